@@ -1,0 +1,131 @@
+//! Every bound and every deadline, in one place, with the relations between them asserted when the
+//! program is compiled. What a client can see of them is served by `/api/info` and in `ready`
+//! ([`crate::protocol::rest::Limits`]).
+//!
+//! Units stand in the names: `_BYTES`, `_CHARS` (Unicode scalar values), `_MS` through [`Duration`].
+
+use std::time::Duration;
+
+// What people type.
+pub const USERNAME_CHARS_MIN: usize = 3;
+pub const USERNAME_CHARS_MAX: usize = 32;
+pub const EMAIL_CHARS_MAX: usize = 254;
+pub const PASSWORD_BYTES_MIN: usize = 8;
+pub const PASSWORD_BYTES_MAX: usize = 256;
+pub const FULL_NAME_CHARS_MAX: usize = 80;
+pub const ROOM_NAME_CHARS_MAX: usize = 80;
+pub const TOPIC_CHARS_MAX: usize = 250;
+pub const CONTENT_CHARS_MAX: usize = 8_000;
+pub const REF_BYTES_MAX: usize = 64;
+/// Ids in JSON stay below 2^53, so that every JSON reader holds them exactly.
+pub const ID_MAX: u64 = (1 << 53) - 1;
+
+// What a request may ask for.
+/// A client's frame or a request's body.
+pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
+pub const IDS_PER_REQUEST_MAX: usize = 100;
+pub const SYNC_ROOMS_MAX: usize = 1_000;
+pub const ROOMS_PER_USER_MAX: usize = 1_000;
+pub const LIST_ITEMS_DEFAULT: usize = 50;
+pub const LIST_ITEMS_MAX: usize = 200;
+/// Messages played back to a room socket (`?history=`).
+pub const REPLAY_DEFAULT: usize = 50;
+pub const REPLAY_MAX: usize = 200;
+pub const SNIPPET_CHARS: usize = 100;
+
+// The log.
+/// Appends that share one transaction.
+pub const BATCH_ROWS_MAX: usize = 256;
+/// Appends that wait for a transaction; one more is refused with `unavailable`.
+pub const APPEND_QUEUE_MAX: usize = 8_192;
+/// How long an append may wait for its commit before its sender hears `unavailable`.
+pub const APPEND_DEADLINE: Duration = Duration::from_secs(10);
+/// A lock that is waited for, or one statement, inside an append.
+pub const LOCK_WAIT: Duration = Duration::from_secs(2);
+pub const STATEMENT_DEADLINE: Duration = Duration::from_secs(5);
+/// Changed rows in one page of a sync.
+pub const SYNC_PAGE_ROWS: usize = 500;
+/// Beyond this many changes a client reloads the room instead of catching up.
+pub const SYNC_CHANGES_MAX: u64 = 100_000;
+/// Rooms of one session that catch up at the same time.
+pub const SYNC_PARALLEL: usize = 4;
+/// Markers are part of member lists in rooms of at most this many members.
+pub const MARKERS_ROOM_MAX: u64 = 100;
+/// How often the heads of live rooms are compared with the table.
+pub const HEADS_INTERVAL: Duration = Duration::from_secs(5);
+pub const HEADS_PER_STATEMENT: usize = 1_000;
+
+// Live delivery.
+/// A mailbox: what one connection may leave unread before its rooms stop delivering to it.
+pub const MAILBOX_BYTES_MAX: usize = 128 * 1024;
+pub const MAILBOX_FRAMES_MAX: usize = 1_024;
+/// Membership notices that wait for a session; one more closes it with 4001.
+pub const NOTICES_MAX: usize = 1_024;
+/// A session stops reading requests while this much of what it answered is unread.
+pub const ANSWERS_BYTES_MAX: usize = 32 * 1024;
+/// Commands that wait for a room task; an event beyond it is dropped and read from the log.
+pub const ROOM_QUEUE_MAX: usize = 1_024;
+/// Recent events that a room keeps, to attach those who have just caught up.
+pub const RING_EVENTS_MAX: usize = 512;
+pub const RING_BYTES_MAX: usize = 256 * 1024;
+/// Members served before a fan-out lets other tasks of its thread run.
+pub const FANOUT_CHUNK: usize = 128;
+
+// Connections.
+pub const CONNECTIONS_MAX: usize = 18_000;
+pub const CONNECTIONS_PER_USER_MAX: usize = 20;
+/// WebSocket read buffer of a connection; grows while a larger frame is read.
+pub const READ_BUFFER_BYTES: usize = 1_024;
+pub const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
+/// A request from its last byte to its answer.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+/// From the upgrade to a valid token.
+pub const AUTH_DEADLINE: Duration = Duration::from_secs(10);
+pub const HEARTBEAT: Duration = Duration::from_secs(30);
+/// A connection with something to write that takes no byte for this long is closed with 4001.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(30);
+/// For the closing handshake, after which the connection is dropped.
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+/// Close 4004 comes at a random time up to this long after the token's expiry.
+pub const EXPIRY_SPREAD: Duration = Duration::from_secs(60);
+/// Bad frames within [`STRIKES_WINDOW`] that close a connection with 4504.
+pub const STRIKES_MAX: usize = 3;
+pub const STRIKES_WINDOW: Duration = Duration::from_secs(60);
+/// While a message's outcome is open, how long its room takes no other message of that socket.
+pub const HOLD_DEADLINE: Duration = Duration::from_secs(10);
+
+// Passwords.
+pub const PASSWORD_QUEUE_MAX: usize = 50;
+pub const PASSWORD_DEADLINE: Duration = Duration::from_secs(2);
+
+// Limits by user (lifted by HEARTH_RATE_LIMITS=off).
+pub const SENDS_PER_SECOND: u32 = 20;
+pub const SENDS_BURST: u32 = 100;
+pub const SOCKETS_PER_MINUTE: u32 = 60;
+pub const SOCKETS_BURST: u32 = 40;
+
+// Shutdown, in order.
+/// Clients told to go away come back after a random time up to this.
+pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
+pub const DRAIN_SESSIONS: Duration = Duration::from_secs(5);
+pub const DRAIN_LOG: Duration = Duration::from_secs(15);
+
+const _: () = {
+    assert!(
+        CONTENT_CHARS_MAX * 4 < REQUEST_BYTES_MAX,
+        "the longest text fits a frame"
+    );
+    assert!(
+        MAILBOX_BYTES_MAX >= REQUEST_BYTES_MAX,
+        "any one event fits an empty mailbox"
+    );
+    assert!(BATCH_ROWS_MAX < APPEND_QUEUE_MAX);
+    assert!(LOCK_WAIT.as_millis() < STATEMENT_DEADLINE.as_millis());
+    assert!(STATEMENT_DEADLINE.as_millis() < APPEND_DEADLINE.as_millis());
+    assert!(APPEND_DEADLINE.as_millis() < REQUEST_DEADLINE.as_millis());
+    assert!(APPEND_DEADLINE.as_millis() < DRAIN_LOG.as_millis());
+    assert!(REPLAY_MAX <= SYNC_PAGE_ROWS);
+    assert!(LIST_ITEMS_DEFAULT <= LIST_ITEMS_MAX && REPLAY_DEFAULT <= REPLAY_MAX);
+    assert!(CONNECTIONS_PER_USER_MAX < CONNECTIONS_MAX);
+};

@@ -1,0 +1,240 @@
+//! The rules for what people type (PROTOCOL.md section 1), and errors that name field and rule.
+
+use std::borrow::Cow;
+
+use caseless::Caseless;
+use unicode_normalization::UnicodeNormalization;
+
+use super::{
+    error::{FieldError, Refusal},
+    rest::Field,
+};
+use crate::limits::*;
+
+/// Collects the broken fields of one request, so that all are named at once.
+#[derive(Debug, Default)]
+pub struct Checks {
+    errors: Vec<FieldError>,
+}
+
+impl Checks {
+    pub fn fail(
+        &mut self,
+        field: &'static str,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) {
+        self.errors.push(FieldError {
+            field: field.into(),
+            code,
+            message: message.into(),
+        });
+    }
+
+    /// The field's value when it was given and is well-typed; a fault of type is noted.
+    pub fn optional<T>(&mut self, name: &'static str, field: Field<T>) -> Option<T> {
+        match field {
+            Field::Given(value) => Some(value),
+            Field::Missing => None,
+            Field::IllTyped => {
+                self.fail(
+                    name,
+                    "type",
+                    "this field has another type, or a value that isn't known",
+                );
+                None
+            }
+        }
+    }
+
+    /// As [`Checks::optional`], and its absence is noted too.
+    pub fn required<T>(&mut self, name: &'static str, field: Field<T>) -> Option<T> {
+        if matches!(field, Field::Missing) {
+            self.fail(name, "missing", "this field is required");
+            return None;
+        }
+        self.optional(name, field)
+    }
+
+    /// A text of `min` to `max` Unicode scalar values, without NUL, and not only white space unless
+    /// `min` is 0.
+    pub fn text(&mut self, name: &'static str, text: &str, min: usize, max: usize) {
+        let chars = text.chars().count();
+        if chars < min || chars > max {
+            self.fail(name, "length", format!("{min} to {max} characters"));
+        } else if text.contains('\0') {
+            self.fail(name, "format", "no NUL characters");
+        } else if min > 0 && text.chars().all(char::is_whitespace) {
+            self.fail(name, "blank", "not only white space");
+        }
+    }
+
+    /// A line of text: as [`Checks::text`], and without control characters.
+    pub fn line(&mut self, name: &'static str, text: &str, min: usize, max: usize) {
+        let before = self.errors.len();
+        self.text(name, text, min, max);
+        if self.errors.len() == before && text.chars().any(char::is_control) {
+            self.fail(name, "format", "one line, no control characters");
+        }
+    }
+
+    pub fn username(&mut self, name: &'static str, text: &str) {
+        let chars = text.chars().count();
+        if !(USERNAME_CHARS_MIN..=USERNAME_CHARS_MAX).contains(&chars) {
+            let rule = format!("{USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} characters");
+            self.fail(name, "length", rule);
+        } else if !text
+            .chars()
+            .all(|c| c.is_alphanumeric() || "._-".contains(c))
+        {
+            self.fail(
+                name,
+                "format",
+                "letters, digits, dot, underscore and hyphen only",
+            );
+        }
+    }
+
+    /// What can be checked of an address without sending to it: one `@`, a local part, a host with
+    /// a dot, no white space or control characters (a subset of RFC 5321's Mailbox).
+    pub fn email(&mut self, name: &'static str, text: &str) {
+        let well_formed = text.rsplit_once('@').is_some_and(|(local, host)| {
+            !local.is_empty()
+                && local.len() <= 64
+                && !local.contains('@')
+                && host.contains('.')
+                && host.split('.').all(|label| {
+                    !label.is_empty()
+                        && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+                        && !label.starts_with('-')
+                        && !label.ends_with('-')
+                })
+        });
+        if text.chars().count() > EMAIL_CHARS_MAX {
+            self.fail(
+                name,
+                "length",
+                format!("at most {EMAIL_CHARS_MAX} characters"),
+            );
+        } else if !well_formed || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            self.fail(name, "format", "an e-mail address, as name@example.org");
+        }
+    }
+
+    pub fn content(&mut self, name: &'static str, text: &str) {
+        self.text(name, text, 1, CONTENT_CHARS_MAX);
+    }
+
+    /// All broken fields as one refusal.
+    pub fn done(self) -> Result<(), Refusal> {
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::invalid(self.errors))
+        }
+    }
+}
+
+/// The key under which names are unique: NFKC and full case folding (Unicode's compatibility
+/// caseless matching, definition D146 of The Unicode Standard, section 3.13).
+pub fn fold(text: &str) -> String {
+    text.nfd()
+        .default_case_fold()
+        .nfkd()
+        .default_case_fold()
+        .nfkc()
+        .collect()
+}
+
+/// Whether the text can only be a JSON object: serde's structs would be read from arrays, too.
+pub fn is_object(text: &str) -> bool {
+    text.trim_start_matches([' ', '\t', '\r', '\n'])
+        .starts_with('{')
+}
+
+/// Field, code and rule of a serde error. `path` is where the reader stood, `.` at the top.
+pub fn json_fault(
+    path: &str,
+    error: &serde_json::Error,
+) -> (Cow<'static, str>, &'static str, Cow<'static, str>) {
+    let text = error.to_string();
+    let named = |prefix: &str| {
+        let name = text.strip_prefix(prefix)?.split('`').next()?;
+        Some(Cow::Owned(name.chars().take(64).collect::<String>()))
+    };
+    if let Some(field) = named("missing field `") {
+        return (field, "missing", "this field is required".into());
+    }
+    if let Some(field) = named("unknown field `") {
+        return (field, "unknown", "there is no such field".into());
+    }
+    if let Some(field) = named("duplicate field `") {
+        return (field, "duplicate", "this field is given twice".into());
+    }
+    if error.is_data() && path != "." {
+        let field = Cow::Owned(path.chars().take(64).collect::<String>());
+        return (field, "type", "this field has another type".into());
+    }
+    if error.is_data() {
+        return ("".into(), "type", "a JSON object is expected".into());
+    }
+    let (line, column) = (error.line(), error.column());
+    if path != "." && text.starts_with("number out of range") {
+        let field = Cow::Owned(path.chars().take(64).collect::<String>());
+        return (field, "type", "this number is out of range".into());
+    }
+    (
+        "".into(),
+        "json",
+        format!("not JSON: line {line}, column {column}").into(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fold_together_when_they_look_alike_in_case_and_compatibility() {
+        for (left, right) in [
+            ("Ada", "aDA"),
+            ("ﬁsh", "FISH"),
+            ("Straße", "STRASSE"),
+            ("Ａda", "ada"),
+            ("É", "e\u{301}"),
+        ] {
+            assert_eq!(fold(left), fold(right), "{left} {right}");
+        }
+        assert_ne!(fold("ada"), fold("adä"));
+    }
+
+    #[test]
+    fn rules_for_what_people_type() {
+        type Rule = fn(&mut Checks, &'static str, &str);
+        let table: &[(Rule, &str, bool)] = &[
+            (Checks::username, "ada", true),
+            (Checks::username, "ad", false),
+            (Checks::username, "a.b_c-1", true),
+            (Checks::username, "ada lovelace", false),
+            (Checks::username, "ada\u{202e}", false),
+            (Checks::username, "žluťoučký", true),
+            (Checks::email, "ada@example.org", true),
+            (Checks::email, "ada@localhost", false),
+            (Checks::email, "@example.org", false),
+            (Checks::email, "ada@@example.org", false),
+            (Checks::email, "ada@ex ample.org", false),
+            (Checks::content, "hello", true),
+            (Checks::content, "", false),
+            (Checks::content, " \n\u{3000}", false),
+            (Checks::content, "a\0b", false),
+        ];
+        for (rule, text, good) in table {
+            let mut checks = Checks::default();
+            rule(&mut checks, "field", text);
+            assert_eq!(checks.done().is_ok(), *good, "{text:?}");
+        }
+        let mut checks = Checks::default();
+        checks.content("content", &"𝄞".repeat(CONTENT_CHARS_MAX));
+        assert!(checks.done().is_ok(), "characters are counted, not bytes");
+    }
+}

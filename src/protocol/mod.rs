@@ -1,0 +1,19 @@
+//! The contract with clients: every frame and every REST body as plain serde types, the error and
+//! close codes, the rules for what people type.
+//!
+//! Deliberately absent: I/O, tokio, SQL. What stands here is what PROTOCOL.md says, and nothing more.
+
+pub mod check;
+pub mod client;
+pub mod close;
+pub mod error;
+pub mod rest;
+pub mod server;
+mod types;
+
+pub use types::{Rev, RoomId, Seq, SessionId, Time, UserId};
+
+/// The protocol's version, as in `ready.protocol` and the subprotocol `hearth.v1`.
+pub const VERSION: u32 = 1;
+/// The WebSocket subprotocol; the token may follow as a second one, `bearer.<token>`.
+pub const SUBPROTOCOL: &str = "hearth.v1";

@@ -1,0 +1,311 @@
+//! REST bodies, and the objects that REST and socket share.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Rev, RoomId, Seq, Time, UserId};
+use crate::limits;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserKind {
+    Person,
+    Bot,
+}
+
+/// A user's role on the whole site, not in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteRole {
+    Admin,
+    User,
+}
+
+/// A user; `email` is there only for oneself.
+#[derive(Clone, Debug, Serialize)]
+pub struct User {
+    pub id: UserId,
+    pub username: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    pub kind: UserKind,
+    pub role: SiteRole,
+    pub is_active: bool,
+    pub created_at: Time,
+}
+
+impl User {
+    pub fn summary(&self) -> UserSummary {
+        UserSummary {
+            id: self.id,
+            username: self.username.clone(),
+            full_name: self.full_name.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserSummary {
+    pub id: UserId,
+    pub username: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomKind {
+    Public,
+    Private,
+}
+
+/// A member's role in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Owner,
+    Member,
+}
+
+/// What a member wants to be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notify {
+    All,
+    Mentions,
+    None,
+}
+
+/// A room; `mine` is there where it is meant for one member.
+#[derive(Clone, Debug, Serialize)]
+pub struct Room {
+    pub id: RoomId,
+    pub kind: RoomKind,
+    pub name: String,
+    pub topic: String,
+    pub created_by: UserId,
+    pub created_at: Time,
+    pub rev: Rev,
+    pub last_seq: Seq,
+    pub member_count: u64,
+    #[serde(flatten)]
+    pub mine: Option<Mine>,
+}
+
+/// What of a room differs by member.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mine {
+    pub role: Role,
+    pub notify: Notify,
+    pub last_read_seq: Seq,
+    pub unread_mentions: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_message: Option<LastMessage>,
+}
+
+/// The newest message in short: [`limits::SNIPPET_CHARS`] of its text.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastMessage {
+    pub seq: Seq,
+    pub sender: UserSummary,
+    pub snippet: String,
+    pub created_at: Time,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Member {
+    pub user: UserSummary,
+    pub role: Role,
+    pub joined_at: Time,
+    pub rev: Rev,
+    /// In rooms of at most [`limits::MARKERS_ROOM_MAX`] members.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_read_seq: Option<Seq>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub room_id: RoomId,
+    pub seq: Seq,
+    pub rev: Rev,
+    /// Made by the author, unique per room and author.
+    pub id: Uuid,
+    pub kind: MessageKind,
+    pub sender: UserSummary,
+    pub content: String,
+    pub created_at: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Seq>,
+}
+
+/// A list; `next` is the cursor of the next page.
+#[derive(Clone, Debug, Serialize)]
+pub struct List<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+    /// Pages of messages and members: the room's `rev` that they are complete to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rev: Option<Rev>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Tokens {
+    pub user: User,
+    pub access_token: String,
+    pub refresh_token: String,
+    pub token_type: &'static str,
+    /// Seconds until the access token expires.
+    pub expires_in: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Info {
+    pub name: &'static str,
+    pub version: &'static str,
+    pub registration: &'static str,
+    pub limits: Limits,
+}
+
+/// The limits that clients can see.
+#[derive(Clone, Debug, Serialize)]
+pub struct Limits {
+    pub username_chars_min: usize,
+    pub username_chars_max: usize,
+    pub email_chars_max: usize,
+    pub password_bytes_min: usize,
+    pub password_bytes_max: usize,
+    pub full_name_chars_max: usize,
+    pub room_name_chars_max: usize,
+    pub topic_chars_max: usize,
+    pub content_chars_max: usize,
+    pub ref_bytes_max: usize,
+    pub request_bytes_max: usize,
+    pub ids_per_request_max: usize,
+    pub sync_rooms_max: usize,
+    pub rooms_per_user_max: usize,
+    pub list_items_max: usize,
+    pub replay_max: usize,
+    pub connections_per_user_max: usize,
+}
+
+impl Limits {
+    pub const CURRENT: Limits = Limits {
+        username_chars_min: limits::USERNAME_CHARS_MIN,
+        username_chars_max: limits::USERNAME_CHARS_MAX,
+        email_chars_max: limits::EMAIL_CHARS_MAX,
+        password_bytes_min: limits::PASSWORD_BYTES_MIN,
+        password_bytes_max: limits::PASSWORD_BYTES_MAX,
+        full_name_chars_max: limits::FULL_NAME_CHARS_MAX,
+        room_name_chars_max: limits::ROOM_NAME_CHARS_MAX,
+        topic_chars_max: limits::TOPIC_CHARS_MAX,
+        content_chars_max: limits::CONTENT_CHARS_MAX,
+        ref_bytes_max: limits::REF_BYTES_MAX,
+        request_bytes_max: limits::REQUEST_BYTES_MAX,
+        ids_per_request_max: limits::IDS_PER_REQUEST_MAX,
+        sync_rooms_max: limits::SYNC_ROOMS_MAX,
+        rooms_per_user_max: limits::ROOMS_PER_USER_MAX,
+        list_items_max: limits::LIST_ITEMS_MAX,
+        replay_max: limits::REPLAY_MAX,
+        connections_per_user_max: limits::CONNECTIONS_PER_USER_MAX,
+    };
+}
+
+/// A field of a request's body: never fails to be read, so that all broken fields of a body can be
+/// named at once. [`super::check::Checks`] turns it into a value or an error.
+#[derive(Debug, Default)]
+pub enum Field<T> {
+    #[default]
+    Missing,
+    /// Of another JSON type than it should be.
+    IllTyped,
+    Given(T),
+}
+
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Field<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Ok(match value {
+            serde_json::Value::Null => Field::Missing,
+            value => serde_json::from_value(value).map_or(Field::IllTyped, Field::Given),
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterBody {
+    #[serde(default)]
+    pub username: Field<String>,
+    #[serde(default)]
+    pub email: Field<String>,
+    #[serde(default)]
+    pub password: Field<String>,
+    #[serde(default)]
+    pub full_name: Field<String>,
+}
+
+/// JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose other fields are ignored.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginBody {
+    #[serde(default)]
+    pub username: Field<String>,
+    #[serde(default)]
+    pub password: Field<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRoomBody {
+    #[serde(default)]
+    pub name: Field<String>,
+    #[serde(default)]
+    pub kind: Field<RoomKind>,
+    #[serde(default)]
+    pub topic: Field<String>,
+    #[serde(default)]
+    pub members: Field<Vec<UserId>>,
+}
+
+/// One of the two.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddMemberBody {
+    #[serde(default)]
+    pub user_id: Field<UserId>,
+    #[serde(default)]
+    pub username: Field<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendBody {
+    /// Made by the server when it is absent: such a request can't be repeated safely.
+    #[serde(default)]
+    pub id: Field<Uuid>,
+    #[serde(default)]
+    pub content: Field<String>,
+    #[serde(default)]
+    pub reply_to: Field<Seq>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadBody {
+    #[serde(default)]
+    pub seq: Field<Seq>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ReadAnswer {
+    pub last_read_seq: Seq,
+    pub unread_mentions: u64,
+}

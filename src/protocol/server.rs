@@ -1,0 +1,168 @@
+//! Frames that the server sends.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    Rev, RoomId, Seq, SessionId, Time, UserId,
+    client::Ref,
+    error::{Code, FieldError, Refusal},
+    rest::{Limits, Message, Role, Room, User, UserSummary},
+};
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Frame<'a> {
+    Ready(Box<Ready<'a>>),
+    Ack(Ack<'a>),
+    Message(Live<&'a Message>),
+    Member(Live<MemberChange<'a>>),
+    Room(Live<&'a Room>),
+    Added {
+        room: &'a Room,
+    },
+    Removed {
+        #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+        reference: Option<&'a Ref>,
+        room_id: RoomId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rev: Option<Rev>,
+    },
+    Synced(Synced<'a>),
+    Reset {
+        #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+        reference: Option<&'a Ref>,
+        room_id: RoomId,
+        rev: Rev,
+        reason: ResetReason,
+    },
+    Lagged {
+        room_id: RoomId,
+        rev: Rev,
+    },
+    Error(ErrorFrame<'a>),
+    Pong {
+        #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+        reference: Option<&'a Ref>,
+    },
+    GoingAway {
+        reconnect_after_ms: u64,
+    },
+}
+
+impl Frame<'_> {
+    /// The frame as the text that travels.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("frames have string keys and no fallible fields")
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct Ready<'a> {
+    pub protocol: u32,
+    pub user: &'a User,
+    pub session_id: SessionId,
+    pub expires_at: Time,
+    pub epoch: &'a str,
+    pub rooms: &'a [Room],
+    pub online: &'a [UserId],
+    pub online_truncated: bool,
+    pub heartbeat_s: u64,
+    pub limits: Limits,
+}
+
+/// A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and
+/// without `prev` that is `rev` - 1.
+#[derive(Debug, Serialize)]
+pub struct Live<T> {
+    #[serde(flatten)]
+    pub change: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prev: Option<Rev>,
+    /// Messages played back on a room socket: they don't move the position.
+    #[serde(skip_serializing_if = "is_false")]
+    pub replay: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[derive(Debug, Serialize)]
+pub struct MemberChange<'a> {
+    pub room_id: RoomId,
+    pub rev: Rev,
+    pub user: &'a UserSummary,
+    /// `null`: has left.
+    pub role: Option<Role>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    pub member_count: u64,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct Ack<'a> {
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<&'a Ref>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_id: Option<RoomId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rev: Option<Rev>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<Seq>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub duplicate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_read_seq: Option<Seq>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Synced<'a> {
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<&'a Ref>,
+    pub room_id: RoomId,
+    pub prev: Rev,
+    pub rev: Rev,
+    pub last_seq: Seq,
+    pub last_read_seq: Seq,
+    pub unread_mentions: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResetReason {
+    TooFar,
+    Epoch,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ErrorFrame<'a> {
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<&'a Ref>,
+    pub code: Code,
+    pub message: &'a str,
+    pub retryable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub errors: &'a [FieldError],
+}
+
+impl<'a> ErrorFrame<'a> {
+    pub fn new(reference: Option<&'a Ref>, refusal: &'a Refusal) -> Self {
+        Self {
+            reference,
+            code: refusal.code,
+            message: &refusal.message,
+            retryable: refusal.code.retryable(),
+            retry_after_ms: refusal.retry_after.map(|after| after.as_millis() as u64),
+            errors: &refusal.errors,
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The log and the tables, on SQLite or on MySQL and MariaDB.
+//!
+//! Invariants: a change exists once its transaction has committed, and only then is it answered or
+//! published; `seq` and `rev` of a room are given inside that transaction, under the lock of the
+//! room's row, so that the order of allocation is the order of commits and neither has a hole.
+//!
+//! Deliberately absent: frames, HTTP, and any opinion on what users may do beyond what must be judged
+//! under the room's lock ([`append`]).
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::protocol::{
+    Rev, RoomId, Seq, Time, UserId,
+    rest::{Message, Role, Room, RoomKind, UserSummary},
+};
+
+/// Why the store gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing was written; the same call may succeed later.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// COMMIT was sent and no answer came: written or not, only the log knows.
+    #[error("the outcome of a commit is unknown: {0}")]
+    Unknown(String),
+    /// A unique key is taken; the field that it is about.
+    #[error("{0} is taken")]
+    Taken(&'static str),
+    /// The database and this program disagree: a bug, or a table changed by hand.
+    #[error("the database answered what it never should: {0}")]
+    Broken(String),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A change of one room, to be appended to the log. Users are given whole where the change will be
+/// shown with their names.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Send {
+        room_id: RoomId,
+        sender: UserSummary,
+        id: Uuid,
+        content: String,
+        reply_to: Option<Seq>,
+    },
+    /// By oneself, into a public room.
+    Join { room_id: RoomId, user: UserSummary },
+    /// By oneself; not for the owner.
+    Leave { room_id: RoomId, user: UserSummary },
+    /// By any member.
+    Add {
+        room_id: RoomId,
+        by: UserId,
+        user: UserSummary,
+    },
+    /// By the owner only, who can't remove himself.
+    Remove {
+        room_id: RoomId,
+        by: UserId,
+        user: UserSummary,
+    },
+    /// Raises the marker, clamped to the last message; takes no `rev`.
+    Read {
+        room_id: RoomId,
+        user_id: UserId,
+        seq: Seq,
+    },
+}
+
+/// What became of a change that the log judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// `rev` is the row's present one; `duplicate` when this id was stored before.
+    Sent {
+        seq: Seq,
+        rev: Rev,
+        created_at: Time,
+        duplicate: bool,
+    },
+    /// Is a member now (or was already: then nothing changed and `rev` is the row's).
+    Joined {
+        rev: Rev,
+        role: Role,
+        joined_at: Time,
+        last_read_seq: Seq,
+        changed: bool,
+    },
+    /// Is no member any more.
+    Left {
+        rev: Rev,
+    },
+    Read {
+        last_read_seq: Seq,
+        unread_mentions: u64,
+    },
+    Refused(Refused),
+}
+
+/// Why the log refused a change: judged under the room's lock, nothing was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No such room, or a private one that the user isn't in.
+    NoRoom,
+    /// A public room that the user isn't in.
+    NotMember,
+    /// Members may not do this; the owner may.
+    NotOwner,
+    /// The owner can neither leave nor be removed.
+    OwnerStays,
+    /// The user to remove isn't a member.
+    NoSuchMember,
+    /// `reply_to` or `seq` names a message that doesn't exist.
+    NoSuchMessage,
+    /// The user is in as many rooms as one may be.
+    TooManyRooms,
+}
+
+/// A committed change, as it is shown to those who listen: all that changed in (`prev`, `rev`].
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub room_id: RoomId,
+    pub prev: Rev,
+    pub rev: Rev,
+    pub body: EventBody,
+}
+
+#[derive(Clone, Debug)]
+pub enum EventBody {
+    Message(Arc<Message>),
+    Member(MemberEvent),
+    /// The room's settings, `mine` left out; `Room::rev` is that of the settings' change.
+    Room(Arc<Room>),
+}
+
+#[derive(Clone, Debug)]
+pub struct MemberEvent {
+    pub user: UserSummary,
+    /// `None`: has left.
+    pub role: Option<Role>,
+    /// Who did it and when; absent in what is read back from the log.
+    pub by: Option<UserId>,
+    pub at: Option<Time>,
+    pub member_count: u64,
+}
+
+/// Told after every commit, in commit order for each room; must not block.
+/// After a commit with an unknown outcome it is told what the log then shows to have changed.
+pub type Listener = Arc<dyn Fn(Vec<Event>) + Send + Sync>;
+
+/// A room to be made: [`Store::create_room`].
+#[derive(Clone, Debug)]
+pub struct NewRoom {
+    pub kind: RoomKind,
+    pub name: String,
+    pub topic: String,
+    pub owner: UserSummary,
+    /// Without the owner, without repeats.
+    pub members: Vec<UserSummary>,
+}
+
+/// Where one member stands in one room, read in one statement: the membership holds as of `rev`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub room_id: RoomId,
+    pub role: Role,
+    pub rev: Rev,
+    pub last_seq: Seq,
+    pub last_read_seq: Seq,
+    pub unread_mentions: u64,
+}
+
+/// One page of what changed in a room after some `rev`: the final state of each changed row, in
+/// `rev` order, each event's `prev` chained to the one before.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Complete up to here; the head that was locked when `last`.
+    pub upto: Rev,
+    pub last: bool,
+    /// The head that was locked, and the room's last message then.
+    pub head: Rev,
+    pub last_seq: Seq,
+    pub events: Vec<Event>,
+}
+
+/// Which page of a room's history, always answered in rising `seq`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// The newest.
+    Latest,
+    Before(Seq),
+    After(Seq),
+    /// Half of the page below, the message itself, the rest above.
+    Around(Seq),
+}
+
+/// A page of history, dense in `seq`; `rev` is the room's, which the page is complete to.
+#[derive(Clone, Debug)]
+pub struct History {
+    pub rev: Rev,
+    pub messages: Vec<Message>,
+    /// There are older and newer messages than the page's.
+    pub older: bool,
+    pub newer: bool,
+}
+
+/// A user as the tables hold it, with what must never leave the server.
+#[derive(Clone, Debug)]
+pub struct UserRow {
+    pub user: crate::protocol::rest::User,
+    pub password_hash: Option<String>,
+}
+
+/// A user to be made. Keys are folded by [`crate::protocol::check::fold`].
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    pub username: String,
+    pub email: String,
+    pub full_name: Option<String>,
+    pub password_hash: String,
+}
+
+/// A log-in to be written to `auth_sessions`; only the refresh token's hash is kept.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    pub id: crate::protocol::SessionId,
+    pub user_id: UserId,
+    pub refresh_hash: [u8; 32],
+    pub user_agent: String,
+    pub expires_at: Time,
+}
+
+/// Where the database is and how it is used: the part of the configuration that is the store's.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub location: Location,
+    /// Connections of the pool beside those of the log (SQLite: readers).
+    pub pool: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    Sqlite(std::path::PathBuf),
+    /// `mysql://USER:PASSWORD@HOST[:PORT]/NAME`
+    Mysql(String),
+}
+
+/// A handle on the database; clones share it.
+#[derive(Clone)]
+pub struct Store {}
+
+impl Store {
+    /// Opens the database, migrates it under a lock, starts the log.
+    pub async fn open(_options: &Options, _listener: Listener) -> Result<Self> {
+        todo!()
+    }
+    /// Drains the appends that wait, then closes all connections.
+    pub async fn close(&self) {
+        todo!()
+    }
+    /// Whether the database answers, with how long it took: for `/readyz`.
+    pub async fn ping(&self) -> Result<()> {
+        todo!()
+    }
+    /// The log's epoch: changes when the log may have gone back in time.
+    pub fn epoch(&self) -> Arc<str> {
+        todo!()
+    }
+    /// Appends one change; answers after its commit.
+    pub async fn append(&self, _change: Change) -> Result<Outcome> {
+        todo!()
+    }
+    /// Makes a room with its members, in one transaction: settings at rev 1, the owner at rev 2, …
+    pub async fn create_room(
+        &self,
+        _room: NewRoom,
+    ) -> Result<std::result::Result<RoomId, Refused>> {
+        todo!()
+    }
+    /// Where the user stands in these rooms (all of his rooms when `None`), by room id; rooms that
+    /// he isn't in are left out. One statement per 1,000 rooms.
+    pub async fn standings(
+        &self,
+        _user_id: UserId,
+        _rooms: Option<&[RoomId]>,
+    ) -> Result<Vec<Standing>> {
+        todo!()
+    }
+    /// What changed after `after`, at most [`crate::limits::SYNC_PAGE_ROWS`] rows. `None`: no such room.
+    pub async fn changes(&self, _room_id: RoomId, _after: Rev) -> Result<Option<Page>> {
+        todo!()
+    }
+    /// A page of at most `limit` messages; `None`: no such room.
+    pub async fn history(
+        &self,
+        _room_id: RoomId,
+        _range: Range,
+        _limit: usize,
+    ) -> Result<Option<History>> {
+        todo!()
+    }
+    pub async fn message(&self, _room_id: RoomId, _seq: Seq) -> Result<Option<Message>> {
+        todo!()
+    }
+    /// The present `rev` of these rooms, at most [`crate::limits::HEADS_PER_STATEMENT`].
+    pub async fn heads(&self, _rooms: &[RoomId]) -> Result<Vec<(RoomId, Rev)>> {
+        todo!()
+    }
+    /// A room as `viewer` sees it: with `mine` when he is a member.
+    pub async fn room(&self, _room_id: RoomId, _viewer: UserId) -> Result<Option<Room>> {
+        todo!()
+    }
+    /// Rooms of the user and, with `public`, public rooms too (`mine: false`: only those he isn't
+    /// in), by rising id after `after`.
+    pub async fn rooms(
+        &self,
+        _filter: RoomFilter,
+        _after: RoomId,
+        _limit: usize,
+    ) -> Result<Vec<Room>> {
+        todo!()
+    }
+    /// Present members by rising user id after `after`, and the room's `rev` that the page is
+    /// complete to. `prefix` is a folded prefix of the username.
+    pub async fn members(
+        &self,
+        _room_id: RoomId,
+        _prefix: &str,
+        _after: UserId,
+        _limit: usize,
+    ) -> Result<Option<(Rev, Vec<crate::protocol::rest::Member>)>> {
+        todo!()
+    }
+    /// `Error::Taken("username" | "email")`.
+    pub async fn create_user(&self, _user: NewUser) -> Result<UserRow> {
+        todo!()
+    }
+    pub async fn user(&self, _id: UserId) -> Result<Option<UserRow>> {
+        todo!()
+    }
+    /// By folded key.
+    pub async fn user_by_name(&self, _username_key: &str) -> Result<Option<UserRow>> {
+        todo!()
+    }
+    pub async fn users_by_ids(&self, _ids: &[UserId]) -> Result<Vec<UserSummary>> {
+        todo!()
+    }
+    /// Active users whose folded name begins with `prefix`, by rising id after `after`.
+    pub async fn users(
+        &self,
+        _prefix: &str,
+        _after: UserId,
+        _limit: usize,
+    ) -> Result<Vec<UserSummary>> {
+        todo!()
+    }
+    pub async fn create_session(&self, _session: NewSession) -> Result<()> {
+        todo!()
+    }
+    /// The user of a log-in that is neither revoked nor expired.
+    pub async fn session_user(&self, _id: crate::protocol::SessionId) -> Result<Option<UserRow>> {
+        todo!()
+    }
+}
+
+/// Which rooms a list is to hold.
+#[derive(Clone, Debug)]
+pub struct RoomFilter {
+    pub user_id: UserId,
+    pub mine: bool,
+    pub public: bool,
+    /// Case-insensitive substring of the name; empty: all.
+    pub query: String,
+}

@@ -1,0 +1,1 @@
+//! The transports and the session that they share.
