@@ -123,6 +123,7 @@ pub const SENDS_PER_SECOND: u32 = 20;
 pub const SENDS_BURST: u32 = 100;
 pub const SOCKETS_PER_MINUTE: u32 = 60;
 pub const SOCKETS_BURST: u32 = 40;
+pub const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the limiters forget users who have been quiet.
 pub const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
