@@ -132,6 +132,8 @@ pub const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 pub const DRAIN_SESSIONS: Duration = Duration::from_secs(5);
 pub const DRAIN_LOG: Duration = Duration::from_secs(15);
+/// For work on other threads that nobody waits for any more.
+pub const STOP_THREADS: Duration = Duration::from_secs(1);
 
 const _: () = {
     assert!(

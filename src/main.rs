@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use hearth::{
     app,
     config::{self, EXIT_USAGE, Fault},
+    limits::STOP_THREADS,
     telemetry,
 };
 
@@ -26,7 +27,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(app::run(command, config)) {
+    let done = runtime.block_on(app::run(command, config));
+    runtime.shutdown_timeout(STOP_THREADS);
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(app::Failure::Faults) => ExitCode::FAILURE,
         Err(app::Failure::NotConfirmed) => {

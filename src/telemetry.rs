@@ -3,7 +3,11 @@
 //! Logs go to stderr, as text or as one JSON object a line. Never in them: a token, a password, a
 //! message's text, a query string.
 
-use std::io::{IsTerminal, stderr};
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::{IsTerminal, stderr},
+    panic::{self, PanicHookInfo},
+};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -24,6 +28,18 @@ pub fn start_logs(filter: &str, format: LogFormat) {
     if let Err(error) = started {
         tracing::warn!(%error, "logs were started before");
     }
+    panic::set_hook(Box::new(log_panic));
+}
+
+/// Panics are logged as everything else is. Where, not with what: a message that was put together may
+/// hold what a user wrote.
+fn log_panic(panic: &PanicHookInfo) {
+    let location = panic.location().map(tracing::field::display);
+    let message = panic.payload().downcast_ref::<&'static str>();
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured)
+        .then(|| tracing::field::display(backtrace));
+    tracing::error!(location, panic = message, backtrace, "panicked");
 }
 
 /// Starts the recorder of metrics. The handle renders them; somebody must call its `run_upkeep`

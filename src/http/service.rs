@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt;
 use http::{
     HeaderValue, Method, Request, StatusCode, Version,
-    header::{ALLOW, HOST},
+    header::{ALLOW, CONNECTION, HOST},
     request::Parts,
     uri::Authority,
 };
@@ -45,6 +45,14 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
     let (route, mut answer) = async {
         let (head, body) = request.into_parts();
         match route(&site, &head) {
+            Routed::BadHost => {
+                let rule = "one Host header, well-formed";
+                let refusal = Refusal::invalid_field("Host", "format", rule);
+                let mut answer = response::problem(&refusal, &id);
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+                (NOWHERE, answer)
+            }
             Routed::Answer(route, outcome) => (route, finish(outcome, &id)),
             Routed::NotAllowed(route, allow) => {
                 let refusal = Refusal::new(Code::MethodNotAllowed, "This path has other methods.");
@@ -77,6 +85,8 @@ fn finish(outcome: Outcome, request_id: &str) -> Answer {
 
 /// What the head of a request alone decides.
 enum Routed {
+    /// Who stands before us may have seen another request than we do: nothing more is read.
+    BadHost,
     Answer(&'static str, Outcome),
     NotAllowed(&'static str, HeaderValue),
     Endpoint(Endpoint, Query, Vec<u64>),
@@ -84,8 +94,7 @@ enum Routed {
 
 fn route(site: &Site, head: &Parts) -> Routed {
     if !has_one_host(head) {
-        let refusal = Refusal::invalid_field("Host", "format", "one Host header, well-formed");
-        return Routed::Answer(NOWHERE, Err(refusal));
+        return Routed::BadHost;
     }
     let path = head.uri.path();
     if let Method::TRACE | Method::CONNECT = head.method {

@@ -1,15 +1,12 @@
 //! `/ws`, `/ws/{room}`, `/ws/rooms/{room}`: where a request becomes a socket.
 
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 
 use super::{
     request::Call,
     response::{self, Outcome},
 };
-use crate::protocol::{
-    RoomId,
-    error::{Code, Refusal},
-};
+use crate::protocol::RoomId;
 
 pub async fn all_rooms(call: Call) -> Outcome {
     upgrade(call, None).await
@@ -20,15 +17,10 @@ pub async fn one_room(call: Call) -> Outcome {
     upgrade(call, Some(room_id)).await
 }
 
-/// The request's extensions hold an `Arc<OwnedSemaphorePermit>`: the connection's place under
+/// The method is GET or HEAD, the query is unread; whether the request may become a socket is the
+/// gateway's to judge. Its extensions hold an `Arc<OwnedSemaphorePermit>`: the connection's place under
 /// [`crate::limits::CONNECTIONS_MAX`], to be kept as long as the socket lives.
 async fn upgrade(call: Call, room_id: Option<RoomId>) -> Outcome {
-    if call.head.method != Method::GET {
-        return Err(Refusal::new(
-            Code::MethodNotAllowed,
-            "A socket is opened by GET.",
-        ));
-    }
     let request = Request::from_parts(call.head, call.body);
     // SEAM: `Ok(call.site.gateway.upgrade(request, room_id).await)`, an answer with a `Full<Bytes>`.
     let _ = (request, room_id);
