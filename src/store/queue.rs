@@ -128,25 +128,27 @@ impl Op {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    const SHORT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
     async fn unavailable_is_never_executed_and_taken_is_unknown() {
-        let (claim, waiting) = ticket::<()>(Duration::from_secs(1));
+        let (claim, waiting) = ticket::<()>(SHORT);
         assert!(matches!(waiting.wait().await, Err(Error::Unavailable(_))));
         assert!(!claim.take());
 
-        let (claim, taken) = ticket::<()>(Duration::from_secs(1));
+        let (claim, taken) = ticket::<()>(SHORT);
         assert!(claim.take());
         assert!(matches!(taken.wait().await, Err(Error::Unknown(_))));
 
-        let (claim, released) = ticket::<()>(Duration::from_secs(1));
+        let (claim, released) = ticket::<()>(limits::APPEND_DEADLINE);
         assert!(claim.take());
         claim.release();
         assert!(claim.take(), "a released change may be taken again");
         claim.answer(Ok(()));
         assert!(released.wait().await.is_ok());
 
-        let (claim, late) = ticket::<()>(Duration::from_secs(1));
-        tokio::time::advance(Duration::from_secs(2)).await;
+        let (claim, late) = ticket::<()>(SHORT);
+        tokio::time::sleep(2 * SHORT).await;
         assert!(!claim.take(), "nothing is begun after the deadline");
         claim.refuse();
         assert!(matches!(late.wait().await, Err(Error::Unavailable(_))));
