@@ -122,7 +122,7 @@ fn refuse(error: Error) -> Refusal {
             refusal.message = "Somebody else has this one already.".into();
             refusal
         }
-        Error::Broken(_) => {
+        Error::Broken(_) | Error::Schema(_) => {
             tracing::error!(%error, "the store answered what it never should");
             Refusal::internal()
         }
