@@ -16,7 +16,9 @@ use crate::config::LogFormat;
 
 /// Starts logging for the whole process. `filter` has been validated.
 pub fn start_logs(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What a migration did is logged by the store; a filter that names refinery brings its lines back.
+    let filter = EnvFilter::try_new(format!("refinery_core=warn,{filter}"))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)

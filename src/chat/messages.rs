@@ -10,7 +10,7 @@ use crate::{
         error::Refusal,
         rest::{List, Message, MessageKind, ReadAnswer, SendBody},
     },
-    store::{Change, Outcome, Range},
+    store::{Change, Outcome, Range, Refused},
 };
 
 /// A message that was sent by REST, as it is answered.
@@ -36,7 +36,13 @@ impl Chat {
         self.sends.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.content("content", &content);
-        checks.done()?;
+        let fault = checks.done().err();
+        // A repeated id is answered whatever its text is now. So the log judges a faulty one, too, as a
+        // reply to what no message is: that it never stores.
+        let (content, reply_to) = match fault {
+            Some(_) => (String::new(), Some(0)),
+            None => (content, reply_to),
+        };
         let change = Change::Send {
             room_id,
             sender: who.user.summary(),
@@ -57,7 +63,10 @@ impl Chat {
                 created_at,
                 duplicate,
             }),
-            Outcome::Refused(refused) => Err(judged(refused, "reply_to")),
+            Outcome::Refused(refused) => Err(match (refused, fault) {
+                (Refused::NoSuchMessage, Some(fault)) => fault,
+                _ => judged(refused, "reply_to"),
+            }),
             outcome => Err(mismatch(outcome)),
         }
     }
