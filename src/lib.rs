@@ -1,5 +1,6 @@
 //! Hearth.
 pub mod chat;
+pub mod hub;
 pub mod limits;
 pub mod protocol;
 pub mod store;

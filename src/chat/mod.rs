@@ -81,8 +81,28 @@ impl Chat {
     ) -> Result<Vec<Standing>, Refusal> {
         todo!()
     }
+    /// A page of a room's history.
+    pub async fn history(
+        &self,
+        _who: &Identity,
+        _room_id: RoomId,
+        _range: crate::store::Range,
+        _limit: usize,
+    ) -> Result<crate::store::History, Refusal> {
+        todo!()
+    }
+    /// Sockets that a user may have open at once.
+    pub fn connections_max(&self) -> usize {
+        todo!()
+    }
     /// Charges a new socket to the user's limit.
     pub fn charge_socket(&self, _who: &Identity) -> Result<(), Refusal> {
+        todo!()
+    }
+}
+
+impl From<crate::store::Error> for Refusal {
+    fn from(_: crate::store::Error) -> Self {
         todo!()
     }
 }
