@@ -13,13 +13,13 @@ use crate::{
     chat::Chat,
     config::{Command, Config},
     http::{self, Site},
+    hub::Hub,
     limits::*,
     protocol::close::Close,
     shutdown::{self, Shutdown},
-    hub::Hub,
-    ws::{self, Gateway},
     store::{self, Store},
     telemetry,
+    ws::{self, Gateway},
 };
 
 /// Why the program can't do what it was asked to do. Each says what to do about it.
@@ -56,8 +56,9 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
         }
         Command::Reset { yes: false } => Err(Failure::NotConfirmed),
         Command::Reset { yes: true } => {
-            // SEAM: Store::reset(&config.database).await?
-            Err(store::Error::Unavailable("reset isn't there yet".into()).into())
+            store::migrate::reset(&config.database).await?;
+            tracing::info!("everything was deleted");
+            Ok(())
         }
         Command::Check => match crate::check::run(&config).await {
             true => Ok(()),
@@ -132,9 +133,16 @@ async fn start(config: Config) -> Result<Server, Failure> {
         config.rate_limits,
     ));
     let gateway = Gateway::new(chat.clone(), hub.clone(), shutdown.clone());
-    let site = Site::new(chat.clone(), gateway, metrics.clone(), shutdown.token.clone());
+    let site = Site::new(
+        chat.clone(),
+        gateway,
+        metrics.clone(),
+        shutdown.token.clone(),
+    );
     let watching = hub.clone().watch_heads();
-    shutdown.tasks.spawn(shutdown.token.clone().run_until_cancelled_owned(watching));
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(watching));
 
     let stopping = shutdown.token.clone();
     shutdown
@@ -165,7 +173,11 @@ async fn start(config: Config) -> Result<Server, Failure> {
         connections_max,
         "listening"
     );
-    Ok(Server { store, hub, shutdown })
+    Ok(Server {
+        store,
+        hub,
+        shutdown,
+    })
 }
 
 /// A listener for commands that serve nobody.

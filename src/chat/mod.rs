@@ -100,7 +100,11 @@ impl Chat {
 
     /// Sockets that a user may have open at once.
     pub fn connections_max(&self) -> usize {
-        if self.rate_limits { CONNECTIONS_PER_USER_MAX } else { usize::MAX }
+        if self.rate_limits {
+            CONNECTIONS_PER_USER_MAX
+        } else {
+            usize::MAX
+        }
     }
 
     /// Charges a new socket to the user's limit.
@@ -129,7 +133,7 @@ pub fn refuse(error: Error) -> Refusal {
             refusal.message = "Somebody else has this one already.".into();
             refusal
         }
-        Error::Broken(_) => {
+        Error::Broken(_) | Error::Schema(_) => {
             tracing::error!(%error, "the store answered what it never should");
             Refusal::internal()
         }

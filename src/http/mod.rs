@@ -39,7 +39,12 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn new(chat: Arc<Chat>, gateway: Gateway, metrics: PrometheusHandle, stopping: CancellationToken) -> Self {
+    pub fn new(
+        chat: Arc<Chat>,
+        gateway: Gateway,
+        metrics: PrometheusHandle,
+        stopping: CancellationToken,
+    ) -> Self {
         Self {
             chat,
             gateway,

@@ -38,6 +38,10 @@ struct Opening {
 
 impl Gateway {
     pub fn new(chat: Arc<Chat>, hub: Arc<Hub>, shutdown: Shutdown) -> Self {
-        Self { chat, hub, shutdown }
+        Self {
+            chat,
+            hub,
+            shutdown,
+        }
     }
 }

@@ -7,6 +7,7 @@ mod server;
 mod socket;
 
 pub use database::{Db, each_database};
+#[allow(unused_imports, reason = "for those that come")]
 pub use server::{Account, Server};
 pub use socket::Socket;
 
