@@ -77,6 +77,13 @@ pub const CONNECTIONS_PER_USER_MAX: usize = 20;
 /// WebSocket read buffer of a connection; grows while a larger frame is read.
 pub const READ_BUFFER_BYTES: usize = 1_024;
 pub const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+/// A connection's buffer for what it reads and writes; a longer request head is refused.
+pub const HTTP_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// After a fault of accept(), as when file descriptors run out.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// File descriptors kept for everything but connections: the log, the pool, files.
+pub const FILES_RESERVED: usize = 256;
+pub const READY_DEADLINE: Duration = Duration::from_secs(2);
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// A request from its last byte to its answer.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
@@ -95,6 +102,18 @@ pub const STRIKES_WINDOW: Duration = Duration::from_secs(60);
 /// While a message's outcome is open, how long its room takes no other message of that socket.
 pub const HOLD_DEADLINE: Duration = Duration::from_secs(10);
 
+// Tokens.
+/// The longest life of an access token that may be configured, or that is accepted.
+pub const ACCESS_TTL_MAX: Duration = Duration::from_secs(24 * 3_600);
+pub const REFRESH_TTL_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
+/// How far clocks may differ where an access token's times are checked.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(2);
+pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
+/// Log-ins whose user is remembered, and for how long a revocation may go unnoticed.
+pub const SESSIONS_CACHED: usize = 10_000;
+pub const SESSION_CACHED_FOR: Duration = Duration::from_secs(5);
+pub const USER_AGENT_CHARS_MAX: usize = 200;
+
 // Passwords.
 pub const PASSWORD_QUEUE_MAX: usize = 50;
 pub const PASSWORD_DEADLINE: Duration = Duration::from_secs(2);
@@ -104,12 +123,17 @@ pub const SENDS_PER_SECOND: u32 = 20;
 pub const SENDS_BURST: u32 = 100;
 pub const SOCKETS_PER_MINUTE: u32 = 60;
 pub const SOCKETS_BURST: u32 = 40;
+pub const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the limiters forget users who have been quiet.
+pub const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
 // Shutdown, in order.
 /// Clients told to go away come back after a random time up to this.
 pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 pub const DRAIN_SESSIONS: Duration = Duration::from_secs(5);
 pub const DRAIN_LOG: Duration = Duration::from_secs(15);
+/// For work on other threads that nobody waits for any more.
+pub const STOP_THREADS: Duration = Duration::from_secs(1);
 
 const _: () = {
     assert!(
@@ -125,6 +149,7 @@ const _: () = {
     assert!(STATEMENT_DEADLINE.as_millis() < APPEND_DEADLINE.as_millis());
     assert!(APPEND_DEADLINE.as_millis() < REQUEST_DEADLINE.as_millis());
     assert!(APPEND_DEADLINE.as_millis() < DRAIN_LOG.as_millis());
+    assert!(TOKEN_BYTES_MAX < HTTP_BUFFER_BYTES_MAX);
     assert!(REPLAY_MAX <= SYNC_PAGE_ROWS);
     assert!(LIST_ITEMS_DEFAULT <= LIST_ITEMS_MAX && REPLAY_DEFAULT <= REPLAY_MAX);
     assert!(CONNECTIONS_PER_USER_MAX < CONNECTIONS_MAX);

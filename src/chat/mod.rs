@@ -1,18 +1,31 @@
 //! What users may do: accounts, rooms, membership, messages. All rules of authority live here and in
 //! the log's own judgement, called alike by REST and by the socket.
+//!
+//! Invariants: who isn't a member of a private room hears what he would hear if it didn't exist; what
+//! is read for a member is given to him only if he is still one after it was read.
 
-use std::sync::Arc;
+mod accounts;
+mod limiter;
+mod messages;
+mod rooms;
+
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
+use self::{accounts::Sessions, limiter::Limiter};
 use crate::{
+    auth::{passwords::Passwords, tokens::Tokens},
+    limits::*,
     protocol::{
-        RoomId, Seq, SessionId, Time,
-        error::Refusal,
-        rest::{Room, User},
+        Rev, Seq, SessionId, Time,
+        error::{Code, Refusal},
+        rest::User,
     },
-    store::Standing,
+    store::{Error, Outcome, Refused, Store},
 };
+
+pub use self::{messages::Posted, rooms::Scope};
 
 /// Who asks: the user and the log-in that a valid access token named.
 #[derive(Clone, Debug)]
@@ -28,81 +41,150 @@ pub struct Identity {
 pub struct Sent {
     pub id: Uuid,
     pub seq: Seq,
-    pub rev: crate::protocol::Rev,
+    pub rev: Rev,
     pub created_at: Time,
     pub duplicate: bool,
 }
 
+/// One page of a list: how many items at most, and the id of the last one of the page before.
+#[derive(Clone, Copy, Debug)]
+pub struct PageOf {
+    pub after: u64,
+    pub limit: usize,
+}
+
 /// Everything that users may do. One per process, shared.
-pub struct Chat {}
+pub struct Chat {
+    store: Store,
+    passwords: Passwords,
+    tokens: Tokens,
+    refresh_ttl: Duration,
+    sessions: Sessions,
+    sends: Limiter,
+    sockets: Limiter,
+    rate_limits: bool,
+}
 
 impl Chat {
+    /// `rate_limits: false` lifts the limits by user, for measurements.
+    pub fn new(
+        store: Store,
+        passwords: Passwords,
+        tokens: Tokens,
+        refresh_ttl: Duration,
+        rate_limits: bool,
+    ) -> Self {
+        let second = Duration::from_secs(1);
+        let minute = Duration::from_secs(60);
+        Self {
+            store,
+            passwords,
+            tokens,
+            refresh_ttl,
+            sessions: Sessions::new(),
+            sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
+            sockets: Limiter::new(minute / SOCKETS_PER_MINUTE, SOCKETS_BURST, rate_limits),
+            rate_limits,
+        }
+    }
+
     /// The log's epoch.
     pub fn epoch(&self) -> Arc<str> {
-        todo!()
+        self.store.epoch()
     }
-    /// Who the access token names: `token_expired`, `token_revoked` or `unauthorized` otherwise.
-    pub async fn authenticate(&self, _token: &str) -> Result<Identity, Refusal> {
-        todo!()
+
+    /// Whether the database answers.
+    pub async fn ready(&self) -> Result<(), Refusal> {
+        self.store.ping().await.map_err(refuse)
     }
-    /// Stores a message. `unavailable`: the outcome is open, send the same `id` again.
-    pub async fn send(
-        &self,
-        _who: &Identity,
-        _room_id: RoomId,
-        _id: Uuid,
-        _content: String,
-        _reply_to: Option<Seq>,
-    ) -> Result<Sent, Refusal> {
-        todo!()
-    }
-    /// Raises the marker; answers where it stands.
-    pub async fn read(
-        &self,
-        _who: &Identity,
-        _room_id: RoomId,
-        _seq: Seq,
-    ) -> Result<crate::protocol::rest::ReadAnswer, Refusal> {
-        todo!()
-    }
-    /// All of the user's rooms, as in `ready`.
-    pub async fn my_rooms(&self, _who: &Identity) -> Result<Vec<Room>, Refusal> {
-        todo!()
-    }
-    /// One room as the user sees it; private rooms of others don't exist.
-    pub async fn room(&self, _who: &Identity, _room_id: RoomId) -> Result<Room, Refusal> {
-        todo!()
-    }
-    /// Where the user stands in those of these rooms that he is in.
-    pub async fn standings(
-        &self,
-        _who: &Identity,
-        _rooms: &[RoomId],
-    ) -> Result<Vec<Standing>, Refusal> {
-        todo!()
-    }
-    /// A page of a room's history.
-    pub async fn history(
-        &self,
-        _who: &Identity,
-        _room_id: RoomId,
-        _range: crate::store::Range,
-        _limit: usize,
-    ) -> Result<crate::store::History, Refusal> {
-        todo!()
-    }
+
     /// Sockets that a user may have open at once.
     pub fn connections_max(&self) -> usize {
-        todo!()
+        if self.rate_limits {
+            CONNECTIONS_PER_USER_MAX
+        } else {
+            usize::MAX
+        }
     }
+
     /// Charges a new socket to the user's limit.
-    pub fn charge_socket(&self, _who: &Identity) -> Result<(), Refusal> {
-        todo!()
+    pub fn charge_socket(&self, who: &Identity) -> Result<(), Refusal> {
+        self.sockets.charge(who.user.id)
+    }
+
+    /// Forgets the limits of users who have been quiet: to be called every [`PRUNE_INTERVAL`].
+    pub fn prune(&self) {
+        self.sends.prune();
+        self.sockets.prune();
     }
 }
 
-impl From<crate::store::Error> for Refusal {
-    fn from(_: crate::store::Error) -> Self {
-        todo!()
+/// What the asker hears when the store gave no answer; the cause is logged here, once.
+pub fn refuse(error: Error) -> Refusal {
+    match error {
+        Error::Unavailable(_) | Error::Unknown(_) => {
+            tracing::warn!(%error, "the store gave no answer");
+            Refusal::unavailable()
+        }
+        Error::Taken(field) => {
+            let mut refusal =
+                Refusal::invalid_field(field, "taken", "somebody else has this one already");
+            refusal.code = Code::Taken;
+            refusal.message = "Somebody else has this one already.".into();
+            refusal
+        }
+        Error::Broken(_) | Error::Schema(_) => {
+            tracing::error!(%error, "the store answered what it never should");
+            Refusal::internal()
+        }
+    }
+}
+
+/// What the asker hears of the log's judgement. `seq_field` is what the request calls a message's seq.
+fn judged(refused: Refused, seq_field: &'static str) -> Refusal {
+    match refused {
+        Refused::NoRoom | Refused::NoSuchMember => Refusal::not_found(),
+        Refused::NotMember => not_member(),
+        Refused::NotOwner => Refusal::forbidden("Only the room's owner may do this."),
+        Refused::OwnerStays => {
+            Refusal::forbidden("The room's owner can neither leave nor be removed.")
+        }
+        Refused::NoSuchMessage => {
+            Refusal::invalid_field(seq_field, "unknown", "the room has no such message")
+        }
+        Refused::TooManyRooms => {
+            Refusal::forbidden("Nobody may be in more than 1,000 rooms, and that is reached here.")
+        }
+    }
+}
+
+fn not_member() -> Refusal {
+    Refusal::forbidden("Only members may do this. Join the room first.")
+}
+
+/// An outcome that doesn't belong to the change that was asked for.
+fn mismatch(outcome: Outcome) -> Refusal {
+    refuse(Error::Broken(format!(
+        "an outcome of another change: {outcome:?}"
+    )))
+}
+
+/// Cuts what was read to the page and tells the cursor of the next one; `items` holds one more than
+/// the page when there is more.
+fn page<T>(
+    mut items: Vec<T>,
+    limit: usize,
+    id: impl Fn(&T) -> u64,
+) -> crate::protocol::rest::List<T> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items
+        .last()
+        .filter(|_| more)
+        .map(|item| id(item).to_string());
+    crate::protocol::rest::List {
+        items,
+        next,
+        rev: None,
     }
 }

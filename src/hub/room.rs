@@ -291,7 +291,7 @@ impl Room {
         self.order.adopt(listener.at);
         // Events that had waited for a head are in order now, and belong to nobody yet.
         if self.listeners.0.is_empty() {
-            while self.order.next().is_some() {}
+            while self.order.advance().is_some() {}
         }
         let Some(since) = self.order.since(listener.at) else {
             return Attached::Behind;
@@ -322,7 +322,7 @@ impl Room {
     async fn deliver(&mut self) {
         let mut piece: Vec<Encoded> = Vec::new();
         let mut bytes = 0;
-        while let Some(event) = self.order.next() {
+        while let Some(event) = self.order.advance() {
             if bytes + event.bytes.len() > PIECE_BYTES {
                 self.fan_out(mem::take(&mut piece)).await;
                 bytes = 0;
@@ -462,10 +462,17 @@ mod tests {
     #[tokio::test]
     async fn a_room_that_dies_closes_its_members_and_can_live_again() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
         let mailbox = Arc::new(Mailbox::new(listener.accept().await.unwrap().0));
         let hub = Hub::new(|buffer, text| buffer.extend_from_slice(text));
-        let listener = |at| Listener { mailbox: mailbox.clone(), user_id: UserId(1), at, verified: at };
+        let listener = |at| Listener {
+            mailbox: mailbox.clone(),
+            user_id: UserId(1),
+            at,
+            verified: at,
+        };
 
         let lease = hub.lease(RoomId(1), &mailbox);
         let attached = lease.attach(listener(7), Bytes::new()).await.unwrap();
@@ -479,7 +486,10 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let lease = hub.lease(RoomId(1), &mailbox);
-        assert_eq!(lease.attach(listener(7), Bytes::new()).await.unwrap(), Attached::Live);
+        assert_eq!(
+            lease.attach(listener(7), Bytes::new()).await.unwrap(),
+            Attached::Live
+        );
         // And it is gone when nobody listens any more.
         drop(lease);
         while hub.rooms.contains_key(&RoomId(1)) {

@@ -11,10 +11,24 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use self::{database::Database, mysql::Mysql, sqlite::Sqlite};
 use crate::protocol::{
     Rev, RoomId, Seq, Time, UserId,
     rest::{Message, Role, Room, RoomKind, UserSummary},
 };
+
+mod append;
+mod database;
+mod log;
+pub mod migrate;
+mod mysql;
+mod queue;
+mod rooms;
+mod rows;
+mod sql;
+mod sqlite;
+mod telemetry;
+mod users;
 
 /// Why the store gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +45,12 @@ pub enum Error {
     /// The database and this program disagree: a bug, or a table changed by hand.
     #[error("the database answered what it never should: {0}")]
     Broken(String),
+    /// The database's schema can't be used by this program.
+    #[error("{0}")]
+    Schema(String),
 }
 
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A change of one room, to be appended to the log. Users are given whole where the change will be
 /// shown with their names.
@@ -249,119 +266,52 @@ pub enum Location {
 
 /// A handle on the database; clones share it.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    db: Database,
+    epoch: Arc<str>,
+}
 
 impl Store {
     /// Opens the database, migrates it under a lock, starts the log.
-    pub async fn open(_options: &Options, _listener: Listener) -> Result<Self> {
-        todo!()
+    pub async fn open(options: &Options, listener: Listener) -> Result<Self> {
+        let report = migrate::migrate(options).await?;
+        let db = match &options.location {
+            Location::Sqlite(path) => Database::Sqlite(Sqlite::open(path, options.pool, listener)?),
+            Location::Mysql(url) => Database::Mysql(Mysql::open(url, options.pool, listener)?),
+        };
+        Ok(Self {
+            db,
+            epoch: report.epoch.into(),
+        })
     }
+
     /// Drains the appends that wait, then closes all connections.
     pub async fn close(&self) {
-        todo!()
+        self.db.close().await;
     }
-    /// Whether the database answers, with how long it took: for `/readyz`.
+
+    /// Whether the database answers and the log runs: for `/readyz`.
     pub async fn ping(&self) -> Result<()> {
-        todo!()
+        if !self.db.writes() {
+            return Err(Error::Unavailable("the log has ended".into()));
+        }
+        self.db.query("SELECT 1 FROM meta", Vec::new()).await?;
+        Ok(())
     }
+
     /// The log's epoch: changes when the log may have gone back in time.
     pub fn epoch(&self) -> Arc<str> {
-        todo!()
+        self.epoch.clone()
     }
-    /// Appends one change; answers after its commit.
-    pub async fn append(&self, _change: Change) -> Result<Outcome> {
-        todo!()
+
+    /// Appends one change; answers after its commit. `Unavailable`: it never happened; `Unknown`: the
+    /// same `id` again will tell.
+    pub async fn append(&self, change: Change) -> Result<Outcome> {
+        self.db.append(change).await
     }
-    /// Makes a room with its members, in one transaction: settings at rev 1, the owner at rev 2, …
-    pub async fn create_room(
-        &self,
-        _room: NewRoom,
-    ) -> Result<std::result::Result<RoomId, Refused>> {
-        todo!()
-    }
-    /// Where the user stands in these rooms (all of his rooms when `None`), by room id; rooms that
-    /// he isn't in are left out. One statement per 1,000 rooms.
-    pub async fn standings(
-        &self,
-        _user_id: UserId,
-        _rooms: Option<&[RoomId]>,
-    ) -> Result<Vec<Standing>> {
-        todo!()
-    }
-    /// What changed after `after`, at most [`crate::limits::SYNC_PAGE_ROWS`] rows. `None`: no such room.
-    pub async fn changes(&self, _room_id: RoomId, _after: Rev) -> Result<Option<Page>> {
-        todo!()
-    }
-    /// A page of at most `limit` messages; `None`: no such room.
-    pub async fn history(
-        &self,
-        _room_id: RoomId,
-        _range: Range,
-        _limit: usize,
-    ) -> Result<Option<History>> {
-        todo!()
-    }
-    pub async fn message(&self, _room_id: RoomId, _seq: Seq) -> Result<Option<Message>> {
-        todo!()
-    }
-    /// The present `rev` of these rooms, at most [`crate::limits::HEADS_PER_STATEMENT`].
-    pub async fn heads(&self, _rooms: &[RoomId]) -> Result<Vec<(RoomId, Rev)>> {
-        todo!()
-    }
-    /// A room as `viewer` sees it: with `mine` when he is a member.
-    pub async fn room(&self, _room_id: RoomId, _viewer: UserId) -> Result<Option<Room>> {
-        todo!()
-    }
-    /// Rooms of the user and, with `public`, public rooms too (`mine: false`: only those he isn't
-    /// in), by rising id after `after`.
-    pub async fn rooms(
-        &self,
-        _filter: RoomFilter,
-        _after: RoomId,
-        _limit: usize,
-    ) -> Result<Vec<Room>> {
-        todo!()
-    }
-    /// Present members by rising user id after `after`, and the room's `rev` that the page is
-    /// complete to. `prefix` is a folded prefix of the username.
-    pub async fn members(
-        &self,
-        _room_id: RoomId,
-        _prefix: &str,
-        _after: UserId,
-        _limit: usize,
-    ) -> Result<Option<(Rev, Vec<crate::protocol::rest::Member>)>> {
-        todo!()
-    }
-    /// `Error::Taken("username" | "email")`.
-    pub async fn create_user(&self, _user: NewUser) -> Result<UserRow> {
-        todo!()
-    }
-    pub async fn user(&self, _id: UserId) -> Result<Option<UserRow>> {
-        todo!()
-    }
-    /// By folded key.
-    pub async fn user_by_name(&self, _username_key: &str) -> Result<Option<UserRow>> {
-        todo!()
-    }
-    pub async fn users_by_ids(&self, _ids: &[UserId]) -> Result<Vec<UserSummary>> {
-        todo!()
-    }
-    /// Active users whose folded name begins with `prefix`, by rising id after `after`.
-    pub async fn users(
-        &self,
-        _prefix: &str,
-        _after: UserId,
-        _limit: usize,
-    ) -> Result<Vec<UserSummary>> {
-        todo!()
-    }
-    pub async fn create_session(&self, _session: NewSession) -> Result<()> {
-        todo!()
-    }
-    /// The user of a log-in that is neither revoked nor expired.
-    pub async fn session_user(&self, _id: crate::protocol::SessionId) -> Result<Option<UserRow>> {
-        todo!()
+
+    fn db(&self) -> &Database {
+        &self.db
     }
 }
 

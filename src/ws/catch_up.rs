@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{frame::framed, worker::Worker};
 use crate::{
+    chat,
     hub::{Attached, Lease, Listener},
     limits::{SYNC_CHANGES_MAX, SYNC_PARALLEL, SYNC_ROOMS_MAX},
     protocol::{
@@ -247,7 +248,7 @@ impl Worker {
             let mut last_seq = standing.last_seq;
             if let Some(after) = position.filter(|position| *position < standing.rev) {
                 let page = self.hub.catch_up(room_id, after).await;
-                let Some(page) = page.map_err(|error| Stop::Refused(error.into()))? else {
+                let Some(page) = page.map_err(|error| Stop::Refused(chat::refuse(error)))? else {
                     return Ok(Caught::Removed);
                 };
                 // Who isn't a member any more sees nothing of what was read.

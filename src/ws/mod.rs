@@ -16,22 +16,14 @@ mod worker;
 
 use std::sync::Arc;
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-use crate::{
-    chat::Chat,
-    hub::Hub,
-    limits::DRAIN_SESSIONS,
-    protocol::{RoomId, close::Close},
-};
+use crate::{chat::Chat, hub::Hub, protocol::RoomId, shutdown::Shutdown};
 
 /// Takes sockets in. One per process; clones share it.
 #[derive(Clone)]
 pub struct Gateway {
     chat: Arc<Chat>,
     hub: Arc<Hub>,
-    sessions: TaskTracker,
-    closing: CancellationToken,
+    shutdown: Shutdown,
 }
 
 /// What a socket asked for when it was opened.
@@ -45,22 +37,11 @@ struct Opening {
 }
 
 impl Gateway {
-    pub fn new(chat: Arc<Chat>, hub: Arc<Hub>) -> Self {
+    pub fn new(chat: Arc<Chat>, hub: Arc<Hub>, shutdown: Shutdown) -> Self {
         Self {
             chat,
             hub,
-            sessions: TaskTracker::new(),
-            closing: CancellationToken::new(),
+            shutdown,
         }
-    }
-
-    /// Tells every socket that the server goes away, and waits for them to end, at most
-    /// [`DRAIN_SESSIONS`]. Answers how many were left.
-    pub async fn close(&self) -> usize {
-        self.closing.cancel();
-        self.hub.close_all(Close::GoingAway);
-        self.sessions.close();
-        let _ = tokio::time::timeout(DRAIN_SESSIONS, self.sessions.wait()).await;
-        self.sessions.len()
     }
 }

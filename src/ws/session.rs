@@ -90,7 +90,7 @@ async fn admit(
         Some(token) => token,
         None => tokio::select! {
             token = tokio::time::timeout(AUTH_DEADLINE, first_token(socket)) => token.map_err(|_| Close::Unauthenticated)??,
-            _ = gateway.closing.cancelled() => return Err(Close::GoingAway),
+            _ = gateway.shutdown.token.cancelled() => return Err(Close::GoingAway),
         },
     };
     let who = gateway
@@ -114,7 +114,7 @@ async fn admit(
         .hub
         .connect(who.user.id, mailbox.clone(), max)
         .ok_or(Close::TooManyConnections)?;
-    if gateway.closing.is_cancelled() {
+    if gateway.shutdown.token.is_cancelled() {
         return Err(Close::GoingAway);
     }
     Ok((who, registration))

@@ -61,7 +61,9 @@ impl Gateway {
         opening.token = opening.token.or(bearer);
 
         let socket = hyper::upgrade::on(&mut request);
-        self.sessions.spawn(start(self.clone(), socket, opening));
+        self.shutdown
+            .tasks
+            .spawn(start(self.clone(), socket, opening));
 
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -151,8 +151,8 @@ impl Worker {
                 Err(_) => return Ok(Caught::Removed),
             };
             let mut bytes = Vec::new();
-            let skip = page.messages.len().saturating_sub(history);
-            for message in page.messages.iter().skip(skip) {
+            let skip = page.items.len().saturating_sub(history);
+            for message in page.items.iter().skip(skip) {
                 let frame = Frame::Message(Live {
                     change: message,
                     prev: None,
@@ -164,9 +164,10 @@ impl Worker {
                 return Ok(Caught::Removed);
             };
             self.mailbox.answer(Bytes::from(bytes));
-            let last_seq = page.messages.last().map_or(0, |message| message.seq);
-            let greeting = synced(page.rev, last_seq, &standing, None);
-            match self.attach(&lease, page.rev, &standing, greeting).await? {
+            let last_seq = page.items.last().map_or(0, |message| message.seq);
+            let at = page.rev.unwrap_or(standing.rev);
+            let greeting = synced(at, last_seq, &standing, None);
+            match self.attach(&lease, at, &standing, greeting).await? {
                 Attached::Live => return Ok(Caught::Live(lease)),
                 Attached::Removed => return Ok(Caught::Removed),
                 // The page is played back again; the client replaces by `seq`.

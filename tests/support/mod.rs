@@ -9,6 +9,7 @@ mod socket;
 
 pub use client::{Client, Effect, LoadId};
 pub use database::{Db, each_database};
+#[allow(unused_imports, reason = "for those that come")]
 pub use server::{Account, Server};
 pub use socket::Socket;
 

@@ -1,0 +1,5 @@
+//! Migrations are embedded at compile time; cargo doesn't see new files by itself.
+
+fn main() {
+    println!("cargo::rerun-if-changed=migrations");
+}

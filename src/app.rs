@@ -1,0 +1,208 @@
+//! The only composition root: builds the parts, connects them, and takes them down in order.
+//!
+//! The order of the end: accept nothing new and tell the sessions (they drain until
+//! [`DRAIN_SESSIONS`]), then the log (until [`DRAIN_LOG`]), then the process, whatever is left.
+
+use std::{fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::{net::TcpListener, time};
+
+use crate::{
+    auth::{passwords::Passwords, secret, tokens::Tokens},
+    chat::Chat,
+    config::{Command, Config},
+    http::{self, Site},
+    hub::Hub,
+    limits::*,
+    protocol::close::Close,
+    shutdown::{self, Shutdown},
+    store::{self, Store},
+    telemetry,
+    ws::{self, Gateway},
+};
+
+/// Why the program can't do what it was asked to do. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("the data directory {0} can't be made or used: {1}; make it, or set HEARTH_DATA_DIR")]
+    DataDir(PathBuf, io::Error),
+    #[error("the key for access tokens can't be kept in {0}: {1}; set HEARTH_JWT_SECRET or repair")]
+    Secret(PathBuf, io::Error),
+    #[error("{0} can't be listened on: {1}; stop what uses it, or set HEARTH_LISTEN")]
+    Listen(SocketAddr, io::Error),
+    #[error("{0}; `hearth check` tells more")]
+    Store(#[from] store::Error),
+    #[error("metrics can't be recorded: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    #[error("signals can't be received: {0}")]
+    Signals(io::Error),
+    #[error("this deletes everything in the database; say so with --yes")]
+    NotConfirmed,
+    #[error("`hearth check` found faults")]
+    Faults,
+}
+
+/// Does what the command line asks for.
+pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
+    match command {
+        Command::Serve => serve(config).await,
+        Command::Migrate => {
+            make_data_dir(&config)?;
+            let store = Store::open(&config.database, nobody()).await?;
+            store.close().await;
+            tracing::info!("the database has this version's schema");
+            Ok(())
+        }
+        Command::Reset { yes: false } => Err(Failure::NotConfirmed),
+        Command::Reset { yes: true } => {
+            store::migrate::reset(&config.database).await?;
+            tracing::info!("everything was deleted");
+            Ok(())
+        }
+        Command::Check => match crate::check::run(&config).await {
+            true => Ok(()),
+            false => Err(Failure::Faults),
+        },
+    }
+}
+
+/// A server that has been built: what its end needs.
+struct Server {
+    store: Store,
+    hub: Arc<Hub>,
+    shutdown: Shutdown,
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    let mut requested = std::pin::pin!(shutdown::requested());
+    let server = tokio::select! {
+        server = start(config) => server?,
+        signal = &mut requested => {
+            signal.map_err(Failure::Signals)?;
+            return Ok(());
+        }
+    };
+    let signal = requested.await.map_err(Failure::Signals)?;
+    tracing::info!(signal, "stopping; a second signal stops at once");
+    server.shutdown.token.cancel();
+    server.hub.close_all(Close::GoingAway);
+    if !server.shutdown.drain(DRAIN_SESSIONS).await {
+        let left = server.shutdown.tasks.len();
+        tracing::warn!(left, "connections are cut: they did not end in time");
+    }
+    if time::timeout(DRAIN_LOG, server.store.close())
+        .await
+        .is_err()
+    {
+        tracing::error!("the log was not drained in time: what waits in it is not stored");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Builds everything, from the bottom up, and begins to accept.
+async fn start(config: Config) -> Result<Server, Failure> {
+    let files = raise_file_limit();
+    let connections_max = CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED).max(1));
+    if connections_max < CONNECTIONS_MAX {
+        tracing::warn!(
+            connections_max,
+            "raise the limit of open files to serve more"
+        );
+    }
+    make_data_dir(&config)?;
+    let key = match &config.jwt_secret {
+        Some(secret) => secret.expose().as_bytes().to_vec(),
+        None => secret::load_or_create(&config.data_dir)
+            .map_err(|error| Failure::Secret(config.data_dir.clone(), error))?,
+    };
+    let metrics = telemetry::start_metrics()?;
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.map_err(|error| Failure::Listen(config.listen, error))?;
+    let shutdown = Shutdown::default();
+
+    let hub = Hub::new(ws::frame::text);
+    let store = Store::open(&config.database, hub.listener()).await?;
+    hub.start(store.clone());
+    let chat = Arc::new(Chat::new(
+        store.clone(),
+        Passwords::new(config.argon2.clone()),
+        Tokens::new(&key, config.access_ttl),
+        config.refresh_ttl,
+        config.rate_limits,
+    ));
+    let gateway = Gateway::new(chat.clone(), hub.clone(), shutdown.clone());
+    let site = Site::new(
+        chat.clone(),
+        gateway,
+        metrics.clone(),
+        shutdown.token.clone(),
+    );
+    let watching = hub.clone().watch_heads();
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(watching));
+
+    let stopping = shutdown.token.clone();
+    shutdown
+        .tasks
+        .spawn(stopping.run_until_cancelled_owned(async move {
+            let mut upkeep = time::interval(METRICS_UPKEEP_INTERVAL);
+            let mut prune = time::interval(PRUNE_INTERVAL);
+            loop {
+                tokio::select! {
+                    _ = upkeep.tick() => metrics.run_upkeep(),
+                    _ = prune.tick() => chat.prune(),
+                }
+            }
+        }));
+    let address = listener.local_addr();
+    let address = address.map_err(|error| Failure::Listen(config.listen, error))?;
+    shutdown.tasks.spawn(http::server::serve(
+        listener,
+        Arc::new(site),
+        connections_max,
+        shutdown.token.clone(),
+        shutdown.tasks.clone(),
+    ));
+    tracing::info!(
+        listen.addr = %address,
+        version = env!("CARGO_PKG_VERSION"),
+        files_max = files,
+        connections_max,
+        "listening"
+    );
+    Ok(Server {
+        store,
+        hub,
+        shutdown,
+    })
+}
+
+/// A listener for commands that serve nobody.
+fn nobody() -> store::Listener {
+    Arc::new(|_| {})
+}
+
+fn make_data_dir(config: &Config) -> Result<(), Failure> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data_dir)
+        .map_err(|error| Failure::DataDir(config.data_dir.clone(), error))
+}
+
+/// Raises the soft limit of open files to the hard one; tells what holds then.
+fn raise_file_limit() -> usize {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        tracing::info!(from = soft, to = hard, "the limit of open files was raised");
+        Ok(hard)
+    });
+    let limit = raised.or_else(|error| {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+        getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _)| soft)
+    });
+    limit.map_or(1_024, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}

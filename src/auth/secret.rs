@@ -1,0 +1,89 @@
+//! The key that signs access tokens, when none is configured: made once, kept in the data directory.
+//!
+//! Invariant: the file holds a whole key or doesn't exist, and only its owner can read it.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::tokens::random_bytes;
+
+/// The key's file within the data directory.
+pub const FILE_NAME: &str = "jwt-secret";
+
+/// Reads the key, or makes it. Processes that start together end up with the same one: the first to
+/// link its finished file under the name wins.
+pub fn load_or_create(data_dir: &Path) -> io::Result<Vec<u8>> {
+    let path = data_dir.join(FILE_NAME);
+    match read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        other => return other,
+    }
+    let text = URL_SAFE_NO_PAD.encode(random_bytes::<32>());
+    let draft = data_dir.join(format!("{FILE_NAME}.{}", uuid::Uuid::new_v4()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match fs::hard_link(&draft, &path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        });
+    fs::remove_file(&draft)?;
+    written?;
+    fs::File::open(data_dir)?.sync_all()?;
+    read(&path)
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let text = fs::read_to_string(path)?;
+    URL_SAFE_NO_PAD
+        .decode(text.trim_end())
+        .ok()
+        .filter(|secret| secret.len() >= 32)
+        .ok_or_else(|| {
+            let rule = "not a key of 32 bytes in base64url; remove the file to have a new one made \
+                        (all log-ins end)";
+            io::Error::new(ErrorKind::InvalidData, rule)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_key_is_made_once_and_only_its_owner_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| load_or_create(path).unwrap()))
+                .collect();
+            makers.into_iter().map(|m| m.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0] && key.len() == 32));
+        let names: Vec<_> = fs::read_dir(path).unwrap().collect();
+        assert_eq!(names.len(), 1, "no drafts are left");
+        let mode = fs::metadata(path.join(FILE_NAME)).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_damaged_key_is_an_error_and_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE_NAME), "short").unwrap();
+        assert!(load_or_create(dir.path()).is_err());
+    }
+}

@@ -1,0 +1,436 @@
+//! Access tokens (JWT, RFC 9068) and refresh tokens.
+//!
+//! Invariants: one algorithm, HS256, is pinned and never read from a token; every claim is required
+//! and checked; what is wrong with a token is not told, but that it has expired. Refresh tokens are
+//! random and only their hash is kept.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation,
+    crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
+    errors::{Error, ErrorKind},
+    signature,
+};
+use ring::{
+    digest, hmac,
+    rand::{SecureRandom, SystemRandom},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    limits::{ACCESS_TTL_MAX, TOKEN_BYTES_MAX, TOKEN_LEEWAY},
+    protocol::{
+        SessionId, Time, UserId,
+        error::{Code, Refusal},
+    },
+};
+
+const ISSUER: &str = "hearth";
+const AUDIENCE: &str = "hearth";
+/// RFC 9068 section 2.1: no other kind of JWT can pass for an access token.
+const TYPE: &str = "at+jwt";
+
+/// Signs access tokens and checks them.
+pub struct Tokens {
+    signing: EncodingKey,
+    checking: DecodingKey,
+    validation: Validation,
+    access_ttl: Duration,
+}
+
+/// What a valid access token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    pub user_id: UserId,
+    pub session_id: SessionId,
+    pub expires_at: Time,
+}
+
+/// All of these must be there, each of its type: times are whole seconds, `aud` is one text.
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: String,
+    sid: u64,
+    jti: Uuid,
+    iat: u64,
+    exp: u64,
+}
+
+impl Tokens {
+    pub fn new(secret: &[u8], access_ttl: Duration) -> Self {
+        // The first caller installs it; all others find the same one.
+        let _ = RING.install_default();
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.leeway = TOKEN_LEEWAY.as_secs();
+        validation.validate_nbf = true;
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        Self {
+            signing: EncodingKey::from_secret(secret),
+            checking: DecodingKey::from_secret(secret),
+            validation,
+            access_ttl,
+        }
+    }
+
+    pub fn access_ttl(&self) -> Duration {
+        self.access_ttl
+    }
+
+    /// An access token for this log-in.
+    pub fn issue(&self, user_id: UserId, session_id: SessionId) -> String {
+        let iat = jsonwebtoken::get_current_timestamp();
+        let claims = Claims {
+            iss: ISSUER.into(),
+            aud: AUDIENCE.into(),
+            sub: user_id.to_string(),
+            sid: session_id.0,
+            jti: Uuid::new_v4(),
+            iat,
+            exp: iat + self.access_ttl.as_secs(),
+        };
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some(TYPE.into());
+        jsonwebtoken::encode(&header, &claims, &self.signing)
+            .expect("claims are plain JSON and the key is an HMAC key")
+    }
+
+    /// What the token says, if it is ours, whole and in time: `token_expired` or `unauthorized` else.
+    pub fn verify(&self, token: &str) -> Result<Access, Refusal> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(unauthorized());
+        }
+        let token = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation)
+            .map_err(|error| match error.kind() {
+                ErrorKind::ExpiredSignature => {
+                    Refusal::new(Code::TokenExpired, "The access token has expired.")
+                }
+                _ => unauthorized(),
+            })?;
+        let Claims {
+            sub, sid, iat, exp, ..
+        } = token.claims;
+        let typ = token.header.typ.as_deref();
+        let ours = typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TYPE))
+            && token.header.crit.is_none()
+            && iat <= jsonwebtoken::get_current_timestamp() + TOKEN_LEEWAY.as_secs()
+            && iat < exp
+            && exp - iat <= ACCESS_TTL_MAX.as_secs();
+        let user_id = sub.parse().ok().filter(|id: &u64| id.to_string() == sub);
+        match user_id {
+            Some(user_id) if ours => Ok(Access {
+                user_id: UserId(user_id),
+                session_id: SessionId(sid),
+                expires_at: Time(exp as i64 * 1_000),
+            }),
+            _ => Err(unauthorized()),
+        }
+    }
+}
+
+fn unauthorized() -> Refusal {
+    Refusal::new(Code::Unauthorized, "A valid access token is needed.")
+}
+
+/// A refresh token, and the hash under which the store keeps it.
+pub fn refresh_token() -> (String, [u8; 32]) {
+    let token = URL_SAFE_NO_PAD.encode(random_bytes::<32>());
+    let hash = digest::digest(&digest::SHA256, token.as_bytes());
+    let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
+    (token, hash)
+}
+
+/// A log-in's id: random, below 2^53, never 0.
+pub fn session_id() -> SessionId {
+    SessionId((u64::from_be_bytes(random_bytes()) >> 11).max(1))
+}
+
+/// Bytes from the operating system's generator.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .expect("the operating system has random bytes");
+    bytes
+}
+
+// === HS256 by ring, for jsonwebtoken ===
+
+static RING: CryptoProvider = CryptoProvider {
+    signer_factory: |algorithm, key| {
+        only_hs256(algorithm)?;
+        Ok(Box::new(Hs256::new(key.as_bytes())))
+    },
+    verifier_factory: |algorithm, key| {
+        only_hs256(algorithm)?;
+        Ok(Box::new(Hs256::new(key.try_get_as_bytes()?)))
+    },
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+fn only_hs256(algorithm: &Algorithm) -> Result<(), Error> {
+    match algorithm {
+        Algorithm::HS256 => Ok(()),
+        _ => Err(ErrorKind::InvalidAlgorithm.into()),
+    }
+}
+
+struct Hs256(hmac::Key);
+
+impl Hs256 {
+    fn new(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+}
+
+impl signature::Signer<Vec<u8>> for Hs256 {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        Ok(hmac::sign(&self.0, message).as_ref().to_vec())
+    }
+}
+
+impl signature::Verifier<Vec<u8>> for Hs256 {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        hmac::verify(&self.0, message, signature).map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtSigner for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
+}
+
+impl JwtVerifier for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const SECRET: &[u8] = b"a secret of the tests, 32 bytes or more";
+
+    fn tokens() -> Tokens {
+        Tokens::new(SECRET, Duration::from_secs(1_800))
+    }
+
+    fn now() -> i64 {
+        jsonwebtoken::get_current_timestamp() as i64
+    }
+
+    /// Signs whatever it is given, as a forger would who held the key.
+    fn forge(header: &Value, claims: &Value, secret: &[u8], algorithm: hmac::Algorithm) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(header), part(claims));
+        let tag = hmac::sign(&hmac::Key::new(algorithm, secret), message.as_bytes());
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))
+    }
+
+    fn header() -> Value {
+        json!({"typ": "at+jwt", "alg": "HS256"})
+    }
+
+    fn claims() -> Value {
+        json!({"iss": "hearth", "aud": "hearth", "sub": "7", "sid": 9, "iat": now(),
+               "jti": "0191d3a4-0000-7000-8000-000000000000", "exp": now() + 600})
+    }
+
+    /// Good claims, but for one.
+    fn with(name: &str, value: Value) -> String {
+        let mut claims = claims();
+        claims[name] = value;
+        forge(&header(), &claims, SECRET, hmac::HMAC_SHA256)
+    }
+
+    fn without(name: &str) -> String {
+        let mut claims = claims();
+        claims.as_object_mut().unwrap().remove(name);
+        forge(&header(), &claims, SECRET, hmac::HMAC_SHA256)
+    }
+
+    fn headed(header: Value) -> String {
+        forge(&header, &claims(), SECRET, hmac::HMAC_SHA256)
+    }
+
+    #[test]
+    fn what_is_issued_is_accepted() {
+        let token = tokens().issue(UserId(7), SessionId(9));
+        let access = tokens().verify(&token).unwrap();
+        assert_eq!(
+            (access.user_id, access.session_id),
+            (UserId(7), SessionId(9))
+        );
+        let forged = forge(&header(), &claims(), SECRET, hmac::HMAC_SHA256);
+        assert!(
+            tokens().verify(&forged).is_ok(),
+            "the forger's claims are good"
+        );
+        assert!(tokens().verify(&with("iat", json!(now() + 1))).is_ok());
+        assert!(tokens().verify(&with("iat", json!(now() - 600))).is_ok());
+    }
+
+    #[test]
+    fn forged_tokens_are_refused() {
+        let good = tokens().issue(UserId(7), SessionId(9));
+        let (message, signature) = good.rsplit_once('.').unwrap();
+        let (head, _) = message.split_once('.').unwrap();
+        let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let none = |alg: &str| {
+            let header = part(json!({"typ": "at+jwt", "alg": alg}));
+            format!("{header}.{}.", part(claims()))
+        };
+        let table: Vec<(&str, String)> = vec![
+            ("empty", String::new()),
+            ("no JWT", "abc".into()),
+            ("two parts", message.into()),
+            ("no signature", format!("{message}.")),
+            ("a fourth part", format!("{good}.{signature}")),
+            ("trailing garbage", format!("{good}A")),
+            ("padding", format!("{good}=")),
+            ("white space", format!("{good} ")),
+            ("cut", good[..good.len() - 4].into()),
+            ("alg none", none("none")),
+            ("alg None", none("None")),
+            ("alg NONE", none("NONE")),
+            (
+                "alg none, signed",
+                headed(json!({"typ": "at+jwt", "alg": "none"})),
+            ),
+            (
+                "alg HS384 named",
+                headed(json!({"typ": "at+jwt", "alg": "HS384"})),
+            ),
+            (
+                "alg HS512 used",
+                forge(
+                    &json!({"typ": "at+jwt", "alg": "HS512"}),
+                    &claims(),
+                    SECRET,
+                    hmac::HMAC_SHA512,
+                ),
+            ),
+            (
+                "alg RS256",
+                headed(json!({"typ": "at+jwt", "alg": "RS256"})),
+            ),
+            (
+                "alg ES256",
+                headed(json!({"typ": "at+jwt", "alg": "ES256"})),
+            ),
+            (
+                "alg EdDSA",
+                headed(json!({"typ": "at+jwt", "alg": "EdDSA"})),
+            ),
+            ("no alg", headed(json!({"typ": "at+jwt"}))),
+            ("typ JWT", headed(json!({"typ": "JWT", "alg": "HS256"}))),
+            ("no typ", headed(json!({"alg": "HS256"}))),
+            (
+                "crit",
+                headed(json!({"typ": "at+jwt", "alg": "HS256", "crit": ["b64"]})),
+            ),
+            (
+                "its own key",
+                forge(
+                    &json!({"typ": "at+jwt", "alg": "HS256", "jwk": {"kty": "oct", "k": part(json!("k"))}}),
+                    &claims(),
+                    b"k",
+                    hmac::HMAC_SHA256,
+                ),
+            ),
+            (
+                "kid as a path",
+                forge(
+                    &json!({"typ": "at+jwt", "alg": "HS256", "kid": "../../dev/null"}),
+                    &claims(),
+                    b"",
+                    hmac::HMAC_SHA256,
+                ),
+            ),
+            (
+                "wrong key",
+                forge(&header(), &claims(), b"another secret", hmac::HMAC_SHA256),
+            ),
+            (
+                "other payload",
+                format!("{head}.{}.{signature}", part(json!({"sub": "1"}))),
+            ),
+            ("no iss", without("iss")),
+            ("other iss", with("iss", json!("elsewhere"))),
+            ("iss list", with("iss", json!(["hearth"]))),
+            ("no aud", without("aud")),
+            ("other aud", with("aud", json!("elsewhere"))),
+            ("aud list", with("aud", json!(["hearth", "elsewhere"]))),
+            ("aud null", with("aud", Value::Null)),
+            ("no sub", without("sub")),
+            ("sub number", with("sub", json!(7))),
+            ("sub text", with("sub", json!("ada"))),
+            ("sub +7", with("sub", json!("+7"))),
+            ("sub negative", with("sub", json!("-7"))),
+            ("no jti", without("jti")),
+            ("jti text", with("jti", json!("x"))),
+            ("no sid", without("sid")),
+            ("sid text", with("sid", json!("9"))),
+            ("no iat", without("iat")),
+            ("iat in the future", with("iat", json!(now() + 60))),
+            ("nbf in the future", with("nbf", json!(now() + 60))),
+            ("nbf text", with("nbf", json!("now"))),
+            ("no exp", without("exp")),
+            ("exp null", with("exp", Value::Null)),
+            ("exp text", with("exp", json!((now() + 600).to_string()))),
+            ("exp float", with("exp", json!(now() as f64 + 600.5))),
+            ("exp negative", with("exp", json!(-1))),
+            ("exp huge", with("exp", json!(u64::MAX))),
+            ("exp in a year", with("exp", json!(now() + 365 * 86_400))),
+            ("exp before iat", {
+                let mut claims = claims();
+                claims["iat"] = json!(now() + 1);
+                claims["exp"] = json!(now());
+                forge(&header(), &claims, SECRET, hmac::HMAC_SHA256)
+            }),
+            (
+                "claims no object",
+                forge(&header(), &json!([1]), SECRET, hmac::HMAC_SHA256),
+            ),
+            ("a refresh token", refresh_token().0),
+            ("oversized", with("pad", json!("x".repeat(TOKEN_BYTES_MAX)))),
+        ];
+        assert!(table.len() >= 40);
+        for (name, token) in table {
+            let refusal = tokens().verify(&token).expect_err(name);
+            assert_eq!(refusal.code, Code::Unauthorized, "{name}");
+        }
+    }
+
+    #[test]
+    fn expired_tokens_are_called_so() {
+        let mut claims = claims();
+        claims["iat"] = json!(now() - 600);
+        for ago in [3, 59, 599] {
+            claims["exp"] = json!(now() - ago);
+            let token = forge(&header(), &claims, SECRET, hmac::HMAC_SHA256);
+            assert_eq!(
+                tokens().verify(&token).unwrap_err().code,
+                Code::TokenExpired
+            );
+        }
+    }
+
+    #[test]
+    fn session_ids_stay_below_2_to_the_53() {
+        for _ in 0..1_000 {
+            let id = session_id().0;
+            assert!(id > 0 && id <= crate::limits::ID_MAX);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Rooms and membership: who may see a room, come in, bring others, and go.
+
+use super::{Chat, Identity, PageOf, judged, mismatch, not_member, page, refuse};
+use crate::{
+    limits::*,
+    protocol::{
+        RoomId, UserId,
+        check::Checks,
+        error::Refusal,
+        rest::{AddMemberBody, CreateRoomBody, List, Member, Room, RoomKind, UserSummary},
+    },
+    store::{Change, NewRoom, Outcome, RoomFilter, Standing},
+};
+
+/// Which rooms a list is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those the user is in.
+    Mine,
+    /// Public ones that he may join.
+    Public,
+    Both,
+}
+
+impl Chat {
+    /// Makes a room; its maker is the owner, and all of `members` are in it from the start.
+    pub async fn create_room(&self, who: &Identity, body: CreateRoomBody) -> Result<Room, Refusal> {
+        let mut checks = Checks::default();
+        let name = checks.required("name", body.name);
+        let kind = checks.required("kind", body.kind);
+        let topic = checks.optional("topic", body.topic).unwrap_or_default();
+        let mut ids = checks.optional("members", body.members).unwrap_or_default();
+        if let Some(name) = &name {
+            checks.line("name", name, 1, ROOM_NAME_CHARS_MAX);
+        }
+        checks.line("topic", &topic, 0, TOPIC_CHARS_MAX);
+        if ids.len() > IDS_PER_REQUEST_MAX {
+            checks.fail(
+                "members",
+                "length",
+                format!("at most {IDS_PER_REQUEST_MAX} ids"),
+            );
+        }
+        checks.done()?;
+        let (Some(name), Some(kind)) = (name, kind) else {
+            return Err(Refusal::internal());
+        };
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| *id != who.user.id);
+        let mut members = Vec::with_capacity(ids.len());
+        for id in ids {
+            let row = self.store.user(id).await.map_err(refuse)?;
+            let user = row.map(|row| row.user).filter(|user| user.is_active);
+            members.push(user.ok_or_else(|| no_such_user("members", id))?.summary());
+        }
+        let room = NewRoom {
+            kind,
+            name,
+            topic,
+            owner: who.user.summary(),
+            members,
+        };
+        let room_id = self.store.create_room(room).await.map_err(refuse)?;
+        let room_id = room_id.map_err(|refused| judged(refused, "members"))?;
+        self.room(who, room_id).await
+    }
+
+    /// One room as the user sees it; private rooms of others don't exist.
+    pub async fn room(&self, who: &Identity, room_id: RoomId) -> Result<Room, Refusal> {
+        let room = self.store.room(room_id, who.user.id).await;
+        room.map_err(refuse)?
+            .filter(|room| room.kind == RoomKind::Public || room.mine.is_some())
+            .ok_or_else(Refusal::not_found)
+    }
+
+    /// Rooms whose name contains `query`, in any case.
+    pub async fn rooms(
+        &self,
+        who: &Identity,
+        scope: Scope,
+        query: String,
+        at: PageOf,
+    ) -> Result<List<Room>, Refusal> {
+        let filter = RoomFilter {
+            user_id: who.user.id,
+            mine: scope != Scope::Public,
+            public: scope != Scope::Mine,
+            query,
+        };
+        let rooms = self
+            .store
+            .rooms(filter, RoomId(at.after), at.limit + 1)
+            .await
+            .map_err(refuse)?;
+        Ok(page(rooms, at.limit, |room| room.id.0))
+    }
+
+    /// All of the user's rooms, as in `ready`.
+    pub async fn my_rooms(&self, who: &Identity) -> Result<Vec<Room>, Refusal> {
+        let filter = RoomFilter {
+            user_id: who.user.id,
+            mine: true,
+            public: false,
+            query: String::new(),
+        };
+        let rooms = self
+            .store
+            .rooms(filter, RoomId(0), ROOMS_PER_USER_MAX)
+            .await;
+        rooms.map_err(refuse)
+    }
+
+    /// Where the user stands in those of these rooms that he is in.
+    pub async fn standings(
+        &self,
+        who: &Identity,
+        rooms: &[RoomId],
+    ) -> Result<Vec<Standing>, Refusal> {
+        let standings = self.store.standings(who.user.id, Some(rooms)).await;
+        standings.map_err(refuse)
+    }
+
+    /// Where the user stands in the room; who isn't in it is refused: `forbidden` in a public room,
+    /// `not_found` else.
+    pub(super) async fn member(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+    ) -> Result<Standing, Refusal> {
+        match self.standings(who, &[room_id]).await?.pop() {
+            Some(standing) => Ok(standing),
+            None => {
+                self.room(who, room_id).await?;
+                Err(not_member())
+            }
+        }
+    }
+
+    /// Takes the user into a public room.
+    pub async fn join(&self, who: &Identity, room_id: RoomId) -> Result<Room, Refusal> {
+        let user = who.user.summary();
+        let change = Change::Join { room_id, user };
+        match self.store.append(change).await.map_err(refuse)? {
+            Outcome::Joined { .. } => self.room(who, room_id).await,
+            Outcome::Refused(refused) => Err(judged(refused, "room_id")),
+            outcome => Err(mismatch(outcome)),
+        }
+    }
+
+    /// Ends the user's membership; the owner stays.
+    pub async fn leave(&self, who: &Identity, room_id: RoomId) -> Result<(), Refusal> {
+        let user = who.user.summary();
+        self.end_membership(Change::Leave { room_id, user }).await
+    }
+
+    /// The room's members, by rising id; for members only.
+    pub async fn members(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        query: &str,
+        at: PageOf,
+    ) -> Result<List<Member>, Refusal> {
+        self.member(who, room_id).await?;
+        let prefix = crate::protocol::check::fold(query);
+        let members = self
+            .store
+            .members(room_id, &prefix, UserId(at.after), at.limit + 1)
+            .await
+            .map_err(refuse)?;
+        let (rev, members) = members.ok_or_else(Refusal::not_found)?;
+        self.member(who, room_id).await?;
+        let mut list = page(members, at.limit, |member| member.user.id.0);
+        list.rev = Some(rev);
+        Ok(list)
+    }
+
+    /// Takes somebody else into the room; any member may. The flag: whether he wasn't in it before.
+    pub async fn add_member(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        body: AddMemberBody,
+    ) -> Result<(Member, bool), Refusal> {
+        let mut checks = Checks::default();
+        let id = checks.optional("user_id", body.user_id);
+        let name = checks.optional("username", body.username);
+        checks.done()?;
+        self.member(who, room_id).await?;
+        let (field, row) = match (id, name) {
+            (Some(id), None) => ("user_id", self.store.user(id).await.map_err(refuse)?),
+            (None, Some(name)) => ("username", self.user_named(&name).await?),
+            (None, None) => {
+                let rule = "user_id or username is required";
+                return Err(Refusal::invalid_field("user_id", "missing", rule));
+            }
+            (Some(_), Some(_)) => {
+                let rule = "user_id or username, not both";
+                return Err(Refusal::invalid_field("username", "conflict", rule));
+            }
+        };
+        let user = row.map(|row| row.user).filter(|user| user.is_active);
+        let user = user.ok_or_else(|| {
+            Refusal::invalid_field(field, "unknown", "there is no such user, or he is disabled")
+        })?;
+        let user = user.summary();
+        let change = Change::Add {
+            room_id,
+            by: who.user.id,
+            user: user.clone(),
+        };
+        match self.store.append(change).await.map_err(refuse)? {
+            Outcome::Joined {
+                rev,
+                role,
+                joined_at,
+                last_read_seq,
+                changed,
+            } => {
+                let room = self.room(who, room_id).await?;
+                let small = room.member_count <= MARKERS_ROOM_MAX;
+                let member = Member {
+                    user,
+                    role,
+                    joined_at,
+                    rev,
+                    last_read_seq: small.then_some(last_read_seq),
+                };
+                Ok((member, changed))
+            }
+            Outcome::Refused(refused) => Err(judged(refused, field)),
+            outcome => Err(mismatch(outcome)),
+        }
+    }
+
+    /// Ends somebody else's membership; only the owner may.
+    pub async fn remove_member(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        user_id: UserId,
+    ) -> Result<(), Refusal> {
+        self.member(who, room_id).await?;
+        let users = self.store.users_by_ids(&[user_id]).await.map_err(refuse)?;
+        let user: UserSummary = users.into_iter().next().ok_or_else(Refusal::not_found)?;
+        let by = who.user.id;
+        self.end_membership(Change::Remove { room_id, by, user })
+            .await
+    }
+
+    async fn end_membership(&self, change: Change) -> Result<(), Refusal> {
+        match self.store.append(change).await.map_err(refuse)? {
+            Outcome::Left { .. } => Ok(()),
+            Outcome::Refused(refused) => Err(judged(refused, "user_id")),
+            outcome => Err(mismatch(outcome)),
+        }
+    }
+}
+
+fn no_such_user(field: &'static str, id: UserId) -> Refusal {
+    let message = format!("there is no user {id}, or he is disabled");
+    Refusal::invalid_field(field, "unknown", message)
+}

@@ -1,0 +1,128 @@
+//! `hearth check`: looks at settings, database and machine without changing them, and says what to do
+//! about each fault. It answers on stdout.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use nix::{
+    sys::resource::{Resource, getrlimit},
+    unistd::{AccessFlags, access},
+};
+
+use crate::{
+    auth::secret,
+    config::Config,
+    limits::{CONNECTIONS_MAX, FILES_RESERVED},
+    protocol::Time,
+};
+
+/// What was looked at, and what was found.
+enum Finding {
+    Good(String),
+    /// Works, but could be better.
+    Note(String),
+    /// What is wrong, and what to do.
+    Fault(String, String),
+}
+
+use Finding::{Fault, Good, Note};
+
+/// Prints what it finds; whether nothing is wrong.
+pub async fn run(config: &Config) -> bool {
+    println!("settings");
+    for (name, value) in &config.shown {
+        println!("  {name}={value}");
+    }
+    let mut findings = vec![data_dir(&config.data_dir)];
+    if config.jwt_secret.is_none() {
+        findings.push(key(&config.data_dir));
+    }
+    findings.extend(database(config).await);
+    findings.push(files());
+    findings.push(clock());
+    println!("findings");
+    let mut good = true;
+    for finding in &findings {
+        match finding {
+            Good(what) => println!("  ok     {what}"),
+            Note(what) => println!("  note   {what}"),
+            Fault(what, remedy) => {
+                good = false;
+                println!("  FAULT  {what}\n         {remedy}");
+            }
+        }
+    }
+    good
+}
+
+fn data_dir(path: &Path) -> Finding {
+    let name = path.display();
+    match fs::metadata(path) {
+        Ok(found) if !found.is_dir() => Fault(
+            format!("{name} is no directory"),
+            "Move it away, or set HEARTH_DATA_DIR to a directory.".into(),
+        ),
+        Ok(_) => match access(path, AccessFlags::W_OK | AccessFlags::X_OK) {
+            Ok(()) => Good(format!("data directory {name}: writable")),
+            Err(error) => Fault(
+                format!("data directory {name}: not writable ({error})"),
+                "Give it to the user that runs the server (chown), or set HEARTH_DATA_DIR.".into(),
+            ),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Note(format!(
+            "data directory {name}: not there yet; the first start makes it"
+        )),
+        Err(error) => Fault(
+            format!("data directory {name}: {error}"),
+            "Let the user that runs the server reach it, or set HEARTH_DATA_DIR.".into(),
+        ),
+    }
+}
+
+fn key(data_dir: &Path) -> Finding {
+    let path = data_dir.join(secret::FILE_NAME);
+    let name = path.display();
+    match fs::metadata(&path) {
+        Err(_) => Note(format!(
+            "key {name}: not there yet; the first start makes it"
+        )),
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => Fault(
+            format!("key {name}: others than its owner may read it"),
+            format!(
+                "Run: chmod 600 {name}; if others may have read it, remove it: all log-ins end."
+            ),
+        ),
+        Ok(_) => Good(format!("key {name}")),
+    }
+}
+
+/// SEAM: reachability and schema, when the store can tell them without migrating.
+async fn database(_config: &Config) -> Vec<Finding> {
+    Vec::new()
+}
+
+fn files() -> Finding {
+    let wanted = CONNECTIONS_MAX + FILES_RESERVED;
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((_, hard)) if hard >= wanted as u64 => Good(format!("open files: up to {hard}")),
+        Ok((_, hard)) => Note(format!(
+            "open files: up to {hard}; {wanted} are needed for {CONNECTIONS_MAX} connections \
+             (ulimit -Hn, LimitNOFILE= of systemd, --ulimit of Docker)"
+        )),
+        Err(error) => Note(format!("open files: {error}")),
+    }
+}
+
+/// Tokens and messages carry the time: a clock that was never set shows as one before this version.
+fn clock() -> Finding {
+    /// 2026-01-01, before this was written.
+    const EARLIEST: Time = Time(1_767_225_600_000);
+    let now = Time::now();
+    match now >= EARLIEST {
+        true => Good(format!("clock: {now}")),
+        false => Fault(
+            format!("clock: {now}, which is past"),
+            "Set the machine's clock, and keep it right with NTP (timedatectl set-ntp true)."
+                .into(),
+        ),
+    }
+}

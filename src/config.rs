@@ -1,0 +1,550 @@
+//! Flags, the environment and `.env`, read into one validated [`Config`]: the only reader of the
+//! environment.
+//!
+//! Invariant: all settings are validated at once, and every fault is told with its name and rule.
+//! Secrets are never printed.
+
+use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use crate::{
+    limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
+    store::{Location, Options},
+};
+
+/// The exit code for faulty settings: EX_USAGE of sysexits.h.
+pub const EXIT_USAGE: u8 = 64;
+const SECRET_BYTES_MIN: usize = 32;
+const POOL_MAX: usize = 1_000;
+
+/// A self-hosted real-time chat server.
+#[derive(Parser)]
+#[command(
+    name = "hearth",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 100
+)]
+struct CommandLine {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What the program is to do.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve,
+    /// Bring the database to this version's schema, then exit (serve does so at its start, too)
+    Migrate,
+    /// Delete everything in the database, then make it anew
+    Reset {
+        /// Yes, delete everything
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Look at settings, database and machine, and say what to do about each fault
+    Check,
+}
+
+/// The settings as they were given. Each is documented in .env.example, too; a test compares.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Settings (flags, environment, or a .env file)")]
+struct Settings {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "HEARTH_LISTEN", default_value = "127.0.0.1:8000")]
+    #[arg(global = true, value_name = "ADDRESS:PORT")]
+    listen: String,
+
+    /// Database: sqlite://PATH or mysql://USER:PASSWORD@HOST[:PORT]/NAME
+    /// [default: sqlite://DATA_DIR/hearth.db]
+    #[arg(long, env = "HEARTH_DATABASE_URL", hide_env_values = true)]
+    #[arg(global = true, value_name = "URL")]
+    database_url: Option<String>,
+
+    /// Database connections kept for reading, 1 to 1000
+    #[arg(long, env = "HEARTH_DATABASE_POOL", default_value = "8")]
+    #[arg(global = true, value_name = "NUMBER")]
+    database_pool: String,
+
+    /// Directory for what the server keeps beside the database; made when absent
+    #[arg(long, env = "HEARTH_DATA_DIR", default_value = "./data")]
+    #[arg(global = true, value_name = "PATH")]
+    data_dir: String,
+
+    /// Key that signs access tokens, at least 32 bytes [default: made once, kept in the data
+    /// directory]
+    #[arg(long, env = "HEARTH_JWT_SECRET", hide_env_values = true)]
+    #[arg(global = true, value_name = "SECRET")]
+    jwt_secret: Option<String>,
+
+    /// Life of an access token, at most 1d: a number and s, m, h or d
+    #[arg(long, env = "HEARTH_ACCESS_TTL", default_value = "30m")]
+    #[arg(global = true, value_name = "DURATION")]
+    access_ttl: String,
+
+    /// Life of a log-in that isn't used, at most 365d: a number and s, m, h or d
+    #[arg(long, env = "HEARTH_REFRESH_TTL", default_value = "7d")]
+    #[arg(global = true, value_name = "DURATION")]
+    refresh_ttl: String,
+
+    /// What to log, to stderr: off, error, warn, info, debug, trace, also by module
+    /// (info,hearth::store=debug)
+    #[arg(long, env = "HEARTH_LOG", default_value = "info")]
+    #[arg(global = true, value_name = "FILTER")]
+    log: String,
+
+    /// How to log: text or json
+    #[arg(long, env = "HEARTH_LOG_FORMAT", default_value = "text")]
+    #[arg(global = true, value_name = "FORMAT")]
+    log_format: String,
+
+    /// Cost of a password's Argon2id hash: memory in KiB, passes, lanes
+    #[arg(long, env = "HEARTH_ARGON2", default_value = "m=19456,t=2,p=1")]
+    #[arg(global = true, value_name = "m=KIB,t=PASSES,p=LANES")]
+    argon2: String,
+
+    /// Limits by user: on, or off for measurements
+    #[arg(long, env = "HEARTH_RATE_LIMITS", default_value = "on")]
+    #[arg(global = true, value_name = "on|off")]
+    rate_limits: String,
+}
+
+/// The validated settings.
+pub struct Config {
+    pub listen: SocketAddr,
+    pub database: Options,
+    pub data_dir: PathBuf,
+    /// `None`: the one in the data directory ([`crate::auth::secret`]).
+    pub jwt_secret: Option<Secret>,
+    pub access_ttl: Duration,
+    pub refresh_ttl: Duration,
+    /// A valid filter; it is kept as text because it can't be cloned otherwise.
+    pub log_filter: String,
+    pub log_format: LogFormat,
+    pub argon2: argon2::Params,
+    pub rate_limits: bool,
+    /// Name and value of each setting, secrets hidden, to be shown.
+    pub shown: Vec<(&'static str, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+/// Why there is no [`Config`].
+#[derive(Debug)]
+pub enum Fault {
+    /// Help or version was asked for, or the command line is faulty: clap's own message.
+    CommandLine(clap::Error),
+    /// `.env` is there and can't be read.
+    DotEnv(dotenvy::Error),
+    /// Every setting that breaks its rule.
+    Settings(Vec<String>),
+}
+
+/// Reads `.env`, the environment and the command line. Call it before any thread is started: it
+/// changes the environment.
+pub fn load() -> Result<(Command, Config), Fault> {
+    match dotenvy::dotenv() {
+        Err(error) if !error.not_found() => return Err(Fault::DotEnv(error)),
+        _ => {}
+    }
+    parse(std::env::args_os())
+}
+
+fn parse<T: Into<OsString> + Clone>(
+    arguments: impl IntoIterator<Item = T>,
+) -> Result<(Command, Config), Fault> {
+    let line = CommandLine::try_parse_from(arguments).map_err(Fault::CommandLine)?;
+    let config = line.settings.validate().map_err(Fault::Settings)?;
+    Ok((line.command, config))
+}
+
+impl Settings {
+    fn validate(self) -> Result<Config, Vec<String>> {
+        let mut faults = Vec::new();
+        let mut fault = |name: &str, rule: &str| faults.push(format!("{name}: {rule}"));
+
+        // Compose files hand on unset variables as empty ones.
+        let database_url = self.database_url.filter(|url| !url.is_empty());
+        let jwt_secret = self.jwt_secret.filter(|secret| !secret.is_empty());
+
+        let listen = self.listen.parse::<SocketAddr>().ok();
+        if listen.is_none() {
+            fault("HEARTH_LISTEN", "an address and a port, as 127.0.0.1:8000");
+        }
+        if self.data_dir.is_empty() {
+            fault("HEARTH_DATA_DIR", "the path of a directory");
+        }
+        let data_dir = PathBuf::from(&self.data_dir);
+        let location = match &database_url {
+            Some(url) => location(url).map_err(|rule| fault("HEARTH_DATABASE_URL", rule)),
+            None => Ok(Location::Sqlite(data_dir.join("hearth.db"))),
+        };
+        let pool = self.database_pool.parse::<usize>().ok();
+        let pool = pool.filter(|pool| (1..=POOL_MAX).contains(pool));
+        if pool.is_none() {
+            fault("HEARTH_DATABASE_POOL", "a number from 1 to 1000");
+        }
+        if jwt_secret
+            .as_ref()
+            .is_some_and(|s| s.len() < SECRET_BYTES_MIN)
+        {
+            fault("HEARTH_JWT_SECRET", "at least 32 bytes, better random ones");
+        }
+        let access_ttl = duration(&self.access_ttl).filter(|ttl| *ttl <= ACCESS_TTL_MAX);
+        if access_ttl.is_none() {
+            fault("HEARTH_ACCESS_TTL", "from 1s to 1d, as 90s, 30m, 12h or 1d");
+        }
+        let refresh_ttl = duration(&self.refresh_ttl).filter(|ttl| *ttl <= REFRESH_TTL_MAX);
+        if refresh_ttl.is_none() {
+            fault("HEARTH_REFRESH_TTL", "from 1s to 365d, as 12h or 7d");
+        } else if refresh_ttl < access_ttl {
+            fault("HEARTH_REFRESH_TTL", "not shorter than HEARTH_ACCESS_TTL");
+        }
+        if self.log.is_empty() || EnvFilter::try_new(&self.log).is_err() {
+            fault(
+                "HEARTH_LOG",
+                "a filter, as info or info,hearth::store=debug",
+            );
+        }
+        let log_format = match &*self.log_format {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        };
+        if log_format.is_none() {
+            fault("HEARTH_LOG_FORMAT", "text or json");
+        }
+        let argon2 = argon2_params(&self.argon2);
+        if argon2.is_none() {
+            let rule =
+                "m (KiB, 8 x p to 4194304), t (1 to 100) and p (1 to 64), as m=19456,t=2,p=1";
+            fault("HEARTH_ARGON2", rule);
+        }
+        let rate_limits = match &*self.rate_limits {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        };
+        if rate_limits.is_none() {
+            fault("HEARTH_RATE_LIMITS", "on or off");
+        }
+
+        let (
+            Some(listen),
+            Ok(location),
+            Some(pool),
+            Some(access_ttl),
+            Some(refresh_ttl),
+            Some(log_format),
+            Some(argon2),
+            Some(rate_limits),
+            true,
+        ) = (
+            listen,
+            location,
+            pool,
+            access_ttl,
+            refresh_ttl,
+            log_format,
+            argon2,
+            rate_limits,
+            faults.is_empty(),
+        )
+        else {
+            return Err(faults);
+        };
+        let secret = match jwt_secret {
+            Some(_) => "(hidden)".into(),
+            None => format!(
+                "(in {})",
+                data_dir.join(crate::auth::secret::FILE_NAME).display()
+            ),
+        };
+        let shown = vec![
+            ("HEARTH_LISTEN", self.listen),
+            ("HEARTH_DATABASE_URL", shown(&location)),
+            ("HEARTH_DATABASE_POOL", self.database_pool),
+            ("HEARTH_DATA_DIR", self.data_dir),
+            ("HEARTH_JWT_SECRET", secret),
+            ("HEARTH_ACCESS_TTL", self.access_ttl),
+            ("HEARTH_REFRESH_TTL", self.refresh_ttl),
+            ("HEARTH_LOG", self.log.clone()),
+            ("HEARTH_LOG_FORMAT", self.log_format),
+            ("HEARTH_ARGON2", self.argon2),
+            ("HEARTH_RATE_LIMITS", self.rate_limits),
+        ];
+        Ok(Config {
+            listen,
+            database: Options { location, pool },
+            data_dir,
+            jwt_secret: jwt_secret.map(Secret),
+            access_ttl,
+            refresh_ttl,
+            log_filter: self.log,
+            log_format,
+            argon2,
+            rate_limits,
+            shown,
+        })
+    }
+}
+
+fn location(url: &str) -> Result<Location, &'static str> {
+    const RULE: &str = "sqlite://PATH or mysql://USER:PASSWORD@HOST[:PORT]/NAME";
+    if let Some(path) = url.strip_prefix("sqlite://") {
+        let plain = !path.is_empty() && !path.contains(['?', '#', '\0']) && path != ":memory:";
+        return match plain {
+            true => Ok(Location::Sqlite(path.into())),
+            false => Err("sqlite:// and the path of a file, without parameters"),
+        };
+    }
+    let parsed = Url::parse(url).map_err(|_| RULE)?;
+    let name = parsed.path().strip_prefix('/').unwrap_or_default();
+    let whole = parsed.scheme() == "mysql"
+        && parsed.host_str().is_some_and(|host| !host.is_empty())
+        && !parsed.username().is_empty()
+        && !name.is_empty()
+        && !name.contains('/')
+        && parsed.fragment().is_none();
+    match whole {
+        true => Ok(Location::Mysql(url.into())),
+        false => Err(RULE),
+    }
+}
+
+/// The database's place without its password, nor parameters that may hold one.
+fn shown(location: &Location) -> String {
+    match location {
+        Location::Sqlite(path) => format!("sqlite://{}", path.display()),
+        Location::Mysql(url) => match Url::parse(url) {
+            Ok(url) => {
+                let port = url.port().map_or(String::new(), |port| format!(":{port}"));
+                let host = url.host_str().unwrap_or_default();
+                let (user, path) = (url.username(), url.path());
+                format!("mysql://{user}:(hidden)@{host}{port}{path}")
+            }
+            Err(_) => "mysql://(hidden)".into(),
+        },
+    }
+}
+
+/// A whole number and a unit, not 0.
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let number = text.strip_suffix(unit)?;
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = number.parse().ok().filter(|number| *number > 0)?;
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
+}
+
+fn argon2_params(text: &str) -> Option<argon2::Params> {
+    let mut values = text.split(',').zip(["m=", "t=", "p="]).map(|(part, name)| {
+        let value = part.strip_prefix(name)?;
+        value.parse::<u32>().ok()
+    });
+    let (m, t, p) = (values.next()??, values.next()??, values.next()??);
+    let bounded = text.split(',').count() == 3 && m <= 4_194_304 && t <= 100 && p <= 64;
+    argon2::Params::new(m, t, p, None).ok().filter(|_| bounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn config(flags: &[&str]) -> Result<Config, Vec<String>> {
+        let line = ["hearth", "serve"].iter().chain(flags).copied();
+        match parse(line) {
+            Ok((_, config)) => Ok(config),
+            Err(Fault::Settings(faults)) => Err(faults),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_whole() {
+        let config = config(&[]).unwrap_or_else(|faults| panic!("{faults:?}"));
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+        assert_eq!(
+            config.database.location,
+            Location::Sqlite("./data/hearth.db".into())
+        );
+        assert_eq!(config.access_ttl, Duration::from_secs(1_800));
+        assert_eq!(config.refresh_ttl, Duration::from_secs(604_800));
+        assert!(config.rate_limits && config.jwt_secret.is_none());
+        assert_eq!(
+            (config.argon2.m_cost(), config.argon2.t_cost()),
+            (19_456, 2)
+        );
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_and_no_secret_with_it() {
+        let faults = config(&[
+            "--listen=localhost",
+            "--database-url=mysql://ada:hunter2hunter2@/",
+            "--database-pool=0",
+            "--data-dir=",
+            "--jwt-secret=too-short-a-secret",
+            "--access-ttl=2d",
+            "--refresh-ttl=7",
+            "--log=a=b=c",
+            "--log-format=xml",
+            "--argon2=m=1,t=2,p=1",
+            "--rate-limits=maybe",
+        ])
+        .err()
+        .unwrap();
+        let names: Vec<_> = faults
+            .iter()
+            .map(|f| f.split(':').next().unwrap())
+            .collect();
+        assert_eq!(faults.len(), 11, "{faults:#?}");
+        assert!(names.iter().all(|name| name.starts_with("HEARTH_")));
+        let text = faults.join("\n");
+        assert!(!text.contains("hunter2") && !text.contains("too-short"));
+    }
+
+    #[test]
+    fn rules_of_single_settings() {
+        for (flag, good) in [
+            ("--listen=[::1]:0", true),
+            ("--listen=0.0.0.0:65536", false),
+            ("--database-url=", true),
+            ("--database-url=sqlite:///var/lib/hearth/x.db", true),
+            ("--database-url=sqlite://:memory:", false),
+            ("--database-url=sqlite://", false),
+            (
+                "--database-url=mysql://u:p@db.example.org:3307/hearth",
+                true,
+            ),
+            ("--database-url=mysql://u@localhost/hearth", true),
+            ("--database-url=mysql://localhost/hearth", false),
+            ("--database-url=postgres://u:p@localhost/hearth", false),
+            ("--database-pool=1001", false),
+            ("--jwt-secret=", true),
+            ("--jwt-secret=0123456789012345678901234567890", false),
+            ("--jwt-secret=01234567890123456789012345678901", true),
+            ("--access-ttl=90s", true),
+            ("--access-ttl=24h", true),
+            ("--access-ttl=0s", false),
+            ("--access-ttl=+5m", false),
+            ("--access-ttl=5", false),
+            ("--access-ttl=é", false),
+            ("--refresh-ttl=29m", false),
+            ("--refresh-ttl=99999999999999999999d", false),
+            ("--argon2=m=64,t=1,p=1", true),
+            ("--argon2=m=64,t=1,p=1,x", false),
+            ("--argon2=t=1,m=64,p=1", false),
+            ("--argon2=m=64,t=1", false),
+            ("--log=warn,hearth::store=debug", true),
+        ] {
+            assert_eq!(config(&[flag]).is_ok(), good, "{flag}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_hidden_where_settings_are_shown() {
+        let config = config(&[
+            "--database-url=mysql://ada:hunter2@localhost:3307/hearth",
+            "--jwt-secret=01234567890123456789012345678901",
+        ]);
+        let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
+        let shown = format!("{:?} {:?}", config.shown, config.jwt_secret);
+        assert!(shown.contains("mysql://ada:(hidden)@localhost:3307/hearth"));
+        assert!(!shown.contains("hunter2") && !shown.contains("0123456789"));
+    }
+
+    /// The example's names and values, commented out, against those of `hearth serve --help`.
+    #[test]
+    fn the_example_documents_every_setting_with_its_default() {
+        let mut command = CommandLine::command();
+        command.build();
+        let serve = command.find_subcommand("serve").unwrap();
+        let settings: BTreeMap<_, _> = serve
+            .get_arguments()
+            .filter_map(|argument| {
+                let name = argument.get_env()?.to_str()?.to_owned();
+                let default = argument.get_default_values().first();
+                Some((
+                    name,
+                    default.map(|value| value.to_str().unwrap().to_owned()),
+                ))
+            })
+            .collect();
+        let example: BTreeMap<_, _> = include_str!("../.env.example")
+            .lines()
+            .filter_map(|line| line.strip_prefix("#HEARTH_")?.split_once('='))
+            .map(|(name, value)| (format!("HEARTH_{name}"), value.to_owned()))
+            .collect();
+        assert!(
+            settings.keys().eq(example.keys()),
+            "{settings:?} {example:?}"
+        );
+        for (name, default) in settings {
+            assert!(
+                default.is_none_or(|default| default == example[&name]),
+                "{name}"
+            );
+        }
+        let help = serve.clone().render_long_help().to_string();
+        assert!(example.keys().all(|name| help.contains(name)), "{help}");
+    }
+
+    #[test]
+    fn the_command_line_alone() {
+        CommandLine::command().debug_assert();
+        let commands = [
+            (vec!["hearth", "serve"], Command::Serve),
+            (vec!["hearth", "--log", "warn", "migrate"], Command::Migrate),
+            (
+                vec!["hearth", "reset", "--yes"],
+                Command::Reset { yes: true },
+            ),
+            (vec!["hearth", "check"], Command::Check),
+        ];
+        for (line, command) in commands {
+            assert_eq!(parse(line).ok().unwrap().0, command);
+        }
+        assert!(matches!(parse(["hearth"]), Err(Fault::CommandLine(_))));
+    }
+}

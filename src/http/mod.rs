@@ -1,0 +1,56 @@
+//! The hyper service: accept loop, one route table, bodies with bounds, static files. Thin: what a
+//! request may do is decided by `chat`.
+//!
+//! Invariants: every request is answered within its deadline or its connection is closed; one line of
+//! log and one count each; no token, query string or raw path in either; a handler's panic ends its
+//! request, not the server.
+//!
+//! Deliberately absent: HTTP/2 and TLS (a reverse proxy's work), and any trust in what a client says
+//! about itself (`X-Forwarded-For`, `X-Request-Id`).
+
+mod accounts;
+mod files;
+mod messages;
+mod query;
+mod request;
+mod response;
+mod rooms;
+mod router;
+pub mod server;
+mod service;
+mod site;
+mod socket;
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{chat::Chat, ws::Gateway};
+
+/// What the handlers share. One per process.
+pub struct Site {
+    pub chat: Arc<Chat>,
+    pub gateway: Gateway,
+    pub metrics: PrometheusHandle,
+    /// Cancelled when the server stops.
+    pub stopping: CancellationToken,
+    routes: router::Router,
+}
+
+impl Site {
+    pub fn new(
+        chat: Arc<Chat>,
+        gateway: Gateway,
+        metrics: PrometheusHandle,
+        stopping: CancellationToken,
+    ) -> Self {
+        Self {
+            chat,
+            gateway,
+            metrics,
+            stopping,
+            routes: router::Router::new(),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! One request as its handler sees it: who asks, and a body within its bounds and of its type.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap,
+    header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+    request::Parts,
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use serde::de::DeserializeOwned;
+use tokio::time;
+use url::form_urlencoded;
+
+use super::{Site, query::Query};
+use crate::{
+    chat::Identity,
+    limits::{BODY_DEADLINE, REQUEST_BYTES_MAX},
+    protocol::{
+        RoomId, UserId, check,
+        error::{Code, Refusal},
+        rest::{Field, LoginBody},
+    },
+};
+
+/// A request that has found its handler.
+pub struct Call {
+    pub site: Arc<Site>,
+    pub head: Parts,
+    pub body: Incoming,
+    pub query: Query,
+    /// The ids of the path, in order.
+    pub ids: Vec<u64>,
+}
+
+/// The types that a body may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyType {
+    Json,
+    Form,
+}
+
+impl Call {
+    /// The path's first id.
+    pub fn room_id(&self) -> RoomId {
+        RoomId(self.ids[0])
+    }
+
+    /// The path's second id.
+    pub fn user_id(&self) -> UserId {
+        UserId(self.ids[1])
+    }
+
+    /// Who asks, by the header `Authorization`.
+    pub async fn identify(&self) -> Result<Identity, Refusal> {
+        let token = bearer(&self.head.headers)
+            .ok_or_else(|| Refusal::new(Code::Unauthorized, "A valid access token is needed."))?;
+        let who = self.site.chat.authenticate(token).await?;
+        tracing::Span::current().record("user.id", who.user.id.0);
+        Ok(who)
+    }
+
+    pub fn user_agent(&self) -> &str {
+        let agent = self.head.headers.get(USER_AGENT);
+        agent.and_then(|agent| agent.to_str().ok()).unwrap_or("")
+    }
+
+    /// The body as a JSON object.
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
+        match body_type(&self.head.headers) {
+            Some(BodyType::Json) => object(&self.bytes().await?),
+            _ => Err(unsupported("The body must be application/json.")),
+        }
+    }
+
+    /// The body of a log-in: JSON, or the form of OAuth2.
+    pub async fn login(&mut self) -> Result<LoginBody, Refusal> {
+        match body_type(&self.head.headers) {
+            Some(BodyType::Json) => object(&self.bytes().await?),
+            Some(BodyType::Form) => login_form(&self.bytes().await?),
+            None => Err(unsupported(
+                "The body must be application/json or application/x-www-form-urlencoded.",
+            )),
+        }
+    }
+
+    /// Makes sure that there is no body.
+    pub async fn no_body(&mut self) -> Result<(), Refusal> {
+        match self.bytes().await?.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::invalid_field(
+                "",
+                "unknown",
+                "no body is expected here",
+            )),
+        }
+    }
+
+    /// The whole body, if it arrives in time and isn't too large: what is announced as too large isn't
+    /// read at all.
+    async fn bytes(&mut self) -> Result<Bytes, Refusal> {
+        let too_large = || {
+            let rule = format!("A body has at most {REQUEST_BYTES_MAX} bytes.");
+            Refusal::new(Code::TooLarge, rule)
+        };
+        if self.body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
+            return Err(too_large());
+        }
+        let body = Limited::new(&mut self.body, REQUEST_BYTES_MAX).collect();
+        match time::timeout(BODY_DEADLINE, body).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+            Ok(Err(_)) => Err(Refusal::new(Code::Invalid, "The body broke off.")),
+            Err(_) => Err(Refusal::new(
+                Code::Invalid,
+                "The body did not arrive in time.",
+            )),
+        }
+    }
+}
+
+/// The token of the one `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The one `Content-Type`, if it is known and in UTF-8.
+fn body_type(headers: &HeaderMap) -> Option<BodyType> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let mut parts = value.to_str().ok()?.split(';').map(str::trim);
+    let essence = parts.next()?.to_ascii_lowercase();
+    let utf8 = parts.all(|part| {
+        let part = part.to_ascii_lowercase();
+        matches!(&*part, "" | "charset=utf-8" | "charset=\"utf-8\"")
+    });
+    match &*essence {
+        _ if !utf8 => None,
+        "application/json" => Some(BodyType::Json),
+        "application/x-www-form-urlencoded" => Some(BodyType::Form),
+        _ => None,
+    }
+}
+
+fn unsupported(rule: &'static str) -> Refusal {
+    Refusal::new(Code::UnsupportedMediaType, rule)
+}
+
+/// A JSON object, strictly; a fault names the field and the rule.
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| Refusal::invalid_field("", "json", "not UTF-8"))?;
+    if !check::is_object(text) {
+        return Err(Refusal::invalid_field(
+            "",
+            "type",
+            "a JSON object is expected",
+        ));
+    }
+    let fault = |path: &str, error: &serde_json::Error| {
+        let (field, code, message) = check::json_fault(path, error);
+        Refusal::invalid_field(field, code, message)
+    };
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let body = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| fault(&error.path().to_string(), error.inner()))?;
+    reader.end().map_err(|error| fault(".", &error))?;
+    Ok(body)
+}
+
+/// OAuth2's password form (RFC 6749 section 4.3.2): name and password, each once; its other fields are
+/// ignored.
+fn login_form(bytes: &[u8]) -> Result<LoginBody, Refusal> {
+    let mut body = LoginBody {
+        username: Field::Missing,
+        password: Field::Missing,
+    };
+    for (name, value) in form_urlencoded::parse(bytes) {
+        let (name, field) = match &*name {
+            "username" => ("username", &mut body.username),
+            "password" => ("password", &mut body.password),
+            _ => continue,
+        };
+        if !matches!(field, Field::Missing) {
+            let rule = "this field is given twice";
+            return Err(Refusal::invalid_field(name, "duplicate", rule));
+        }
+        *field = Field::Given(value.into_owned());
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::protocol::rest::ReadBody;
+
+    #[test]
+    fn bodies_are_json_in_utf8_or_a_form() {
+        for (value, expected) in [
+            ("application/json", Some(BodyType::Json)),
+            ("application/json; charset=utf-8", Some(BodyType::Json)),
+            ("Application/JSON;charset=\"UTF-8\"", Some(BodyType::Json)),
+            ("application/x-www-form-urlencoded", Some(BodyType::Form)),
+            ("application/json; charset=utf-7", None),
+            ("application/json; charset=latin1", None),
+            ("application/jsonp", None),
+            ("text/plain", None),
+            ("text/json", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(CONTENT_TYPE, HeaderValue::from_static(value));
+            assert_eq!(body_type(&headers), expected, "{value}");
+            headers.append(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            assert_eq!(body_type(&headers), None, "two of them");
+        }
+        assert_eq!(body_type(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn tokens_are_read_from_one_bearer_header() {
+        for (value, expected) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc", Some("abc")),
+            ("Basic abc", None),
+            ("Bearer", None),
+            ("abc", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(AUTHORIZATION, HeaderValue::from_static(value));
+            assert_eq!(bearer(&headers), expected, "{value}");
+            headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer abc"));
+            assert_eq!(bearer(&headers), None);
+        }
+    }
+
+    #[test]
+    fn faults_of_a_body_name_field_and_rule() {
+        let deep = "[".repeat(10_000);
+        for (text, field, code) in [
+            ("[1]", "", "type"),
+            ("null", "", "type"),
+            ("", "", "type"),
+            ("{", "", "json"),
+            ("{\"seq\":1}x", "", "json"),
+            ("{\"seq\":1,\"seq\":2}", "seq", "duplicate"),
+            ("{\"seq\":1,\"is_admin\":true}", "is_admin", "unknown"),
+            (&format!("{{\"seq\":{deep}"), "", "json"),
+        ] {
+            let error = &object::<ReadBody>(text.as_bytes()).unwrap_err().errors[0];
+            assert_eq!((&*error.field, error.code), (field, code), "{text:.40}");
+        }
+        assert!(object::<ReadBody>(b"{\"seq\":\"\xff\"}").is_err());
+        assert!(object::<ReadBody>(b" {\"seq\": 1}\n").is_ok());
+    }
+}

@@ -1,0 +1,83 @@
+//! Answers: JSON, problem documents (RFC 9457), and the headers that every answer carries.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+        WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::protocol::error::{Code, Problem, Refusal};
+
+pub type Answer = Response<Full<Bytes>>;
+pub type Outcome = Result<Answer, Refusal>;
+
+/// Nothing but what this server serves itself may run in a page.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// An answer with a body of this type.
+pub fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    answer
+}
+
+pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(body).expect("bodies have string keys and no fallible fields");
+    typed(status, "application/json", body)
+}
+
+pub fn ok(body: &impl Serialize) -> Outcome {
+    Ok(json(StatusCode::OK, body))
+}
+
+pub fn created(body: &impl Serialize) -> Outcome {
+    Ok(json(StatusCode::CREATED, body))
+}
+
+pub fn no_content() -> Outcome {
+    let mut answer = Answer::default();
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    Ok(answer)
+}
+
+/// What a client sees of a refusal.
+pub fn problem(refusal: &Refusal, request_id: &str) -> Answer {
+    let problem = Problem::new(refusal, request_id);
+    let status = StatusCode::from_u16(problem.status).expect("the table's status codes are valid");
+    let body = serde_json::to_vec(&problem).expect("problems are plain JSON");
+    let mut answer = typed(status, "application/problem+json", body);
+    if status == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer");
+        answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    }
+    if let Some(wait) = refusal.retry_after {
+        let seconds = wait.as_millis().div_ceil(1_000).max(1) as u64;
+        answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+    } else if matches!(refusal.code, Code::RateLimited | Code::Unavailable) {
+        answer.headers_mut().insert(RETRY_AFTER, 1.into());
+    }
+    answer
+}
+
+/// The headers of every answer. What may be kept says so itself; the rest is not stored.
+pub fn finish(headers: &mut HeaderMap, request_id: &str) {
+    let id = HeaderValue::from_str(request_id).expect("a UUID is a header's value");
+    headers.insert(REQUEST_ID, id);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}

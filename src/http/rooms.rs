@@ -1,0 +1,83 @@
+//! `/api/chat/rooms`: rooms and their members.
+
+use super::{
+    request::Call,
+    response::{self, Outcome},
+};
+use crate::{
+    chat::Scope,
+    limits::{ROOM_NAME_CHARS_MAX, USERNAME_CHARS_MAX},
+    protocol::check::Checks,
+};
+
+pub async fn list(call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let mut checks = Checks::default();
+    let at = call.query.page(&mut checks);
+    let query = call.query.search(&mut checks, ROOM_NAME_CHARS_MAX);
+    let scope = match call.query.text("scope") {
+        None => Scope::Both,
+        Some("mine") => Scope::Mine,
+        Some("public") => Scope::Public,
+        Some(_) => {
+            checks.fail("scope", "unknown", "mine or public");
+            Scope::Both
+        }
+    };
+    checks.done()?;
+    let rooms = call.site.chat.rooms(&who, scope, query.into(), at).await?;
+    response::ok(&rooms)
+}
+
+pub async fn create(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    response::created(&call.site.chat.create_room(&who, body).await?)
+}
+
+pub async fn show(call: Call) -> Outcome {
+    let who = call.identify().await?;
+    response::ok(&call.site.chat.room(&who, call.room_id()).await?)
+}
+
+pub async fn join(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    call.no_body().await?;
+    response::ok(&call.site.chat.join(&who, call.room_id()).await?)
+}
+
+pub async fn leave(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    call.no_body().await?;
+    call.site.chat.leave(&who, call.room_id()).await?;
+    response::no_content()
+}
+
+pub async fn members(call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let mut checks = Checks::default();
+    let at = call.query.page(&mut checks);
+    let prefix = call.query.search(&mut checks, USERNAME_CHARS_MAX);
+    checks.done()?;
+    let chat = &call.site.chat;
+    response::ok(&chat.members(&who, call.room_id(), prefix, at).await?)
+}
+
+/// 201 for who wasn't in the room, 200 for who was.
+pub async fn add_member(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    let chat = &call.site.chat;
+    match chat.add_member(&who, call.room_id(), body).await? {
+        (member, true) => response::created(&member),
+        (member, false) => response::ok(&member),
+    }
+}
+
+pub async fn remove_member(call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let chat = &call.site.chat;
+    chat.remove_member(&who, call.room_id(), call.user_id())
+        .await?;
+    response::no_content()
+}

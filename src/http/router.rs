@@ -1,0 +1,192 @@
+//! The one route table: method, pattern, the query's parameters, handler.
+//!
+//! Invariant: every parameter of a path is an id: a number in its one decimal form, from 1 to below
+//! 2^53. A path that holds anything else doesn't exist.
+
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Method};
+
+use super::{accounts, messages, request::Call, response::Outcome, rooms, site, socket};
+use crate::limits::ID_MAX;
+
+/// Answers one request.
+pub type Handler = fn(Call) -> BoxFuture<'static, Outcome>;
+
+/// One method of one path.
+#[derive(Clone, Copy)]
+pub struct Endpoint {
+    /// As in the table: what logs and metrics name instead of the path.
+    pub pattern: &'static str,
+    /// The query parameters that the endpoint knows.
+    pub parameters: &'static [&'static str],
+    pub handler: Handler,
+}
+
+macro_rules! routes {
+    ($($method:ident $pattern:literal [$($parameter:literal)*] => $handler:path;)*) => {
+        [$((
+            Method::$method,
+            Endpoint {
+                pattern: $pattern,
+                parameters: &[$($parameter),*],
+                handler: |call| Box::pin($handler(call)),
+            },
+        )),*]
+    };
+}
+
+fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
+    routes! {
+        GET    "/api/info" [] => site::info;
+        POST   "/api/register" [] => accounts::register;
+        POST   "/api/login" [] => accounts::login;
+        GET    "/api/me" [] => accounts::me;
+        GET    "/api/users" ["q" "ids" "cursor" "limit"] => accounts::list;
+
+        GET    "/api/chat/rooms" ["scope" "q" "cursor" "limit"] => rooms::list;
+        POST   "/api/chat/rooms" [] => rooms::create;
+        GET    "/api/chat/rooms/{room}" [] => rooms::show;
+        POST   "/api/chat/rooms/{room}/join" [] => rooms::join;
+        POST   "/api/chat/rooms/{room}/leave" [] => rooms::leave;
+        GET    "/api/chat/rooms/{room}/members" ["q" "cursor" "limit"] => rooms::members;
+        POST   "/api/chat/rooms/{room}/members" [] => rooms::add_member;
+        DELETE "/api/chat/rooms/{room}/members/{user}" [] => rooms::remove_member;
+        GET    "/api/chat/rooms/{room}/messages" ["before" "after" "around" "limit"] => messages::list;
+        POST   "/api/chat/rooms/{room}/messages" [] => messages::post;
+        POST   "/api/chat/rooms/{room}/read" [] => messages::read;
+
+        GET    "/ws" [] => socket::all_rooms;
+        GET    "/ws/{room}" [] => socket::one_room;
+        GET    "/ws/rooms/{room}" [] => socket::one_room;
+
+        GET    "/healthz" [] => site::healthz;
+        GET    "/readyz" [] => site::readyz;
+        GET    "/metrics" [] => site::metrics;
+    }
+}
+
+/// The table, ready to be asked.
+pub struct Router(matchit::Router<Vec<(Method, Endpoint)>>);
+
+/// Where a request leads.
+pub enum Found {
+    /// The ids of its path, in order.
+    Endpoint(Endpoint, Vec<u64>),
+    /// The path exists, the method doesn't.
+    OtherMethods {
+        pattern: &'static str,
+        allow: HeaderValue,
+    },
+    Nothing,
+}
+
+impl Router {
+    pub fn new() -> Self {
+        let mut paths: Vec<(&str, Vec<_>)> = Vec::new();
+        for (method, endpoint) in table() {
+            match paths.iter_mut().find(|(path, _)| *path == endpoint.pattern) {
+                Some((_, methods)) => methods.push((method, endpoint)),
+                None => paths.push((endpoint.pattern, vec![(method, endpoint)])),
+            }
+        }
+        let mut router = matchit::Router::new();
+        for (path, methods) in paths {
+            router
+                .insert(path, methods)
+                .expect("the table's patterns are well-formed and don't conflict");
+        }
+        Self(router)
+    }
+
+    /// HEAD leads where GET does.
+    pub fn find(&self, method: &Method, path: &str) -> Found {
+        let Ok(found) = self.0.at(path) else {
+            return Found::Nothing;
+        };
+        let ids: Option<Vec<u64>> = found.params.iter().map(|(_, text)| id(text)).collect();
+        let Some(ids) = ids else {
+            return Found::Nothing;
+        };
+        let wanted = match *method {
+            Method::HEAD => &Method::GET,
+            _ => method,
+        };
+        match found.value.iter().find(|(method, _)| method == wanted) {
+            Some((_, endpoint)) => Found::Endpoint(*endpoint, ids),
+            None => Found::OtherMethods {
+                pattern: found.value[0].1.pattern,
+                allow: allow(found.value.iter().map(|(method, _)| method)),
+            },
+        }
+    }
+}
+
+/// The Allow header of these methods, HEAD added where there is GET.
+pub fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> HeaderValue {
+    let names: Vec<&str> = methods
+        .flat_map(|method| match *method {
+            Method::GET => vec!["GET", "HEAD"],
+            _ => vec![method.as_str()],
+        })
+        .collect();
+    HeaderValue::from_str(&names.join(", ")).expect("methods are tokens")
+}
+
+fn id(text: &str) -> Option<u64> {
+    let id = text.parse().ok().filter(|id| (1..=ID_MAX).contains(id))?;
+    (id.to_string() == text).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(method: Method, path: &str) -> String {
+        match Router::new().find(&method, path) {
+            Found::Endpoint(endpoint, ids) => format!("{} {ids:?}", endpoint.pattern),
+            Found::OtherMethods { allow, .. } => format!("allow {}", allow.to_str().unwrap()),
+            Found::Nothing => "nothing".into(),
+        }
+    }
+
+    #[test]
+    fn paths_lead_where_the_table_says() {
+        let rooms = "/api/chat/rooms";
+        for (method, path, expected) in [
+            (Method::GET, "/api/info".into(), "/api/info []"),
+            (Method::HEAD, "/api/info".into(), "/api/info []"),
+            (Method::POST, "/api/info".into(), "allow GET, HEAD"),
+            (Method::DELETE, rooms.into(), "allow GET, HEAD, POST"),
+            (
+                Method::GET,
+                format!("{rooms}/12"),
+                "/api/chat/rooms/{room} [12]",
+            ),
+            (
+                Method::DELETE,
+                format!("{rooms}/12/members/7"),
+                "/api/chat/rooms/{room}/members/{user} [12, 7]",
+            ),
+            (Method::GET, "/ws/12".into(), "/ws/{room} [12]"),
+            (Method::GET, "/ws/rooms/12".into(), "/ws/rooms/{room} [12]"),
+            (Method::GET, "/ws/rooms".into(), "nothing"),
+            (Method::GET, "/api/info/".into(), "nothing"),
+            (Method::GET, "//api/info".into(), "nothing"),
+            (Method::GET, "/api/../api/info".into(), "nothing"),
+            (Method::GET, "/API/info".into(), "nothing"),
+            (Method::GET, format!("{rooms}/0"), "nothing"),
+            (Method::GET, format!("{rooms}/+1"), "nothing"),
+            (Method::GET, format!("{rooms}/01"), "nothing"),
+            (Method::GET, format!("{rooms}/-1"), "nothing"),
+            (Method::GET, format!("{rooms}/1%20"), "nothing"),
+            (Method::GET, format!("{rooms}/9007199254740992"), "nothing"),
+            (
+                Method::GET,
+                format!("{rooms}/99999999999999999999"),
+                "nothing",
+            ),
+        ] {
+            assert_eq!(find(method, &path), expected, "{path}");
+        }
+    }
+}

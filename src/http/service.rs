@@ -1,0 +1,192 @@
+//! One request from its head to its answer: a name for it, its route, its deadline, one line of log
+//! and one count.
+
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use http::{
+    HeaderValue, Method, Request, StatusCode, Version,
+    header::{ALLOW, CONNECTION, HOST},
+    request::Parts,
+    uri::Authority,
+};
+use hyper::body::Incoming;
+use tokio::time;
+use tracing::{Instrument, field};
+use uuid::Uuid;
+
+use super::{
+    Site, files,
+    query::Query,
+    request::Call,
+    response::{self, Answer, Outcome},
+    router::{self, Endpoint, Found},
+};
+use crate::{
+    limits::{BODY_DEADLINE, REQUEST_DEADLINE},
+    protocol::error::{Code, Refusal},
+};
+
+/// What logs and metrics call paths that lead to a file, or nowhere.
+const FILE: &str = "/{file}";
+const NOWHERE: &str = "-";
+
+/// Answers a request. It never fails: a fault is an answer.
+pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let started = Instant::now();
+    let id = Uuid::now_v7().to_string();
+    let span = tracing::info_span!("request", request.id = %id, user.id = field::Empty);
+    let method = request.method().clone();
+    let (route, mut answer) = async {
+        let (head, body) = request.into_parts();
+        match route(&site, &head) {
+            Routed::BadHost => {
+                let rule = "one Host header, well-formed";
+                let refusal = Refusal::invalid_field("Host", "format", rule);
+                let mut answer = response::problem(&refusal, &id);
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+                (NOWHERE, answer)
+            }
+            Routed::Answer(route, outcome) => (route, finish(outcome, &id)),
+            Routed::NotAllowed(route, allow) => {
+                let refusal = Refusal::new(Code::MethodNotAllowed, "This path has other methods.");
+                let mut answer = response::problem(&refusal, &id);
+                answer.headers_mut().insert(ALLOW, allow);
+                (route, answer)
+            }
+            Routed::Endpoint(endpoint, query, ids) => {
+                let call = Call {
+                    site: site.clone(),
+                    head,
+                    body,
+                    query,
+                    ids,
+                };
+                (endpoint.pattern, finish(handle(endpoint, call).await, &id))
+            }
+        }
+    }
+    .instrument(span.clone())
+    .await;
+    response::finish(answer.headers_mut(), &id);
+    span.in_scope(|| record(&method, route, answer.status(), started.elapsed()));
+    Ok(answer)
+}
+
+fn finish(outcome: Outcome, request_id: &str) -> Answer {
+    outcome.unwrap_or_else(|refusal| response::problem(&refusal, request_id))
+}
+
+/// What the head of a request alone decides.
+enum Routed {
+    /// Who stands before us may have seen another request than we do: nothing more is read.
+    BadHost,
+    Answer(&'static str, Outcome),
+    NotAllowed(&'static str, HeaderValue),
+    Endpoint(Endpoint, Query, Vec<u64>),
+}
+
+fn route(site: &Site, head: &Parts) -> Routed {
+    if !has_one_host(head) {
+        return Routed::BadHost;
+    }
+    let path = head.uri.path();
+    if let Method::TRACE | Method::CONNECT = head.method {
+        return Routed::NotAllowed(NOWHERE, HeaderValue::from_static("GET, HEAD"));
+    }
+    match site.routes.find(&head.method, path) {
+        Found::Endpoint(endpoint, ids) => {
+            // Elsewhere than under /api a query's parameters are the handler's own affair.
+            let query = match endpoint.pattern.starts_with("/api/") {
+                true => Query::parse(head.uri.query(), endpoint.parameters),
+                false => Ok(Query::default()),
+            };
+            match query {
+                Ok(query) => Routed::Endpoint(endpoint, query, ids),
+                Err(refusal) => Routed::Answer(endpoint.pattern, Err(refusal)),
+            }
+        }
+        Found::OtherMethods { pattern, allow } => Routed::NotAllowed(pattern, allow),
+        Found::Nothing => match files::find(path, &head.headers) {
+            Some(answer) if matches!(head.method, Method::GET | Method::HEAD) => {
+                Routed::Answer(FILE, Ok(answer))
+            }
+            Some(_) => Routed::NotAllowed(FILE, router::allow([Method::GET].iter())),
+            None => Routed::Answer(NOWHERE, Err(Refusal::not_found())),
+        },
+    }
+}
+
+/// Exactly one Host in HTTP/1.1, at most one in HTTP/1.0, and an authority (RFC 9112 section 3.2):
+/// what lies before us must never see another host than we do.
+fn has_one_host(head: &Parts) -> bool {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => head.version == Version::HTTP_10,
+        (Some(host), None) => host
+            .to_str()
+            .is_ok_and(|host| !host.contains('@') && host.parse::<Authority>().is_ok()),
+        _ => false,
+    }
+}
+
+/// Runs the handler within its deadline; a panic in it is a fault of its request alone.
+async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
+    let handler = AssertUnwindSafe(async move { (endpoint.handler)(call).await }).catch_unwind();
+    match time::timeout(BODY_DEADLINE + REQUEST_DEADLINE, handler).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_panic)) => {
+            metrics::counter!("http_panics_total").increment(1);
+            tracing::error!(http.route = endpoint.pattern, "the handler panicked");
+            Err(Refusal::internal())
+        }
+        Err(_) => {
+            tracing::warn!(http.route = endpoint.pattern, "the handler ran out of time");
+            Err(Refusal::unavailable())
+        }
+    }
+}
+
+/// One line, at debug for what is asked all the time and says little, and one count.
+fn record(method: &Method, route: &'static str, status: StatusCode, duration: Duration) {
+    let method = known(method);
+    let code = status.as_str().to_owned();
+    metrics::counter!("http_requests_total", "route" => route, "method" => method, "status" => code)
+        .increment(1);
+    metrics::histogram!("http_request_duration_seconds", "route" => route)
+        .record(duration.as_secs_f64());
+    let duration_ms = duration.as_micros() as f64 / 1_000.0;
+    let status = status.as_u16();
+    if route.starts_with("/api/") || route.starts_with("/ws") || status >= 500 {
+        tracing::info!(
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            duration_ms,
+            "request"
+        );
+    } else {
+        tracing::debug!(
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            duration_ms,
+            "request"
+        );
+    }
+}
+
+/// The method, or `other`: clients must not be able to make up values of a label.
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+    ];
+    let known = KNOWN.iter().find(|known| **known == method.as_str());
+    known.copied().unwrap_or("other")
+}

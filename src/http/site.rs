@@ -1,0 +1,56 @@
+//! What the server says about itself.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::json;
+use tokio::time;
+
+use super::{
+    request::Call,
+    response::{self, Outcome},
+};
+use crate::{
+    limits::READY_DEADLINE,
+    protocol::{
+        error::{Code, Refusal},
+        rest::{Info, Limits},
+    },
+};
+
+pub async fn info(_: Call) -> Outcome {
+    response::ok(&Info {
+        name: "hearth",
+        version: env!("CARGO_PKG_VERSION"),
+        registration: "open",
+        limits: Limits::CURRENT,
+    })
+}
+
+/// The process is alive.
+pub async fn healthz(_: Call) -> Outcome {
+    response::ok(&json!({"status": "ok"}))
+}
+
+/// The database answers and the server isn't stopping.
+pub async fn readyz(call: Call) -> Outcome {
+    let refuse = |message: &'static str| {
+        let mut refusal = Refusal::new(Code::Unavailable, message);
+        refusal.retry_after = Some(Duration::from_secs(1));
+        refusal
+    };
+    if call.site.stopping.is_cancelled() {
+        return Err(refuse("The server is stopping."));
+    }
+    match time::timeout(READY_DEADLINE, call.site.chat.ready()).await {
+        Ok(Ok(())) => response::ok(&json!({"status": "ready"})),
+        _ => Err(refuse("The database doesn't answer.")),
+    }
+}
+
+/// In Prometheus' text format.
+pub async fn metrics(call: Call) -> Outcome {
+    let text = call.site.metrics.render();
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    Ok(response::typed(StatusCode::OK, content_type, text))
+}

@@ -1,0 +1,49 @@
+//! The end of the process: who asks for it, and phases with deadlines.
+//!
+//! Invariants: every task that serves clients is counted by one tracker and sees one token; a second
+//! signal ends the process at once.
+
+use std::{io, process, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The two things that whoever serves clients must hold. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    /// Cancelled when the server stops: accept nothing new, end what is there.
+    pub token: CancellationToken,
+    /// Every task that must end before the log is closed.
+    pub tasks: TaskTracker,
+}
+
+impl Shutdown {
+    /// Tells all tasks to end and waits for them. The flag: whether they did in time.
+    pub async fn drain(&self, deadline: Duration) -> bool {
+        self.token.cancel();
+        self.tasks.close();
+        time::timeout(deadline, self.tasks.wait()).await.is_ok()
+    }
+}
+
+/// Waits for SIGTERM or SIGINT and names it. From then on a second one ends the process at once,
+/// with the exit code 130.
+pub async fn requested() -> io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        process::exit(130);
+    });
+    Ok(name)
+}

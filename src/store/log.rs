@@ -1,0 +1,351 @@
+//! Reading the log: what changed after a `rev`, pages of history, heads.
+//!
+//! Invariants: a page is read in one transaction whose first statement locks the room's row against
+//! writers (SQLite: one snapshot), so it is complete up to the `rev` found there; it is cut only where
+//! everything below the cut is in it; what has a hole is read again, and is an error after the third time.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::{
+    Event, EventBody, History, MemberEvent, Page, Range, Result, Store,
+    rows::{self, Head, Word},
+    sql::{Conn, Fault, Row, Script, params, with_ids},
+};
+use crate::{
+    limits,
+    protocol::{
+        Rev, RoomId, Seq,
+        rest::{Message, Role, RoomKind},
+    },
+};
+
+/// Text held at once for one page; a row more may come on top.
+const PAGE_BYTES: usize = 1024 * 1024;
+/// How often a page with a hole is read before that is an error.
+const READS_MAX: usize = 3;
+
+impl Store {
+    /// What changed after `after`, at most [`limits::SYNC_PAGE_ROWS`] rows. `None`: no such room.
+    pub async fn changes(&self, room_id: RoomId, after: Rev) -> Result<Option<Page>> {
+        Ok(self.db().read(changes_script(room_id, after)).await?)
+    }
+
+    /// A page of at most `limit` messages; `None`: no such room.
+    pub async fn history(
+        &self,
+        room_id: RoomId,
+        range: Range,
+        limit: usize,
+    ) -> Result<Option<History>> {
+        let limit = limit as u64;
+        let script = retried(move |conn| Box::pin(history(conn, room_id, range, limit)));
+        Ok(self.db().read(script).await?)
+    }
+
+    pub async fn message(&self, room_id: RoomId, seq: Seq) -> Result<Option<Message>> {
+        let sql = format!(
+            "SELECT {} FROM messages m JOIN users u ON u.id = m.sender_id WHERE m.room_id = ? AND m.seq = ?",
+            rows::MESSAGE_COLUMNS
+        );
+        let mut found = self.db().query(sql, params![room_id, seq]).await?;
+        Ok(found.pop().map(rows::message).transpose()?)
+    }
+
+    /// The present `rev` of these rooms, at most [`limits::HEADS_PER_STATEMENT`] a statement.
+    pub async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Rev)>> {
+        let mut heads = Vec::with_capacity(rooms.len());
+        for (sql, params) in with_ids("SELECT id, rev FROM rooms WHERE id IN (#)", &[], rooms) {
+            for row in self.db().query(sql, params).await? {
+                heads.push((row.room_id(0)?, row.u64(1)?));
+            }
+        }
+        Ok(heads)
+    }
+}
+
+/// What a script gives that found a hole.
+type Dense<T> = Result<T, String>;
+
+/// Repeats a script that finds a hole: rows read under a lock never have one, so that the third hole
+/// is the table's.
+fn retried<T: Send + 'static>(
+    script: impl for<'a> Fn(&'a mut Conn<'_>) -> BoxFuture<'a, Result<Dense<T>, Fault>>
+    + Copy
+    + Send
+    + Sync
+    + 'static,
+) -> impl Script<T> {
+    move |mut conn: Conn<'_>| {
+        Box::pin(async move {
+            let mut hole = String::new();
+            for _ in 0..READS_MAX {
+                match script(&mut conn).await? {
+                    Ok(answer) => return Ok(answer),
+                    Err(found) => hole = found,
+                }
+                tracing::warn!(hole, "a page is read again");
+            }
+            Err(Fault::Refused(hole))
+        })
+    }
+}
+
+/// [`Store::changes`], to be run in a transaction of its own.
+pub fn changes_script(room_id: RoomId, after: Rev) -> impl Script<Option<Page>> {
+    retried(move |conn| Box::pin(changes(conn, room_id, after)))
+}
+
+/// A changed row on its way into a page.
+struct Changed {
+    rev: Rev,
+    body: EventBody,
+}
+
+async fn changes(
+    conn: &mut Conn<'_>,
+    room_id: RoomId,
+    after: Rev,
+) -> Result<Dense<Option<Page>>, Fault> {
+    let sql = "SELECT r.id, r.rev, r.last_seq, r.first_seq, r.member_count, r.settings_rev, r.kind, r.name, r.topic, \
+               r.created_by, r.created_at FROM rooms r WHERE r.id = ?";
+    let Some(mut row) = conn.query_share(sql, params![room_id]).await?.pop() else {
+        return Ok(Ok(None));
+    };
+    let head = rows::head(&row)?;
+    let mut page = Page {
+        upto: head.rev,
+        last: true,
+        head: head.rev,
+        last_seq: head.last_seq,
+        events: Vec::new(),
+    };
+    if after >= head.rev {
+        return Ok(Ok(Some(page)));
+    }
+    // One row more than a page takes tells whether there are more.
+    let rows_max = limits::SYNC_PAGE_ROWS + 1;
+    let mut changed = Vec::new();
+    let mut complete_to = head.rev;
+    if row.u64(5)? > after {
+        changed.push(settings(&mut row, &head)?);
+    }
+    for (rows, cut) in [
+        messages_after(conn, room_id, after, rows_max).await?,
+        members_after(conn, &head, after, rows_max).await?,
+    ] {
+        if let (true, Some(last)) = (cut, rows.last()) {
+            complete_to = complete_to.min(last.rev);
+        }
+        changed.extend(rows);
+    }
+    changed.sort_by_key(|changed| changed.rev);
+    changed.retain(|changed| changed.rev <= complete_to);
+    if changed.len() > limits::SYNC_PAGE_ROWS {
+        changed.truncate(limits::SYNC_PAGE_ROWS);
+        complete_to = changed.last().map_or(after, |changed| changed.rev);
+    }
+    page.upto = complete_to;
+    page.last = complete_to == head.rev;
+    let mut prev = after;
+    for Changed { rev, body } in changed {
+        if rev <= prev {
+            return Ok(Err(format!("room {room_id} holds rev {rev} twice")));
+        }
+        page.events.push(Event {
+            room_id,
+            prev,
+            rev,
+            body,
+        });
+        prev = rev;
+    }
+    if prev != page.upto {
+        return Ok(Err(format!(
+            "room {room_id} is at rev {}, but its newest row found has {prev}",
+            page.upto
+        )));
+    }
+    Ok(Ok(Some(page)))
+}
+
+fn settings(row: &mut Row, head: &Head) -> Result<Changed, Fault> {
+    let rev = row.u64(5)?;
+    let room = crate::protocol::rest::Room {
+        id: head.id,
+        kind: RoomKind::from_word(row.str(6)?)?,
+        name: row.text(7)?,
+        topic: row.text(8)?,
+        created_by: row.user_id(9)?,
+        created_at: row.time(10)?,
+        rev,
+        last_seq: head.last_seq,
+        member_count: head.member_count,
+        mine: None,
+    };
+    Ok(Changed {
+        rev,
+        body: EventBody::Room(Arc::new(room)),
+    })
+}
+
+/// Rows by rising `rev`, and whether more were left.
+async fn messages_after(
+    conn: &mut Conn<'_>,
+    room_id: RoomId,
+    after: Rev,
+    rows_max: usize,
+) -> Result<(Vec<Changed>, bool), Fault> {
+    let sql = format!(
+        "SELECT {} FROM messages m JOIN users u ON u.id = m.sender_id
+         WHERE m.room_id = ? AND m.rev > ? ORDER BY m.rev LIMIT ?",
+        rows::MESSAGE_COLUMNS
+    );
+    let params = params![room_id, after, rows_max];
+    let (rows, cut) = conn.query_upto(&sql, params, PAGE_BYTES).await?;
+    let cut = cut || rows.len() == rows_max;
+    let changed = rows.into_iter().map(|row| {
+        let message = rows::message(row)?;
+        Ok(Changed {
+            rev: message.rev,
+            body: EventBody::Message(Arc::new(message)),
+        })
+    });
+    Ok((changed.collect::<Result<_, Fault>>()?, cut))
+}
+
+/// As [`messages_after`], of memberships, those that ended too.
+async fn members_after(
+    conn: &mut Conn<'_>,
+    head: &Head,
+    after: Rev,
+    rows_max: usize,
+) -> Result<(Vec<Changed>, bool), Fault> {
+    let sql = "SELECT u.id, u.username, u.full_name, m.role, m.left_at, m.rev
+               FROM room_members m JOIN users u ON u.id = m.user_id
+               WHERE m.room_id = ? AND m.rev > ? ORDER BY m.rev LIMIT ?";
+    let rows = conn.query(sql, params![head.id, after, rows_max]).await?;
+    let cut = rows.len() == rows_max;
+    let changed = rows.into_iter().map(|mut row| {
+        let role = Role::from_word(row.str(3)?)?;
+        let event = MemberEvent {
+            user: rows::summary(&mut row, 0)?,
+            role: row.is_null(4)?.then_some(role),
+            by: None,
+            at: None,
+            member_count: head.member_count,
+        };
+        Ok(Changed {
+            rev: row.u64(5)?,
+            body: EventBody::Member(event),
+        })
+    });
+    Ok((changed.collect::<Result<_, Fault>>()?, cut))
+}
+
+/// The room's row, locked against writers.
+pub async fn head(conn: &mut Conn<'_>, room_id: RoomId) -> Result<Option<Head>, Fault> {
+    let sql =
+        "SELECT r.id, r.rev, r.last_seq, r.first_seq, r.member_count FROM rooms r WHERE r.id = ?";
+    let found = conn.query_share(sql, params![room_id]).await?;
+    found.first().map(rows::head).transpose()
+}
+
+async fn history(
+    conn: &mut Conn<'_>,
+    room_id: RoomId,
+    range: Range,
+    limit: u64,
+) -> Result<Dense<Option<History>>, Fault> {
+    let Some(head) = head(conn, room_id).await? else {
+        return Ok(Ok(None));
+    };
+    let (first, last) = (head.first_seq.max(1), head.last_seq);
+    // Below the anchor downwards, then from it upwards: what doesn't fit is left out at the far ends.
+    let (below, above) = match range {
+        Range::Latest => (Some((last, limit)), None),
+        Range::Before(seq) => (Some((seq.saturating_sub(1).min(last), limit)), None),
+        Range::After(seq) => (None, Some((seq.saturating_add(1).max(first), limit))),
+        Range::Around(seq) => {
+            let seq = seq.clamp(first, last.max(first));
+            let half = limit / 2;
+            (
+                Some((seq.saturating_sub(1), half)),
+                Some((seq, limit - half)),
+            )
+        }
+    };
+    let mut messages = Vec::new();
+    if let Some((from, count)) = below {
+        let to = (from + 1).saturating_sub(count).max(first);
+        match run_of(conn, room_id, (to, from), true, range).await? {
+            Ok(found) => messages.extend(found.into_iter().rev()),
+            Err(hole) => return Ok(Err(hole)),
+        }
+    }
+    if let Some((from, count)) = above {
+        let to = from.saturating_add(count).saturating_sub(1).min(last);
+        match run_of(conn, room_id, (from, to), false, range).await? {
+            Ok(found) => messages.extend(found),
+            Err(hole) => return Ok(Err(hole)),
+        }
+    }
+    let edges = messages.first().zip(messages.last());
+    let (older, newer) = match (edges, range) {
+        (Some((oldest, newest)), _) => (oldest.seq > first, newest.seq < last),
+        (None, Range::Before(seq)) => (false, last >= first && seq <= last),
+        (None, Range::After(seq)) => (last >= first && seq >= first, false),
+        (None, _) => (false, false),
+    };
+    Ok(Ok(Some(History {
+        rev: head.rev,
+        messages,
+        older,
+        newer,
+    })))
+}
+
+/// The messages of a range of `seq`, both ends in it, until they exceed a page's bytes.
+async fn run_of(
+    conn: &mut Conn<'_>,
+    room_id: RoomId,
+    (low, high): (Seq, Seq),
+    falling: bool,
+    range: Range,
+) -> Result<Dense<Vec<Message>>, Fault> {
+    if low > high || high == 0 {
+        return Ok(Ok(Vec::new()));
+    }
+    let order = if falling { "DESC" } else { "ASC" };
+    let sql = format!(
+        "SELECT {} FROM messages m JOIN users u ON u.id = m.sender_id
+         WHERE m.room_id = ? AND m.seq BETWEEN ? AND ? ORDER BY m.seq {order}",
+        rows::MESSAGE_COLUMNS
+    );
+    let bytes = match range {
+        Range::Around(_) => PAGE_BYTES / 2,
+        _ => PAGE_BYTES,
+    };
+    let params = params![room_id, low, high];
+    let (found, cut) = conn.query_upto(&sql, params, bytes).await?;
+    let mut messages = Vec::with_capacity(found.len());
+    for (index, row) in (0..).zip(found) {
+        let message = rows::message(row)?;
+        let expected = if falling { high - index } else { low + index };
+        if message.seq != expected {
+            return Ok(Err(format!(
+                "room {room_id} shows message {} for {expected}",
+                message.seq
+            )));
+        }
+        messages.push(message);
+    }
+    if !cut && messages.len() as u64 != high - low + 1 {
+        return Ok(Err(format!(
+            "room {room_id} shows {} of the messages {low} to {high}",
+            messages.len()
+        )));
+    }
+    Ok(Ok(messages))
+}

@@ -1,0 +1,326 @@
+//! The schema: migrated when the program starts, under a lock, so that several nodes may start at once.
+//!
+//! Invariants: a database whose schema is newer than this program is left alone; `meta.log_epoch` is
+//! made once.
+
+use std::{fs::File, path::Path};
+
+use mysql_async::{Opts, Pool, prelude::Queryable};
+use rusqlite::OptionalExtension;
+use uuid::Uuid;
+
+use super::{Error, Location, Options, Result, mysql, sqlite};
+
+mod embedded {
+    pub mod sqlite {
+        refinery::embed_migrations!("migrations/sqlite");
+    }
+    pub mod mysql {
+        refinery::embed_migrations!("migrations/mysql");
+    }
+}
+
+/// Where refinery notes which migrations ran.
+const HISTORY: &str = "schema_history";
+/// All that Hearth makes; children before their parents.
+const TABLES: [&str; 7] = [
+    "messages",
+    "room_members",
+    "rooms",
+    "auth_sessions",
+    "users",
+    "meta",
+    HISTORY,
+];
+/// How long a node waits for another one's migration.
+const LOCK_SECONDS: u32 = 60;
+
+/// What a migration did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The schema's version now.
+    pub version: u32,
+    /// Versions that were missing, each with its name.
+    pub applied: Vec<String>,
+    /// The log's epoch.
+    pub epoch: String,
+}
+
+/// The schema's version that this program brings.
+pub fn newest() -> u32 {
+    let versions = embedded::sqlite::migrations::runner();
+    let versions = versions.get_migrations().iter().map(|m| m.version());
+    versions.max().unwrap_or(0).cast_unsigned()
+}
+
+/// Brings the schema up to date, making the database's file (SQLite) where there is none.
+pub async fn migrate(options: &Options) -> Result<Report> {
+    match &options.location {
+        Location::Sqlite(path) => {
+            let path = path.clone();
+            blocking(move || Locked::open(&path)?.migrate()).await
+        }
+        Location::Mysql(url) => {
+            let mut locked = LockedMysql::open(url).await?;
+            let report = locked.migrate().await;
+            locked.close().await;
+            report
+        }
+    }
+}
+
+/// Drops all tables of Hearth, and what is in them. Nothing else in the database is touched.
+pub async fn reset(options: &Options) -> Result<()> {
+    match &options.location {
+        Location::Sqlite(path) => {
+            let path = path.clone();
+            blocking(move || Locked::open(&path)?.reset()).await
+        }
+        Location::Mysql(url) => {
+            let mut locked = LockedMysql::open(url).await?;
+            let done = locked.reset().await;
+            locked.close().await;
+            done
+        }
+    }
+}
+
+/// The version of the database's schema; `None` when it has none. Changes nothing.
+pub async fn schema_version(options: &Options) -> Result<Option<u32>> {
+    match &options.location {
+        Location::Sqlite(path) => {
+            let path = path.clone();
+            blocking(move || match path.exists() {
+                true => sqlite_version(&sqlite::open_writer(&path)?),
+                false => Ok(None),
+            })
+            .await
+        }
+        Location::Mysql(url) => {
+            let pool = Pool::new(mysql::options(url, 1, &[])?);
+            let version = mysql_version(&pool).await;
+            let _ = pool.disconnect().await;
+            version
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let task = tokio::task::spawn_blocking(work);
+    task.await
+        .unwrap_or_else(|error| Err(Error::Broken(error.to_string())))
+}
+
+fn unavailable(error: impl std::fmt::Display) -> Error {
+    Error::Unavailable(error.to_string())
+}
+
+fn check_version(found: Option<u32>) -> Result<()> {
+    let known = newest();
+    match found {
+        Some(found) if found > known => Err(Error::Schema(format!(
+            "the database's schema is version {found}, newer than the {known} that this program knows: start the \
+             newer program, or restore a backup from before it"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn migration_failed(error: refinery::Error) -> Error {
+    Error::Schema(format!("the schema could not be migrated: {error}"))
+}
+
+fn report(applied: &refinery::Report, epoch: String) -> Report {
+    Report {
+        version: newest(),
+        applied: applied
+            .applied_migrations()
+            .iter()
+            .map(|migration| migration.to_string())
+            .collect(),
+        epoch,
+    }
+}
+
+/// A SQLite database whose schema nobody else changes. The lock is one of the operating system on a
+/// file beside the database's, and ends with this struct or its process.
+struct Locked {
+    conn: rusqlite::Connection,
+    _lock: File,
+}
+
+impl Locked {
+    fn open(path: &Path) -> Result<Self> {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(unavailable)?;
+        }
+        let mut name = path.as_os_str().to_owned();
+        name.push("-migrate");
+        let lock = File::create(&name).map_err(unavailable)?;
+        lock.lock().map_err(unavailable)?;
+        Ok(Self {
+            conn: sqlite::open_writer(path)?,
+            _lock: lock,
+        })
+    }
+
+    fn migrate(mut self) -> Result<Report> {
+        check_version(sqlite_version(&self.conn)?)?;
+        let mut runner = embedded::sqlite::migrations::runner();
+        runner.set_migration_table_name(HISTORY);
+        let applied = runner.run(&mut self.conn).map_err(migration_failed)?;
+        let conn = &self.conn;
+        conn.execute(
+            "INSERT OR IGNORE INTO meta (name, value) VALUES ('log_epoch', ?)",
+            [new_epoch()],
+        )
+        .map_err(unavailable)?;
+        let epoch = conn
+            .query_row(
+                "SELECT value FROM meta WHERE name = 'log_epoch'",
+                [],
+                |row| row.get(0),
+            )
+            .map_err(unavailable)?;
+        Ok(report(&applied, epoch))
+    }
+
+    fn reset(self) -> Result<()> {
+        let drops: String = TABLES.map(drop_table).concat();
+        self.conn
+            .execute_batch(&format!("BEGIN IMMEDIATE; {drops} COMMIT; VACUUM"))
+            .map_err(unavailable)
+    }
+}
+
+fn drop_table(table: &str) -> String {
+    format!("DROP TABLE IF EXISTS {table};")
+}
+
+fn new_epoch() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+fn sqlite_version(conn: &rusqlite::Connection) -> Result<Option<u32>> {
+    let there = conn
+        .query_row(
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?",
+            [HISTORY],
+            |_| Ok(()),
+        )
+        .optional()
+        .map_err(unavailable)?;
+    if there.is_none() {
+        return Ok(None);
+    }
+    conn.query_row(&format!("SELECT MAX(version) FROM {HISTORY}"), [], |row| {
+        row.get(0)
+    })
+    .map_err(unavailable)
+}
+
+/// A MySQL database whose schema nobody else changes: its pool holds one connection, which holds
+/// GET_LOCK for as long as it lives and is not reset between its uses.
+struct LockedMysql {
+    pool: Pool,
+    connection: u32,
+}
+
+/// The lock's name: locks are the server's, so it names the database; at most 64 characters.
+const LOCK_NAME: &str = "CONCAT('hearth ', LEFT(SHA2(DATABASE(), 256), 40))";
+
+impl LockedMysql {
+    async fn open(url: &str) -> Result<Self> {
+        let opts = Opts::from(mysql::options(url, 1, &[])?);
+        if opts.db_name().is_none() {
+            return Err(Error::Unavailable(
+                "the database URL names no database".into(),
+            ));
+        }
+        let pool = Pool::new(opts);
+        let mut conn = pool.get_conn().await.map_err(unavailable)?;
+        let locked: Option<Option<i64>> = conn
+            .query_first(format!("SELECT GET_LOCK({LOCK_NAME}, {LOCK_SECONDS})"))
+            .await
+            .map_err(unavailable)?;
+        if locked.flatten() != Some(1) {
+            return Err(Error::Unavailable(format!(
+                "another node has been migrating the database for {LOCK_SECONDS} s"
+            )));
+        }
+        let connection = conn.id();
+        drop(conn);
+        Ok(Self { pool, connection })
+    }
+
+    /// Fails when the connection that holds the lock was lost on the way.
+    async fn still_locked(&self) -> Result<()> {
+        let conn = self.pool.get_conn().await.map_err(unavailable)?;
+        if conn.id() == self.connection {
+            return Ok(());
+        }
+        Err(Error::Unavailable(
+            "the connection that held the migration's lock was lost".into(),
+        ))
+    }
+
+    async fn migrate(&mut self) -> Result<Report> {
+        check_version(mysql_version(&self.pool).await?)?;
+        let mut runner = embedded::mysql::migrations::runner();
+        runner.set_migration_table_name(HISTORY);
+        let applied = runner
+            .run_async(&mut self.pool)
+            .await
+            .map_err(migration_failed)?;
+        self.still_locked().await?;
+        let mut conn = self.pool.get_conn().await.map_err(unavailable)?;
+        conn.exec_drop(
+            "INSERT IGNORE INTO meta (name, value) VALUES ('log_epoch', ?)",
+            (new_epoch(),),
+        )
+        .await
+        .map_err(unavailable)?;
+        let epoch: Option<String> = conn
+            .query_first("SELECT value FROM meta WHERE name = 'log_epoch'")
+            .await
+            .map_err(unavailable)?;
+        let epoch = epoch.ok_or_else(|| Error::Broken("the log has no epoch".into()))?;
+        Ok(report(&applied, epoch))
+    }
+
+    async fn reset(&mut self) -> Result<()> {
+        let mut conn = self.pool.get_conn().await.map_err(unavailable)?;
+        for table in TABLES {
+            conn.query_drop(drop_table(table))
+                .await
+                .map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    async fn close(self) {
+        // The lock ends with its connection.
+        let _ = self.pool.disconnect().await;
+    }
+}
+
+async fn mysql_version(pool: &Pool) -> Result<Option<u32>> {
+    let mut conn = pool.get_conn().await.map_err(unavailable)?;
+    let there: Option<i64> = conn
+        .exec_first(
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
+            (HISTORY,),
+        )
+        .await
+        .map_err(unavailable)?;
+    if there.is_none() {
+        return Ok(None);
+    }
+    let version: Option<Option<u32>> = conn
+        .query_first(format!("SELECT MAX(version) FROM {HISTORY}"))
+        .await
+        .map_err(unavailable)?;
+    Ok(version.flatten())
+}

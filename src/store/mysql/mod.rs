@@ -1,0 +1,362 @@
+//! MySQL 8 and MariaDB from 10.6: two connections that append ([`appender`]), each owning the rooms of
+//! one parity, and a pool for everything else.
+//!
+//! Invariants: no statement and no connect waits without a deadline; every session runs at READ
+//! COMMITTED, where a statement after a lock was granted sees all that was committed before; a COMMIT
+//! without an answer is never taken for a failure.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use mysql_async::{Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, TxOpts, prelude::Queryable};
+use tokio::{
+    sync::{RwLock, mpsc},
+    time::{Instant, timeout},
+};
+
+use super::{
+    Error, Event, Listener, Result,
+    sql::{Conn, Done, Fault, Row, Script, Value},
+};
+use crate::{
+    limits::{APPEND_DEADLINE, LOCK_WAIT, STATEMENT_DEADLINE},
+    protocol::{Rev, RoomId},
+    store::telemetry,
+};
+
+mod append;
+pub mod appender;
+
+/// Connections that append. A room belongs to the one of its id's remainder, so that its changes
+/// keep their order and two transactions of this process never wait for each other's rooms.
+pub const APPENDERS: usize = 2;
+/// Prepared statements that a connection keeps.
+const STATEMENTS_MAX: usize = 128;
+/// How often a read is tried before its fault is told.
+const READS_MAX: usize = 3;
+
+#[derive(Clone)]
+pub struct Mysql {
+    shared: Arc<Shared>,
+    pub appenders: [mpsc::Sender<appender::Command>; APPENDERS],
+}
+
+struct Shared {
+    pool: Pool,
+    listener: Listener,
+    /// Held exclusively from a new room's COMMIT until its events are told: appenders tell under a
+    /// shared hold, so that nothing is told of a room before its beginning.
+    beginnings: RwLock<()>,
+    closing: AtomicBool,
+}
+
+/// Options from the URL, with what Hearth relies on. `init` comes on top of the session's settings.
+pub fn options(url: &str, pool: usize, init: &[&str]) -> Result<OptsBuilder> {
+    let bad = |error: mysql_async::UrlError| Error::Unavailable(format!("database URL: {error}"));
+    let mut statements = vec![
+        "SET NAMES utf8mb4 COLLATE utf8mb4_bin".to_owned(),
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
+        format!(
+            "SET SESSION innodb_lock_wait_timeout = {}, time_zone = '+00:00', \
+             sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+            LOCK_WAIT.as_secs()
+        ),
+    ];
+    statements.extend(init.iter().map(|statement| (*statement).to_owned()));
+    let constraints = PoolConstraints::new(1, pool.max(1)).unwrap_or_default();
+    let pool = PoolOpts::new()
+        .with_constraints(constraints)
+        // Resetting drops the prepared statements; no statement of ours changes the session instead.
+        .with_reset_connection(false)
+        .with_inactive_connection_ttl(Duration::from_secs(60));
+    Ok(OptsBuilder::from_opts(Opts::from_url(url).map_err(bad)?)
+        .init(statements)
+        .pool_opts(pool)
+        .stmt_cache_size(STATEMENTS_MAX)
+        .tcp_keepalive(Some(Duration::from_secs(30)))
+        // Else a TCP connection to this machine silently becomes one to a socket file.
+        .prefer_socket(false))
+}
+
+impl Mysql {
+    /// Connects to a database that is migrated, and starts the appenders.
+    pub fn open(url: &str, connections: usize, listener: Listener) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            pool: Pool::new(options(url, connections, &[])?),
+            listener,
+            beginnings: RwLock::new(()),
+            closing: AtomicBool::new(false),
+        });
+        // Without autocommit a transaction begins with its first statement: one round trip less.
+        let opts = Opts::from(options(url, 1, &["SET SESSION autocommit = 0"])?);
+        let appenders = appender::spawn(&opts, &shared);
+        Ok(Self { shared, appenders })
+    }
+
+    pub fn appender(&self, room_id: RoomId) -> &mpsc::Sender<appender::Command> {
+        &self.appenders[(room_id.0 % APPENDERS as u64) as usize]
+    }
+
+    pub async fn query(&self, sql: String, params: Vec<Value>) -> Result<Vec<Row>, Fault> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let answer = async {
+                let mut conn = deadline(self.shared.pool.get_conn()).await?;
+                Ok(query(&mut conn, &sql, params.clone(), usize::MAX).await?.0)
+            };
+            match answer.await {
+                Err(Fault::Gone(_)) if tries < READS_MAX => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Runs a script that only reads in a transaction of its own.
+    pub async fn read<T: Send + 'static>(&self, script: impl Script<T>) -> Result<T, Fault> {
+        self.shared.read(&script).await
+    }
+
+    /// Runs a script that writes, then tells its events. It goes on when the asker goes away: what
+    /// was committed must be told.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        script: impl Script<(T, Vec<Event>)>,
+    ) -> Result<Result<T, Fault>> {
+        let this = self.clone();
+        let task = tokio::spawn(async move { this.write_to_end(script).await });
+        task.await
+            .unwrap_or_else(|error| Err(Error::Unknown(error.to_string())))
+    }
+
+    async fn write_to_end<T: Send + 'static>(
+        &self,
+        script: impl Script<(T, Vec<Event>)>,
+    ) -> Result<Result<T, Fault>> {
+        let end = Instant::now() + APPEND_DEADLINE;
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let attempt = async {
+                let mut tx = self.shared.begin().await?;
+                let written = script(Conn::Mysql(&mut tx)).await?;
+                Ok((tx, written))
+            };
+            match attempt.await {
+                Ok((tx, (value, events))) => return self.commit(tx, value, events).await,
+                Err(fault @ (Fault::Transient(_) | Fault::Gone(_))) => {
+                    if Instant::now() + pause >= end {
+                        return Err(fault.into());
+                    }
+                    telemetry::retried("pool");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(500));
+                }
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+    }
+
+    async fn commit<T>(
+        &self,
+        tx: mysql_async::Transaction<'static>,
+        value: T,
+        events: Vec<Event>,
+    ) -> Result<Result<T, Fault>> {
+        let _beginning = match events.is_empty() {
+            true => None,
+            false => Some(self.shared.beginnings.write().await),
+        };
+        match deadline(tx.commit()).await {
+            Ok(()) => {
+                if !events.is_empty() {
+                    (self.shared.listener)(events);
+                }
+                Ok(Ok(value))
+            }
+            Err(fault) => {
+                let cause = fault.cause();
+                telemetry::unknown("pool", 1);
+                tracing::error!(error = cause, "the outcome of a commit is unknown");
+                if let Some(first) = events.first() {
+                    let lost = appender::Command::TellSince(first.room_id, first.prev);
+                    let appender = self.appender(first.room_id).clone();
+                    tokio::spawn(async move { appender.send(lost).await });
+                }
+                Err(Error::Unknown(cause))
+            }
+        }
+    }
+
+    /// Set before the appenders are closed: from then on none waits for a database that is away.
+    pub fn closing(&self) -> &AtomicBool {
+        &self.shared.closing
+    }
+
+    pub async fn close_pool(&self) {
+        let closed = timeout(STATEMENT_DEADLINE, self.shared.pool.clone().disconnect()).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::warn!("the database's connections were cut, not closed");
+        }
+    }
+}
+
+impl Shared {
+    async fn begin(&self) -> Result<mysql_async::Transaction<'static>, Fault> {
+        deadline(self.pool.start_transaction(TxOpts::default())).await
+    }
+
+    async fn read<T>(&self, script: &impl Script<T>) -> Result<T, Fault> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let attempt = async {
+                let mut tx = self.begin().await?;
+                let answer = script(Conn::Mysql(&mut tx)).await?;
+                deadline(tx.commit()).await?;
+                Ok(answer)
+            };
+            let answer: Result<T, Fault> = attempt.await;
+            match answer {
+                Err(fault) if fault.passes() && tries < READS_MAX => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Ends a connection that may hold locks although its other end is gone.
+    async fn kill(&self, connection: u32) {
+        let killed = async {
+            let mut conn = deadline(self.pool.get_conn()).await?;
+            // KILL takes no parameters; this one is the driver's number.
+            deadline(conn.query_drop(format!("KILL {connection}"))).await
+        };
+        if let Err(fault) = killed.await {
+            tracing::debug!(
+                ?fault,
+                connection,
+                "a lost connection was not there to kill"
+            );
+        }
+    }
+}
+
+/// A call of the driver, with its error sorted and under the statement's deadline.
+async fn deadline<T>(call: impl Future<Output = mysql_async::Result<T>>) -> Result<T, Fault> {
+    match timeout(STATEMENT_DEADLINE, call).await {
+        Ok(answer) => answer.map_err(fault),
+        Err(_) => Err(Fault::Gone("no answer before the deadline".into())),
+    }
+}
+
+/// Rows, until their texts exceed `bytes_max`, and whether more were left.
+pub async fn query(
+    conn: &mut impl Queryable,
+    sql: &str,
+    params: Vec<Value>,
+    bytes_max: usize,
+) -> Result<(Vec<Row>, bool), Fault> {
+    let (mut rows, mut bytes, mut cut) = (Vec::new(), 0, false);
+    deadline(async {
+        let mut answer = conn.exec_iter(sql, parameters(params)).await?;
+        while let Some(row) = answer.next().await? {
+            if bytes > bytes_max {
+                cut = true;
+                break;
+            }
+            let row: Vec<Value> = row.unwrap().into_iter().map(value).collect();
+            bytes += row.iter().map(Value::heap_bytes).sum::<usize>();
+            rows.push(Row(row));
+        }
+        // What is left is read and thrown away, a row at a time.
+        answer.drop_result().await
+    })
+    .await?;
+    Ok((rows, cut))
+}
+
+pub async fn execute(
+    conn: &mut impl Queryable,
+    sql: &str,
+    params: Vec<Value>,
+) -> Result<Done, Fault> {
+    let last_id = deadline(async {
+        let answer = conn.exec_iter(sql, parameters(params)).await?;
+        let last_id = answer.last_insert_id();
+        answer.drop_result().await?;
+        Ok(last_id)
+    })
+    .await?;
+    Ok(Done {
+        last_id: last_id.unwrap_or(0),
+    })
+}
+
+fn parameters(params: Vec<Value>) -> mysql_async::Params {
+    if params.is_empty() {
+        return mysql_async::Params::Empty;
+    }
+    let value = |value| match value {
+        Value::Null => mysql_async::Value::NULL,
+        Value::Int(int) => mysql_async::Value::Int(int),
+        Value::Text(text) => mysql_async::Value::Bytes(text.into_bytes()),
+        Value::Blob(bytes) => mysql_async::Value::Bytes(bytes),
+    };
+    mysql_async::Params::Positional(params.into_iter().map(value).collect())
+}
+
+/// Text comes as bytes; what no table of ours holds (floats, dates) is shown as text.
+fn value(value: mysql_async::Value) -> Value {
+    match value {
+        mysql_async::Value::NULL => Value::Null,
+        mysql_async::Value::Bytes(bytes) => Value::Blob(bytes),
+        mysql_async::Value::Int(int) => Value::Int(int),
+        mysql_async::Value::UInt(int) => Value::Int(int.cast_signed()),
+        other => Value::Text(other.as_sql(true)),
+    }
+}
+
+/// Sorts errors by what the caller can do
+/// (<https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>).
+pub fn fault(error: mysql_async::Error) -> Fault {
+    let mysql_async::Error::Server(server) = &error else {
+        return Fault::Gone(error.to_string());
+    };
+    // The message of a duplicate holds its value: only the index's name is kept.
+    if server.code == 1062 {
+        let name = server.message.rsplit("for key ").next().unwrap_or_default();
+        return Fault::Unique(name.trim_matches('\'').to_owned());
+    }
+    let text = format!("error {} ({})", server.code, server.message);
+    match (server.code, server.state.get(..2)) {
+        // The connection is ending: shutdown, killed, aborted.
+        (1053 | 1080 | 1152 | 1184 | 1927 | 3169 | 4031, _) => Fault::Gone(text),
+        // Data, constraints, syntax and names: the statement itself.
+        (_, Some("21" | "22" | "23" | "42")) if server.code != 1205 && server.code != 1203 => {
+            Fault::Refused(text)
+        }
+        (1366 | 1364 | 1265 | 1406 | 1292, _) => Fault::Refused(text),
+        _ => Fault::Transient(text),
+    }
+}
+
+/// What the log shows after a head, told page by page.
+async fn tell_since(shared: &Shared, room_id: RoomId, mut after: Rev) -> Result<(), Fault> {
+    loop {
+        let script = super::log::changes_script(room_id, after);
+        let Some(page) = shared.read(&script).await? else {
+            return Ok(());
+        };
+        if !page.events.is_empty() {
+            let _told = shared.beginnings.read().await;
+            (shared.listener)(page.events);
+        }
+        if page.last {
+            return Ok(());
+        }
+        after = page.upto;
+    }
+}

@@ -1,0 +1,154 @@
+//! What waits for a transaction, and how its asker hears what became of it.
+//!
+//! Invariant: one asker hears one answer, and `Unavailable` only when his change will never be executed.
+//! The asker's deadline and the log's grip on a change meet in one atomic: whoever is first decides.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{Change, Error, Outcome, Result};
+use crate::limits;
+
+const WAITING: u8 = 0;
+/// In a transaction that may commit.
+const TAKEN: u8 = 1;
+/// Its asker has gone with `Unavailable`: never to be executed.
+const ABANDONED: u8 = 2;
+
+/// The log's half of something asked.
+#[derive(Debug)]
+pub struct Claim<T> {
+    state: Arc<AtomicU8>,
+    deadline: Instant,
+    answer: oneshot::Sender<Result<T>>,
+}
+
+/// The asker's half.
+#[derive(Debug)]
+pub struct Ticket<T> {
+    state: Arc<AtomicU8>,
+    deadline: Instant,
+    answer: oneshot::Receiver<Result<T>>,
+}
+
+/// Both halves, the deadline being `after` from now.
+pub fn ticket<T>(after: Duration) -> (Claim<T>, Ticket<T>) {
+    let state = Arc::new(AtomicU8::new(WAITING));
+    let deadline = Instant::now() + after;
+    let (sender, receiver) = oneshot::channel();
+    let claim = Claim {
+        state: state.clone(),
+        deadline,
+        answer: sender,
+    };
+    let ticket = Ticket {
+        state,
+        deadline,
+        answer: receiver,
+    };
+    (claim, ticket)
+}
+
+impl<T> Claim<T> {
+    /// Before a transaction: whether the change may still be executed. When not, its asker has been
+    /// or is being told, and the claim is to be dropped ([`Claim::refuse`]).
+    pub fn take(&self) -> bool {
+        if Instant::now() >= self.deadline {
+            return false;
+        }
+        self.state
+            .compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// After a transaction that wrote nothing: the change waits again.
+    pub fn release(&self) {
+        self.state.store(WAITING, Ordering::Release);
+    }
+
+    pub fn answer(self, answer: Result<T>) {
+        // An asker that has gone has heard `Unknown`, or hears nothing at all.
+        let _ = self.answer.send(answer);
+    }
+
+    /// Answers a change that could not be taken.
+    pub fn refuse(self) {
+        self.answer(Err(late()));
+    }
+}
+
+impl<T> Ticket<T> {
+    /// The answer, or at the deadline what is known without it.
+    pub async fn wait(self) -> Result<T> {
+        match tokio::time::timeout_at(self.deadline, self.answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Error::Unknown("the log has ended".into())),
+            Err(_) => {
+                let abandoned = self.state.compare_exchange(
+                    WAITING,
+                    ABANDONED,
+                    Ordering::AcqRel,
+                    Ordering::Acquire,
+                );
+                match abandoned {
+                    Ok(_) => Err(late()),
+                    Err(_) => Err(Error::Unknown("a commit takes too long".into())),
+                }
+            }
+        }
+    }
+}
+
+fn late() -> Error {
+    Error::Unavailable("no transaction before the deadline".into())
+}
+
+/// A change that waits for its transaction.
+#[derive(Debug)]
+pub struct Op {
+    pub change: Change,
+    pub claim: Claim<Outcome>,
+}
+
+impl Op {
+    pub fn new(change: Change) -> (Self, Ticket<Outcome>) {
+        let (claim, ticket) = ticket(limits::APPEND_DEADLINE);
+        (Self { change, claim }, ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn unavailable_is_never_executed_and_taken_is_unknown() {
+        let (claim, waiting) = ticket::<()>(Duration::from_secs(1));
+        assert!(matches!(waiting.wait().await, Err(Error::Unavailable(_))));
+        assert!(!claim.take());
+
+        let (claim, taken) = ticket::<()>(Duration::from_secs(1));
+        assert!(claim.take());
+        assert!(matches!(taken.wait().await, Err(Error::Unknown(_))));
+
+        let (claim, released) = ticket::<()>(Duration::from_secs(1));
+        assert!(claim.take());
+        claim.release();
+        assert!(claim.take(), "a released change may be taken again");
+        claim.answer(Ok(()));
+        assert!(released.wait().await.is_ok());
+
+        let (claim, late) = ticket::<()>(Duration::from_secs(1));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(!claim.take(), "nothing is begun after the deadline");
+        claim.refuse();
+        assert!(matches!(late.wait().await, Err(Error::Unavailable(_))));
+    }
+}

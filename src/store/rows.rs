@@ -1,0 +1,122 @@
+//! Between columns and types: the lists of columns that several statements share, and their readers.
+//!
+//! Invariant: a text that the program doesn't know where it expects one of its own words is an error,
+//! never a guess.
+
+use super::sql::{Fault, Row};
+use crate::protocol::{
+    RoomId,
+    rest::{
+        Member, Message, MessageKind, Notify, Role, RoomKind, SiteRole, User, UserKind, UserSummary,
+    },
+};
+
+/// An enum as it stands in the tables.
+pub trait Word: Copy + Sized + 'static {
+    const WORDS: &'static [(&'static str, Self)];
+    fn word(self) -> &'static str;
+    fn from_word(text: &str) -> Result<Self, Fault> {
+        let found = Self::WORDS.iter().find(|(word, _)| *word == text);
+        let unknown = || Fault::Refused(format!("the table holds an unknown word: {text:?}"));
+        found.map(|(_, value)| *value).ok_or_else(unknown)
+    }
+}
+
+macro_rules! words {
+    ($type:ident: $($word:literal = $variant:ident),*) => {
+        impl Word for $type {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $type::$variant)),*];
+            fn word(self) -> &'static str {
+                match self { $($type::$variant => $word),* }
+            }
+        }
+    };
+}
+
+words!(RoomKind: "public" = Public, "private" = Private);
+words!(Role: "owner" = Owner, "member" = Member);
+words!(Notify: "all" = All, "mentions" = Mentions, "none" = None);
+words!(MessageKind: "text" = Text);
+words!(UserKind: "person" = Person, "bot" = Bot);
+words!(SiteRole: "admin" = Admin, "user" = User);
+
+/// Three columns of `users u`, from `at`.
+pub fn summary(row: &mut Row, at: usize) -> Result<UserSummary, Fault> {
+    Ok(UserSummary {
+        id: row.user_id(at)?,
+        username: row.text(at + 1)?,
+        full_name: row.opt_text(at + 2)?,
+    })
+}
+
+/// What [`message`] reads, of `messages m` and its sender `users u`.
+pub const MESSAGE_COLUMNS: &str = "m.room_id, m.seq, m.rev, m.id, m.kind, m.content, m.created_at, m.reply_to, \
+     u.id, u.username, u.full_name";
+
+pub fn message(mut row: Row) -> Result<Message, Fault> {
+    Ok(Message {
+        room_id: row.room_id(0)?,
+        seq: row.u64(1)?,
+        rev: row.u64(2)?,
+        id: row.uuid(3)?,
+        kind: MessageKind::from_word(row.str(4)?)?,
+        sender: summary(&mut row, 8)?,
+        content: row.opt_text(5)?.unwrap_or_default(),
+        created_at: row.time(6)?,
+        reply_to: row.opt_u64(7)?,
+    })
+}
+
+/// What [`member`] reads, of `room_members m` and `users u`.
+pub const MEMBER_COLUMNS: &str =
+    "u.id, u.username, u.full_name, m.role, m.joined_at, m.rev, m.last_read_seq";
+
+pub fn member(mut row: Row) -> Result<Member, Fault> {
+    Ok(Member {
+        user: summary(&mut row, 0)?,
+        role: Role::from_word(row.str(3)?)?,
+        joined_at: row.time(4)?,
+        rev: row.u64(5)?,
+        last_read_seq: Some(row.u64(6)?),
+    })
+}
+
+/// What [`user`] reads, of `users u`.
+pub const USER_COLUMNS: &str = "u.id, u.username, u.full_name, u.email, u.kind, u.role, u.is_active, u.created_at, u.password_hash";
+
+pub fn user(mut row: Row) -> Result<super::UserRow, Fault> {
+    Ok(super::UserRow {
+        user: User {
+            kind: UserKind::from_word(row.str(4)?)?,
+            role: SiteRole::from_word(row.str(5)?)?,
+            is_active: row.i64(6)? != 0,
+            created_at: row.time(7)?,
+            email: Some(row.text(3)?),
+            id: row.user_id(0)?,
+            username: row.text(1)?,
+            full_name: row.opt_text(2)?,
+        },
+        password_hash: row.opt_text(8)?,
+    })
+}
+
+/// A room's row as one reads it to judge changes or to cut pages.
+#[derive(Clone, Debug)]
+pub struct Head {
+    pub id: RoomId,
+    pub rev: u64,
+    pub last_seq: u64,
+    pub first_seq: u64,
+    pub member_count: u64,
+}
+
+/// Of the columns id, rev, last_seq, first_seq, member_count.
+pub fn head(row: &Row) -> Result<Head, Fault> {
+    Ok(Head {
+        id: row.room_id(0)?,
+        rev: row.u64(1)?,
+        last_seq: row.u64(2)?,
+        first_seq: row.u64(3)?,
+        member_count: row.u64(4)?,
+    })
+}

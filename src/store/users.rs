@@ -1,0 +1,165 @@
+//! Accounts and log-ins.
+//!
+//! Invariant: a name and an address are unique by their folded keys, and the database's unique indexes
+//! decide, not a look beforehand.
+
+use std::borrow::Cow;
+
+use super::{
+    Error, NewSession, NewUser, Result, Store, UserRow, rows,
+    sql::{Fault, params, with_ids},
+};
+use crate::protocol::{
+    SessionId, Time, UserId,
+    check::fold,
+    rest::{SiteRole, User, UserKind, UserSummary},
+};
+
+/// The longest key that is stored as it is; what folds to more is stored as its hash.
+const KEY_BYTES_MAX: usize = 1_100;
+
+/// An address may fold to several times its length, and indexes are bounded.
+fn bounded(key: String) -> Cow<'static, str> {
+    if key.len() <= KEY_BYTES_MAX {
+        return key.into();
+    }
+    let digest = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
+    let hex: String = digest.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    // NUL is in no key that was typed.
+    format!("\0sha256:{hex}").into()
+}
+
+impl Store {
+    /// `Error::Taken("username" | "email")`.
+    pub async fn create_user(&self, user: NewUser) -> Result<UserRow> {
+        let now = Time::now();
+        let username_key = bounded(fold(&user.username)).into_owned();
+        let email_key = bounded(fold(&user.email)).into_owned();
+        let params = params![
+            user.username.as_str(),
+            username_key,
+            user.email.as_str(),
+            email_key,
+            user.full_name.clone(),
+            user.password_hash.as_str(),
+            now,
+            now,
+        ];
+        let sql = "INSERT INTO users (username, username_key, email, email_key, full_name, password_hash, kind, role, \
+                   is_active, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 'person', 'user', 1, ?, ?)";
+        let done = match self.db().execute(sql, params).await? {
+            Ok(done) => done,
+            Err(Fault::Unique(index)) if index.contains("username") => {
+                return Err(Error::Taken("username"));
+            }
+            Err(Fault::Unique(index)) if index.contains("email") => {
+                return Err(Error::Taken("email"));
+            }
+            Err(fault) => return Err(fault.into()),
+        };
+        Ok(UserRow {
+            user: User {
+                id: UserId(done.last_id),
+                username: user.username,
+                full_name: user.full_name,
+                email: Some(user.email),
+                kind: UserKind::Person,
+                role: SiteRole::User,
+                is_active: true,
+                created_at: now,
+            },
+            password_hash: Some(user.password_hash),
+        })
+    }
+
+    async fn one_user(&self, sql: &str, params: Vec<super::sql::Value>) -> Result<Option<UserRow>> {
+        let sql = sql.replacen("(#)", rows::USER_COLUMNS, 1);
+        let mut found = self.db().query(sql, params).await?;
+        Ok(found.pop().map(rows::user).transpose()?)
+    }
+
+    pub async fn user(&self, id: UserId) -> Result<Option<UserRow>> {
+        self.one_user("SELECT (#) FROM users u WHERE u.id = ?", params![id])
+            .await
+    }
+
+    /// By folded key.
+    pub async fn user_by_name(&self, username_key: &str) -> Result<Option<UserRow>> {
+        let key = bounded(username_key.to_owned()).into_owned();
+        self.one_user(
+            "SELECT (#) FROM users u WHERE u.username_key = ?",
+            params![key],
+        )
+        .await
+    }
+
+    pub async fn users_by_ids(&self, ids: &[UserId]) -> Result<Vec<UserSummary>> {
+        let sql =
+            "SELECT u.id, u.username, u.full_name FROM users u WHERE u.id IN (#) ORDER BY u.id";
+        let mut users = Vec::with_capacity(ids.len());
+        for (sql, params) in with_ids(sql, &[], ids) {
+            for mut row in self.db().query(sql, params).await? {
+                users.push(rows::summary(&mut row, 0)?);
+            }
+        }
+        Ok(users)
+    }
+
+    /// Active users whose folded name begins with `prefix`, by rising id after `after`.
+    pub async fn users(
+        &self,
+        prefix: &str,
+        after: UserId,
+        limit: usize,
+    ) -> Result<Vec<UserSummary>> {
+        let (sql, mut params) = if prefix.is_empty() {
+            ("", params![after])
+        } else {
+            let (low, high) = prefix_range(prefix);
+            (
+                "AND u.username_key >= ? AND u.username_key < ?",
+                params![after, low, high],
+            )
+        };
+        params.extend(params![limit]);
+        let sql = format!(
+            "SELECT u.id, u.username, u.full_name FROM users u WHERE u.id > ? AND u.is_active = 1 {sql} \
+             ORDER BY u.id LIMIT ?"
+        );
+        let found = self.db().query(sql, params).await?;
+        let users = found.into_iter().map(|mut row| rows::summary(&mut row, 0));
+        Ok(users.collect::<Result<_, Fault>>()?)
+    }
+
+    pub async fn create_session(&self, session: NewSession) -> Result<()> {
+        let now = Time::now();
+        let params = params![
+            session.id,
+            session.user_id,
+            session.refresh_hash,
+            session.user_agent,
+            now,
+            now,
+            session.expires_at,
+        ];
+        let sql = "INSERT INTO auth_sessions (id, user_id, refresh_hash, user_agent, created_at, last_used_at, \
+                   expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        self.db().execute(sql, params).await??;
+        Ok(())
+    }
+
+    /// The user of a log-in that is neither revoked nor expired.
+    pub async fn session_user(&self, id: SessionId) -> Result<Option<UserRow>> {
+        self.one_user(
+            "SELECT (#) FROM auth_sessions s JOIN users u ON u.id = s.user_id
+             WHERE s.id = ? AND s.revoked_at IS NULL AND s.expires_at > ?",
+            params![id, Time::now()],
+        )
+        .await
+    }
+}
+
+/// Keys that begin with `prefix` are at least the first and below the second, byte by byte.
+pub fn prefix_range(prefix: &str) -> (String, String) {
+    (prefix.to_owned(), format!("{prefix}\u{10FFFF}"))
+}

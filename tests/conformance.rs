@@ -1,0 +1,77 @@
+//! What the store promises, asked of every database alike: each test runs on SQLite, and on MySQL or
+//! MariaDB where HEARTH_TEST_MYSQL names a server (`scripts/with-mariadb` starts one). Where CI or
+//! HEARTH_TEST_REQUIRE_MYSQL is set, its absence is a failure.
+
+#[path = "conformance/log.rs"]
+mod log;
+#[path = "conformance/pages.rs"]
+mod pages;
+#[path = "conformance/races.rs"]
+mod races;
+#[path = "conformance/schema.rs"]
+mod schema;
+#[path = "conformance/tables.rs"]
+mod tables;
+#[path = "conformance/world.rs"]
+mod world;
+
+/// Declares each test twice: in `sqlite` and in `mysql`.
+macro_rules! on_both {
+    ($($module:ident: $($name:ident),* $(,)?;)*) => {
+        mod sqlite {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::world::on_sqlite(crate::$module::$name).await;
+                })*
+            })*
+        }
+        mod mysql {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::world::on_mysql(stringify!($name), crate::$module::$name).await;
+                })*
+            })*
+        }
+    };
+}
+
+on_both! {
+    log:
+        sends_are_numbered_and_told,
+        an_id_is_stored_once,
+        an_id_is_known_for_ever,
+        joining_and_leaving,
+        adding_and_removing,
+        private_rooms_hide,
+        markers_only_rise,
+        replies_name_messages,
+        a_room_begins_with_its_members,
+        a_user_is_in_so_many_rooms;
+    races:
+        many_senders_leave_no_hole,
+        the_same_id_a_hundred_times_at_once,
+        nothing_is_sent_after_a_removal,
+        joins_race_for_the_last_place,
+        a_full_queue_answers_at_once;
+    pages:
+        changes_are_complete_while_writers_run,
+        changes_are_compacted,
+        changes_are_cut_by_rows_and_bytes,
+        history_at_its_edges,
+        members_by_page;
+    tables:
+        names_are_taken_once,
+        keys_are_compared_by_bytes,
+        users_are_found,
+        sessions_end,
+        lists_of_rooms,
+        standings_by_room;
+    schema:
+        migrations_run_once,
+        several_nodes_migrate_at_once,
+        a_newer_schema_is_refused,
+        a_reset_leaves_nothing,
+        an_epoch_stays;
+}

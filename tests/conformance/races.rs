@@ -1,0 +1,195 @@
+//! Many at once: numbers without holes, one answer each, and authority that holds at its `rev`.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use hearth::{
+    limits,
+    protocol::{Rev, Seq, rest::RoomKind},
+    store::{Error, EventBody, Outcome, Refused},
+};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::world::{Place, refused, send};
+
+pub async fn many_senders_leave_no_hole(place: Place) {
+    const ROOMS: usize = 7;
+    const SENDERS: usize = 40;
+    const SENDS: usize = 25;
+    let world = Arc::new(place.node().await);
+    let users = world.users(SENDERS).await;
+    let mut rooms = Vec::new();
+    for n in 0..ROOMS {
+        rooms.push(world.room(RoomKind::Public, &users[n], &users).await);
+    }
+    let mut tasks = JoinSet::new();
+    for (n, user) in users.iter().cloned().enumerate() {
+        let (world, rooms) = (world.clone(), rooms.clone());
+        tasks.spawn(async move {
+            let mut acks = Vec::new();
+            for i in 0..SENDS {
+                let room = rooms[(n + i) % ROOMS];
+                let (seq, rev) = world.send(room, &user).await;
+                acks.push((room, seq, rev));
+                if i % 5 == 0 {
+                    world.read(room, user.id, seq).await;
+                }
+            }
+            acks
+        });
+    }
+    let acks = tasks.join_all().await.concat();
+    assert_eq!(acks.len(), SENDERS * SENDS);
+    for room in &rooms {
+        let of_room = acks.iter().filter(|(of, ..)| of == room);
+        let (seqs, revs): (Vec<Seq>, Vec<Rev>) = of_room.map(|(_, seq, rev)| (*seq, *rev)).unzip();
+        let numbers: BTreeSet<Seq> = seqs.iter().copied().collect();
+        assert_eq!(
+            numbers.len(),
+            seqs.len(),
+            "each acknowledged number is one message's"
+        );
+        assert!(numbers.into_iter().eq(1..=seqs.len() as Seq));
+        let revs: BTreeSet<Rev> = revs.into_iter().collect();
+        let first = SENDERS as Rev + 2;
+        assert!(revs.into_iter().eq(first..first + seqs.len() as Rev));
+        world.check_told(*room).await;
+        world.check_room(*room).await;
+    }
+    world.store.close().await;
+}
+
+pub async fn the_same_id_a_hundred_times_at_once(place: Place) {
+    let world = Arc::new(place.node().await);
+    // Two nodes, where the database has room for two.
+    let other = Arc::new(place.node().await);
+    let user = world.user().await;
+    let room = world.room(RoomKind::Public, &user, &[]).await;
+    for round in 1..=3 {
+        let id = Uuid::new_v4();
+        let mut tasks = JoinSet::new();
+        for n in 0..100 {
+            let (node, user) = (
+                if n % 2 == 0 { &world } else { &other }.clone(),
+                user.clone(),
+            );
+            tasks.spawn(async move { node.send_id(room, &user, id).await });
+        }
+        let mut first = 0;
+        for outcome in tasks.join_all().await {
+            let Outcome::Sent { seq, duplicate, .. } = outcome else {
+                panic!("{outcome:?}");
+            };
+            assert_eq!(seq, round);
+            first += usize::from(!duplicate);
+        }
+        assert_eq!(first, 1, "one of them was the first");
+    }
+    world.check_room(room).await;
+}
+
+pub async fn nothing_is_sent_after_a_removal(place: Place) {
+    let world = Arc::new(place.node().await);
+    let users = world.users(6).await;
+    for round in 0..10 {
+        let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
+        let mut senders = JoinSet::new();
+        for user in users[1..].iter().cloned() {
+            let world = world.clone();
+            senders.spawn(async move {
+                let mut revs = Vec::new();
+                loop {
+                    match world.send_id(room, &user, Uuid::new_v4()).await {
+                        Outcome::Sent { rev, .. } => revs.push(rev),
+                        Outcome::Refused(Refused::NotMember) => return (user.id, revs),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(round * 2)).await;
+        for user in &users[1..] {
+            let Outcome::Left { rev: removal } = world.remove(room, users[0].id, user).await else {
+                panic!("not removed");
+            };
+            // Acknowledged before it is told to anyone, or not at all.
+            let told = world.told_of(room);
+            assert!(told.iter().any(|event| event.rev == removal));
+        }
+        let sent = senders.join_all().await;
+        let told = world.told_of(room);
+        for (user, revs) in sent {
+            let removal = told.iter().find_map(|event| match &event.body {
+                EventBody::Member(member) if member.role.is_none() && member.user.id == user => {
+                    Some(event.rev)
+                }
+                _ => None,
+            });
+            assert!(revs.iter().all(|rev| *rev < removal.unwrap()));
+        }
+        world.check_told(room).await;
+        world.check_room(room).await;
+        let room = world.store.room(room, users[0].id).await.unwrap().unwrap();
+        assert_eq!(room.member_count, 1);
+    }
+}
+
+pub async fn joins_race_for_the_last_place(place: Place) {
+    let world = Arc::new(place.node().await);
+    let users = world.users(2).await;
+    let free = 3;
+    let rows: Vec<String> = (1..=limits::ROOMS_PER_USER_MAX as u64 - free)
+        .map(|n| {
+            format!(
+                "({}, {}, 'member', 0, 0, 1, 0, 1)",
+                1_000_000 + n,
+                users[1].id
+            )
+        })
+        .collect();
+    place
+        .meddle(&format!(
+            "INSERT INTO room_members (room_id, user_id, role, joined_at, joined_seq, joined_rev, last_read_seq, rev) \
+             VALUES {}",
+            rows.join(",")
+        ))
+        .await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..12 {
+        let room = world.room(RoomKind::Public, &users[0], &[]).await;
+        let (world, user) = (world.clone(), users[1].clone());
+        tasks.spawn(async move { world.join(room, &user).await });
+    }
+    let outcomes = tasks.join_all().await;
+    let full = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Outcome::Refused(_)))
+        .inspect(|outcome| assert_eq!(refused(outcome), Refused::TooManyRooms))
+        .count();
+    assert_eq!(full as u64, 12 - free);
+}
+
+pub async fn a_full_queue_answers_at_once(place: Place) {
+    let world = Arc::new(place.node().await);
+    let user = world.user().await;
+    let room = world.room(RoomKind::Public, &user, &[]).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..limits::APPEND_QUEUE_MAX * 2 {
+        let (world, user) = (world.clone(), user.clone());
+        tasks.spawn(async move { world.store.append(send(room, &user, Uuid::new_v4())).await });
+    }
+    let (mut sent, mut busy) = (0, 0);
+    for answer in tasks.join_all().await {
+        match answer {
+            Ok(Outcome::Sent { .. }) => sent += 1,
+            Err(Error::Unavailable(_)) => busy += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(sent + busy, limits::APPEND_QUEUE_MAX * 2);
+    assert!(sent > 0);
+    // What was refused was not stored.
+    let room = world.store.room(room, user.id).await.unwrap().unwrap();
+    assert_eq!(room.last_seq, sent as Seq);
+    world.check_told(room.id).await;
+}

@@ -1,0 +1,292 @@
+//! A database of a test's own, people and rooms in it, and everything that the listener was told.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use hearth::{
+    protocol::{
+        Rev, RoomId, Seq, Time, UserId,
+        rest::{RoomKind, UserSummary},
+    },
+    store::{
+        Change, Event, EventBody, Listener, Location, NewRoom, NewUser, Options, Outcome, Page,
+        Refused, Store,
+    },
+};
+use mysql_async::prelude::Queryable;
+use uuid::Uuid;
+
+/// Where a test's database is; dropped when the test ends, however it ends.
+#[derive(Clone)]
+pub struct Place {
+    pub location: Location,
+}
+
+impl Place {
+    pub fn options(&self) -> Options {
+        Options {
+            location: self.location.clone(),
+            pool: 8,
+        }
+    }
+
+    /// Another node on the same database.
+    pub async fn node(&self) -> World {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let ears = told.clone();
+        let listener: Listener = Arc::new(move |events| ears.lock().unwrap().extend(events));
+        let store = Store::open(&self.options(), listener).await.unwrap();
+        World { store, told }
+    }
+
+    /// A statement of the test's own, behind the store's back.
+    pub async fn meddle(&self, sql: &str) {
+        match &self.location {
+            Location::Sqlite(path) => {
+                let conn = rusqlite::Connection::open(path).unwrap();
+                conn.busy_timeout(Duration::from_secs(5)).unwrap();
+                conn.execute_batch(sql).unwrap();
+            }
+            Location::Mysql(url) => {
+                let mut conn = mysql_async::Conn::from_url(url).await.unwrap();
+                conn.query_drop(sql).await.unwrap();
+                conn.disconnect().await.unwrap();
+            }
+        }
+    }
+}
+
+pub async fn on_sqlite<T: Future<Output = ()>>(test: impl FnOnce(Place) -> T) {
+    let directory = tempfile::tempdir().unwrap();
+    let location = Location::Sqlite(directory.path().join("data/hearth.db"));
+    test(Place { location }).await;
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by the environment"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+pub async fn on_mysql<T: Future<Output = ()> + Send + 'static>(
+    name: &str,
+    test: impl FnOnce(Place) -> T + Send + 'static,
+) {
+    let Some(server) = variable("HEARTH_TEST_MYSQL") else {
+        let required = ["CI", "HEARTH_TEST_REQUIRE_MYSQL"];
+        assert!(
+            required.iter().all(|name| variable(name).is_none()),
+            "HEARTH_TEST_MYSQL is not set: run this by scripts/with-mariadb"
+        );
+        eprintln!("SKIPPED on MySQL: HEARTH_TEST_MYSQL is not set (scripts/with-mariadb sets it)");
+        return;
+    };
+    let server = server.trim_end_matches('/').to_owned();
+    let short: String = name.chars().take(30).collect();
+    let database = format!("t_{short}_{}", &Uuid::new_v4().simple().to_string()[..12]);
+    let statement = async |sql: String| {
+        let mut conn = mysql_async::Conn::from_url(&server).await.unwrap();
+        conn.query_drop(sql).await.unwrap();
+        conn.disconnect().await.unwrap();
+    };
+    statement(format!("CREATE DATABASE {database}")).await;
+    let location = Location::Mysql(format!("{server}/{database}"));
+    let ended = tokio::spawn(async move { test(Place { location }).await }).await;
+    statement(format!("DROP DATABASE {database}")).await;
+    if let Err(error) = ended {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+/// A node: its store, and all that it told, in order.
+pub struct World {
+    pub store: Store,
+    pub told: Arc<Mutex<Vec<Event>>>,
+}
+
+static PEOPLE: AtomicU64 = AtomicU64::new(1);
+
+impl World {
+    pub async fn user(&self) -> UserSummary {
+        let n = PEOPLE.fetch_add(1, Ordering::Relaxed);
+        self.named(&format!("user{n}")).await
+    }
+
+    pub async fn named(&self, username: &str) -> UserSummary {
+        let user = NewUser {
+            username: username.to_owned(),
+            email: format!("{username}@example.org"),
+            full_name: None,
+            password_hash: "$argon2id$".into(),
+        };
+        self.store.create_user(user).await.unwrap().user.summary()
+    }
+
+    pub async fn users(&self, count: usize) -> Vec<UserSummary> {
+        let mut users = Vec::new();
+        for _ in 0..count {
+            users.push(self.user().await);
+        }
+        users
+    }
+
+    pub async fn room(
+        &self,
+        kind: RoomKind,
+        owner: &UserSummary,
+        members: &[UserSummary],
+    ) -> RoomId {
+        let room = NewRoom {
+            kind,
+            name: "a room".into(),
+            topic: String::new(),
+            owner: owner.clone(),
+            members: members.to_vec(),
+        };
+        self.store.create_room(room).await.unwrap().unwrap()
+    }
+
+    pub async fn append(&self, change: Change) -> Outcome {
+        self.store.append(change).await.unwrap()
+    }
+
+    pub async fn send_id(&self, room_id: RoomId, sender: &UserSummary, id: Uuid) -> Outcome {
+        self.append(send(room_id, sender, id)).await
+    }
+
+    /// Sends a new message: its seq and rev.
+    pub async fn send(&self, room_id: RoomId, sender: &UserSummary) -> (Seq, Rev) {
+        match self.send_id(room_id, sender, Uuid::new_v4()).await {
+            Outcome::Sent {
+                seq,
+                rev,
+                duplicate: false,
+                ..
+            } => (seq, rev),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn join(&self, room_id: RoomId, user: &UserSummary) -> Outcome {
+        let user = user.clone();
+        self.append(Change::Join { room_id, user }).await
+    }
+
+    pub async fn leave(&self, room_id: RoomId, user: &UserSummary) -> Outcome {
+        let user = user.clone();
+        self.append(Change::Leave { room_id, user }).await
+    }
+
+    pub async fn add(&self, room_id: RoomId, by: UserId, user: &UserSummary) -> Outcome {
+        let user = user.clone();
+        self.append(Change::Add { room_id, by, user }).await
+    }
+
+    pub async fn remove(&self, room_id: RoomId, by: UserId, user: &UserSummary) -> Outcome {
+        let user = user.clone();
+        self.append(Change::Remove { room_id, by, user }).await
+    }
+
+    pub async fn read(&self, room_id: RoomId, user_id: UserId, seq: Seq) -> Outcome {
+        self.append(Change::Read {
+            room_id,
+            user_id,
+            seq,
+        })
+        .await
+    }
+
+    pub async fn head(&self, room_id: RoomId) -> Rev {
+        self.store.heads(&[room_id]).await.unwrap()[0].1
+    }
+
+    /// Everything that changed after `after`, page by page, each checked.
+    pub async fn catch_up(&self, room_id: RoomId, after: Rev) -> (Vec<Event>, Page) {
+        let (mut at, mut events) = (after, Vec::new());
+        loop {
+            let page = self.store.changes(room_id, at).await.unwrap().unwrap();
+            check_page(&page, at);
+            events.extend(page.events.iter().cloned());
+            at = page.upto;
+            if page.last {
+                return (events, page);
+            }
+        }
+    }
+
+    /// What was told of one room.
+    pub fn told_of(&self, room_id: RoomId) -> Vec<Event> {
+        let told = self.told.lock().unwrap();
+        told.iter()
+            .filter(|event| event.room_id == room_id)
+            .cloned()
+            .collect()
+    }
+
+    /// The listener heard every rev of the room once, in order, up to its head.
+    pub async fn check_told(&self, room_id: RoomId) {
+        let revs: Vec<Rev> = self.told_of(room_id).iter().map(|e| e.rev).collect();
+        let head = self.head(room_id).await;
+        assert_eq!(revs, (1..=head).collect::<Vec<_>>(), "room {room_id}");
+    }
+
+    /// The table's seqs and revs have no hole and agree with the room's row.
+    pub async fn check_room(&self, room_id: RoomId) {
+        let (events, page) = self.catch_up(room_id, 0).await;
+        let mut messages: Vec<(Seq, Rev)> = Vec::new();
+        for event in &events {
+            if let EventBody::Message(message) = &event.body {
+                assert_eq!(message.rev, event.rev);
+                messages.push((message.seq, message.rev));
+            }
+        }
+        assert!(
+            messages.iter().map(|(seq, _)| *seq).eq(1..=page.last_seq),
+            "in a room without edits messages come by seq, without a hole"
+        );
+        assert_eq!(page.head, self.head(room_id).await);
+    }
+}
+
+/// What holds of every page, whoever writes meanwhile.
+pub fn check_page(page: &Page, after: Rev) {
+    let mut at = after;
+    for event in &page.events {
+        assert_eq!(event.prev, at, "each event continues the one before");
+        assert!(event.rev > at);
+        at = event.rev;
+        if let EventBody::Member(member) = &event.body {
+            assert!(member.by.is_none() && member.at.is_none());
+        }
+    }
+    assert_eq!(page.upto, at, "the page ends with its last event");
+    assert_eq!(page.last, page.upto == page.head);
+}
+
+pub fn send(room_id: RoomId, sender: &UserSummary, id: Uuid) -> Change {
+    Change::Send {
+        room_id,
+        sender: sender.clone(),
+        id,
+        content: format!("hello from {}", sender.username),
+        reply_to: None,
+    }
+}
+
+pub fn refused(outcome: &Outcome) -> Refused {
+    match outcome {
+        Outcome::Refused(refused) => *refused,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+pub fn in_an_hour() -> Time {
+    Time(Time::now().0 + 3_600_000)
+}
