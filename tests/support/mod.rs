@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+mod client;
 mod database;
 mod server;
 mod socket;
 
+pub use client::{Client, Effect, LoadId};
 pub use database::{Db, each_database};
 #[allow(unused_imports, reason = "for those that come")]
 pub use server::{Account, Server};
