@@ -185,11 +185,6 @@ async fn start(config: Config) -> Result<Server, Failure> {
     })
 }
 
-/// A listener for commands that serve nobody.
-fn nobody() -> store::Listener {
-    Arc::new(|_| {})
-}
-
 fn make_data_dir(config: &Config) -> Result<(), Failure> {
     fs::DirBuilder::new()
         .recursive(true)
