@@ -13,10 +13,13 @@ use crate::{
     chat::Chat,
     config::{Command, Config},
     http::{self, Site},
+    hub::Hub,
     limits::*,
+    protocol::close::Close,
     shutdown::{self, Shutdown},
     store::{self, Store, migrate},
     telemetry,
+    ws::{self, Gateway},
 };
 
 /// Why the program can't do what it was asked to do. Each says what to do about it.
@@ -74,6 +77,7 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
 /// A server that has been built: what its end needs.
 struct Server {
     store: Store,
+    hub: Arc<Hub>,
     shutdown: Shutdown,
 }
 
@@ -88,6 +92,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
     };
     let signal = requested.await.map_err(Failure::Signals)?;
     tracing::info!(signal, "stopping; a second signal stops at once");
+    server.shutdown.token.cancel();
+    server.hub.close_all(Close::GoingAway);
     if !server.shutdown.drain(DRAIN_SESSIONS).await {
         let left = server.shutdown.tasks.len();
         tracing::warn!(left, "connections are cut: they did not end in time");
@@ -123,9 +129,9 @@ async fn start(config: Config) -> Result<Server, Failure> {
     let listener = listener.map_err(|error| Failure::Listen(config.listen, error))?;
     let shutdown = Shutdown::default();
 
-    // SEAM: the hub. `let hub = Hub::new();`, `hub.listener()` for `nobody()`, then
-    // `hub.start(store.clone())`, and after `chat` the `ws::Gateway`, a field of `Site`.
-    let store = Store::open(&config.database, nobody()).await?;
+    let hub = Hub::new(ws::frame::text);
+    let store = Store::open(&config.database, hub.listener()).await?;
+    hub.start(store.clone());
     let chat = Arc::new(Chat::new(
         store.clone(),
         Passwords::start(config.argon2.clone()).map_err(Failure::Threads)?,
@@ -133,7 +139,17 @@ async fn start(config: Config) -> Result<Server, Failure> {
         config.refresh_ttl,
         config.rate_limits,
     ));
-    let site = Site::new(chat.clone(), metrics.clone(), shutdown.token.clone());
+    let gateway = Gateway::new(chat.clone(), hub.clone(), shutdown.clone());
+    let site = Site::new(
+        chat.clone(),
+        gateway,
+        metrics.clone(),
+        shutdown.token.clone(),
+    );
+    let watching = hub.clone().watch_heads();
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(watching));
 
     let stopping = shutdown.token.clone();
     shutdown
@@ -164,12 +180,11 @@ async fn start(config: Config) -> Result<Server, Failure> {
         connections_max,
         "listening"
     );
-    Ok(Server { store, shutdown })
-}
-
-/// A listener for commands that serve nobody.
-fn nobody() -> store::Listener {
-    Arc::new(|_| {})
+    Ok(Server {
+        store,
+        hub,
+        shutdown,
+    })
 }
 
 fn make_data_dir(config: &Config) -> Result<(), Failure> {

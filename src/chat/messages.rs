@@ -10,7 +10,7 @@ use crate::{
         error::Refusal,
         rest::{List, Message, MessageKind, ReadAnswer, SendBody},
     },
-    store::{Change, Outcome, Range, Refused},
+    store::{Change, Outcome, Range},
 };
 
 /// A message that was sent by REST, as it is answered.
@@ -36,21 +36,24 @@ impl Chat {
         self.sends.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.content("content", &content);
-        let fault = checks.done().err();
-        // A repeated id is answered whatever its text is now. So the log judges a faulty one, too, as a
-        // reply to what no message is: that it never stores.
-        let (content, reply_to) = match fault {
-            Some(_) => (String::new(), Some(0)),
-            None => (content, reply_to),
+        let outcome = match checks.done() {
+            // What was stored before is answered before its new text is judged.
+            Err(refusal) => {
+                let sent = self.store.sent(room_id, who.user.id, id).await;
+                sent.map_err(refuse)?.ok_or(refusal)?
+            }
+            Ok(()) => {
+                let change = Change::Send {
+                    room_id,
+                    sender: who.user.summary(),
+                    id,
+                    content,
+                    reply_to,
+                };
+                self.store.append(change).await.map_err(refuse)?
+            }
         };
-        let change = Change::Send {
-            room_id,
-            sender: who.user.summary(),
-            id,
-            content,
-            reply_to,
-        };
-        match self.store.append(change).await.map_err(refuse)? {
+        match outcome {
             Outcome::Sent {
                 seq,
                 rev,
@@ -63,10 +66,7 @@ impl Chat {
                 created_at,
                 duplicate,
             }),
-            Outcome::Refused(refused) => Err(match (refused, fault) {
-                (Refused::NoSuchMessage, Some(fault)) => fault,
-                _ => judged(refused, "reply_to"),
-            }),
+            Outcome::Refused(refused) => Err(judged(refused, "reply_to")),
             outcome => Err(mismatch(outcome)),
         }
     }
@@ -79,6 +79,7 @@ impl Chat {
         body: SendBody,
     ) -> Result<Posted, Refusal> {
         let mut checks = Checks::default();
+        checks.unknown(body.unknown);
         let id = checks.optional("id", body.id);
         let content = checks.required("content", body.content);
         let reply_to = checks.optional("reply_to", body.reply_to);

@@ -62,6 +62,7 @@ pub struct Chat {
     sessions: Sessions,
     sends: Limiter,
     sockets: Limiter,
+    rate_limits: bool,
 }
 
 impl Chat {
@@ -83,6 +84,7 @@ impl Chat {
             sessions: Sessions::new(),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
             sockets: Limiter::new(minute / SOCKETS_PER_MINUTE, SOCKETS_BURST, rate_limits),
+            rate_limits,
         }
     }
 
@@ -94,6 +96,15 @@ impl Chat {
     /// Whether the database answers.
     pub async fn ready(&self) -> Result<(), Refusal> {
         self.store.ping().await.map_err(refuse)
+    }
+
+    /// Sockets that a user may have open at once.
+    pub fn connections_max(&self) -> usize {
+        if self.rate_limits {
+            CONNECTIONS_PER_USER_MAX
+        } else {
+            usize::MAX
+        }
     }
 
     /// Charges a new socket to the user's limit.
@@ -109,7 +120,7 @@ impl Chat {
 }
 
 /// What the asker hears when the store gave no answer; the cause is logged here, once.
-fn refuse(error: Error) -> Refusal {
+pub fn refuse(error: Error) -> Refusal {
     match error {
         Error::Unavailable(_) | Error::Unknown(_) => {
             tracing::warn!(%error, "the store gave no answer");

@@ -26,11 +26,12 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::Chat;
+use crate::{chat::Chat, ws::Gateway};
 
 /// What the handlers share. One per process.
 pub struct Site {
     pub chat: Arc<Chat>,
+    pub gateway: Gateway,
     pub metrics: PrometheusHandle,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
@@ -38,9 +39,15 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn new(chat: Arc<Chat>, metrics: PrometheusHandle, stopping: CancellationToken) -> Self {
+    pub fn new(
+        chat: Arc<Chat>,
+        gateway: Gateway,
+        metrics: PrometheusHandle,
+        stopping: CancellationToken,
+    ) -> Self {
         Self {
             chat,
+            gateway,
             metrics,
             stopping,
             routes: router::Router::new(),

@@ -1,11 +1,9 @@
 //! `/ws`, `/ws/{room}`, `/ws/rooms/{room}`: where a request becomes a socket.
 
-use http::{Request, StatusCode};
+use http::Request;
+use http_body_util::Full;
 
-use super::{
-    request::Call,
-    response::{self, Outcome},
-};
+use super::{request::Call, response::Outcome};
 use crate::protocol::RoomId;
 
 pub async fn all_rooms(call: Call) -> Outcome {
@@ -22,12 +20,6 @@ pub async fn one_room(call: Call) -> Outcome {
 /// [`crate::limits::CONNECTIONS_MAX`], to be kept as long as the socket lives.
 async fn upgrade(call: Call, room_id: Option<RoomId>) -> Outcome {
     let request = Request::from_parts(call.head, call.body);
-    // SEAM: `Ok(call.site.gateway.upgrade(request, room_id).await)`, an answer with a `Full<Bytes>`.
-    let _ = (request, room_id);
-    let text = "sockets are not served yet\n";
-    Ok(response::typed(
-        StatusCode::NOT_IMPLEMENTED,
-        "text/plain; charset=utf-8",
-        text,
-    ))
+    let response = call.site.gateway.upgrade(request, room_id)?;
+    Ok(response.map(|()| Full::default()))
 }

@@ -1,1 +1,47 @@
-//! The transports and the session that they share.
+//! The socket: the upgrade from HTTP, the transport, and the session that reads a connection's frames,
+//! calls [`crate::chat`] and [`crate::hub`], and closes it.
+//!
+//! One task per connection. Its loop ([`session`]) owns the transport and every deadline and does
+//! nothing slow; what a request asks for runs beside it as one boxed piece of work ([`worker`]), so
+//! that an idle connection is small and a busy one keeps draining its mailbox.
+//!
+//! Deliberately absent: SQL, and any rule about who may do what.
+
+mod catch_up;
+pub mod frame;
+mod session;
+mod transport;
+mod upgrade;
+mod worker;
+
+use std::sync::Arc;
+
+use crate::{chat::Chat, hub::Hub, protocol::RoomId, shutdown::Shutdown};
+
+/// Takes sockets in. One per process; clones share it.
+#[derive(Clone)]
+pub struct Gateway {
+    chat: Arc<Chat>,
+    hub: Arc<Hub>,
+    shutdown: Shutdown,
+}
+
+/// What a socket asked for when it was opened.
+struct Opening {
+    /// From the query or the subprotocol; else the first frame brings it.
+    token: Option<String>,
+    /// A socket for one room.
+    room_id: Option<RoomId>,
+    /// Messages to play back on a room socket.
+    history: usize,
+}
+
+impl Gateway {
+    pub fn new(chat: Arc<Chat>, hub: Arc<Hub>, shutdown: Shutdown) -> Self {
+        Self {
+            chat,
+            hub,
+            shutdown,
+        }
+    }
+}

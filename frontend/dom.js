@@ -1,0 +1,166 @@
+// Tools for the page that know nothing of rooms: elements, lists, forms, dialogs, storage.
+// Text from people is set as textContent only.
+
+export const $ = (id) => document.getElementById(id);
+
+/** An element with properties, attributes (in `attrs`) and children. */
+export function make(tag, { attrs = {}, ...properties } = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  for (const [name, value] of Object.entries(attrs)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+export const nameOf = (user) => user.full_name || user.username;
+const initials = (user) => nameOf(user).split(/\s+/).slice(0, 2).map((word) => [...word][0]).join("").toUpperCase();
+export const roomIcon = (info) => (info.kind === "private" ? "lock" : "hash");
+export const roomName = (info) => info.name ?? (info.peer ? nameOf(info.peer) : "Room");
+
+export function dressAvatar(element, user) {
+  element.textContent = initials(user);
+  element.style.setProperty("--hue", String(Math.round((user.id * 137.508) % 360))); // neighbours differ most
+  return element;
+}
+export const avatar = (user) =>
+  dressAvatar(make("span", { className: "avatar", attrs: { "aria-hidden": "true" } }), user);
+
+export const linkButton = (textContent, onclick, testid = "") =>
+  make("button", { type: "button", className: "link", textContent, onclick, attrs: { "data-testid": testid } });
+
+/** Says it once to screen readers. */
+export function announce(text) {
+  $("announcer").textContent = "";
+  setTimeout(() => { $("announcer").textContent = text; }, 50);
+}
+
+const shown = new WeakMap(); // element → the {key, sign} it was built from
+
+export const shownKey = (element) => shown.get(element)?.key;
+
+/** Makes `parent` show `items` in order. Only those whose `sign` changed are built anew: focus and selection stay. */
+export function reconcile(parent, items, build) {
+  const held = new Map([...parent.children].map((element) => [shownKey(element), element]));
+  let place = parent.firstElementChild;
+  for (const item of items) {
+    const old = held.get(item.key);
+    let element = old;
+    held.delete(item.key);
+    if (!old || shown.get(old).sign !== item.sign) {
+      element = build(item);
+      shown.set(element, { key: item.key, sign: item.sign });
+      if (old) {
+        const hadFocus = old.contains(document.activeElement);
+        old.replaceWith(element);
+        if (place === old) place = element;
+        if (hadFocus) element.querySelector("a, button")?.focus({ preventScroll: true });
+      }
+    }
+    if (element === place) place = place.nextElementSibling;
+    else parent.insertBefore(element, place);
+  }
+  for (const element of held.values()) element.remove();
+}
+
+export function showErrors(form, errors, general) {
+  for (const element of form.querySelectorAll(".field-error")) element.hidden = true;
+  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  let first = null;
+  for (const { field, message } of errors) {
+    const input = form.elements[field];
+    const place = input?.id && $(`${input.id}-error`);
+    if (!place) {
+      general = general ? `${general} ${field}: ${message}` : `${field}: ${message}`;
+      continue;
+    }
+    place.textContent = /^\p{Ll}/u.test(message) ? message[0].toUpperCase() + message.slice(1) : message;
+    place.hidden = false;
+    input.setAttribute("aria-invalid", "true");
+    first ??= input;
+  }
+  const place = form.querySelector(".form-error");
+  if (place) {
+    place.hidden = !general;
+    place.textContent = general ?? "";
+  }
+  if (first) {
+    first.focus();
+    announce(errors.map(({ field, message }) => `${field}: ${message}`).join(". "));
+  }
+}
+
+/** Sends a form once; what is wrong with it is shown beside its fields. */
+export function onSubmit(form, check, act) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (form.dataset.busy) return;
+    const values = Object.fromEntries(new FormData(form));
+    const faults = check(values);
+    showErrors(form, faults);
+    if (faults.length > 0) return;
+    form.dataset.busy = "yes";
+    try {
+      await act(values);
+    } catch (error) {
+      showErrors(form, error.errors ?? [], error.errors?.length ? undefined : error.message);
+    } finally {
+      delete form.dataset.busy;
+    }
+  });
+}
+
+export const missing = (values, ...fields) =>
+  fields.filter((field) => !values[field].trim()).map((field) => ({ field, message: "Please fill this in" }));
+
+export function confirmed(title, text, yes) {
+  const dialog = $("confirm-dialog");
+  $("confirm-title").textContent = title;
+  $("confirm-text").textContent = text;
+  $("confirm-yes").textContent = yes;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+export function debounced(act, wait_ms = 200) {
+  let timer;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(act, wait_ms);
+  };
+}
+
+/** Storage may be forbidden or full; the page then works until it is closed. */
+function orElse(instead, act) {
+  try {
+    return act();
+  } catch {
+    return instead;
+  }
+}
+
+export const storage = {
+  get: (key) => orElse(null, () => JSON.parse(localStorage.getItem(key))),
+  set: (key, value) => orElse(undefined, () => localStorage.setItem(key, JSON.stringify(value))),
+  remove: (key) => orElse(undefined, () => localStorage.removeItem(key)),
+  keys: (prefix) => orElse([], () => Object.keys(localStorage).filter((key) => key.startsWith(prefix))),
+};
+
+/** crypto.randomUUID is missing on plain http, where a home server may well be. */
+export function newUuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}

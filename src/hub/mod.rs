@@ -1,0 +1,267 @@
+//! Who is connected and who listens to what: the registry of connections and live rooms.
+//!
+//! A sharded registry finds a user's connections and a room's task; one task per live room delivers
+//! its events ([`room`]); a bounded mailbox stands before each socket ([`mailbox`]). Events come from
+//! the log after each commit ([`Hub::listener`]); they are hints: what is lost on the way is read from
+//! the log by the room that misses it.
+//!
+//! Deliberately absent: HTTP, the WebSocket's framing (it is given: [`Framing`]), SQL.
+//!
+//! Lock tiers: a registry shard is tier 1, a mailbox tier 2; take them in that order, and neither
+//! across an await.
+
+pub mod encode;
+pub mod mailbox;
+pub mod order;
+mod pages;
+pub mod room;
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock, Weak},
+};
+
+use dashmap::DashMap;
+use futures_util::FutureExt;
+use metrics::{Counter, Gauge, counter, gauge};
+
+pub use self::{
+    encode::Framing,
+    mailbox::{Mailbox, Notice},
+    pages::CatchUp,
+    room::{Attached, Lease, Listener, RoomFailed},
+};
+use crate::{
+    limits::{HEADS_INTERVAL, HEADS_PER_STATEMENT},
+    protocol::{Rev, RoomId, UserId, close::Close},
+    store::{self, Event, EventBody, MemberEvent, Store},
+};
+use pages::Pages;
+use room::{Handle, Room};
+
+/// See the module's documentation. One per process.
+pub struct Hub {
+    /// For the tasks that the hub starts.
+    me: Weak<Hub>,
+    framing: Framing,
+    store: OnceLock<Store>,
+    users: DashMap<UserId, Vec<Arc<Mailbox>>>,
+    rooms: DashMap<RoomId, Arc<Handle>>,
+    pages: Pages,
+    metrics: Metrics,
+}
+
+struct Metrics {
+    connections: Gauge,
+    rooms: Gauge,
+    events: Counter,
+    deliveries: Counter,
+    lagged: Counter,
+    gaps: Counter,
+    room_failures: Counter,
+}
+
+impl Hub {
+    pub fn new(framing: Framing) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            framing,
+            store: OnceLock::new(),
+            users: DashMap::new(),
+            rooms: DashMap::new(),
+            pages: Pages::default(),
+            metrics: Metrics {
+                connections: gauge!("hub_connections"),
+                rooms: gauge!("hub_live_rooms"),
+                events: counter!("hub_events_total"),
+                deliveries: counter!("hub_deliveries_total"),
+                lagged: counter!("hub_lagged_total"),
+                gaps: counter!("hub_gaps_total"),
+                room_failures: counter!("hub_room_failures_total"),
+            },
+        })
+    }
+
+    /// What the store calls after every commit.
+    pub fn listener(&self) -> store::Listener {
+        let hub = self.me.clone();
+        Arc::new(move |events| {
+            if let Some(hub) = hub.upgrade() {
+                events.into_iter().for_each(|event| hub.publish(event));
+            }
+        })
+    }
+
+    /// Gives the hub the log to read from; before the first connection.
+    pub fn start(&self, store: Store) {
+        assert!(self.store.set(store).is_ok(), "the hub is started once");
+    }
+
+    fn store(&self) -> &Store {
+        self.store
+            .get()
+            .expect("the hub was started before the first connection")
+    }
+
+    /// Takes a committed event: to the room's task if the room is live, and to the user whose
+    /// membership changed. Doesn't wait.
+    pub fn publish(&self, event: Event) {
+        if let EventBody::Member(member) = &event.body {
+            self.notify_member(event.room_id, event.rev, member);
+        }
+        // The shard stays locked while the event is handed over, so that no room ends in between.
+        if let Some(room) = self.rooms.get(&event.room_id) {
+            room.publish(event);
+        }
+    }
+
+    fn notify_member(&self, room_id: RoomId, rev: Rev, member: &MemberEvent) {
+        let notice = match member.role {
+            Some(_) => Notice::Joined { room_id, rev },
+            None => Notice::Left { room_id, rev },
+        };
+        if let Some(connections) = self.users.get(&member.user.id) {
+            connections
+                .iter()
+                .for_each(|mailbox| mailbox.notice(notice));
+        }
+    }
+
+    /// Registers a connection, if the user has fewer than `max`. From here on its mailbox gets the
+    /// user's notices; dropping the registration ends that.
+    pub fn connect(
+        self: &Arc<Self>,
+        user_id: UserId,
+        mailbox: Arc<Mailbox>,
+        max: usize,
+    ) -> Option<Registration> {
+        let mut connections = self.users.entry(user_id).or_default();
+        if connections.len() >= max {
+            return None;
+        }
+        connections.push(mailbox.clone());
+        self.metrics.connections.increment(1.0);
+        Some(Registration {
+            hub: self.clone(),
+            user_id,
+            mailbox,
+        })
+    }
+
+    /// A hold on the room's task, which is started when the room wasn't live. Take it before reading
+    /// the log: what commits from then on, the task gets.
+    pub fn lease(&self, room_id: RoomId, mailbox: &Mailbox) -> Lease {
+        let handle = match self.rooms.entry(room_id) {
+            dashmap::Entry::Occupied(entry) => {
+                entry.get().lease();
+                entry.get().clone()
+            }
+            dashmap::Entry::Vacant(entry) => {
+                let (handle, inbox) = Handle::new(room_id);
+                let hub = self.me.upgrade().expect("a method of it runs");
+                entry.insert(handle.clone());
+                self.metrics.rooms.increment(1.0);
+                tokio::spawn(run(hub, handle.clone(), inbox));
+                handle
+            }
+        };
+        Lease {
+            handle,
+            connection: mailbox.id(),
+        }
+    }
+
+    /// Ends a room that nobody listens to or is about to.
+    fn retire(&self, handle: &Arc<Handle>, idle: impl Fn() -> bool) -> bool {
+        self.rooms
+            .remove_if(&handle.room_id, |_, found| {
+                Arc::ptr_eq(found, handle) && !handle.is_leased() && idle()
+            })
+            .is_some()
+    }
+
+    /// One page of what changed in a room after `after`, framed. Those who ask for the same page at
+    /// the same time share one read. The caller holds a lease on the room, and checks the reader's
+    /// membership after the page was read. `None`: no such room.
+    pub async fn catch_up(
+        &self,
+        room_id: RoomId,
+        after: Rev,
+    ) -> store::Result<Option<Arc<CatchUp>>> {
+        self.pages
+            .read(self.store(), self.framing, room_id, after)
+            .await
+    }
+
+    /// Compares the heads of all live rooms with the table, now and then, for ever: whatever was lost
+    /// on the way to a room comes late, never not at all.
+    pub async fn watch_heads(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(HEADS_INTERVAL);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            let rooms: Vec<RoomId> = self.rooms.iter().map(|room| *room.key()).collect();
+            for chunk in rooms.chunks(HEADS_PER_STATEMENT) {
+                match self.store().heads(chunk).await {
+                    Ok(heads) => heads.into_iter().for_each(|(room_id, rev)| {
+                        if let Some(room) = self.rooms.get(&room_id) {
+                            room.hint(rev);
+                        }
+                    }),
+                    Err(error) => {
+                        tracing::warn!(%error, "the heads of live rooms can't be read");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks every connection to close.
+    pub fn close_all(&self, close: Close) {
+        for connections in &self.users {
+            connections.iter().for_each(|mailbox| mailbox.close(close));
+        }
+    }
+}
+
+/// Runs a room's task and, should it die, clears up after it: its members were closed with 4003
+/// when its state was dropped.
+async fn run(
+    hub: Arc<Hub>,
+    handle: Arc<Handle>,
+    inbox: tokio::sync::mpsc::Receiver<room::Command>,
+) {
+    let room = Room::new(hub.clone(), handle.clone(), inbox);
+    if AssertUnwindSafe(room.run()).catch_unwind().await.is_err() {
+        hub.rooms
+            .remove_if(&handle.room_id, |_, found| Arc::ptr_eq(found, &handle));
+        hub.metrics.room_failures.increment(1);
+        tracing::error!(
+            room_id = handle.room_id.0,
+            "a room's task died; its members reconnect"
+        );
+    }
+    hub.metrics.rooms.decrement(1.0);
+}
+
+/// A connection's place in the registry.
+pub struct Registration {
+    hub: Arc<Hub>,
+    user_id: UserId,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.hub.metrics.connections.decrement(1.0);
+        if let dashmap::Entry::Occupied(mut entry) = self.hub.users.entry(self.user_id) {
+            entry
+                .get_mut()
+                .retain(|mailbox| mailbox.id() != self.mailbox.id());
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+        }
+    }
+}

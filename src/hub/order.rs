@@ -1,0 +1,218 @@
+//! The pure heart of a room: events in, events in `rev` order out. No clock, no await, no log.
+//!
+//! Invariants: what [`Order::advance`] gives forms a chain: each event's `prev` is at most the head that
+//! the ones before reached, and its `rev` above it; an event is given once; what is missing is said
+//! to be missing ([`Order::gap`]), never skipped.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::{
+    limits::{RING_BYTES_MAX, RING_EVENTS_MAX},
+    protocol::Rev,
+};
+
+use super::encode::Encoded;
+
+/// See the module's documentation.
+#[derive(Default)]
+pub struct Order {
+    /// Everything up to here was given; `None` until somebody who has read the log says where the
+    /// room stands ([`Order::adopt`]).
+    head: Option<Rev>,
+    /// The highest `rev` known to exist.
+    hint: Rev,
+    /// Arrived and not yet given, by `rev`.
+    pending: BTreeMap<Rev, Encoded>,
+    /// Given lately: a chain that ends at the head.
+    ring: VecDeque<Encoded>,
+    ring_bytes: usize,
+}
+
+impl Order {
+    pub fn head(&self) -> Option<Rev> {
+        self.head
+    }
+
+    /// An event came: from the bus, in any order, any number of times.
+    pub fn arrive(&mut self, event: Encoded) {
+        self.hint = self.hint.max(event.rev);
+        if self.head.is_some_and(|head| event.rev <= head) {
+            return;
+        }
+        self.pending.entry(event.rev).or_insert(event);
+        if self.pending.len() > RING_EVENTS_MAX {
+            // The log has it: what is dropped shows as a gap.
+            self.pending.pop_last();
+        }
+    }
+
+    /// The log says what follows the head: a chain, which stands in for whatever arrived within it.
+    pub fn fill(&mut self, page: Vec<Encoded>) {
+        let (Some(head), Some(last)) = (self.head, page.last().map(|event| event.rev)) else {
+            return;
+        };
+        if last <= head {
+            return;
+        }
+        self.hint = self.hint.max(last);
+        self.pending = self.pending.split_off(&(last + 1));
+        self.pending
+            .extend(page.into_iter().map(|event| (event.rev, event)));
+    }
+
+    /// The table says that the room has come this far.
+    pub fn hint(&mut self, rev: Rev) {
+        self.hint = self.hint.max(rev);
+    }
+
+    /// Somebody has read the log up to `rev`: where a room without a head begins.
+    pub fn adopt(&mut self, rev: Rev) {
+        if self.head.is_none() {
+            self.head = Some(rev);
+            self.pending = self.pending.split_off(&(rev + 1));
+        }
+    }
+
+    /// The next event in order, if it is there.
+    pub fn advance(&mut self) -> Option<Encoded> {
+        let head = self.head?;
+        loop {
+            let entry = self.pending.first_entry()?;
+            if *entry.key() <= head {
+                entry.remove();
+                continue;
+            }
+            if entry.get().prev > head {
+                return None;
+            }
+            let event = entry.remove();
+            self.head = Some(event.rev);
+            self.ring_bytes += event.bytes.len();
+            self.ring.push_back(event.clone());
+            while self.ring.len() > RING_EVENTS_MAX || self.ring_bytes > RING_BYTES_MAX {
+                let Some(old) = self.ring.pop_front() else {
+                    break;
+                };
+                self.ring_bytes -= old.bytes.len();
+            }
+            return Some(event);
+        }
+    }
+
+    /// After which `rev` the log must be read, when what is next isn't there.
+    pub fn gap(&self) -> Option<Rev> {
+        self.head.filter(|head| self.hint > *head)
+    }
+
+    /// All that was given after `rev`, or `None` when that reaches back too far. Empty when `rev` is
+    /// the head or beyond it.
+    pub fn since(&self, rev: Rev) -> Option<impl Iterator<Item = &Encoded>> {
+        let head = self.head?;
+        let start = self.ring.partition_point(|event| event.rev <= rev);
+        let reaches = rev >= head || self.ring.get(start).is_some_and(|event| event.prev <= rev);
+        reaches.then(|| self.ring.iter().skip(start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rand::{Rng, SeedableRng, rngs::SmallRng, seq::SliceRandom};
+
+    use super::*;
+
+    fn event(prev: Rev, rev: Rev) -> Encoded {
+        Encoded {
+            prev,
+            rev,
+            bytes: Bytes::from(rev.to_be_bytes().to_vec()),
+            left: None,
+        }
+    }
+
+    /// Whatever is lost, doubled and shuffled on the way: with the log's help the room gives a chain
+    /// without a hole, and attaches from any point that it can reach without one.
+    #[test]
+    fn any_arrival_gives_one_chain() {
+        for seed in 0..2_000 {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let last: Rev = rng.random_range(1..60);
+            let start: Rev = rng.random_range(0..=last);
+            let mut arrivals: Vec<Encoded> = (1..=last)
+                .flat_map(|rev| {
+                    // Lost, once or twice.
+                    let times = [0, 1, 1, 1, 2][rng.random_range(0..5)];
+                    std::iter::repeat_n(event(rev - 1, rev), times)
+                })
+                .collect();
+            arrivals.shuffle(&mut rng);
+            let adopt_after = rng.random_range(0..=arrivals.len());
+            let mut order = Order::default();
+            let mut given = Vec::new();
+            for (index, arrival) in arrivals.into_iter().enumerate() {
+                if index == adopt_after {
+                    order.adopt(start);
+                }
+                order.arrive(arrival);
+                given.extend(std::iter::from_fn(|| order.advance()));
+            }
+            order.adopt(start);
+            order.hint(last);
+            loop {
+                given.extend(std::iter::from_fn(|| order.advance()));
+                let Some(after) = order.gap() else { break };
+                // The log answers compacted: some rows were changed again later.
+                let upto = rng.random_range(after + 1..=last);
+                let mut page = Vec::new();
+                let mut prev = after;
+                for rev in after + 1..=upto {
+                    if rev == upto || rng.random_bool(0.7) {
+                        page.push(event(prev, rev));
+                        prev = rev;
+                    }
+                }
+                order.fill(page);
+            }
+            assert_eq!(order.head(), Some(last), "seed {seed}");
+            let mut position = start;
+            for event in &given {
+                assert!(
+                    event.prev <= position && position < event.rev,
+                    "seed {seed}: {given:?}"
+                );
+                position = event.rev;
+            }
+            assert_eq!(position, last, "seed {seed}");
+            for from in start..=last {
+                let mut position = from;
+                for event in order.since(from).expect("the ring holds all of it") {
+                    assert!(
+                        event.prev <= position && position < event.rev,
+                        "seed {seed} from {from}"
+                    );
+                    position = event.rev;
+                }
+                assert_eq!(position, last, "seed {seed} from {from}");
+            }
+            assert!(
+                start == 0 || order.since(start - 1).is_none() || start == last,
+                "seed {seed}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_ring_is_bounded_and_says_when_it_reaches_too_far_back() {
+        let mut order = Order::default();
+        order.adopt(0);
+        let events = 3 * RING_EVENTS_MAX as Rev;
+        for rev in 1..=events {
+            order.arrive(event(rev - 1, rev));
+            assert!(order.advance().is_some());
+        }
+        let reach = events - RING_EVENTS_MAX as Rev;
+        assert!(order.since(reach).is_some());
+        assert!(order.since(reach - 1).is_none());
+        assert_eq!(order.since(events + 5).unwrap().count(), 0);
+    }
+}

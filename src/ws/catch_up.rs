@@ -1,0 +1,337 @@
+//! Rule 2 of PROTOCOL.md: from any point of a room to live delivery, without a seam.
+//!
+//! For each room: take a lease, so that the room's task holds what commits from now on; read pages of
+//! the log, each checked against the reader's membership after it was read and before it is sent;
+//! attach where the last page ended. Pages are written at the socket's pace and bypass the mailbox's
+//! bound.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use super::{frame::framed, worker::Worker};
+use crate::{
+    chat,
+    hub::{Attached, Lease, Listener},
+    limits::{SYNC_CHANGES_MAX, SYNC_PARALLEL, SYNC_ROOMS_MAX},
+    protocol::{
+        Rev, RoomId, Seq,
+        client::Ref,
+        close::Close,
+        error::Refusal,
+        server::{Ack, Frame, ResetReason, Synced},
+    },
+    store::Standing,
+};
+
+/// Why a request ended without its answer.
+pub(super) enum Stop {
+    Refused(Refusal),
+    Close(Close),
+}
+
+/// Where a client wants to begin.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    Now,
+    /// From its position, which it took from this log or, as its epoch tells, from another.
+    After {
+        rev: Rev,
+        same_epoch: bool,
+    },
+    /// From what `added` gave; nobody asked, so there is no answer.
+    Added {
+        rev: Rev,
+    },
+}
+
+/// How catching up with a room ended.
+pub(super) enum Caught {
+    /// `synced` or `reset` was said, and the room is live.
+    Live(Lease),
+    /// The reader isn't a member, or not any more.
+    Removed,
+}
+
+impl Worker {
+    pub(super) fn same_epoch(&self, epoch: Option<&str>) -> bool {
+        epoch.is_none_or(|epoch| epoch == &*self.chat.epoch())
+    }
+
+    /// `sync`: live delivery of all my rooms, those named from where the client stands.
+    pub(super) async fn sync(
+        &mut self,
+        epoch: Option<String>,
+        named: HashMap<RoomId, Rev>,
+        reference: Option<&Ref>,
+    ) -> Result<(), Stop> {
+        if named.len() > SYNC_ROOMS_MAX {
+            let rule = format!("at most {SYNC_ROOMS_MAX} rooms");
+            return Err(Stop::Refused(Refusal::invalid_field(
+                "rooms", "length", rule,
+            )));
+        }
+        let same_epoch = self.same_epoch(epoch.as_deref());
+        let mut starts: Vec<(RoomId, Start)> = Vec::new();
+        for (&room_id, &rev) in &named {
+            starts.push((room_id, Start::After { rev, same_epoch }));
+        }
+        for (&room_id, &rev) in &self.known {
+            if !named.contains_key(&room_id) && !self.live.contains_key(&room_id) {
+                starts.push((
+                    room_id,
+                    Start::After {
+                        rev,
+                        same_epoch: true,
+                    },
+                ));
+            }
+        }
+        self.synced = true;
+        if starts.is_empty() {
+            self.say(&Frame::Ack(Ack {
+                reference,
+                ..Ack::default()
+            }));
+            return Ok(());
+        }
+        self.catch_up_all(starts, reference).await
+    }
+
+    /// Catches up with each of these rooms, some at the same time; each answers once.
+    pub(super) async fn catch_up_all(
+        &mut self,
+        starts: Vec<(RoomId, Start)>,
+        reference: Option<&Ref>,
+    ) -> Result<(), Stop> {
+        let mut leases = Vec::with_capacity(starts.len());
+        let (mine, unknown): (Vec<_>, Vec<_>) = starts
+            .into_iter()
+            .partition(|(room_id, _)| self.may_be_mine(*room_id));
+        for (room_id, _) in unknown {
+            self.say(&Frame::Removed {
+                reference,
+                room_id,
+                rev: None,
+            });
+        }
+        for (room_id, start) in mine {
+            self.quieten(room_id).await?;
+            leases.push((self.hub.lease(room_id, &self.mailbox), start));
+        }
+        // The standing is read after the lease was taken: nothing falls between the two.
+        let rooms: Vec<RoomId> = leases.iter().map(|(lease, _)| lease.room_id()).collect();
+        let standings = self
+            .chat
+            .standings(&self.who, &rooms)
+            .await
+            .map_err(Stop::Refused)?;
+        let standings: HashMap<RoomId, Standing> = standings
+            .into_iter()
+            .map(|standing| (standing.room_id, standing))
+            .collect();
+        let this = &*self;
+        let caught: Vec<_> = stream::iter(leases)
+            .map(|(lease, start)| {
+                let room_id = lease.room_id();
+                let standing = standings.get(&room_id).copied();
+                async move {
+                    let caught = match standing {
+                        Some(standing) => this.catch_up(lease, standing, start, reference).await,
+                        None => Ok(Caught::Removed),
+                    };
+                    (room_id, caught)
+                }
+            })
+            .buffer_unordered(SYNC_PARALLEL)
+            .collect()
+            .await;
+        let mut result = Ok(());
+        for (room_id, caught) in caught {
+            match caught {
+                Ok(Caught::Live(lease)) => {
+                    self.live.insert(room_id, lease);
+                }
+                Ok(Caught::Removed) => self.say(&Frame::Removed {
+                    reference,
+                    room_id,
+                    rev: None,
+                }),
+                Err(stop) => result = Err(stop),
+            }
+        }
+        result
+    }
+
+    /// A room that the client was told of, or one whose notice isn't here yet; on a room socket only
+    /// that room.
+    fn may_be_mine(&self, room_id: RoomId) -> bool {
+        match self.only() {
+            Some(only) => only == room_id,
+            None => self.known.contains_key(&room_id),
+        }
+    }
+
+    /// What became of a room that goes live without being asked for: after `added`, on a room socket.
+    pub(super) fn settle(
+        &mut self,
+        room_id: RoomId,
+        caught: Result<Caught, Stop>,
+        reference: Option<&Ref>,
+    ) -> Result<(), Close> {
+        match caught {
+            Ok(Caught::Live(lease)) => {
+                self.live.insert(room_id, lease);
+                Ok(())
+            }
+            Ok(Caught::Removed) => {
+                self.say(&Frame::Removed {
+                    reference,
+                    room_id,
+                    rev: None,
+                });
+                if self.only().is_some() {
+                    Err(Close::NotAMember)
+                } else {
+                    Ok(())
+                }
+            }
+            Err(Stop::Close(close)) => Err(close),
+            Err(Stop::Refused(_)) => Err(Close::GoingAway),
+        }
+    }
+
+    pub(super) async fn standing(&self, room_id: RoomId) -> Result<Option<Standing>, Stop> {
+        let standings = self
+            .chat
+            .standings(&self.who, &[room_id])
+            .await
+            .map_err(Stop::Refused)?;
+        Ok(standings.first().copied())
+    }
+
+    /// Live from the head that `ready` or `added` gave, without an answer of its own.
+    pub(super) async fn follow(&self, lease: Lease, rev: Rev) -> Result<Caught, Stop> {
+        let room_id = lease.room_id();
+        let Some(standing) = self.standing(room_id).await? else {
+            return Ok(Caught::Removed);
+        };
+        self.catch_up(lease, standing, Start::Added { rev }, None)
+            .await
+    }
+
+    async fn catch_up(
+        &self,
+        lease: Lease,
+        mut standing: Standing,
+        start: Start,
+        reference: Option<&Ref>,
+    ) -> Result<Caught, Stop> {
+        let room_id = standing.room_id;
+        let reset = match start {
+            Start::Now | Start::Added { .. } => None,
+            Start::After { rev, same_epoch } if !same_epoch || rev > standing.rev => {
+                Some(ResetReason::Epoch)
+            }
+            Start::After { rev, .. } if standing.rev - rev > SYNC_CHANGES_MAX => {
+                Some(ResetReason::TooFar)
+            }
+            Start::After { .. } => None,
+        };
+        let mut position = match start {
+            Start::After { rev, .. } if reset.is_none() => Some(rev),
+            Start::Added { rev } => Some(rev),
+            _ => None,
+        };
+        loop {
+            let mut last_seq = standing.last_seq;
+            if let Some(after) = position.filter(|position| *position < standing.rev) {
+                let page = self.hub.catch_up(room_id, after).await;
+                let Some(page) = page.map_err(|error| Stop::Refused(chat::refuse(error)))? else {
+                    return Ok(Caught::Removed);
+                };
+                // Who isn't a member any more sees nothing of what was read.
+                standing = match self.standing(room_id).await? {
+                    Some(standing) if standing.rev >= page.upto => standing,
+                    // An older state than the page's: plain reads may do that. Read both again.
+                    Some(_) => continue,
+                    None => return Ok(Caught::Removed),
+                };
+                for chunk in &page.chunks {
+                    self.mailbox.drained().await;
+                    if let Some(close) = self.mailbox.backlog().close {
+                        return Err(Stop::Close(close));
+                    }
+                    self.mailbox.answer(chunk.clone());
+                }
+                position = Some(page.upto);
+                last_seq = page.last_seq;
+                if !page.last {
+                    continue;
+                }
+            }
+            let at = position.unwrap_or(standing.rev);
+            let greeting = match (start, reset) {
+                (Start::Added { .. }, _) => Bytes::new(),
+                (_, Some(reason)) => framed(&Frame::Reset {
+                    reference,
+                    room_id,
+                    rev: at,
+                    reason,
+                }),
+                (_, None) => synced(at, last_seq, &standing, reference),
+            };
+            let attached = self.attach(&lease, at, &standing, greeting).await?;
+            match attached {
+                Attached::Live => return Ok(Caught::Live(lease)),
+                Attached::Removed => return Ok(Caught::Removed),
+                Attached::Behind => {
+                    standing = match self.standing(room_id).await? {
+                        Some(standing) => standing,
+                        None => return Ok(Caught::Removed),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Goes live at `at`, the position that the client has reached, with `greeting` first.
+    pub(super) async fn attach(
+        &self,
+        lease: &Lease,
+        at: Rev,
+        standing: &Standing,
+        greeting: Bytes,
+    ) -> Result<Attached, Stop> {
+        let mailbox = self.mailbox.clone();
+        let listener = Listener {
+            mailbox,
+            user_id: self.who.user.id,
+            at,
+            verified: standing.rev,
+        };
+        lease
+            .attach(listener, greeting)
+            .await
+            .map_err(|_| Stop::Close(Close::RoomFailed))
+    }
+}
+
+/// `synced`: the client has reached `at`, where the room's last message was `last_seq`.
+pub(super) fn synced(
+    at: Rev,
+    last_seq: Seq,
+    standing: &Standing,
+    reference: Option<&Ref>,
+) -> Bytes {
+    framed(&Frame::Synced(Synced {
+        reference,
+        room_id: standing.room_id,
+        prev: at,
+        rev: at,
+        last_seq,
+        last_read_seq: standing.last_read_seq,
+        unread_mentions: standing.unread_mentions,
+    }))
+}

@@ -1,0 +1,213 @@
+//! From an HTTP request to a socket: RFC 6455 section 4.2, and where the token may stand.
+
+use std::sync::Arc;
+
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{
+        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+        SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::{Gateway, Opening, session};
+use crate::{
+    limits::{AUTH_DEADLINE, REPLAY_DEFAULT, REPLAY_MAX},
+    protocol::{RoomId, SUBPROTOCOL, error::Refusal},
+};
+
+impl Gateway {
+    /// Answers 101 and starts a session, which judges the token: a bad one is answered after the
+    /// upgrade, by a close code that a browser can see.
+    pub fn upgrade(
+        &self,
+        mut request: Request<Incoming>,
+        room_id: Option<RoomId>,
+    ) -> Result<Response<()>, Refusal> {
+        let headers = request.headers();
+        if !names(headers, UPGRADE.as_str(), "websocket")
+            || !names(headers, CONNECTION.as_str(), "upgrade")
+        {
+            return Err(Refusal::invalid_field(
+                "Upgrade",
+                "missing",
+                "this address speaks WebSocket only",
+            ));
+        }
+        if headers
+            .get(SEC_WEBSOCKET_VERSION)
+            .is_none_or(|version| version != "13")
+        {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+            response
+                .headers_mut()
+                .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            return Ok(response);
+        }
+        let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
+        let Some(key) = key else {
+            return Err(Refusal::invalid_field(
+                "Sec-WebSocket-Key",
+                "format",
+                "16 bytes in base64",
+            ));
+        };
+        let accept = derive_accept_key(key.as_bytes());
+        let (subprotocol, bearer) = offered(headers);
+        let mut opening = opening(request.uri().query().unwrap_or_default(), room_id)?;
+        opening.token = opening.token.or(bearer);
+
+        // The socket keeps its connection's place under the cap on connections.
+        let place = request
+            .extensions()
+            .get::<Arc<OwnedSemaphorePermit>>()
+            .cloned();
+        let socket = hyper::upgrade::on(&mut request);
+        self.shutdown
+            .tasks
+            .spawn(start(self.clone(), socket, opening, place));
+
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(
+            SEC_WEBSOCKET_ACCEPT,
+            accept.try_into().expect("base64 is a header value"),
+        );
+        if subprotocol {
+            headers.insert(
+                SEC_WEBSOCKET_PROTOCOL,
+                HeaderValue::from_static(SUBPROTOCOL),
+            );
+        }
+        Ok(response)
+    }
+}
+
+/// Whether a header's comma-separated lists name a token, whatever its case.
+fn names(headers: &HeaderMap, header: &str, token: &str) -> bool {
+    items(headers, header).any(|item| item.eq_ignore_ascii_case(token))
+}
+
+fn items<'a>(headers: &'a HeaderMap, header: &str) -> impl Iterator<Item = &'a str> {
+    let lists = headers
+        .get_all(header)
+        .into_iter()
+        .filter_map(|list| list.to_str().ok());
+    lists.flat_map(|list| list.split(',')).map(str::trim)
+}
+
+/// Whether our subprotocol is offered, and the token that stands beside it.
+fn offered(headers: &HeaderMap) -> (bool, Option<String>) {
+    let mut ours = false;
+    let mut token = None;
+    for item in items(headers, SEC_WEBSOCKET_PROTOCOL.as_str()) {
+        ours |= item == SUBPROTOCOL;
+        if let Some(bearer) = item.strip_prefix("bearer.") {
+            token.get_or_insert_with(|| bearer.to_owned());
+        }
+    }
+    (ours, token.filter(|_| ours))
+}
+
+fn opening(query: &str, room_id: Option<RoomId>) -> Result<Opening, Refusal> {
+    let mut opening = Opening {
+        token: None,
+        room_id,
+        history: REPLAY_DEFAULT,
+    };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "token" => opening.token = Some(value.into_owned()),
+            "history" if room_id.is_some() => {
+                let history = value.parse().ok().filter(|history| *history <= REPLAY_MAX);
+                opening.history = history.ok_or_else(|| {
+                    Refusal::invalid_field(
+                        "history",
+                        "range",
+                        format!("a number from 0 to {REPLAY_MAX}"),
+                    )
+                })?;
+            }
+            _ => {
+                let name = name.chars().take(64).collect::<String>();
+                return Err(Refusal::invalid_field(
+                    name,
+                    "unknown",
+                    "there is no such parameter",
+                ));
+            }
+        }
+    }
+    Ok(opening)
+}
+
+/// Takes the TCP socket out of hyper, so that nothing of the HTTP connection stays in memory.
+async fn start(
+    gateway: Gateway,
+    socket: OnUpgrade,
+    opening: Opening,
+    _place: Option<Arc<OwnedSemaphorePermit>>,
+) {
+    let Ok(Ok(upgraded)) = tokio::time::timeout(AUTH_DEADLINE, socket).await else {
+        return;
+    };
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        tracing::error!("an upgraded connection isn't a TCP stream");
+        return;
+    };
+    // hyper's 8 KiB read buffer must not live as long as the socket.
+    let early = parts.read_buf.to_vec();
+    drop(parts.read_buf);
+    Box::pin(session::open(
+        gateway,
+        parts.io.into_inner(),
+        early,
+        opening,
+    ))
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_may_stand_beside_the_subprotocol() {
+        for (value, expected) in [
+            ("hearth.v1, bearer.a.b.c", (true, Some("a.b.c"))),
+            ("bearer.a.b.c,hearth.v1", (true, Some("a.b.c"))),
+            ("hearth.v1", (true, None)),
+            ("bearer.a.b.c", (false, None)),
+            ("chat", (false, None)),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(value));
+            assert_eq!(
+                offered(&headers),
+                (expected.0, expected.1.map(str::to_owned)),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_query_is_strict() {
+        assert_eq!(
+            opening("token=a%2Eb", None).unwrap().token.as_deref(),
+            Some("a.b")
+        );
+        assert_eq!(opening("history=0", Some(RoomId(1))).unwrap().history, 0);
+        for query in ["history=201", "history=-1", "history=x", "colour=red"] {
+            assert!(opening(query, Some(RoomId(1))).is_err(), "{query}");
+        }
+        assert!(opening("history=1", None).is_err());
+    }
+}

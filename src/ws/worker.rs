@@ -1,0 +1,416 @@
+//! What a session does for its client: one request or one notice at a time, each answered once.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{
+    Gateway, Opening,
+    catch_up::{Caught, Start, Stop, synced},
+    frame::{self, framed},
+};
+use crate::{
+    chat::{Chat, Identity},
+    hub::{Attached, Hub, Lease, Mailbox, Notice, Registration},
+    limits::{HEARTBEAT, HOLD_DEADLINE},
+    protocol::{
+        self, Rev, RoomId, Seq,
+        client::{BadFrame, Frame as ClientFrame, Ref, Request},
+        close::Close,
+        error::{Code, FieldError, Refusal},
+        rest::{Limits, Room},
+        server::{Ack, ErrorFrame, Frame, Live, Ready},
+    },
+    store::Range,
+};
+
+/// The state of one session that its requests share.
+pub(super) struct Worker {
+    pub(super) chat: Arc<Chat>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) who: Identity,
+    _registration: Registration,
+    /// A room socket's room, and the messages to play back.
+    only: Option<(RoomId, usize)>,
+    /// The rooms that the client knows itself to be in, with the `rev` that `ready` or `added` gave.
+    pub(super) known: HashMap<RoomId, Rev>,
+    /// The rooms that are live on this socket.
+    pub(super) live: HashMap<RoomId, Lease>,
+    /// `sync` was sent: rooms that are added go live by themselves.
+    pub(super) synced: bool,
+    /// Rooms in which a message's outcome is open.
+    held: HashMap<RoomId, Held>,
+}
+
+/// Until this message's outcome is known, its room takes no other of this socket.
+struct Held {
+    id: Uuid,
+    until: Instant,
+}
+
+pub(super) type Done = (Box<Worker>, Result<(), Close>);
+
+impl Worker {
+    pub(super) fn new(
+        gateway: &Gateway,
+        mailbox: Arc<Mailbox>,
+        who: Identity,
+        registration: Registration,
+        opening: &Opening,
+    ) -> Self {
+        Self {
+            chat: gateway.chat.clone(),
+            hub: gateway.hub.clone(),
+            mailbox,
+            who,
+            _registration: registration,
+            only: opening.room_id.map(|room_id| (room_id, opening.history)),
+            known: HashMap::new(),
+            live: HashMap::new(),
+            synced: false,
+            held: HashMap::new(),
+        }
+    }
+
+    pub(super) fn say(&self, frame: &Frame) {
+        self.mailbox.answer(framed(frame));
+    }
+
+    fn refuse(&self, reference: Option<&Ref>, refusal: &Refusal) {
+        self.say(&Frame::Error(ErrorFrame::new(reference, refusal)));
+    }
+
+    /// Says `ready`; on a room socket plays history back and goes live.
+    pub(super) async fn open(mut self: Box<Self>) -> Done {
+        let result = match self.only {
+            None => self.open_all().await,
+            Some((room_id, history)) => self.open_room(room_id, history).await,
+        };
+        (self, result)
+    }
+
+    async fn open_all(&mut self) -> Result<(), Close> {
+        let rooms = self
+            .chat
+            .my_rooms(&self.who)
+            .await
+            .map_err(|_| Close::GoingAway)?;
+        self.ready(&rooms);
+        Ok(())
+    }
+
+    fn ready(&mut self, rooms: &[Room]) {
+        self.known = rooms.iter().map(|room| (room.id, room.rev)).collect();
+        self.say(&Frame::Ready(Box::new(Ready {
+            protocol: protocol::VERSION,
+            user: &self.who.user,
+            session_id: self.who.session_id,
+            expires_at: self.who.expires_at,
+            epoch: &self.chat.epoch(),
+            rooms,
+            online: &[],
+            online_truncated: false,
+            heartbeat_s: HEARTBEAT.as_secs(),
+            limits: Limits::CURRENT,
+        })));
+    }
+
+    async fn open_room(&mut self, room_id: RoomId, history: usize) -> Result<(), Close> {
+        let room = match self.chat.room(&self.who, room_id).await {
+            Ok(room) if room.mine.is_some() => room,
+            Ok(_) => return Err(Close::NotAMember),
+            Err(refusal) if refusal.code == Code::NotFound => return Err(Close::NotAMember),
+            Err(_) => return Err(Close::GoingAway),
+        };
+        self.ready(std::slice::from_ref(&room));
+        let lease = self.hub.lease(room_id, &self.mailbox);
+        let caught = self.replay(lease, history).await;
+        self.settle(room_id, caught, None)
+    }
+
+    /// Plays the last messages back, then goes live from where they end.
+    async fn replay(&self, lease: Lease, history: usize) -> Result<Caught, Stop> {
+        loop {
+            let page = self
+                .chat
+                .history(&self.who, lease.room_id(), Range::Latest, history.max(1))
+                .await;
+            let page = match page {
+                Ok(page) => page,
+                Err(refusal)
+                    if refusal.code == Code::Unavailable || refusal.code == Code::Internal =>
+                {
+                    return Err(Stop::Refused(refusal));
+                }
+                Err(_) => return Ok(Caught::Removed),
+            };
+            let mut bytes = Vec::new();
+            let skip = page.items.len().saturating_sub(history);
+            for message in page.items.iter().skip(skip) {
+                let frame = Frame::Message(Live {
+                    change: message,
+                    prev: None,
+                    replay: true,
+                });
+                frame::text(&mut bytes, &frame.to_json());
+            }
+            let Some(standing) = self.standing(lease.room_id()).await? else {
+                return Ok(Caught::Removed);
+            };
+            self.mailbox.answer(Bytes::from(bytes));
+            let last_seq = page.items.last().map_or(0, |message| message.seq);
+            let at = page.rev.unwrap_or(standing.rev);
+            let greeting = synced(at, last_seq, &standing, None);
+            match self.attach(&lease, at, &standing, greeting).await? {
+                Attached::Live => return Ok(Caught::Live(lease)),
+                Attached::Removed => return Ok(Caught::Removed),
+                // The page is played back again; the client replaces by `seq`.
+                Attached::Behind => {}
+            }
+        }
+    }
+
+    /// A room stopped delivering to this mailbox: told once everything before it was written.
+    pub(super) fn lagged(&mut self, room_id: RoomId, rev: Rev) {
+        self.live.remove(&room_id);
+        self.say(&Frame::Lagged { room_id, rev });
+    }
+
+    pub(super) fn bad_frame(&self, bad: BadFrame) {
+        let error = FieldError {
+            field: bad.field,
+            code: bad.code,
+            message: bad.message,
+        };
+        self.refuse(bad.reference.as_ref(), &Refusal::invalid(vec![error]));
+    }
+
+    /// Acts on a membership that began or ended, here or on another device.
+    pub(super) async fn notice(mut self: Box<Self>, notice: Notice) -> Done {
+        let (room_id, rev) = notice.room_and_rev();
+        let known = self.known.get(&room_id).copied();
+        let elsewhere = self.only.is_some_and(|(only, _)| only != room_id);
+        if elsewhere || known.is_some_and(|known| known >= rev) {
+            return (self, Ok(()));
+        }
+        let result = match notice {
+            Notice::Left { .. } if known.is_some() => self.left(room_id, rev).await,
+            // A room that the client was never told of.
+            Notice::Left { .. } => Ok(()),
+            Notice::Joined { .. } => self.joined(room_id).await,
+        };
+        (self, result)
+    }
+
+    async fn left(&mut self, room_id: RoomId, rev: Rev) -> Result<(), Close> {
+        self.known.remove(&room_id);
+        self.held.remove(&room_id);
+        self.mailbox.forget_lag(room_id);
+        if let Some(lease) = self.live.remove(&room_id) {
+            lease.detach().await.map_err(|_| Close::RoomFailed)?;
+        }
+        self.say(&Frame::Removed {
+            reference: None,
+            room_id,
+            rev: Some(rev),
+        });
+        if self.only.is_some() {
+            Err(Close::NotAMember)
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn joined(&mut self, room_id: RoomId) -> Result<(), Close> {
+        let lease = self.hub.lease(room_id, &self.mailbox);
+        let room = match self.chat.room(&self.who, room_id).await {
+            Ok(room) if room.mine.is_some() => room,
+            Err(refusal) if refusal.code != Code::NotFound => return Err(Close::GoingAway),
+            // Ended again; that notice comes too.
+            _ => return Ok(()),
+        };
+        self.known.insert(room_id, room.rev);
+        self.say(&Frame::Added { room: &room });
+        if self.synced {
+            let caught = self.follow(lease, room.rev).await;
+            return self.settle(room_id, caught, None);
+        }
+        Ok(())
+    }
+
+    /// Does what a frame asks for and answers it.
+    pub(super) async fn request(mut self: Box<Self>, frame: ClientFrame) -> Done {
+        let reference = frame.reference.as_ref();
+        let result = match frame.request {
+            Request::Ping => {
+                self.say(&Frame::Pong { reference });
+                Ok(())
+            }
+            Request::Auth { .. } => Err(Stop::Refused(Refusal::forbidden(
+                "This socket has its token already.",
+            ))),
+            Request::Sync { epoch, rooms } => self.sync(epoch, rooms, reference).await,
+            Request::Join {
+                room_id,
+                rev,
+                epoch,
+            } => self.join(room_id, rev, epoch, reference).await,
+            Request::Leave { room_id } => self.leave(room_id, reference).await,
+            Request::Message {
+                room_id,
+                id,
+                content,
+                reply_to,
+            } => {
+                self.message(room_id, id, content, reply_to, reference)
+                    .await
+            }
+            Request::Read { room_id, seq } => self.read(room_id, seq, reference).await,
+        };
+        let result = match result {
+            Ok(()) => Ok(()),
+            Err(Stop::Refused(refusal)) => {
+                self.refuse(reference, &refusal);
+                Ok(())
+            }
+            Err(Stop::Close(close)) => Err(close),
+        };
+        (self, result)
+    }
+
+    /// A room socket knows one room.
+    fn serves(&self, room_id: RoomId) -> Result<(), Stop> {
+        match self.only {
+            Some((only, _)) if only != room_id => Err(Stop::Refused(Refusal::not_found())),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn only(&self) -> Option<RoomId> {
+        self.only.map(|(room_id, _)| room_id)
+    }
+
+    async fn join(
+        &mut self,
+        room_id: RoomId,
+        rev: Option<Rev>,
+        epoch: Option<String>,
+        reference: Option<&Ref>,
+    ) -> Result<(), Stop> {
+        self.serves(room_id)?;
+        let start = match rev {
+            Some(rev) => Start::After {
+                rev,
+                same_epoch: self.same_epoch(epoch.as_deref()),
+            },
+            None => Start::Now,
+        };
+        self.catch_up_all(vec![(room_id, start)], reference).await
+    }
+
+    async fn leave(&mut self, room_id: RoomId, reference: Option<&Ref>) -> Result<(), Stop> {
+        self.serves(room_id)?;
+        self.quieten(room_id).await?;
+        self.say(&Frame::Ack(Ack {
+            reference,
+            room_id: Some(room_id),
+            ..Ack::default()
+        }));
+        Ok(())
+    }
+
+    /// Ends live delivery: nothing of the room is written after it returns.
+    pub(super) async fn quieten(&mut self, room_id: RoomId) -> Result<(), Stop> {
+        if let Some(lease) = self.live.remove(&room_id) {
+            lease
+                .detach()
+                .await
+                .map_err(|_| Stop::Close(Close::RoomFailed))?;
+        }
+        self.mailbox.forget_lag(room_id);
+        Ok(())
+    }
+
+    async fn message(
+        &mut self,
+        room_id: RoomId,
+        id: Uuid,
+        content: String,
+        reply_to: Option<Seq>,
+        reference: Option<&Ref>,
+    ) -> Result<(), Stop> {
+        self.serves(room_id)?;
+        let now = Instant::now();
+        if let Some(held) = self.held.get(&room_id) {
+            if held.until <= now {
+                self.held.remove(&room_id);
+            } else if held.id != id {
+                let mut refusal = Refusal::unavailable();
+                refusal.message =
+                    "The outcome of an earlier message to this room is open: send that one first."
+                        .into();
+                refusal.retry_after = Some(Duration::from_millis(500));
+                return Err(Stop::Refused(refusal));
+            }
+        }
+        match self
+            .chat
+            .send(&self.who, room_id, id, content, reply_to)
+            .await
+        {
+            Ok(sent) => {
+                self.held.remove(&room_id);
+                self.say(&Frame::Ack(Ack {
+                    reference,
+                    room_id: Some(room_id),
+                    rev: Some(sent.rev),
+                    id: Some(id),
+                    seq: Some(sent.seq),
+                    created_at: Some(sent.created_at),
+                    duplicate: sent.duplicate,
+                    ..Ack::default()
+                }));
+                Ok(())
+            }
+            Err(refusal) => {
+                if refusal.code.retryable() {
+                    self.held.entry(room_id).or_insert(Held {
+                        id,
+                        until: now + HOLD_DEADLINE,
+                    });
+                } else {
+                    self.held.remove(&room_id);
+                }
+                Err(Stop::Refused(refusal))
+            }
+        }
+    }
+
+    async fn read(
+        &mut self,
+        room_id: RoomId,
+        seq: Seq,
+        reference: Option<&Ref>,
+    ) -> Result<(), Stop> {
+        self.serves(room_id)?;
+        let answer = self
+            .chat
+            .read(&self.who, room_id, seq)
+            .await
+            .map_err(Stop::Refused)?;
+        let last_read_seq = Some(answer.last_read_seq);
+        self.say(&Frame::Ack(Ack {
+            reference,
+            room_id: Some(room_id),
+            last_read_seq,
+            ..Ack::default()
+        }));
+        Ok(())
+    }
+}

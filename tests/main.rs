@@ -1,0 +1,7 @@
+//! Hearth's promises, tested through the front door: a real server on a real port, a real database.
+//! tests/README.md lists promise, test, and what it said when the promise was broken on purpose.
+
+mod support;
+
+mod client;
+mod thread;

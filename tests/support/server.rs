@@ -1,0 +1,327 @@
+//! A server process on a port of its own, and the people who use it over REST.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::mpsc,
+};
+
+use super::{Db, PATIENCE, Socket, database::Schema};
+
+/// A running server. Dropping it kills the process and removes its data.
+pub struct Server {
+    child: Option<Child>,
+    address: SocketAddr,
+    settings: Vec<(String, String)>,
+    log: Arc<Mutex<String>>,
+    http: reqwest::Client,
+    dir: Arc<TempDir>,
+    schema: Option<Schema>,
+}
+
+/// Settings that make tests quick: limits by user are off, passwords are hashed lightly.
+fn quick() -> Vec<(String, String)> {
+    [
+        ("HEARTH_RATE_LIMITS", "off"),
+        ("HEARTH_ARGON2", "m=64,t=1,p=1"),
+        ("HEARTH_LOG_FORMAT", "json"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+impl Server {
+    /// A fresh server on a fresh database.
+    pub async fn start(db: Db) -> Self {
+        Self::start_with(db, &[]).await
+    }
+
+    /// As [`Server::start`], with more settings; they win over the quick ones.
+    pub async fn start_with(db: Db, settings: &[(&str, &str)]) -> Self {
+        let schema = match db {
+            Db::Sqlite => None,
+            Db::MariaDb => Some(Schema::create().await),
+        };
+        let url = schema.as_ref().map(|schema| schema.url.clone());
+        Self::start_on(url, schema, settings).await
+    }
+
+    /// On the MariaDB at this URL (with a database's name), which the test looks after.
+    pub async fn start_on_url(url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_on(Some(url.to_owned()), None, settings).await
+    }
+
+    async fn start_on(
+        url: Option<String>,
+        schema: Option<Schema>,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let mut all = quick();
+        all.extend(url.map(|url| ("HEARTH_DATABASE_URL".to_owned(), url)));
+        all.extend(
+            settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let mut server = Self {
+            child: None,
+            address: "127.0.0.1:0".parse().unwrap(),
+            settings: all,
+            log: Arc::default(),
+            http: reqwest::Client::builder()
+                .timeout(PATIENCE)
+                .build()
+                .unwrap(),
+            dir: Arc::new(TempDir::new().unwrap()),
+            schema,
+        };
+        server.restart().await;
+        server
+    }
+
+    /// The server's own directory: it runs there and keeps its data in `data`.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// All that the server has printed so far, of every life of it.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub fn pid(&self) -> Pid {
+        let id = self
+            .child
+            .as_ref()
+            .and_then(Child::id)
+            .expect("the server runs");
+        Pid::from_raw(id as i32)
+    }
+
+    /// Starts the process (again), on the port that it had, and waits until it listens.
+    pub async fn restart(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hearth"))
+            .arg("serve")
+            .env_clear()
+            .envs(self.settings.iter().cloned())
+            .env("HEARTH_LISTEN", self.address.to_string())
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (listening, mut address) = mpsc::channel(1);
+        follow(
+            child.stdout.take().unwrap(),
+            self.log.clone(),
+            listening.clone(),
+        );
+        follow(child.stderr.take().unwrap(), self.log.clone(), listening);
+        let address = tokio::time::timeout(PATIENCE, address.recv()).await;
+        match address {
+            Ok(Some(address)) => self.address = address,
+            _ => panic!("the server doesn't listen:\n{}", self.log()),
+        }
+        self.child = Some(child);
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// SIGKILL: the process has no last word.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and how the process ended.
+    pub async fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        let mut child = self.child.take().expect("it runs");
+        tokio::time::timeout(PATIENCE, child.wait())
+            .await
+            .expect("the server ends in time")
+            .unwrap()
+    }
+
+    /// An account; its password is `correct horse NAME`.
+    pub async fn register(&self, name: &str) -> Account {
+        let body = json!({
+            "username": name,
+            "email": format!("{name}@example.org"),
+            "password": format!("correct horse {name}"),
+        });
+        let (status, tokens) = self
+            .request("POST", "/api/register", None, Some(&body))
+            .await;
+        assert_eq!(status, 201, "{tokens}");
+        Account {
+            id: tokens["user"]["id"].as_u64().unwrap(),
+            name: name.to_owned(),
+            token: tokens["access_token"].as_str().unwrap().to_owned(),
+            address: self.address,
+            http: self.http.clone(),
+        }
+    }
+
+    /// One request: its status and its JSON (`null` for an empty body).
+    pub async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
+        request(&self.http, self.address, method, path, token, body)
+            .await
+            .expect("the server answers")
+    }
+}
+
+/// Copies a stream of the server's to the log; the first `listening` line gives the address away.
+fn follow(
+    stream: impl tokio::io::AsyncRead + Unpin + Send + 'static,
+    log: Arc<Mutex<String>>,
+    listening: mpsc::Sender<SocketAddr>,
+) {
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Ok(line) = serde_json::from_str::<Value>(&line)
+                && line["fields"]["message"] == "listening"
+            {
+                let address = line["fields"]["listen.addr"]
+                    .as_str()
+                    .unwrap()
+                    .parse()
+                    .unwrap();
+                let _ = listening.try_send(address);
+            }
+            let mut log = log.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+}
+
+async fn request(
+    http: &reqwest::Client,
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+) -> reqwest::Result<(u16, Value)> {
+    let method = method.parse().unwrap();
+    let mut request = http.request(method, format!("http://{address}{path}"));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let response = request.send().await?;
+    let status = response.status().as_u16();
+    let text = response.text().await?;
+    let body = if text.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&text).expect(&text)
+    };
+    Ok((status, body))
+}
+
+/// A person with a valid token.
+#[derive(Clone)]
+pub struct Account {
+    pub id: u64,
+    pub name: String,
+    pub token: String,
+    address: SocketAddr,
+    http: reqwest::Client,
+}
+
+impl Account {
+    pub async fn try_request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> reqwest::Result<(u16, Value)> {
+        request(
+            &self.http,
+            self.address,
+            method,
+            path,
+            Some(&self.token),
+            body,
+        )
+        .await
+    }
+
+    pub async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        self.try_request(method, path, body)
+            .await
+            .expect("the server answers")
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        self.request("GET", path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.request("POST", path, Some(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> (u16, Value) {
+        self.request("DELETE", path, None).await
+    }
+
+    /// A public room with these members; its id.
+    pub async fn create_room(&self, name: &str, members: &[&Account]) -> u64 {
+        let members: Vec<u64> = members.iter().map(|member| member.id).collect();
+        let body = json!({"name": name, "kind": "public", "members": members});
+        let (status, room) = self.post("/api/chat/rooms", body).await;
+        assert_eq!(status, 201, "{room}");
+        room["id"].as_u64().unwrap()
+    }
+
+    /// A socket for all rooms, its `ready` read.
+    pub async fn connect(&self) -> Socket {
+        let mut socket = self.open("/ws").await;
+        socket.ready = socket.expect("ready").await;
+        socket
+    }
+
+    /// A socket at this path, with the token in the query.
+    pub async fn open(&self, path: &str) -> Socket {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let url = format!("ws://{}{path}{separator}token={}", self.address, self.token);
+        Socket::open(&url).await
+    }
+}
