@@ -3,4 +3,6 @@
 
 mod support;
 
+mod kills;
+mod mariadb_faults;
 mod thread;
