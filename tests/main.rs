@@ -6,3 +6,4 @@ mod support;
 mod kills;
 mod mariadb_faults;
 mod thread;
+mod unknown;

@@ -9,14 +9,16 @@ pub mod follower;
 mod live;
 mod mariadb;
 mod outbox;
+mod proxy;
 mod server;
 mod socket;
 mod truth;
 mod verdict;
 
 pub use crowd::Crowd;
-pub use database::{Db, each_database};
+pub use database::{Db, Schema, each_database};
 pub use mariadb::MariaDb;
+pub use proxy::{Fault, Proxy};
 pub use server::{Account, Server};
 pub use socket::Socket;
 pub use truth::Tables;
