@@ -17,7 +17,7 @@ use crate::{
     limits::*,
     protocol::close::Close,
     shutdown::{self, Shutdown},
-    store::{self, Store},
+    store::{self, Store, migrate},
     telemetry,
     ws::{self, Gateway},
 };
@@ -49,15 +49,20 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
         Command::Serve => serve(config).await,
         Command::Migrate => {
             make_data_dir(&config)?;
-            let store = Store::open(&config.database, nobody()).await?;
-            store.close().await;
-            tracing::info!("the database has this version's schema");
+            let report = migrate::migrate(&config.database).await?;
+            let (schema, applied) = (report.version, report.applied.len());
+            tracing::info!(schema, applied, "the database has this version's schema");
             Ok(())
         }
         Command::Reset { yes: false } => Err(Failure::NotConfirmed),
         Command::Reset { yes: true } => {
-            store::migrate::reset(&config.database).await?;
-            tracing::info!("everything was deleted");
+            make_data_dir(&config)?;
+            migrate::reset(&config.database).await?;
+            let report = migrate::migrate(&config.database).await?;
+            tracing::info!(
+                schema = report.version,
+                "the database was emptied and made anew"
+            );
             Ok(())
         }
         Command::Check => match crate::check::run(&config).await {
@@ -178,11 +183,6 @@ async fn start(config: Config) -> Result<Server, Failure> {
         hub,
         shutdown,
     })
-}
-
-/// A listener for commands that serve nobody.
-fn nobody() -> store::Listener {
-    Arc::new(|_| {})
 }
 
 fn make_data_dir(config: &Config) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod client;
 mod kills;
 mod mariadb_faults;
 mod thread;

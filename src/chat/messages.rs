@@ -79,6 +79,7 @@ impl Chat {
         body: SendBody,
     ) -> Result<Posted, Refusal> {
         let mut checks = Checks::default();
+        checks.unknown(body.unknown);
         let id = checks.optional("id", body.id);
         let content = checks.required("content", body.content);
         let reply_to = checks.optional("reply_to", body.reply_to);

@@ -193,3 +193,40 @@ pub async fn a_full_queue_answers_at_once(place: Place) {
     assert_eq!(room.last_seq, sent as Seq);
     world.check_told(room.id).await;
 }
+
+pub async fn a_faulty_room_fails_alone(place: Place) {
+    let world = Arc::new(place.node().await);
+    let user = world.user().await;
+    let mut rooms = Vec::new();
+    for _ in 0..6 {
+        rooms.push(world.room(RoomKind::Public, &user, &[]).await);
+    }
+    // A row that no program of ours wrote stands where the next message must go.
+    let broken = rooms[0];
+    place
+        .meddle(&format!(
+            "INSERT INTO messages (room_id, seq, rev, id, sender_id, kind, content, created_at) \
+             VALUES ({broken}, 1, 900, x'00112233445566778899aabbccddeeff', 1, 'text', 'x', 1)"
+        ))
+        .await;
+    let mut tasks = JoinSet::new();
+    for n in 0..120 {
+        let (world, user, room) = (world.clone(), user.clone(), rooms[n % 6]);
+        tasks.spawn(async move {
+            let answer = world.store.append(send(room, &user, Uuid::new_v4())).await;
+            (room, answer)
+        });
+    }
+    for (room, answer) in tasks.join_all().await {
+        match answer {
+            Ok(Outcome::Sent { .. }) => assert_ne!(room, broken),
+            Err(Error::Broken(_)) => assert_eq!(room, broken),
+            other => panic!("{other:?}"),
+        }
+    }
+    for room in &rooms[1..] {
+        world.check_told(*room).await;
+        world.check_room(*room).await;
+    }
+    assert_eq!(world.head(broken).await, 2, "nothing of it was written");
+}

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 mod changes;
+mod client;
 mod crowd;
 mod database;
 pub mod follower;
@@ -15,6 +16,7 @@ mod socket;
 mod truth;
 mod verdict;
 
+pub use client::{Client, Effect, LoadId};
 pub use crowd::Crowd;
 pub use database::{Db, Schema, each_database};
 pub use mariadb::MariaDb;
