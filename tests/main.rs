@@ -4,4 +4,7 @@
 mod support;
 
 mod client;
+mod kills;
+mod mariadb_faults;
 mod thread;
+mod unknown;
