@@ -35,6 +35,8 @@ pub enum Failure {
     Store(#[from] store::Error),
     #[error("metrics can't be recorded: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    #[error("no threads can be started: {0}; raise the limit of processes (ulimit -u)")]
+    Threads(io::Error),
     #[error("signals can't be received: {0}")]
     Signals(io::Error),
     #[error("this deletes everything in the database; say so with --yes")]
@@ -132,7 +134,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
     hub.start(store.clone());
     let chat = Arc::new(Chat::new(
         store.clone(),
-        Passwords::new(config.argon2.clone()),
+        Passwords::start(config.argon2.clone()).map_err(Failure::Threads)?,
         Tokens::new(&key, config.access_ttl),
         config.refresh_ttl,
         config.rate_limits,

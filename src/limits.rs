@@ -118,6 +118,8 @@ pub const USER_AGENT_CHARS_MAX: usize = 200;
 
 // Passwords.
 pub const PASSWORD_QUEUE_MAX: usize = 50;
+/// The most memory that a hash may be configured, or found, to take.
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 4 * 1024 * 1024;
 pub const PASSWORD_DEADLINE: Duration = Duration::from_secs(2);
 
 // Limits by user (lifted by HEARTH_RATE_LIMITS=off).

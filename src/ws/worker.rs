@@ -17,7 +17,7 @@ use super::{
 use crate::{
     chat::{Chat, Identity},
     hub::{Attached, Hub, Lease, Mailbox, Notice, Registration},
-    limits::{HEARTBEAT, HOLD_DEADLINE},
+    limits::{HEARTBEAT, HOLD_DEADLINE, ROOMS_PER_USER_MAX},
     protocol::{
         self, Rev, RoomId, Seq,
         client::{BadFrame, Frame as ClientFrame, Ref, Request},
@@ -379,7 +379,12 @@ impl Worker {
             Err(refusal) => {
                 if refusal.code.retryable() {
                     // From now on: asking the log may have taken as long as the hold lasts.
-                    let until = Instant::now() + HOLD_DEADLINE;
+                    let now = Instant::now();
+                    self.held.retain(|_, held| held.until > now);
+                    if self.held.len() >= ROOMS_PER_USER_MAX {
+                        return Err(Stop::Close(Close::RateLimited));
+                    }
+                    let until = now + HOLD_DEADLINE;
                     self.held.insert(room_id, Held { id, until });
                 } else {
                     self.held.remove(&room_id);

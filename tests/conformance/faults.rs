@@ -77,7 +77,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, commits: Arc<AtomicU
                     Fate::Lost => return,
                     Fate::LostUnnoticed => {
                         drop(client);
-                        tokio::time::sleep(Duration::from_secs(60)).await;
+                        tokio::time::sleep(Duration::from_secs(600)).await;
                         return;
                     }
                     _ => {}
@@ -220,7 +220,11 @@ pub async fn unknown_commits_are_told_and_never_doubled(place: Place) {
             }
         }
     });
-    let acks = tasks.join_all().await.concat();
+    let in_time = tokio::time::timeout(Duration::from_secs(45), tasks.join_all());
+    let acks = in_time
+        .await
+        .expect("a lost transaction's locks are ended")
+        .concat();
     coming_and_going.await.unwrap();
     beginnings.await.unwrap();
     let unknown: usize = acks.iter().map(|(.., unknown)| unknown).sum();
