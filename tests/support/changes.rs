@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{Account, crowd::Shared, follower::number};
+use super::{Account, crowd::Shared, truth::number};
 
 /// Acknowledgements between two changes of one membership, and between two new rooms.
 const BETWEEN_CHANGES: u64 = 50;

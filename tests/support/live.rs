@@ -7,121 +7,150 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::time::{sleep, sleep_until};
+use tokio::{
+    task::JoinSet,
+    time::{interval, sleep},
+};
 use uuid::Uuid;
 
 use super::{
-    Socket,
-    crowd::{Person, Phase, STALL, Shared, State},
+    Effect, LoadId, Socket,
+    crowd::{Person, Phase, Shared, State},
+    outbox::Outbox,
     socket::Incoming,
 };
 
-/// Messages that a writer has in flight: they are pipelined.
+/// Messages that a writer has in flight.
 const WINDOW: usize = 4;
+/// How often is asked again for what met a retryable error.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Pages on their way; they outlive a connection.
+type Loads = JoinSet<(LoadId, Option<Value>)>;
 
 /// A client: connects, again and again.
 pub async fn live(person: Arc<Person>, shared: Arc<Shared>) {
     let mut phase = shared.phase.subscribe();
+    let mut loads = Loads::new();
     while *phase.borrow_and_update() != Phase::End {
-        let Ok(socket) = person.account.try_open("/ws").await else {
-            sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        person.state().outbox.connected();
-        tokio::select! {
-            () = session(&person, &shared, socket) => {}
-            _ = phase.wait_for(|phase| *phase == Phase::End) => {}
+        if let Ok(socket) = person.account.try_open("/ws").await {
+            {
+                let mut state = person.state();
+                state.connections += 1;
+                state.client.connected();
+                state.outbox.connected();
+            }
+            tokio::select! {
+                () = session(&person, &shared, socket, &mut loads) => {}
+                _ = phase.wait_for(|phase| *phase == Phase::End) => return,
+            }
+            person.state().client.disconnected();
         }
-        sleep(Duration::from_millis(rand::random_range(0..20))).await;
+        sleep(Duration::from_millis(rand::random_range(0..30))).await;
     }
 }
 
 /// One connection, until it breaks.
-async fn session(person: &Person, shared: &Shared, mut socket: Socket) {
+async fn session(person: &Person, shared: &Shared, mut socket: Socket, loads: &mut Loads) {
     let mut phase = shared.phase.subscribe();
-    let mut ready = false;
-    let mut ask_again = None;
+    let mut retry = interval(RETRY);
     loop {
-        let (frames, mut next) = {
-            let mut state = person.state();
-            if ready && person.writes && shared.phase() == Phase::Write {
-                write(person, &mut state, shared);
+        let (effects, messages) = next(person, shared);
+        let mut frames = Vec::new();
+        for effect in effects {
+            match effect.path() {
+                Some((load, path)) => {
+                    let account = person.account.clone();
+                    loads.spawn(async move {
+                        match account.try_request("GET", &path, None).await {
+                            Ok((200, body)) => (load, Some(body)),
+                            _ => (load, None),
+                        }
+                    });
+                }
+                None => frames.extend(match effect {
+                    Effect::Send(frame) => Some(frame),
+                    _ => None,
+                }),
             }
-            if ready {
-                state.outbox.due(Instant::now())
-            } else {
-                (Vec::new(), None)
-            }
-        };
+        }
+        frames.extend(messages);
         for frame in frames {
             if socket.try_send(frame).await.is_err() {
                 return;
             }
         }
-        if let Some(again) = ask_again {
-            if again <= Instant::now() {
-                ask_again = None;
-                let sync = person.state().follower.ask_again();
-                if socket.try_send(sync).await.is_err() {
-                    return;
-                }
-            } else {
-                next = Some(next.map_or(again, |next: Instant| next.min(again)));
-            }
-        }
-        let later = next.unwrap_or_else(|| Instant::now() + STALL);
-        let frame = tokio::select! {
+        tokio::select! {
             incoming = socket.wait() => match incoming {
-                Incoming::Frame(frame) => frame,
+                Incoming::Frame(frame) => take(person, shared, &frame),
                 Incoming::Closed(code, reason) => {
-                    assert!((4000..4500).contains(&code), "{}: closed with {code} {reason}", person.account.name);
+                    let again = (4000..4500).contains(&code);
+                    assert!(again, "{}: closed with {code} {reason}", person.account.name);
                     return;
                 }
                 Incoming::Broken => return,
             },
-            () = sleep_until(later.into()) => continue,
-            _ = phase.changed() => continue,
-        };
-        let answer = match frame["ref"] {
-            Value::Number(_) => {
-                answered(person, shared, &frame);
-                None
-            }
-            _ if frame["type"] == "error" => {
-                // A sync or a join that the database had no answer for.
-                assert_eq!(frame["retryable"], true, "{frame}");
-                ask_again = Some(Instant::now() + Duration::from_millis(200));
-                None
-            }
-            _ => person.state().follower.take(&frame),
-        };
-        ready |= frame["type"] == "ready";
-        if let Some(answer) = answer
-            && socket.try_send(answer).await.is_err()
-        {
-            return;
+            Some(loaded) = loads.join_next() => match loaded.unwrap() {
+                (load, Some(body)) => person.state().client.loaded(load, &body),
+                (load, None) => person.state().client.load_failed(load),
+            },
+            _ = retry.tick() => ask_again(person),
+            _ = phase.changed() => {}
         }
     }
 }
 
-fn answered(person: &Person, shared: &Shared, frame: &Value) {
+/// What is to be done now.
+fn next(person: &Person, shared: &Shared) -> (Vec<Effect>, Vec<Value>) {
     let mut state = person.state();
-    state
-        .outbox
-        .answered(frame, Instant::now(), shared.moment());
-    drop(state);
-    if frame["type"] == "ack" {
-        shared.acks.send_modify(|acks| *acks += 1);
-    } else if frame["retryable"] != true {
-        let code = frame["code"].as_str().unwrap();
-        let expected = person.wanders && ["forbidden", "not_found"].contains(&code);
-        assert!(expected, "{}: {frame}", person.account.name);
+    let mut messages = Vec::new();
+    if state.client.is_up() {
+        if person.writes && shared.phase() == Phase::Write {
+            write(person, &mut state, shared);
+        }
+        messages = state.outbox.due(Instant::now());
     }
+    (state.client.take_effects(), messages)
+}
+
+fn ask_again(person: &Person) {
+    let client = &mut person.state().client;
+    client.retry();
+    if !person.writes {
+        let rooms: Vec<u64> = client.rooms.keys().copied().collect();
+        for room_id in rooms {
+            client.load_older(room_id);
+        }
+    }
+}
+
+fn take(person: &Person, shared: &Shared, frame: &Value) {
+    let name = &person.account.name;
+    if Outbox::is_answer(frame) {
+        let mut state = person.state();
+        state
+            .outbox
+            .answered(frame, Instant::now(), shared.moment());
+        drop(state);
+        if frame["type"] == "ack" {
+            shared.acks.send_modify(|acks| *acks += 1);
+        } else if frame["retryable"] != true {
+            let code = frame["code"].as_str().unwrap();
+            let expected = person.wanders && ["forbidden", "not_found"].contains(&code);
+            assert!(expected, "{name}: {frame}");
+        }
+        return;
+    }
+    // A client is reset when it knows what the log doesn't.
+    assert_ne!(frame["type"], "reset", "{name}: {frame}");
+    let mut state = person.state();
+    state.lags += u64::from(frame["type"] == "lagged");
+    state.client.receive(frame);
 }
 
 /// Writes new messages as long as the window is open, now here, now there.
 fn write(person: &Person, state: &mut State, shared: &Shared) {
-    let rooms: Vec<u64> = state.follower.rooms.keys().copied().collect();
+    let rooms: Vec<u64> = state.client.rooms.keys().copied().collect();
     for _ in state.outbox.in_flight..WINDOW {
         if rooms.is_empty() {
             return;

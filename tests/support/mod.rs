@@ -6,7 +6,6 @@ mod changes;
 mod client;
 mod crowd;
 mod database;
-pub mod follower;
 mod live;
 mod mariadb;
 mod outbox;

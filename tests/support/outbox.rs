@@ -1,5 +1,7 @@
 //! A client's outbox by PROTOCOL.md section 4: what was written is sent, and sent again with the same
-//! `id`, until it is acknowledged or refused for good. A pure state machine; the caller gives the time.
+//! `id`, until it is acknowledged or refused for good. It pipelines, where [`super::Client`]'s has one message
+//! of a room on its way: the server keeps the order also of those who don't wait. A pure state machine;
+//! the caller gives the time.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,8 +11,10 @@ use std::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::follower::{millis, number};
+use super::truth::{millis, number};
 
+/// Begins each `ref`, which goes on with the number of the message.
+const REF: &str = "message ";
 /// Before a room's messages are sent again after one of them met a retryable error.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -96,38 +100,43 @@ impl Outbox {
         }
     }
 
-    /// Frames to be sent now, and when to ask again if nothing comes before.
-    pub fn due(&mut self, now: Instant) -> (Vec<Value>, Option<Instant>) {
-        let (mut frames, mut next) = (Vec::new(), None::<Instant>);
+    /// Frames to be sent now.
+    pub fn due(&mut self, now: Instant) -> Vec<Value> {
+        let mut frames = Vec::new();
         for lane in self.lanes.values_mut() {
-            if lane.broken {
-                match lane.resume {
-                    Some(resume) if resume <= now => (lane.broken, lane.resume) = (false, None),
-                    Some(resume) => next = Some(next.map_or(resume, |next| next.min(resume))),
-                    None => {}
-                }
+            if lane.resume.is_some_and(|resume| resume <= now) {
+                (lane.broken, lane.resume) = (false, None);
             }
             if lane.broken {
                 continue;
             }
             for &index in lane.open.iter().skip(lane.in_flight) {
-                let Sent {
-                    room_id,
-                    id,
-                    content,
-                    ..
-                } = &self.sent[index];
-                frames.push(json!({"type": "message", "ref": index, "room_id": room_id, "id": id, "content": content}));
+                let sent = &self.sent[index];
+                frames.push(json!({
+                    "type": "message",
+                    "ref": format!("{REF}{index}"),
+                    "room_id": sent.room_id,
+                    "id": sent.id,
+                    "content": sent.content,
+                }));
             }
             self.in_flight += lane.open.len() - lane.in_flight;
             lane.in_flight = lane.open.len();
         }
-        (frames, next)
+        frames
     }
 
-    /// An `ack` or `error` whose `ref` is a number.
+    /// Whether the frame answers one of these messages.
+    pub fn is_answer(frame: &Value) -> bool {
+        frame["ref"]
+            .as_str()
+            .is_some_and(|text| text.starts_with(REF))
+    }
+
+    /// An `ack` or `error`.
     pub fn answered(&mut self, answer: &Value, now: Instant, heard: u64) {
-        let index = number(answer, "ref") as usize;
+        let reference = answer["ref"].as_str().unwrap();
+        let index: usize = reference[REF.len()..].parse().unwrap();
         let sent = &mut self.sent[index];
         let lane = self.lanes.get_mut(&sent.room_id).unwrap();
         assert!(

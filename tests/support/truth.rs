@@ -7,15 +7,52 @@ use std::{
 
 use mysql_async::prelude::Queryable;
 use rusqlite::OpenFlags;
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Server, follower::Row};
+use super::Server;
 
 /// Where the tables are.
 #[derive(Clone, Debug)]
 pub enum Tables {
     Sqlite(PathBuf),
     MariaDb(String),
+}
+
+/// A message as the log holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub rev: u64,
+    pub id: Uuid,
+    pub sender: u64,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    pub content: String,
+}
+
+impl Row {
+    /// From a message of the socket or of a page.
+    pub fn read(message: &Value) -> Self {
+        Self {
+            rev: number(message, "rev"),
+            id: message["id"].as_str().unwrap().parse().unwrap(),
+            sender: number(&message["sender"], "id"),
+            created_at: millis(&message["created_at"]),
+            content: message["content"].as_str().unwrap().to_owned(),
+        }
+    }
+}
+
+pub fn number(value: &Value, field: &str) -> u64 {
+    value[field]
+        .as_u64()
+        .unwrap_or_else(|| panic!("`{field}` is a number: {value}"))
+}
+
+/// RFC 3339, as milliseconds since 1970.
+pub fn millis(time: &Value) -> i64 {
+    let time: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
+    time.as_millisecond()
 }
 
 /// A room's rows, in one snapshot.
@@ -37,10 +74,12 @@ pub struct Member {
     pub role: String,
     pub present: bool,
     pub rev: u64,
+    pub last_read_seq: u64,
 }
 
 const ROOMS: &str = "SELECT id, rev, last_seq, settings_rev, member_count FROM rooms";
-const MEMBERS: &str = "SELECT room_id, user_id, role, left_at, rev FROM room_members";
+const MEMBERS: &str =
+    "SELECT room_id, user_id, role, left_at, rev, last_read_seq FROM room_members";
 const MESSAGES: &str = "SELECT seq, rev, id, sender_id, created_at, content FROM messages WHERE room_id = ? AND seq > ?";
 
 type Rooms = BTreeMap<u64, Room>;
@@ -90,6 +129,7 @@ fn read_sqlite(path: &std::path::Path, above: &BTreeMap<u64, u64>) -> rusqlite::
             role: row.get(2)?,
             present: left.is_none(),
             rev: int(row, 4)?,
+            last_read_seq: int(row, 5)?,
         };
         let room = rooms.get_mut(&int(row, 0)?).expect("a member's room");
         room.members.insert(int(row, 1)?, member);
@@ -127,28 +167,30 @@ async fn read_mariadb(url: &str, above: &BTreeMap<u64, u64>) -> mysql_async::Res
     for (id, rev, last_seq, settings_rev, member_count) in rows {
         rooms.insert(id, Room::new(rev, last_seq, settings_rev, member_count));
     }
-    let rows: Vec<(u64, u64, String, Option<i64>, u64)> = conn.query(MEMBERS).await?;
-    for (room_id, user_id, role, left, rev) in rows {
+    let rows: Vec<(u64, u64, String, Option<i64>, u64, u64)> = conn.query(MEMBERS).await?;
+    for (room_id, user_id, role, left, rev, last_read_seq) in rows {
         let room = rooms.get_mut(&room_id).expect("a member's room");
-        let present = left.is_none();
-        room.members.insert(user_id, Member { role, present, rev });
+        let member = Member {
+            role,
+            present: left.is_none(),
+            rev,
+            last_read_seq,
+        };
+        room.members.insert(user_id, member);
     }
     for (id, room) in &mut rooms {
         let above = above.get(id).copied().unwrap_or(0);
-        let rows: Vec<(u64, u64, Vec<u8>, u64, i64, String)> =
-            conn.exec(MESSAGES, (*id, above)).await?;
+        type Columns = (u64, u64, Vec<u8>, u64, i64, String);
+        let rows: Vec<Columns> = conn.exec(MESSAGES, (*id, above)).await?;
         for (seq, rev, id, sender, created_at, content) in rows {
-            let id = Uuid::from_slice(&id).unwrap();
-            room.take(
-                seq,
-                Row {
-                    rev,
-                    id,
-                    sender,
-                    created_at,
-                    content,
-                },
-            );
+            let message = Row {
+                rev,
+                id: Uuid::from_slice(&id).unwrap(),
+                sender,
+                created_at,
+                content,
+            };
+            room.take(seq, message);
         }
     }
     conn.disconnect().await?;

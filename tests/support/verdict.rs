@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde_json::json;
+
 use super::{
     Crowd, Server,
-    follower::{Row, number},
+    crowd::Person,
     outbox::{Fate, Sent},
-    truth::{Room, Tables},
+    truth::{Room, Row, Tables, number},
 };
 
 /// What of the crowd was checked before, by person: so many acks.
@@ -60,6 +62,7 @@ pub async fn judge(mut crowd: Crowd, server: &Server) {
         room.check(*id, 0);
         assert_numbered(&crowd, *id, room);
         assert_same_by_rest(&crowd, *id, room).await;
+        assert_same_by_sync(&crowd, *id, room).await;
     }
     assert_outboxes(&crowd, &truth);
     assert_real_time_order(&crowd, &truth);
@@ -119,12 +122,18 @@ fn assert_numbered(crowd: &Crowd, id: u64, room: &Room) {
     );
 }
 
-async fn assert_same_by_rest(crowd: &Crowd, id: u64, room: &Room) {
-    let member = crowd.people.iter().find(|person| {
+/// Somebody who is in the room.
+fn member<'a>(crowd: &'a Crowd, room: &Room) -> &'a Person {
+    let present = |person: &Person| {
         let member = room.members.get(&person.account.id);
         member.is_some_and(|member| member.present)
-    });
-    let account = &member.expect("a room has its owner").account;
+    };
+    let found = crowd.people.iter().find(|person| present(person));
+    found.expect("a room has its owner")
+}
+
+async fn assert_same_by_rest(crowd: &Crowd, id: u64, room: &Room) {
+    let account = &member(crowd, room).account;
     let mut left = room.messages.iter().rev();
     let mut before = String::new();
     loop {
@@ -147,6 +156,35 @@ async fn assert_same_by_rest(crowd: &Crowd, id: u64, room: &Room) {
         }
     }
     assert_eq!(left.next(), None, "REST shows all of room {id}");
+}
+
+/// Who catches up from any point gets what changed since, each row once, in the order of `rev`.
+async fn assert_same_by_sync(crowd: &Crowd, id: u64, room: &Room) {
+    let mut socket = member(crowd, room).account.connect().await;
+    for from in [0, rand::random_range(0..=room.rev)] {
+        socket
+            .send(json!({"type": "join", "room_id": id, "rev": from}))
+            .await;
+        let (mut at, mut rows) = (from, BTreeMap::new());
+        loop {
+            let frame = socket.frame().await;
+            assert_eq!(frame["prev"], at, "room {id} from {from}: {frame}");
+            at = number(&frame, "rev");
+            match frame["type"].as_str().unwrap() {
+                "synced" => break,
+                "message" => {
+                    assert_eq!(rows.insert(number(&frame, "seq"), Row::read(&frame)), None)
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(at, room.rev, "room {id} from {from}");
+        let since = room.messages.iter().filter(|(_, row)| row.rev > from);
+        assert!(
+            rows.iter().eq(since),
+            "room {id} from {from} gives other messages than are stored"
+        );
+    }
 }
 
 /// What was written is stored once, in the order of each writer, or was refused and is not stored.
@@ -221,45 +259,69 @@ fn assert_real_time_order(crowd: &Crowd, truth: &BTreeMap<u64, Room>) {
 }
 
 /// A client holds the rooms that he is in, each as the tables do.
-fn assert_followed(person: &super::crowd::Person, truth: &BTreeMap<u64, Room>) {
+fn assert_followed(person: &Person, truth: &BTreeMap<u64, Room>) {
     let name = &person.account.name;
-    let state = person.state();
-    let follower = &state.follower;
-    assert!(
-        follower.seen.resets.is_empty(),
-        "{name} was reset: {:?}",
-        follower.seen.resets
-    );
-    let mine = truth.iter().filter(|(_, room)| {
-        let member = room.members.get(&person.account.id);
-        member.is_some_and(|member| member.present)
+    let client = &person.state().client;
+    assert_eq!(client.complaints, [""; 0], "{name} complains");
+    let mine = truth.iter().filter_map(|(id, room)| {
+        let member = room.members.get(&person.account.id)?;
+        member.present.then_some((*id, (room, member)))
     });
-    let mine: Vec<u64> = mine.map(|(id, _)| *id).collect();
-    let held: Vec<u64> = follower.rooms.keys().copied().collect();
-    assert_eq!(held, mine, "the rooms of {name}");
-    for (id, held) in &follower.rooms {
-        let room = &truth[id];
-        assert_eq!(held.position, room.rev, "{name} in room {id}");
-        let since = room.messages.range(held.floor + 1..);
+    let mine: BTreeMap<u64, _> = mine.collect();
+    assert!(
+        client.rooms.keys().eq(mine.keys()),
+        "{name} is in {:?} and holds {:?}",
+        mine.keys(),
+        client.rooms.keys()
+    );
+    for (id, held) in &client.rooms {
+        let (room, member) = mine[id];
+        let position = (
+            held.position,
+            held.last_seq,
+            held.last_read_seq,
+            held.member_count,
+        );
+        let expected = (
+            room.rev,
+            room.last_seq,
+            member.last_read_seq,
+            room.member_count,
+        );
+        assert_eq!(
+            position, expected,
+            "{name} in room {id}: rev, last_seq, last_read_seq, member_count"
+        );
+        let messages: BTreeMap<u64, Row> = held
+            .messages
+            .iter()
+            .map(|(seq, message)| (*seq, Row::read(message)))
+            .collect();
+        let from = held.complete_from.expect("the room is loaded").max(1);
+        let (held_since, stored_since) = (messages.range(from..), room.messages.range(from..));
         assert!(
-            since.clone().eq(held.messages.iter()),
-            "{name} holds other messages of room {id} than are stored: of {} after {} he lacks {:?}",
-            since.clone().count(),
-            held.floor,
-            since
-                .filter(|(seq, row)| held.messages.get(seq) != Some(row))
+            held_since.eq(stored_since.clone()),
+            "{name} holds other messages of room {id} from {from} than are stored; he lacks {:?}",
+            stored_since
+                .filter(|(seq, row)| messages.get(seq) != Some(row))
                 .take(3)
                 .collect::<Vec<_>>()
         );
-        if let Some(count) = held.member_count {
-            assert_eq!(count, room.member_count, "{name}: members of room {id}");
-        }
-        if held.whole {
-            let present = room.members.iter().filter(|(_, member)| member.present);
-            let present: BTreeMap<u64, String> = present
-                .map(|(id, member)| (*id, member.role.clone()))
-                .collect();
-            assert_eq!(held.members, present, "{name}: members of room {id}");
-        }
+        let present = held
+            .present()
+            .map(|(id, member)| (id, member.role.clone().unwrap()));
+        assert_eq!(
+            present.collect::<BTreeMap<_, _>>(),
+            members(room),
+            "{name}: members of room {id}"
+        );
     }
+}
+
+/// Who is in the room, and his role.
+fn members(room: &Room) -> BTreeMap<u64, String> {
+    let present = room.members.iter().filter(|(_, member)| member.present);
+    present
+        .map(|(id, member)| (*id, member.role.clone()))
+        .collect()
 }
