@@ -3,4 +3,6 @@
 
 mod support;
 
+mod deadlines;
+mod socket;
 mod thread;

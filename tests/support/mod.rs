@@ -2,14 +2,21 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+mod asks;
 mod database;
+mod memory;
+mod raw;
 mod server;
 mod socket;
+mod sql;
+pub mod token;
 
+pub use asks::{Chain, of_room};
 pub use database::{Db, each_database};
-#[allow(unused_imports, reason = "for those that come")]
+pub use memory::resident_kib;
+pub use raw::{Raw, masked};
 pub use server::{Account, Server};
-pub use socket::Socket;
+pub use socket::{Incoming, Socket};
 
 use std::time::Duration;
 

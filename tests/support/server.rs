@@ -105,6 +105,13 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
+    /// The database's address, when it isn't the SQLite file in the data directory.
+    pub fn database_url(&self) -> Option<&str> {
+        let mut settings = self.settings.iter().rev();
+        let setting = settings.find(|(name, _)| name == "HEARTH_DATABASE_URL");
+        setting.map(|(_, url)| url.as_str())
+    }
+
     /// All that the server has printed so far, of every life of it.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
