@@ -4,5 +4,7 @@
 mod support;
 
 mod deadlines;
+mod races;
+mod repeats;
 mod socket;
 mod thread;
