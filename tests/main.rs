@@ -4,7 +4,11 @@
 mod support;
 
 mod client;
+mod deadlines;
 mod kills;
 mod mariadb_faults;
+mod races;
+mod repeats;
+mod socket;
 mod thread;
 mod unknown;
