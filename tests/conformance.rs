@@ -57,7 +57,9 @@ on_both! {
         nothing_is_sent_after_a_removal,
         joins_race_for_the_last_place,
         a_full_queue_answers_at_once,
-        a_faulty_room_fails_alone;
+        a_faulty_room_fails_alone,
+        nothing_is_told_before_a_beginning,
+        closing_drains_what_waits;
     pages:
         changes_are_complete_while_writers_run,
         changes_are_compacted,

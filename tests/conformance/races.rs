@@ -238,3 +238,53 @@ pub async fn a_faulty_room_fails_alone(place: Place) {
     }
     assert_eq!(world.head(broken).await, 2, "nothing of it was written");
 }
+
+pub async fn nothing_is_told_before_a_beginning(place: Place) {
+    const ROOMS: u64 = 60;
+    let world = Arc::new(place.node().await);
+    let users = world.users(4).await;
+    let mut guests = JoinSet::new();
+    for guest in users[1..].iter().cloned() {
+        let world = world.clone();
+        // Joins each room the moment it is there, not when its maker has heard of it.
+        guests.spawn(async move {
+            for room in (1..=ROOMS).map(hearth::protocol::RoomId) {
+                while world.join(room, &guest).await == Outcome::Refused(Refused::NoRoom) {}
+            }
+        });
+    }
+    for _ in 0..ROOMS {
+        world.room(RoomKind::Public, &users[0], &[]).await;
+    }
+    guests.join_all().await;
+    for room in (1..=ROOMS).map(hearth::protocol::RoomId) {
+        world.check_told(room).await;
+    }
+}
+
+pub async fn closing_drains_what_waits(place: Place) {
+    let world = Arc::new(place.node().await);
+    let user = world.user().await;
+    let room = world.room(RoomKind::Public, &user, &[]).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..2_000 {
+        let (world, user) = (world.clone(), user.clone());
+        tasks.spawn(async move { world.store.append(send(room, &user, Uuid::new_v4())).await });
+    }
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    world.store.close().await;
+    let mut sent = 0;
+    for answer in tasks.join_all().await {
+        match answer {
+            Ok(Outcome::Sent { .. }) => sent += 1,
+            Err(Error::Unavailable(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let reopened = place.node().await;
+    let room = reopened.store.room(room, user.id).await.unwrap().unwrap();
+    assert_eq!(
+        room.last_seq, sent,
+        "what was acknowledged, and nothing else"
+    );
+}
