@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use hearth::{
     limits,
     protocol::{Rev, Seq, rest::RoomKind},
-    store::{Error, EventBody, Outcome, Refused},
+    store::{Error, Event, EventBody, Outcome, Refused},
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -241,11 +241,17 @@ pub async fn a_faulty_room_fails_alone(place: Place) {
 
 pub async fn nothing_is_told_before_a_beginning(place: Place) {
     const ROOMS: u64 = 60;
-    let world = Arc::new(place.node().await);
+    // Long enough for a guest to come in between, if he could.
+    let pause = |events: &[Event]| {
+        if let EventBody::Room(_) = events[0].body {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    };
+    let world = Arc::new(place.node_that_hears(pause).await);
     let users = world.users(4).await;
     let mut guests = JoinSet::new();
-    for guest in users[1..].iter().cloned() {
-        let world = world.clone();
+    for guest in &users[1..] {
+        let (world, guest) = (world.clone(), guest.clone());
         // Joins each room the moment it is there, not when its maker has heard of it.
         guests.spawn(async move {
             for room in (1..=ROOMS).map(hearth::protocol::RoomId) {
