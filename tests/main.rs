@@ -6,5 +6,6 @@ mod support;
 mod client;
 mod kills;
 mod mariadb_faults;
+mod power;
 mod thread;
 mod unknown;
