@@ -4,8 +4,12 @@
 mod support;
 
 mod client;
+mod deadlines;
 mod kills;
 mod mariadb_faults;
 mod power;
+mod races;
+mod repeats;
+mod socket;
 mod thread;
 mod unknown;

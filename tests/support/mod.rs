@@ -1,7 +1,8 @@
 //! What the tests share: servers that are started, killed and started again, accounts, sockets.
 
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
+mod asks;
 mod changes;
 mod client;
 mod crowd;
@@ -9,21 +10,28 @@ mod database;
 mod disk;
 mod live;
 mod mariadb;
+mod memory;
 mod outbox;
 mod proxy;
+mod raw;
 mod server;
 mod socket;
+mod sql;
+pub mod token;
 mod truth;
 mod verdict;
 
+pub use asks::{Chain, of_room};
 pub use client::{Client, Effect, LoadId};
 pub use crowd::Crowd;
 pub use database::{Db, Schema, each_database};
 pub use disk::Disk;
 pub use mariadb::MariaDb;
+pub use memory::resident_kib;
 pub use proxy::{Fault, Proxy};
+pub use raw::{Raw, masked};
 pub use server::{Account, Server};
-pub use socket::Socket;
+pub use socket::{Incoming, Socket};
 pub use truth::Tables;
 pub use verdict::{Checked, judge};
 
