@@ -33,6 +33,7 @@ check: ## formatting, lints, syntax and the fast tests
 	cargo test --lib --test house
 	@set -e; for script in scripts/* .ci/run; do echo "bash -n $$script"; bash -n "$$script"; done
 	@set -e; for script in $(wildcard frontend/*.js); do echo "node --check $$script"; node --check "$$script"; done
+	node --test $(wildcard frontend/*.test.mjs)
 
 # The probe is a benchmark too, but one that takes both cores: `make probe` runs it.
 bench: ## run the benchmarks, on MariaDB too when it is installed
