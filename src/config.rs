@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use crate::{
-    limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
+    limits::{ACCESS_TTL_MAX, ARGON2_MEMORY_KIB_MAX, REFRESH_TTL_MAX},
     store::{Location, Options},
 };
 
@@ -379,7 +379,7 @@ fn argon2_params(text: &str) -> Option<argon2::Params> {
         value.parse::<u32>().ok()
     });
     let (m, t, p) = (values.next()??, values.next()??, values.next()??);
-    let bounded = text.split(',').count() == 3 && m <= 4_194_304 && t <= 100 && p <= 64;
+    let bounded = text.split(',').count() == 3 && m <= ARGON2_MEMORY_KIB_MAX && t <= 100 && p <= 64;
     argon2::Params::new(m, t, p, None).ok().filter(|_| bounded)
 }
 

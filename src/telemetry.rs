@@ -14,9 +14,19 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
+/// Libraries that log what they carry when they are asked for detail: they aren't asked.
+const LOGS_PAYLOADS: [&str; 4] = ["tungstenite", "tokio_tungstenite", "hyper", "mysql_async"];
+
 /// Starts logging for the whole process. `filter` has been validated.
 pub fn start_logs(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What a migration did is logged by the store; a filter that names refinery brings its lines back.
+    let mut filter = EnvFilter::try_new(format!("refinery_core=warn,{filter}"))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
+    for library in LOGS_PAYLOADS {
+        if let Ok(directive) = format!("{library}=warn").parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)

@@ -3,8 +3,12 @@
 
 mod support;
 
+mod client;
 mod deadlines;
+mod kills;
+mod mariadb_faults;
 mod races;
 mod repeats;
 mod socket;
 mod thread;
+mod unknown;

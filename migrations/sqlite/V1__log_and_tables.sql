@@ -25,10 +25,11 @@ CREATE TABLE IF NOT EXISTS users (
     updated_at    INTEGER NOT NULL,
     last_seen_at  INTEGER
 ) STRICT;
--- Log-in by name, search by a name's beginning, and that a name is taken once.
-CREATE UNIQUE INDEX IF NOT EXISTS users_username ON users (username_key);
 -- That an address is taken once.
 CREATE UNIQUE INDEX IF NOT EXISTS users_email ON users (email_key);
+-- Log-in by name, search by a name's beginning, and that a name is taken once. The newest index is
+-- checked first: where both are taken, the name is said to be, as on MySQL.
+CREATE UNIQUE INDEX IF NOT EXISTS users_username ON users (username_key);
 
 -- Log-ins. Of the refresh token only the SHA-256 is kept.
 CREATE TABLE IF NOT EXISTS auth_sessions (

@@ -1,6 +1,6 @@
 //! The pure heart of a room: events in, events in `rev` order out. No clock, no await, no log.
 //!
-//! Invariants: what [`Order::next`] gives forms a chain: each event's `prev` is at most the head that
+//! Invariants: what [`Order::advance`] gives forms a chain: each event's `prev` is at most the head that
 //! the ones before reached, and its `rev` above it; an event is given once; what is missing is said
 //! to be missing ([`Order::gap`]), never skipped.
 
@@ -74,7 +74,7 @@ impl Order {
     }
 
     /// The next event in order, if it is there.
-    pub fn next(&mut self) -> Option<Encoded> {
+    pub fn advance(&mut self) -> Option<Encoded> {
         let head = self.head?;
         loop {
             let entry = self.pending.first_entry()?;
@@ -154,12 +154,12 @@ mod tests {
                     order.adopt(start);
                 }
                 order.arrive(arrival);
-                given.extend(std::iter::from_fn(|| order.next()));
+                given.extend(std::iter::from_fn(|| order.advance()));
             }
             order.adopt(start);
             order.hint(last);
             loop {
-                given.extend(std::iter::from_fn(|| order.next()));
+                given.extend(std::iter::from_fn(|| order.advance()));
                 let Some(after) = order.gap() else { break };
                 // The log answers compacted: some rows were changed again later.
                 let upto = rng.random_range(after + 1..=last);
@@ -208,7 +208,7 @@ mod tests {
         let events = 3 * RING_EVENTS_MAX as Rev;
         for rev in 1..=events {
             order.arrive(event(rev - 1, rev));
-            assert!(order.next().is_some());
+            assert!(order.advance().is_some());
         }
         let reach = events - RING_EVENTS_MAX as Rev;
         assert!(order.since(reach).is_some());

@@ -291,7 +291,7 @@ impl Room {
         self.order.adopt(listener.at);
         // Events that had waited for a head are in order now, and belong to nobody yet.
         if self.listeners.0.is_empty() {
-            while self.order.next().is_some() {}
+            while self.order.advance().is_some() {}
         }
         let Some(since) = self.order.since(listener.at) else {
             return Attached::Behind;
@@ -322,7 +322,7 @@ impl Room {
     async fn deliver(&mut self) {
         let mut piece: Vec<Encoded> = Vec::new();
         let mut bytes = 0;
-        while let Some(event) = self.order.next() {
+        while let Some(event) = self.order.advance() {
             if bytes + event.bytes.len() > PIECE_BYTES {
                 self.fan_out(mem::take(&mut piece)).await;
                 bytes = 0;

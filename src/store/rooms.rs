@@ -51,7 +51,7 @@ impl Store {
                 rooms.sort_unstable();
                 rooms.dedup();
                 let sql = format!("{select} AND m.room_id IN (#) ORDER BY m.room_id");
-                with_ids(&sql, &params![user_id], &rooms)
+                with_ids(&sql, &[user_id.into()], &rooms)
             }
         };
         let mut standings = Vec::new();

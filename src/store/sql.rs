@@ -345,7 +345,7 @@ mod tests {
             (1_001, vec![1_000, 1]),
         ] {
             let ids: Vec<u64> = (1..=count).collect();
-            let statements = with_ids("SELECT 1 WHERE ? AND id IN (#)", &params![7u64], &ids);
+            let statements = with_ids("SELECT 1 WHERE ? AND id IN (#)", &[7u64.into()], &ids);
             let marks: Vec<usize> = statements
                 .iter()
                 .map(|(sql, params)| {
