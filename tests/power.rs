@@ -12,7 +12,8 @@ use crate::support::{Checked, Crowd, Disk, Tables, judge, kills, uuid};
 const ACKS: u64 = 500;
 
 async fn under_power_losses(losses: u64) {
-    let (mut disk, mut server) = Disk::start(&[]).await;
+    // As slow as many are: most power losses hit a sync.
+    let (mut disk, mut server) = Disk::start(&[("DISK_SLOW", "5")]).await;
     let mut crowd = Crowd::gather(&server).await;
     let mut checked = Checked::default();
     for _ in 0..losses {

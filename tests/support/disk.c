@@ -6,6 +6,7 @@
  * has no shadow; SQLite makes it anew.
  *
  * DISK_LIES=-wal   syncs of files with this end of their name are answered and not done.
+ * DISK_SLOW=5      a sync takes this many milliseconds more.
  * DISK_FAILS=PATH  while this file is there, the next sync of a -wal file removes it and fails with EIO.
  */
 #define _GNU_SOURCE
@@ -171,11 +172,13 @@ static void keep(struct file *file) {
         struct file *file = file_of(fd);                                          \
         if (!file) return REAL(call)(fd);                                         \
         const char *lies = getenv("DISK_LIES"), *fails = getenv("DISK_FAILS");    \
+        const char *slow = getenv("DISK_SLOW");                                   \
         if (lies && ends_with(file->name, lies)) return 0;                        \
         if (fails && ends_with(file->name, "-wal") && REAL(unlink)(fails) == 0) { \
             errno = EIO;                                                          \
             return -1;                                                            \
         }                                                                         \
+        if (slow) usleep(1000 * atoi(slow));                                      \
         pthread_mutex_lock(&lock);                                                \
         int result = REAL(call)(fd);                                              \
         if (result == 0) keep(file);                                              \
