@@ -2,7 +2,6 @@
 //! every member of its room. The readers are a process of their own.
 
 #[path = "../tests/support/mod.rs"]
-#[allow(unused_imports, reason = "the tests need more")]
 mod house;
 mod support;
 

@@ -10,7 +10,6 @@ mod stage;
 mod traffic;
 
 #[path = "../../tests/support/mod.rs"]
-#[allow(unused_imports, reason = "the tests need more")]
 mod house;
 #[path = "../support/mod.rs"]
 mod support;
