@@ -257,11 +257,21 @@ pub struct Options {
     pub pool: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     Sqlite(std::path::PathBuf),
     /// `mysql://USER:PASSWORD@HOST[:PORT]/NAME`
     Mysql(String),
+}
+
+/// The URL holds a password.
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Location::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Location::Mysql(_) => f.write_str("Mysql(…)"),
+        }
+    }
 }
 
 /// A handle on the database; clones share it.
