@@ -4,4 +4,5 @@
 mod support;
 
 mod client;
+mod model;
 mod thread;
