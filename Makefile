@@ -2,13 +2,18 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check bench soak clean
+.PHONY: help run setup test check bench probe soak clean
 
 # Debian keeps mariadbd outside an ordinary user's PATH.
 export PATH := $(PATH):/usr/sbin
 
 # How often `make soak` kills the server and the database.
 KILLS ?= 1000
+
+# What `make probe` measures: see benches/README.md.
+PROBE ?= all
+
+BESIDE_MARIADB = $(if $(shell command -v mariadbd),scripts/with-mariadb)
 
 help: ## list these recipes
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,9 +33,14 @@ check: ## formatting, lints, syntax and the fast tests
 	cargo test --lib --test house
 	@set -e; for script in scripts/* .ci/run; do echo "bash -n $$script"; bash -n "$$script"; done
 	@set -e; for script in $(wildcard frontend/*.js); do echo "node --check $$script"; node --check "$$script"; done
+	node --test $(wildcard frontend/*.test.mjs)
 
+# The probe is a benchmark too, but one that takes both cores: `make probe` runs it.
 bench: ## run the benchmarks, on MariaDB too when it is installed
-	$(if $(shell command -v mariadbd),scripts/with-mariadb )cargo bench
+	$(BESIDE_MARIADB) cargo bench $(patsubst benches/%.rs,--bench %,$(wildcard benches/*.rs))
+
+probe: ## measure a server on one core; one subject: PROBE="delivery --rounds 5"
+	$(BESIDE_MARIADB) cargo bench --bench probe -- $(PROBE)
 
 soak: setup ## kill the server and the database KILLS=1000 times under load
 	HEARTH_TEST_KILLS=$(KILLS) scripts/with-mariadb cargo test --test hearth soak -- --ignored --nocapture

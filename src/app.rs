@@ -17,7 +17,7 @@ use crate::{
     limits::*,
     protocol::close::Close,
     shutdown::{self, Shutdown},
-    store::{self, Store},
+    store::{self, Store, migrate},
     telemetry,
     ws::{self, Gateway},
 };
@@ -35,6 +35,8 @@ pub enum Failure {
     Store(#[from] store::Error),
     #[error("metrics can't be recorded: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    #[error("no threads can be started: {0}; raise the limit of processes (ulimit -u)")]
+    Threads(io::Error),
     #[error("signals can't be received: {0}")]
     Signals(io::Error),
     #[error("this deletes everything in the database; say so with --yes")]
@@ -49,15 +51,20 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
         Command::Serve => serve(config).await,
         Command::Migrate => {
             make_data_dir(&config)?;
-            let store = Store::open(&config.database, nobody()).await?;
-            store.close().await;
-            tracing::info!("the database has this version's schema");
+            let report = migrate::migrate(&config.database).await?;
+            let (schema, applied) = (report.version, report.applied.len());
+            tracing::info!(schema, applied, "the database has this version's schema");
             Ok(())
         }
         Command::Reset { yes: false } => Err(Failure::NotConfirmed),
         Command::Reset { yes: true } => {
-            store::migrate::reset(&config.database).await?;
-            tracing::info!("everything was deleted");
+            make_data_dir(&config)?;
+            migrate::reset(&config.database).await?;
+            let report = migrate::migrate(&config.database).await?;
+            tracing::info!(
+                schema = report.version,
+                "the database was emptied and made anew"
+            );
             Ok(())
         }
         Command::Check => match crate::check::run(&config).await {
@@ -127,7 +134,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
     hub.start(store.clone());
     let chat = Arc::new(Chat::new(
         store.clone(),
-        Passwords::new(config.argon2.clone()),
+        Passwords::start(config.argon2.clone()).map_err(Failure::Threads)?,
         Tokens::new(&key, config.access_ttl),
         config.refresh_ttl,
         config.rate_limits,
@@ -178,11 +185,6 @@ async fn start(config: Config) -> Result<Server, Failure> {
         hub,
         shutdown,
     })
-}
-
-/// A listener for commands that serve nobody.
-fn nobody() -> store::Listener {
-    Arc::new(|_| {})
 }
 
 fn make_data_dir(config: &Config) -> Result<(), Failure> {

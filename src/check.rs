@@ -8,11 +8,14 @@ use nix::{
     unistd::{AccessFlags, access},
 };
 
+use tokio::time;
+
 use crate::{
     auth::secret,
     config::Config,
-    limits::{CONNECTIONS_MAX, FILES_RESERVED},
+    limits::{CONNECTIONS_MAX, FILES_RESERVED, STATEMENT_DEADLINE},
     protocol::Time,
+    store::{self, Location, migrate},
 };
 
 /// What was looked at, and what was found.
@@ -36,7 +39,7 @@ pub async fn run(config: &Config) -> bool {
     if config.jwt_secret.is_none() {
         findings.push(key(&config.data_dir));
     }
-    findings.extend(database(config).await);
+    findings.push(database(config).await);
     findings.push(files());
     findings.push(clock());
     println!("findings");
@@ -95,9 +98,36 @@ fn key(data_dir: &Path) -> Finding {
     }
 }
 
-/// SEAM: reachability and schema, when the store can tell them without migrating.
-async fn database(_config: &Config) -> Vec<Finding> {
-    Vec::new()
+/// Whether the database answers, and whether this program can use its schema.
+async fn database(config: &Config) -> Finding {
+    let known = migrate::newest();
+    let version = migrate::schema_version(&config.database);
+    let version = match time::timeout(STATEMENT_DEADLINE, version).await {
+        Ok(version) => version,
+        Err(_) => Err(store::Error::Unavailable("it doesn't answer".into())),
+    };
+    match version {
+        Ok(None) => Note("database: no schema yet; the first start makes it".into()),
+        Ok(Some(found)) if found == known => Good(format!("database: answers, schema {found}")),
+        Ok(Some(found)) if found < known => Note(format!(
+            "database: answers, schema {found}; the next start brings it to {known}"
+        )),
+        Ok(Some(found)) => Fault(
+            format!("database: schema {found}, newer than the {known} that this program knows"),
+            "Start the newer program, or restore a backup from before it.".into(),
+        ),
+        Err(error) => Fault(
+            format!("database: {error}"),
+            match config.database.location {
+                Location::Sqlite(_) => "Let the user that runs the server read and write the file \
+                                        and its directory; see that the disk isn't full."
+                    .into(),
+                Location::Mysql(_) => "See that it runs and is reached from here, and that host, \
+                                       user, password and name in HEARTH_DATABASE_URL are right."
+                    .into(),
+            },
+        ),
+    }
 }
 
 fn files() -> Finding {

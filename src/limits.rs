@@ -38,6 +38,8 @@ pub const SNIPPET_CHARS: usize = 100;
 pub const BATCH_ROWS_MAX: usize = 256;
 /// Appends that wait for a transaction; one more is refused with `unavailable`.
 pub const APPEND_QUEUE_MAX: usize = 8_192;
+/// What the texts of the appends that wait or run may hold together; one more is refused likewise.
+pub const APPEND_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long an append may wait for its commit before its sender hears `unavailable`.
 pub const APPEND_DEADLINE: Duration = Duration::from_secs(10);
 /// A lock that is waited for, or one statement, inside an append.
@@ -116,6 +118,8 @@ pub const USER_AGENT_CHARS_MAX: usize = 200;
 
 // Passwords.
 pub const PASSWORD_QUEUE_MAX: usize = 50;
+/// The most memory that a hash may be configured, or found, to take.
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 4 * 1024 * 1024;
 pub const PASSWORD_DEADLINE: Duration = Duration::from_secs(2);
 
 // Limits by user (lifted by HEARTH_RATE_LIMITS=off).
@@ -145,6 +149,10 @@ const _: () = {
         "any one event fits an empty mailbox"
     );
     assert!(BATCH_ROWS_MAX < APPEND_QUEUE_MAX);
+    assert!(
+        BATCH_ROWS_MAX * CONTENT_CHARS_MAX * 4 < APPEND_QUEUE_BYTES_MAX / 2,
+        "a batch of the longest texts leaves room for the next"
+    );
     assert!(LOCK_WAIT.as_millis() < STATEMENT_DEADLINE.as_millis());
     assert!(STATEMENT_DEADLINE.as_millis() < APPEND_DEADLINE.as_millis());
     assert!(APPEND_DEADLINE.as_millis() < REQUEST_DEADLINE.as_millis());

@@ -19,7 +19,9 @@ const LOGS_PAYLOADS: [&str; 4] = ["tungstenite", "tokio_tungstenite", "hyper", "
 
 /// Starts logging for the whole process. `filter` has been validated.
 pub fn start_logs(filter: &str, format: LogFormat) {
-    let mut filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What a migration did is logged by the store; a filter that names refinery brings its lines back.
+    let mut filter = EnvFilter::try_new(format!("refinery_core=warn,{filter}"))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
     for library in LOGS_PAYLOADS {
         if let Ok(directive) = format!("{library}=warn").parse() {
             filter = filter.add_directive(directive);

@@ -2,6 +2,8 @@
 //! MariaDB where HEARTH_TEST_MYSQL names a server (`scripts/with-mariadb` starts one). Where CI or
 //! HEARTH_TEST_REQUIRE_MYSQL is set, its absence is a failure.
 
+#[path = "conformance/faults.rs"]
+mod faults;
 #[path = "conformance/log.rs"]
 mod log;
 #[path = "conformance/pages.rs"]
@@ -54,7 +56,10 @@ on_both! {
         the_same_id_a_hundred_times_at_once,
         nothing_is_sent_after_a_removal,
         joins_race_for_the_last_place,
-        a_full_queue_answers_at_once;
+        a_full_queue_answers_at_once,
+        a_faulty_room_fails_alone,
+        nothing_is_told_before_a_beginning,
+        closing_drains_what_waits;
     pages:
         changes_are_complete_while_writers_run,
         changes_are_compacted,
@@ -74,4 +79,28 @@ on_both! {
         a_newer_schema_is_refused,
         a_reset_leaves_nothing,
         an_epoch_stays;
+}
+
+/// Faults of the network, which SQLite doesn't have.
+mod network {
+    use crate::{faults, world::on_mysql};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn unknown_commits_are_told_and_never_doubled() {
+        on_mysql(
+            "unknown_commits",
+            faults::unknown_commits_are_told_and_never_doubled,
+        )
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn silence_is_unknown_and_heals() {
+        on_mysql("silence", faults::silence_is_unknown_and_heals).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_database_that_is_away_is_unavailable() {
+        on_mysql("away", faults::a_database_that_is_away_is_unavailable).await;
+    }
 }

@@ -4,5 +4,13 @@
 mod support;
 
 mod client;
+mod deadlines;
+mod kills;
+mod mariadb_faults;
 mod model;
+mod power;
+mod races;
+mod repeats;
+mod socket;
 mod thread;
+mod unknown;

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: SQL and HTTP. Who may log in is decided by `chat`.
 
+mod hs256;
 pub mod passwords;
 pub mod secret;
 pub mod tokens;

@@ -7,19 +7,15 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{
-    Algorithm, DecodingKey, EncodingKey, Header, Validation,
-    crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
-    errors::{Error, ErrorKind},
-    signature,
-};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use ring::{
-    digest, hmac,
+    digest,
     rand::{SecureRandom, SystemRandom},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::hs256::RING;
 use crate::{
     limits::{ACCESS_TTL_MAX, TOKEN_BYTES_MAX, TOKEN_LEEWAY},
     protocol::{
@@ -160,61 +156,9 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-// === HS256 by ring, for jsonwebtoken ===
-
-static RING: CryptoProvider = CryptoProvider {
-    signer_factory: |algorithm, key| {
-        only_hs256(algorithm)?;
-        Ok(Box::new(Hs256::new(key.as_bytes())))
-    },
-    verifier_factory: |algorithm, key| {
-        only_hs256(algorithm)?;
-        Ok(Box::new(Hs256::new(key.try_get_as_bytes()?)))
-    },
-    key_utils: KeyUtils::new_unimplemented(),
-};
-
-fn only_hs256(algorithm: &Algorithm) -> Result<(), Error> {
-    match algorithm {
-        Algorithm::HS256 => Ok(()),
-        _ => Err(ErrorKind::InvalidAlgorithm.into()),
-    }
-}
-
-struct Hs256(hmac::Key);
-
-impl Hs256 {
-    fn new(secret: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
-    }
-}
-
-impl signature::Signer<Vec<u8>> for Hs256 {
-    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
-        Ok(hmac::sign(&self.0, message).as_ref().to_vec())
-    }
-}
-
-impl signature::Verifier<Vec<u8>> for Hs256 {
-    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        hmac::verify(&self.0, message, signature).map_err(|_| signature::Error::new())
-    }
-}
-
-impl JwtSigner for Hs256 {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::HS256
-    }
-}
-
-impl JwtVerifier for Hs256 {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::HS256
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use ring::hmac;
     use serde_json::{Value, json};
 
     use super::*;

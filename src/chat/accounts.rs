@@ -42,6 +42,7 @@ impl Chat {
     /// Makes an account and logs its owner in.
     pub async fn register(&self, body: RegisterBody, user_agent: &str) -> Result<Tokens, Refusal> {
         let mut checks = Checks::default();
+        checks.unknown(body.unknown);
         let username = checks.required("username", body.username);
         let email = checks.required("email", body.email);
         let password = checks.required("password", body.password);
@@ -75,6 +76,7 @@ impl Chat {
     /// Checks the password and begins a log-in.
     pub async fn login(&self, body: LoginBody, user_agent: &str) -> Result<Tokens, Refusal> {
         let mut checks = Checks::default();
+        checks.unknown(body.unknown);
         let username = checks.required("username", body.username);
         let password = checks.required("password", body.password);
         if password

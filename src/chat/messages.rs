@@ -36,15 +36,24 @@ impl Chat {
         self.sends.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.content("content", &content);
-        checks.done()?;
-        let change = Change::Send {
-            room_id,
-            sender: who.user.summary(),
-            id,
-            content,
-            reply_to,
+        let outcome = match checks.done() {
+            // What was stored before is answered before its new text is judged.
+            Err(refusal) => {
+                let sent = self.store.sent(room_id, who.user.id, id).await;
+                sent.map_err(refuse)?.ok_or(refusal)?
+            }
+            Ok(()) => {
+                let change = Change::Send {
+                    room_id,
+                    sender: who.user.summary(),
+                    id,
+                    content,
+                    reply_to,
+                };
+                self.store.append(change).await.map_err(refuse)?
+            }
         };
-        match self.store.append(change).await.map_err(refuse)? {
+        match outcome {
             Outcome::Sent {
                 seq,
                 rev,
@@ -70,6 +79,7 @@ impl Chat {
         body: SendBody,
     ) -> Result<Posted, Refusal> {
         let mut checks = Checks::default();
+        checks.unknown(body.unknown);
         let id = checks.optional("id", body.id);
         let content = checks.required("content", body.content);
         let reply_to = checks.optional("reply_to", body.reply_to);

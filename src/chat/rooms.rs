@@ -26,6 +26,7 @@ impl Chat {
     /// Makes a room; its maker is the owner, and all of `members` are in it from the start.
     pub async fn create_room(&self, who: &Identity, body: CreateRoomBody) -> Result<Room, Refusal> {
         let mut checks = Checks::default();
+        checks.unknown(body.unknown);
         let name = checks.required("name", body.name);
         let kind = checks.required("kind", body.kind);
         let topic = checks.optional("topic", body.topic).unwrap_or_default();
@@ -184,6 +185,7 @@ impl Chat {
         body: AddMemberBody,
     ) -> Result<(Member, bool), Refusal> {
         let mut checks = Checks::default();
+        checks.unknown(body.unknown);
         let id = checks.optional("user_id", body.user_id);
         let name = checks.optional("username", body.username);
         checks.done()?;

@@ -13,7 +13,6 @@ use super::response::Answer;
 
 #[derive(RustEmbed)]
 #[folder = "frontend/"]
-#[allow_missing = true]
 #[include = "*.html"]
 #[include = "*.css"]
 #[include = "*.js"]
@@ -67,4 +66,42 @@ fn holds(headers: &HeaderMap, tag: &HeaderValue) -> bool {
                 .any(|known| known == "*" || known.as_bytes() == tag.as_bytes())
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_in_the_binary_and_its_tests_are_not() {
+        let found = |path: &str| find(path, &HeaderMap::new()).map(|answer| answer.status());
+        assert_eq!(found("/"), Some(StatusCode::OK));
+        assert_eq!(found("/app.js"), Some(StatusCode::OK));
+        for path in [
+            "",
+            "/sync.test.mjs",
+            "/package.json",
+            "/../Cargo.toml",
+            "//app.js",
+            "/%61pp.js",
+        ] {
+            assert_eq!(found(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn who_has_a_file_is_told_so() {
+        let tag = find("/", &HeaderMap::new()).unwrap().headers()[ETAG].clone();
+        let weak = format!("\"x\", W/{}", tag.to_str().unwrap());
+        for (known, status) in [
+            (tag.to_str().unwrap(), StatusCode::NOT_MODIFIED),
+            (&weak, StatusCode::NOT_MODIFIED),
+            ("*", StatusCode::NOT_MODIFIED),
+            ("\"x\"", StatusCode::OK),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_NONE_MATCH, known.parse().unwrap());
+            assert_eq!(find("/", &headers).unwrap().status(), status, "{known}");
+        }
+    }
 }

@@ -64,6 +64,7 @@ pub async fn read(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let body: ReadBody = call.json().await?;
     let mut checks = Checks::default();
+    checks.unknown(body.unknown);
     let seq = checks.required("seq", body.seq);
     checks.done()?;
     let seq = seq.ok_or_else(Refusal::internal)?;

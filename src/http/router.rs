@@ -98,7 +98,7 @@ impl Router {
         Self(router)
     }
 
-    /// HEAD leads where GET does.
+    /// HEAD leads where GET does, but for sockets: only a GET can become one (RFC 6455 section 4.1).
     pub fn find(&self, method: &Method, path: &str) -> Found {
         let Ok(found) = self.0.at(path) else {
             return Found::Nothing;
@@ -107,25 +107,27 @@ impl Router {
         let Some(ids) = ids else {
             return Found::Nothing;
         };
+        let pattern = found.value[0].1.pattern;
+        let head = !pattern.starts_with("/ws");
         let wanted = match *method {
-            Method::HEAD => &Method::GET,
+            Method::HEAD if head => &Method::GET,
             _ => method,
         };
         match found.value.iter().find(|(method, _)| method == wanted) {
             Some((_, endpoint)) => Found::Endpoint(*endpoint, ids),
             None => Found::OtherMethods {
-                pattern: found.value[0].1.pattern,
-                allow: allow(found.value.iter().map(|(method, _)| method)),
+                pattern,
+                allow: allow(found.value.iter().map(|(method, _)| method), head),
             },
         }
     }
 }
 
-/// The Allow header of these methods, HEAD added where there is GET.
-pub fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> HeaderValue {
+/// The Allow header of these methods, with `head` HEAD added where there is GET.
+pub fn allow<'a>(methods: impl Iterator<Item = &'a Method>, head: bool) -> HeaderValue {
     let names: Vec<&str> = methods
         .flat_map(|method| match *method {
-            Method::GET => vec!["GET", "HEAD"],
+            Method::GET if head => vec!["GET", "HEAD"],
             _ => vec![method.as_str()],
         })
         .collect();
@@ -168,6 +170,7 @@ mod tests {
                 "/api/chat/rooms/{room}/members/{user} [12, 7]",
             ),
             (Method::GET, "/ws/12".into(), "/ws/{room} [12]"),
+            (Method::HEAD, "/ws".into(), "allow GET"),
             (Method::GET, "/ws/rooms/12".into(), "/ws/rooms/{room} [12]"),
             (Method::GET, "/ws/rooms".into(), "nothing"),
             (Method::GET, "/api/info/".into(), "nothing"),

@@ -117,7 +117,7 @@ fn route(site: &Site, head: &Parts) -> Routed {
             Some(answer) if matches!(head.method, Method::GET | Method::HEAD) => {
                 Routed::Answer(FILE, Ok(answer))
             }
-            Some(_) => Routed::NotAllowed(FILE, router::allow([Method::GET].iter())),
+            Some(_) => Routed::NotAllowed(FILE, router::allow([Method::GET].iter(), true)),
             None => Routed::Answer(NOWHERE, Err(Refusal::not_found())),
         },
     }

@@ -15,7 +15,7 @@ pub async fn one_room(call: Call) -> Outcome {
     upgrade(call, Some(room_id)).await
 }
 
-/// The method is GET or HEAD, the query is unread; whether the request may become a socket is the
+/// The method is GET, the query is unread; whether the request may become a socket is the
 /// gateway's to judge. Its extensions hold an `Arc<OwnedSemaphorePermit>`: the connection's place under
 /// [`crate::limits::CONNECTIONS_MAX`], to be kept as long as the socket lives.
 async fn upgrade(call: Call, room_id: Option<RoomId>) -> Outcome {

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{
     error::{FieldError, Refusal},
-    rest::Field,
+    rest::{Field, Unknown},
 };
 use crate::limits::*;
 
@@ -29,6 +29,16 @@ impl Checks {
             code,
             message: message.into(),
         });
+    }
+
+    /// Notes every field that doesn't exist.
+    pub fn unknown(&mut self, unknown: Unknown) {
+        self.errors
+            .extend(unknown.0.into_iter().map(|name| FieldError {
+                field: name.into(),
+                code: "unknown",
+                message: "there is no such field".into(),
+            }));
     }
 
     /// The field's value when it was given and is well-typed; a fault of type is noted.

@@ -239,8 +239,44 @@ impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Field<T> {
     }
 }
 
+/// The names of a body's fields that don't exist: collected rather than refused at the first, so that
+/// all broken fields are named at once. As many as a person would look at, and not longer.
+#[derive(Debug, Default)]
+pub struct Unknown(pub Vec<String>);
+
+impl Unknown {
+    const NAMES_MAX: usize = 16;
+    const NAME_CHARS_MAX: usize = 64;
+}
+
+impl<'de> Deserialize<'de> for Unknown {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> serde::de::Visitor<'de> for Names {
+            type Value = Unknown;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Unknown, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
+                    if names.len() < Unknown::NAMES_MAX {
+                        names.push(name.chars().take(Unknown::NAME_CHARS_MAX).collect());
+                    }
+                }
+                Ok(Unknown(names))
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
+
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RegisterBody {
     #[serde(default)]
     pub username: Field<String>,
@@ -250,20 +286,22 @@ pub struct RegisterBody {
     pub password: Field<String>,
     #[serde(default)]
     pub full_name: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose other fields are ignored.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LoginBody {
     #[serde(default)]
     pub username: Field<String>,
     #[serde(default)]
     pub password: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CreateRoomBody {
     #[serde(default)]
     pub name: Field<String>,
@@ -273,20 +311,22 @@ pub struct CreateRoomBody {
     pub topic: Field<String>,
     #[serde(default)]
     pub members: Field<Vec<UserId>>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// One of the two.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AddMemberBody {
     #[serde(default)]
     pub user_id: Field<UserId>,
     #[serde(default)]
     pub username: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SendBody {
     /// Made by the server when it is absent: such a request can't be repeated safely.
     #[serde(default)]
@@ -295,13 +335,16 @@ pub struct SendBody {
     pub content: Field<String>,
     #[serde(default)]
     pub reply_to: Field<Seq>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ReadBody {
     #[serde(default)]
     pub seq: Field<Seq>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 #[derive(Clone, Debug, Serialize)]

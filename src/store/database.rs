@@ -7,7 +7,7 @@ use tokio::sync::{mpsc::error::TrySendError, oneshot};
 use super::{
     Change, Error, Event, Outcome, Result,
     mysql::{Mysql, appender},
-    queue::Op,
+    queue::Memory,
     sql::{Conn, Done, Fault, Row, Script, Value, script},
     sqlite::{Sqlite, writer},
 };
@@ -77,9 +77,9 @@ impl Database {
     }
 
     /// Appends one change, in a transaction that it shares with others.
-    pub async fn append(&self, change: Change) -> Result<Outcome> {
+    pub async fn append(&self, memory: &Memory, change: Change) -> Result<Outcome> {
         let room_id = change.room_id();
-        let (op, ticket) = Op::new(change);
+        let (op, ticket) = memory.op(change)?;
         match self {
             Database::Sqlite(db) => db
                 .writer

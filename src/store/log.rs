@@ -7,16 +7,17 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
 use super::{
-    Event, EventBody, History, MemberEvent, Page, Range, Result, Store,
+    Event, EventBody, History, MemberEvent, Outcome, Page, Range, Result, Store,
     rows::{self, Head, Word},
     sql::{Conn, Fault, Row, Script, params, with_ids},
 };
 use crate::{
     limits,
     protocol::{
-        Rev, RoomId, Seq,
+        Rev, RoomId, Seq, UserId,
         rest::{Message, Role, RoomKind},
     },
 };
@@ -51,6 +52,30 @@ impl Store {
         );
         let mut found = self.db().query(sql, params![room_id, seq]).await?;
         Ok(found.pop().map(rows::message).transpose()?)
+    }
+
+    /// The message that this author stored in the room under this id, as an append answers it when
+    /// it is sent again.
+    pub async fn sent(
+        &self,
+        room_id: RoomId,
+        sender_id: UserId,
+        id: Uuid,
+    ) -> Result<Option<Outcome>> {
+        let sql = "SELECT seq, rev, created_at FROM messages WHERE room_id = ? AND sender_id = ? AND id = ?";
+        let found = self
+            .db()
+            .query(sql.to_owned(), params![room_id, sender_id, id])
+            .await?;
+        let Some(row) = found.first() else {
+            return Ok(None);
+        };
+        Ok(Some(Outcome::Sent {
+            seq: row.u64(0)?,
+            rev: row.u64(1)?,
+            created_at: row.time(2)?,
+            duplicate: true,
+        }))
     }
 
     /// The present `rev` of these rooms, at most [`limits::HEADS_PER_STATEMENT`] a statement.

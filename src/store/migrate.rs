@@ -7,9 +7,11 @@ use std::{fs::File, path::Path};
 
 use mysql_async::{Opts, Pool, prelude::Queryable};
 use rusqlite::OptionalExtension;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Error, Location, Options, Result, mysql, sqlite};
+use crate::limits;
 
 mod embedded {
     pub mod sqlite {
@@ -240,7 +242,7 @@ impl LockedMysql {
             ));
         }
         let pool = Pool::new(opts);
-        let mut conn = pool.get_conn().await.map_err(unavailable)?;
+        let mut conn = connection(&pool).await?;
         let locked: Option<Option<i64>> = conn
             .query_first(format!("SELECT GET_LOCK({LOCK_NAME}, {LOCK_SECONDS})"))
             .await
@@ -257,7 +259,7 @@ impl LockedMysql {
 
     /// Fails when the connection that holds the lock was lost on the way.
     async fn still_locked(&self) -> Result<()> {
-        let conn = self.pool.get_conn().await.map_err(unavailable)?;
+        let conn = connection(&self.pool).await?;
         if conn.id() == self.connection {
             return Ok(());
         }
@@ -275,7 +277,7 @@ impl LockedMysql {
             .await
             .map_err(migration_failed)?;
         self.still_locked().await?;
-        let mut conn = self.pool.get_conn().await.map_err(unavailable)?;
+        let mut conn = connection(&self.pool).await?;
         conn.exec_drop(
             "INSERT IGNORE INTO meta (name, value) VALUES ('log_epoch', ?)",
             (new_epoch(),),
@@ -291,7 +293,7 @@ impl LockedMysql {
     }
 
     async fn reset(&mut self) -> Result<()> {
-        let mut conn = self.pool.get_conn().await.map_err(unavailable)?;
+        let mut conn = connection(&self.pool).await?;
         for table in TABLES {
             conn.query_drop(drop_table(table))
                 .await
@@ -306,8 +308,16 @@ impl LockedMysql {
     }
 }
 
+/// Under a deadline, so that a start says what it waits for.
+async fn connection(pool: &Pool) -> Result<mysql_async::Conn> {
+    let connected = timeout(limits::STATEMENT_DEADLINE, pool.get_conn()).await;
+    connected
+        .map_err(|_| Error::Unavailable("the database server can't be reached".into()))?
+        .map_err(unavailable)
+}
+
 async fn mysql_version(pool: &Pool) -> Result<Option<u32>> {
-    let mut conn = pool.get_conn().await.map_err(unavailable)?;
+    let mut conn = connection(pool).await?;
     let there: Option<i64> = conn
         .exec_first(
             "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use self::{database::Database, mysql::Mysql, sqlite::Sqlite};
+use self::{database::Database, mysql::Mysql, queue::Memory, sqlite::Sqlite};
 use crate::protocol::{
     Rev, RoomId, Seq, Time, UserId,
     rest::{Message, Role, Room, RoomKind, UserSummary},
@@ -269,6 +269,7 @@ pub enum Location {
 pub struct Store {
     db: Database,
     epoch: Arc<str>,
+    memory: Memory,
 }
 
 impl Store {
@@ -282,6 +283,7 @@ impl Store {
         Ok(Self {
             db,
             epoch: report.epoch.into(),
+            memory: Memory::new(),
         })
     }
 
@@ -307,7 +309,7 @@ impl Store {
     /// Appends one change; answers after its commit. `Unavailable`: it never happened; `Unknown`: the
     /// same `id` again will tell.
     pub async fn append(&self, change: Change) -> Result<Outcome> {
-        self.db.append(change).await
+        self.db.append(&self.memory, change).await
     }
 
     fn db(&self) -> &Database {

@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::Instant,
+};
 
 use super::{Change, Error, Outcome, Result};
 use crate::limits;
@@ -115,12 +118,35 @@ fn late() -> Error {
 pub struct Op {
     pub change: Change,
     pub claim: Claim<Outcome>,
+    /// Its share of [`Memory`], given back when it is dropped.
+    _bytes: OwnedSemaphorePermit,
 }
 
-impl Op {
-    pub fn new(change: Change) -> (Self, Ticket<Outcome>) {
+/// The memory that changes may take while they wait or run; the queues bound their number.
+#[derive(Clone, Debug)]
+pub struct Memory(Arc<Semaphore>);
+
+impl Memory {
+    pub fn new() -> Self {
+        Self(Arc::new(Semaphore::new(limits::APPEND_QUEUE_BYTES_MAX)))
+    }
+
+    /// A change ready to be queued, or `Unavailable`.
+    pub fn op(&self, change: Change) -> Result<(Op, Ticket<Outcome>)> {
+        let text = match &change {
+            Change::Send { content, .. } => content.len(),
+            _ => 0,
+        };
+        let bytes = u32::try_from(size_of::<Op>() + text).unwrap_or(u32::MAX);
+        let permit = self.0.clone().try_acquire_many_owned(bytes);
+        let full = |_| Error::Unavailable("too much text waits for the log".into());
         let (claim, ticket) = ticket(limits::APPEND_DEADLINE);
-        (Self { change, claim }, ticket)
+        let op = Op {
+            change,
+            claim,
+            _bytes: permit.map_err(full)?,
+        };
+        Ok((op, ticket))
     }
 }
 
@@ -128,27 +154,51 @@ impl Op {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    const SHORT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
     async fn unavailable_is_never_executed_and_taken_is_unknown() {
-        let (claim, waiting) = ticket::<()>(Duration::from_secs(1));
+        let (claim, waiting) = ticket::<()>(SHORT);
         assert!(matches!(waiting.wait().await, Err(Error::Unavailable(_))));
         assert!(!claim.take());
 
-        let (claim, taken) = ticket::<()>(Duration::from_secs(1));
+        let (claim, taken) = ticket::<()>(SHORT);
         assert!(claim.take());
         assert!(matches!(taken.wait().await, Err(Error::Unknown(_))));
 
-        let (claim, released) = ticket::<()>(Duration::from_secs(1));
+        let (claim, released) = ticket::<()>(limits::APPEND_DEADLINE);
         assert!(claim.take());
         claim.release();
         assert!(claim.take(), "a released change may be taken again");
         claim.answer(Ok(()));
         assert!(released.wait().await.is_ok());
 
-        let (claim, late) = ticket::<()>(Duration::from_secs(1));
-        tokio::time::advance(Duration::from_secs(2)).await;
+        let (claim, late) = ticket::<()>(SHORT);
+        tokio::time::sleep(2 * SHORT).await;
         assert!(!claim.take(), "nothing is begun after the deadline");
         claim.refuse();
         assert!(matches!(late.wait().await, Err(Error::Unavailable(_))));
+    }
+
+    #[test]
+    fn waiting_texts_are_bounded_by_their_bytes() {
+        let memory = Memory::new();
+        let send = |bytes| Change::Send {
+            room_id: crate::protocol::RoomId(1),
+            sender: crate::protocol::rest::UserSummary {
+                id: crate::protocol::UserId(1),
+                username: "ada".into(),
+                full_name: None,
+            },
+            id: uuid::Uuid::nil(),
+            content: "x".repeat(bytes),
+            reply_to: None,
+        };
+        let most = limits::APPEND_QUEUE_BYTES_MAX - 2 * size_of::<Op>();
+        let held = memory.op(send(most)).unwrap();
+        let full = memory.op(send(size_of::<Op>()));
+        assert!(matches!(full, Err(Error::Unavailable(_))));
+        drop(held);
+        assert!(memory.op(send(most)).is_ok());
     }
 }

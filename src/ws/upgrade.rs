@@ -1,5 +1,7 @@
 //! From an HTTP request to a socket: RFC 6455 section 4.2, and where the token may stand.
 
+use std::sync::Arc;
+
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{
@@ -9,7 +11,7 @@ use http::{
 };
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Gateway, Opening, session};
@@ -60,10 +62,15 @@ impl Gateway {
         let mut opening = opening(request.uri().query().unwrap_or_default(), room_id)?;
         opening.token = opening.token.or(bearer);
 
+        // The socket keeps its connection's place under the cap on connections.
+        let place = request
+            .extensions()
+            .get::<Arc<OwnedSemaphorePermit>>()
+            .cloned();
         let socket = hyper::upgrade::on(&mut request);
         self.shutdown
             .tasks
-            .spawn(start(self.clone(), socket, opening));
+            .spawn(start(self.clone(), socket, opening, place));
 
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -143,7 +150,12 @@ fn opening(query: &str, room_id: Option<RoomId>) -> Result<Opening, Refusal> {
 }
 
 /// Takes the TCP socket out of hyper, so that nothing of the HTTP connection stays in memory.
-async fn start(gateway: Gateway, socket: OnUpgrade, opening: Opening) {
+async fn start(
+    gateway: Gateway,
+    socket: OnUpgrade,
+    opening: Opening,
+    _place: Option<Arc<OwnedSemaphorePermit>>,
+) {
     let Ok(Ok(upgraded)) = tokio::time::timeout(AUTH_DEADLINE, socket).await else {
         return;
     };

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     chat::{Chat, Identity},
     hub::{Attached, Hub, Lease, Mailbox, Notice, Registration},
-    limits::{HEARTBEAT, HOLD_DEADLINE},
+    limits::{HEARTBEAT, HOLD_DEADLINE, ROOMS_PER_USER_MAX},
     protocol::{
         self, Rev, RoomId, Seq,
         client::{BadFrame, Frame as ClientFrame, Ref, Request},
@@ -210,7 +210,6 @@ impl Worker {
 
     async fn left(&mut self, room_id: RoomId, rev: Rev) -> Result<(), Close> {
         self.known.remove(&room_id);
-        self.held.remove(&room_id);
         self.mailbox.forget_lag(room_id);
         if let Some(lease) = self.live.remove(&room_id) {
             lease.detach().await.map_err(|_| Close::RoomFailed)?;
@@ -346,9 +345,8 @@ impl Worker {
         reference: Option<&Ref>,
     ) -> Result<(), Stop> {
         self.serves(room_id)?;
-        let now = Instant::now();
         if let Some(held) = self.held.get(&room_id) {
-            if held.until <= now {
+            if held.until <= Instant::now() {
                 self.held.remove(&room_id);
             } else if held.id != id {
                 let mut refusal = Refusal::unavailable();
@@ -380,10 +378,14 @@ impl Worker {
             }
             Err(refusal) => {
                 if refusal.code.retryable() {
-                    self.held.entry(room_id).or_insert(Held {
-                        id,
-                        until: now + HOLD_DEADLINE,
-                    });
+                    // From now on: asking the log may have taken as long as the hold lasts.
+                    let now = Instant::now();
+                    self.held.retain(|_, held| held.until > now);
+                    if self.held.len() >= ROOMS_PER_USER_MAX {
+                        return Err(Stop::Close(Close::RateLimited));
+                    }
+                    let until = now + HOLD_DEADLINE;
+                    self.held.insert(room_id, Held { id, until });
                 } else {
                     self.held.remove(&room_id);
                 }

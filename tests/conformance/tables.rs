@@ -33,6 +33,7 @@ pub async fn names_are_taken_once(place: Place) {
     for (username, email, field) in [
         ("ada", "other@example.org", "username"),
         ("ＡＤＡ", "other@example.org", "username"),
+        ("ADA", "ADA@example.org", "username"),
         ("other", "ADA@EXAMPLE.ORG", "email"),
         // A value that looks like an index's name.
         ("other", "ada@example.org", "email"),

@@ -37,9 +37,17 @@ impl Place {
 
     /// Another node on the same database.
     pub async fn node(&self) -> World {
+        self.node_that_hears(|_| {}).await
+    }
+
+    /// A node whose listener does `first` before it notes what it is told.
+    pub async fn node_that_hears(&self, first: fn(&[Event])) -> World {
         let told = Arc::new(Mutex::new(Vec::new()));
         let ears = told.clone();
-        let listener: Listener = Arc::new(move |events| ears.lock().unwrap().extend(events));
+        let listener: Listener = Arc::new(move |events| {
+            first(&events);
+            ears.lock().unwrap().extend(events);
+        });
         let store = Store::open(&self.options(), listener).await.unwrap();
         World { store, told }
     }

@@ -1,17 +1,39 @@
 //! What the tests share: servers that are started, killed and started again, accounts, sockets.
 
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
+mod asks;
+mod changes;
 mod client;
+mod crowd;
 mod database;
+mod disk;
+mod live;
+mod mariadb;
+mod memory;
+mod outbox;
+mod proxy;
+mod raw;
 mod server;
 mod socket;
+mod sql;
+pub mod token;
+mod truth;
+mod verdict;
 
+pub use asks::{Chain, of_room};
 pub use client::{Client, Effect, LoadId};
-pub use database::{Db, each_database};
-#[allow(unused_imports, reason = "for those that come")]
+pub use crowd::Crowd;
+pub use database::{Db, Schema, each_database};
+pub use disk::Disk;
+pub use mariadb::MariaDb;
+pub use memory::resident_kib;
+pub use proxy::{Fault, Proxy};
+pub use raw::{Raw, masked};
 pub use server::{Account, Server};
-pub use socket::Socket;
+pub use socket::{Incoming, Socket};
+pub use truth::Tables;
+pub use verdict::{Checked, judge};
 
 use std::time::Duration;
 
@@ -21,4 +43,10 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A fresh UUID, as clients make them for their messages.
 pub fn uuid() -> String {
     uuid::Uuid::now_v7().to_string()
+}
+
+/// How often a test that kills is to kill: HEARTH_TEST_KILLS, else this.
+pub fn kills(default: u64) -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "`make soak` tells it")]
+    std::env::var("HEARTH_TEST_KILLS").map_or(default, |kills| kills.parse().expect("a number"))
 }

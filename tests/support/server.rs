@@ -105,6 +105,18 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
+    /// The database's address, when it isn't the SQLite file in the data directory.
+    pub fn database_url(&self) -> Option<&str> {
+        let mut settings = self.settings.iter().rev();
+        let setting = settings.find(|(name, _)| name == "HEARTH_DATABASE_URL");
+        setting.map(|(_, url)| url.as_str())
+    }
+
+    /// A setting for the process' next life.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// All that the server has printed so far, of every life of it.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
@@ -320,8 +332,16 @@ impl Account {
 
     /// A socket at this path, with the token in the query.
     pub async fn open(&self, path: &str) -> Socket {
+        self.try_open(path).await.expect("the server upgrades")
+    }
+
+    /// As [`Account::open`], of a server that may not be there.
+    pub async fn try_open(
+        &self,
+        path: &str,
+    ) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let url = format!("ws://{}{path}{separator}token={}", self.address, self.token);
-        Socket::open(&url).await
+        Socket::try_open(&url).await
     }
 }

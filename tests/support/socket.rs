@@ -51,24 +51,26 @@ impl Socket {
 
     /// The next frame or the end; pings and pongs are passed over.
     pub async fn next(&mut self) -> Incoming {
-        let next = async {
-            loop {
-                match self.stream.next().await {
-                    Some(Ok(Message::Text(text))) => {
-                        return Incoming::Frame(serde_json::from_str(&text).unwrap());
-                    }
-                    Some(Ok(Message::Close(Some(close)))) => {
-                        return Incoming::Closed(close.code.into(), close.reason.to_string());
-                    }
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Ok(other)) => panic!("the server doesn't send {other:?}"),
-                    Some(Err(_)) | None => return Incoming::Broken,
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, next)
+        tokio::time::timeout(PATIENCE, self.wait())
             .await
             .expect("something comes in time")
+    }
+
+    /// As [`Socket::next`], for as long as it takes. Nothing is lost when it is cancelled.
+    pub async fn wait(&mut self) -> Incoming {
+        loop {
+            match self.stream.next().await {
+                Some(Ok(Message::Text(text))) => {
+                    return Incoming::Frame(serde_json::from_str(&text).unwrap());
+                }
+                Some(Ok(Message::Close(Some(close)))) => {
+                    return Incoming::Closed(close.code.into(), close.reason.to_string());
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(other)) => panic!("the server doesn't send {other:?}"),
+                Some(Err(_)) | None => return Incoming::Broken,
+            }
+        }
     }
 
     /// The next frame.

@@ -22,11 +22,11 @@ use crate::{
 /// Its first statement: everything that follows is read after the rooms' locks were granted.
 const LOCK_ROOMS: &str =
     "SELECT STRAIGHT_JOIN r.id, r.kind, r.last_seq, r.rev, r.member_count, r.first_seq
-    FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) k
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
     JOIN rooms r ON r.id = k.id FOR UPDATE";
 
 const FIND_SENT: &str = "SELECT STRAIGHT_JOIN k.i, m.seq, m.rev, m.created_at
-    FROM JSON_TABLE(?, '$[*]' COLUMNS (i BIGINT PATH '$[0]', room_id BIGINT PATH '$[1]',
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (i BIGINT PATH '$[0]', room_id BIGINT PATH '$[1]',
         sender_id BIGINT PATH '$[2]', id CHAR(32) PATH '$[3]')) k
     JOIN messages m FORCE INDEX (messages_id)
         ON m.room_id = k.room_id AND m.sender_id = k.sender_id AND m.id = UNHEX(k.id)
@@ -35,16 +35,16 @@ const FIND_SENT: &str = "SELECT STRAIGHT_JOIN k.i, m.seq, m.rev, m.created_at
 const LOCK_MEMBERS: &str =
     "SELECT STRAIGHT_JOIN m.room_id, m.user_id, m.role, m.joined_at, m.joined_seq,
         m.joined_rev, m.left_at, m.last_read_seq, m.rev
-    FROM JSON_TABLE(?, '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', user_id BIGINT PATH '$[1]')) k
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', user_id BIGINT PATH '$[1]')) k
     JOIN room_members m ON m.room_id = k.room_id AND m.user_id = k.user_id FOR UPDATE";
 
 /// Before rooms are counted, so that a user can't take his last place twice at once.
 const LOCK_USERS: &str = "SELECT STRAIGHT_JOIN u.id
-    FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) k
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
     JOIN users u ON u.id = k.id FOR UPDATE";
 
 const COUNT_ROOMS: &str = "SELECT STRAIGHT_JOIN m.user_id, COUNT(*)
-    FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) k
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
     JOIN room_members m ON m.user_id = k.id WHERE m.left_at IS NULL GROUP BY m.user_id";
 
 const INSERT_MESSAGE: &str = "INSERT INTO messages
@@ -58,12 +58,14 @@ const UPDATE_MEMBER: &str =
     "UPDATE room_members SET role = ?, joined_at = ?, joined_seq = ?, joined_rev = ?,
     left_at = ?, last_read_seq = ?, rev = ? WHERE room_id = ? AND user_id = ?";
 
-const MARK: &str = "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (room_id BIGINT PATH '$[0]',
+const MARK: &str =
+    "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]',
         user_id BIGINT PATH '$[1]', seq BIGINT PATH '$[2]')) k
     STRAIGHT_JOIN room_members m ON m.room_id = k.room_id AND m.user_id = k.user_id
     SET m.last_read_seq = k.seq";
 
-const ADVANCE: &str = "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$[0]',
+const ADVANCE: &str =
+    "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$[0]',
         last_seq BIGINT PATH '$[1]', rev BIGINT PATH '$[2]', member_count BIGINT PATH '$[3]')) k
     STRAIGHT_JOIN rooms r ON r.id = k.id
     SET r.last_seq = k.last_seq, r.rev = k.rev, r.member_count = k.member_count";

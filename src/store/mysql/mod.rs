@@ -211,20 +211,20 @@ impl Shared {
         let mut tries = 0;
         loop {
             tries += 1;
-            let attempt = async {
-                let mut tx = self.begin().await?;
-                let answer = script(Conn::Mysql(&mut tx)).await?;
-                deadline(tx.commit()).await?;
-                Ok(answer)
-            };
-            let answer: Result<T, Fault> = attempt.await;
-            match answer {
+            match self.read_once(script).await {
                 Err(fault) if fault.passes() && tries < READS_MAX => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 answer => return answer,
             }
         }
+    }
+
+    async fn read_once<T>(&self, script: &impl Script<T>) -> Result<T, Fault> {
+        let mut tx = self.begin().await?;
+        let answer = script(Conn::Mysql(&mut tx)).await?;
+        deadline(tx.commit()).await?;
+        Ok(answer)
     }
 
     /// Ends a connection that may hold locks although its other end is gone.
@@ -347,7 +347,7 @@ pub fn fault(error: mysql_async::Error) -> Fault {
 async fn tell_since(shared: &Shared, room_id: RoomId, mut after: Rev) -> Result<(), Fault> {
     loop {
         let script = super::log::changes_script(room_id, after);
-        let Some(page) = shared.read(&script).await? else {
+        let Some(page) = shared.read_once(&script).await? else {
             return Ok(());
         };
         if !page.events.is_empty() {

@@ -386,3 +386,6 @@ impl Draft {
 fn sleep(pause: Duration) {
     std::thread::sleep(pause);
 }
+
+#[cfg(test)]
+mod tests;

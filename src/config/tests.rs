@@ -1,0 +1,164 @@
+//! Every setting, its rule, and its place in the example.
+
+use std::collections::BTreeMap;
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn config(flags: &[&str]) -> Result<Config, Vec<String>> {
+    let line = ["hearth", "serve"].iter().chain(flags).copied();
+    match parse(line) {
+        Ok((_, config)) => Ok(config),
+        Err(Fault::Settings(faults)) => Err(faults),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_defaults_are_whole() {
+    let config = config(&[]).unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+    assert_eq!(
+        config.database.location,
+        Location::Sqlite("./data/hearth.db".into())
+    );
+    assert_eq!(config.access_ttl, Duration::from_secs(1_800));
+    assert_eq!(config.refresh_ttl, Duration::from_secs(604_800));
+    assert!(config.rate_limits && config.jwt_secret.is_none());
+    assert_eq!(
+        (config.argon2.m_cost(), config.argon2.t_cost()),
+        (19_456, 2)
+    );
+}
+
+#[test]
+fn every_fault_is_told_at_once_and_no_secret_with_it() {
+    let faults = config(&[
+        "--listen=localhost",
+        "--database-url=mysql://ada:hunter2hunter2@/",
+        "--database-pool=0",
+        "--data-dir=",
+        "--jwt-secret=too-short-a-secret",
+        "--access-ttl=2d",
+        "--refresh-ttl=7",
+        "--log=a=b=c",
+        "--log-format=xml",
+        "--argon2=m=1,t=2,p=1",
+        "--rate-limits=maybe",
+    ])
+    .err()
+    .unwrap();
+    let names: Vec<_> = faults
+        .iter()
+        .map(|f| f.split(':').next().unwrap())
+        .collect();
+    assert_eq!(faults.len(), 11, "{faults:#?}");
+    assert!(names.iter().all(|name| name.starts_with("HEARTH_")));
+    let text = faults.join("\n");
+    assert!(!text.contains("hunter2") && !text.contains("too-short"));
+}
+
+#[test]
+fn rules_of_single_settings() {
+    for (flag, good) in [
+        ("--listen=[::1]:0", true),
+        ("--listen=0.0.0.0:65536", false),
+        ("--database-url=", true),
+        ("--database-url=sqlite:///var/lib/hearth/x.db", true),
+        ("--database-url=sqlite://:memory:", false),
+        ("--database-url=sqlite://", false),
+        (
+            "--database-url=mysql://u:p@db.example.org:3307/hearth",
+            true,
+        ),
+        ("--database-url=mysql://u@localhost/hearth", true),
+        ("--database-url=mysql://localhost/hearth", false),
+        ("--database-url=postgres://u:p@localhost/hearth", false),
+        ("--database-pool=1001", false),
+        ("--jwt-secret=", true),
+        ("--jwt-secret=0123456789012345678901234567890", false),
+        ("--jwt-secret=01234567890123456789012345678901", true),
+        ("--access-ttl=90s", true),
+        ("--access-ttl=24h", true),
+        ("--access-ttl=0s", false),
+        ("--access-ttl=+5m", false),
+        ("--access-ttl=5", false),
+        ("--access-ttl=é", false),
+        ("--refresh-ttl=29m", false),
+        ("--refresh-ttl=99999999999999999999d", false),
+        ("--argon2=m=64,t=1,p=1", true),
+        ("--argon2=m=64,t=1,p=1,x", false),
+        ("--argon2=t=1,m=64,p=1", false),
+        ("--argon2=m=64,t=1", false),
+        ("--log=warn,hearth::store=debug", true),
+    ] {
+        assert_eq!(config(&[flag]).is_ok(), good, "{flag}");
+    }
+}
+
+#[test]
+fn secrets_are_hidden_where_settings_are_shown() {
+    let config = config(&[
+        "--database-url=mysql://ada:hunter2@localhost:3307/hearth",
+        "--jwt-secret=01234567890123456789012345678901",
+    ]);
+    let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
+    let shown = format!("{:?} {:?}", config.shown, config.jwt_secret);
+    assert!(shown.contains("mysql://ada:(hidden)@localhost:3307/hearth"));
+    assert!(!shown.contains("hunter2") && !shown.contains("0123456789"));
+}
+
+/// The example's names and values, commented out, against those of `hearth serve --help`.
+#[test]
+fn the_example_documents_every_setting_with_its_default() {
+    let mut command = CommandLine::command();
+    command.build();
+    let serve = command.find_subcommand("serve").unwrap();
+    let settings: BTreeMap<_, _> = serve
+        .get_arguments()
+        .filter_map(|argument| {
+            let name = argument.get_env()?.to_str()?.to_owned();
+            let default = argument.get_default_values().first();
+            Some((
+                name,
+                default.map(|value| value.to_str().unwrap().to_owned()),
+            ))
+        })
+        .collect();
+    let example: BTreeMap<_, _> = include_str!("../../.env.example")
+        .lines()
+        .filter_map(|line| line.strip_prefix("#HEARTH_")?.split_once('='))
+        .map(|(name, value)| (format!("HEARTH_{name}"), value.to_owned()))
+        .collect();
+    assert!(
+        settings.keys().eq(example.keys()),
+        "{settings:?} {example:?}"
+    );
+    for (name, default) in settings {
+        assert!(
+            default.is_none_or(|default| default == example[&name]),
+            "{name}"
+        );
+    }
+    let help = serve.clone().render_long_help().to_string();
+    assert!(example.keys().all(|name| help.contains(name)), "{help}");
+}
+
+#[test]
+fn the_command_line_alone() {
+    CommandLine::command().debug_assert();
+    let commands = [
+        (vec!["hearth", "serve"], Command::Serve),
+        (vec!["hearth", "--log", "warn", "migrate"], Command::Migrate),
+        (
+            vec!["hearth", "reset", "--yes"],
+            Command::Reset { yes: true },
+        ),
+        (vec!["hearth", "check"], Command::Check),
+    ];
+    for (line, command) in commands {
+        assert_eq!(parse(line).ok().unwrap().0, command);
+    }
+    assert!(matches!(parse(["hearth"]), Err(Fault::CommandLine(_))));
+}

@@ -1,0 +1,96 @@
+//! How single settings are read and shown: durations, database URLs, the cost of a hash, secrets.
+
+use std::{fmt, time::Duration};
+
+use url::Url;
+
+use crate::{limits::ARGON2_MEMORY_KIB_MAX, store::Location};
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+/// Where the database is; the rule that the URL breaks otherwise.
+pub fn location(url: &str) -> Result<Location, &'static str> {
+    const RULE: &str = "sqlite://PATH or mysql://USER:PASSWORD@HOST[:PORT]/NAME";
+    if let Some(path) = url.strip_prefix("sqlite://") {
+        let plain = !path.is_empty() && !path.contains(['?', '#', '\0']) && path != ":memory:";
+        return match plain {
+            true => Ok(Location::Sqlite(path.into())),
+            false => Err("sqlite:// and the path of a file, without parameters"),
+        };
+    }
+    let parsed = Url::parse(url).map_err(|_| RULE)?;
+    let name = parsed.path().strip_prefix('/').unwrap_or_default();
+    let whole = parsed.scheme() == "mysql"
+        && parsed.host_str().is_some_and(|host| !host.is_empty())
+        && !parsed.username().is_empty()
+        && !name.is_empty()
+        && !name.contains('/')
+        && parsed.fragment().is_none();
+    match whole {
+        true => Ok(Location::Mysql(url.into())),
+        false => Err(RULE),
+    }
+}
+
+/// The database's place without its password, nor parameters that may hold one.
+pub fn shown(location: &Location) -> String {
+    match location {
+        Location::Sqlite(path) => format!("sqlite://{}", path.display()),
+        Location::Mysql(url) => match Url::parse(url) {
+            Ok(url) => {
+                let port = url.port().map_or(String::new(), |port| format!(":{port}"));
+                let host = url.host_str().unwrap_or_default();
+                let (user, path) = (url.username(), url.path());
+                format!("mysql://{user}:(hidden)@{host}{port}{path}")
+            }
+            Err(_) => "mysql://(hidden)".into(),
+        },
+    }
+}
+
+/// A whole number and a unit, not 0.
+pub fn duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let number = text.strip_suffix(unit)?;
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = number.parse().ok().filter(|number| *number > 0)?;
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
+}
+
+/// `m=KIB,t=PASSES,p=LANES`, within bounds.
+pub fn argon2_params(text: &str) -> Option<argon2::Params> {
+    let mut values = text.split(',').zip(["m=", "t=", "p="]).map(|(part, name)| {
+        let value = part.strip_prefix(name)?;
+        value.parse::<u32>().ok()
+    });
+    let (m, t, p) = (values.next()??, values.next()??, values.next()??);
+    let bounded = text.split(',').count() == 3 && m <= ARGON2_MEMORY_KIB_MAX && t <= 100 && p <= 64;
+    argon2::Params::new(m, t, p, None).ok().filter(|_| bounded)
+}

@@ -1,0 +1,150 @@
+//! Deadlines that take their time, side by side in one test, beside all others: heartbeat (rule 10), the
+//! time to say who one is, the end of a token's life (rule 8).
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{Db, Incoming, Raw, Server};
+
+/// Beyond the longest deadline here, with a margin for a busy machine.
+const LONG: Duration = Duration::from_secs(90);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deadlines_are_kept() {
+    tokio::join!(
+        who_says_nothing_is_pinged_and_then_closed(),
+        who_does_not_say_who_he_is_is_closed_after_ten_seconds(),
+        a_socket_outlives_its_token_by_at_most_a_minute(),
+    );
+}
+
+fn seconds(from: u64, to: u64) -> std::ops::Range<Duration> {
+    Duration::from_secs(from)..Duration::from_secs(to)
+}
+
+async fn who_says_nothing_is_pinged_and_then_closed() {
+    let server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let mut silent = Raw::socket(&server, &ada).await;
+    assert_eq!(silent.json().await["type"], "ready");
+    let started = Instant::now();
+
+    // Answers pings, as every client library does while it is read from, and says nothing else.
+    let mut ponging = ada.connect().await;
+    let living = tokio::spawn(async move {
+        use futures_util::StreamExt;
+        let mut pings = 0;
+        let until = tokio::time::Instant::from_std(started + Duration::from_secs(64));
+        while let Ok(message) = tokio::time::timeout_at(until, ponging.stream.next()).await {
+            match message {
+                Some(Ok(Message::Ping(_))) => pings += 1,
+                other => panic!("the connection lives: {other:?}"),
+            }
+        }
+        (ponging, pings)
+    });
+    // Speaks now and then, so that no ping is due.
+    let mut speaking = ada.connect().await;
+    let spoke = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_secs(20));
+        for _ in 0..4 {
+            ticks.tick().await;
+            assert!(speaking.fence().await.is_empty());
+        }
+    });
+
+    let (first, payload) = silent.next_frame(LONG).await.unwrap();
+    assert_eq!((first, payload), (0x89, vec![]), "a WebSocket ping");
+    assert!(
+        seconds(29, 40).contains(&started.elapsed()),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(silent.closed_within(LONG).await, 4002);
+    assert!(
+        seconds(59, 75).contains(&started.elapsed()),
+        "{:?}",
+        started.elapsed()
+    );
+
+    let (mut ponging, pings) = living.await.unwrap();
+    assert!(
+        pings >= 2 && started.elapsed() > Duration::from_secs(59),
+        "{pings}"
+    );
+    assert!(ponging.fence().await.is_empty(), "who answers pings lives");
+    spoke.await.unwrap();
+}
+
+async fn who_does_not_say_who_he_is_is_closed_after_ten_seconds() {
+    let server = Server::start(Db::Sqlite).await;
+    let mut silent = Raw::upgrade(&server, "/ws").await;
+    let mut pinging = Raw::upgrade(&server, "/ws/rooms/1").await;
+    let started = Instant::now();
+    let (silent, pinging) = tokio::join!(silent.closed_within(LONG), async {
+        // Pings are not what is waited for.
+        pinging.frame(0x89, b"").await;
+        assert_eq!(pinging.next_frame(LONG).await, Some((0x8a, vec![])));
+        pinging.closed_within(LONG).await
+    });
+    assert_eq!((silent, pinging), (4500, 4500));
+    assert!(
+        seconds(9, 20).contains(&started.elapsed()),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// The close comes at a random time within a minute of the expiry, and until then frames are served.
+async fn a_socket_outlives_its_token_by_at_most_a_minute() {
+    const TTL: Duration = Duration::from_secs(12);
+    let server = Server::start_with(Db::Sqlite, &[("HEARTH_ACCESS_TTL", "12s")]).await;
+    let ada = server.register("ada").await;
+    let issued = Instant::now();
+    let room = ada.create_room("hall", &[]).await;
+    let closings = join_all((0..16).map(|_| async {
+        let mut socket = ada.connect().await;
+        loop {
+            let pong = json!({"type": "ping"});
+            if socket.try_send(pong).await.is_err() {
+                panic!("a close frame comes before the end");
+            }
+            match socket.next().await {
+                Incoming::Frame(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+                Incoming::Closed(4004, _) => return issued.elapsed(),
+                other => panic!("{other:?}"),
+            }
+        }
+    }));
+    let used = async {
+        let mut socket = ada.connect().await;
+        tokio::time::sleep_until((issued + TTL + Duration::from_secs(3)).into()).await;
+        let (status, problem) = ada.get("/api/me").await;
+        assert_eq!((status, &problem["code"]), (401, &json!("token_expired")));
+        let closed = ada.open("/ws").await.closed().await;
+        assert_eq!(closed, 4004, "an expired token opens nothing");
+        // One of 60 is closed by now; whoever isn't is served.
+        let frame = json!({"type": "message", "room_id": room, "id": crate::support::uuid(), "content": "late"});
+        if socket.try_send(frame).await.is_ok()
+            && let Incoming::Frame(ack) = socket.next().await
+        {
+            assert_eq!(ack["type"], "ack", "{ack}");
+        }
+    };
+    let (closings, ()) = tokio::time::timeout(LONG, async { tokio::join!(closings, used) })
+        .await
+        .unwrap();
+    let (first, last) = (
+        closings.iter().min().unwrap(),
+        closings.iter().max().unwrap(),
+    );
+    assert!(*first >= TTL - Duration::from_secs(1), "{closings:?}");
+    assert!(*last < TTL + Duration::from_secs(64), "{closings:?}");
+    assert!(
+        *last - *first > Duration::from_secs(10),
+        "spread, so that not all come back at once: {closings:?}"
+    );
+}

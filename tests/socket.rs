@@ -1,0 +1,14 @@
+//! The socket, by the rules of PROTOCOL.md section 3: a file for each subject.
+
+mod answers;
+mod bad_frames;
+mod bounds;
+mod catch_up;
+mod coming_and_going;
+mod connections;
+mod limits;
+mod positions;
+mod room_sockets;
+mod shutdown;
+mod tokens;
+mod wire;

@@ -1,0 +1,302 @@
+//! A crowd under which faults happen: clients that write, follow, come and go, each by PROTOCOL.md
+//! section 4 over one socket ([`live`]), and people who change memberships and make rooms over REST
+//! ([`changes`]). What must be true afterwards is in [`super::verdict`].
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::{
+    Account, Client, Server,
+    changes::{Toggle, make_rooms},
+    live::live,
+    outbox::Outbox,
+};
+
+const WRITERS: usize = 8;
+const READERS: usize = 3;
+const WANDERERS: usize = 4;
+const ROOMS: usize = 4;
+/// How long nothing may happen that a test waits for.
+pub const STALL: Duration = Duration::from_secs(90);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Write,
+    /// Nothing new is written or changed; what is open is brought to its end.
+    Drain,
+    End,
+}
+
+/// What all tasks share.
+pub struct Shared {
+    pub phase: watch::Sender<Phase>,
+    pub acks: watch::Sender<u64>,
+    /// Changes of membership and rooms that were made for certain.
+    pub changes: watch::Sender<u64>,
+    /// Counts moments: an ack heard before another message was written has the lower one.
+    moments: AtomicU64,
+    /// Rooms whose making was answered, and the `rev` that it gave them.
+    pub made: Mutex<BTreeMap<u64, u64>>,
+    /// So often was a membership of the room changed.
+    pub changed: Mutex<BTreeMap<u64, u64>>,
+}
+
+/// One client and what it holds.
+pub struct Person {
+    pub account: Account,
+    /// Who doesn't write loads all of the history instead.
+    pub writes: bool,
+    /// Comes and goes: what he writes may be refused.
+    pub wanders: bool,
+    pub state: Mutex<State>,
+}
+
+pub struct State {
+    pub client: Client,
+    pub outbox: Outbox,
+    pub connections: u64,
+    pub lags: u64,
+}
+
+/// See the module's documentation.
+pub struct Crowd {
+    pub people: Vec<Arc<Person>>,
+    pub shared: Arc<Shared>,
+    clients: JoinSet<()>,
+    changers: JoinSet<()>,
+}
+
+impl Person {
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn is_caught_up(&self, heads: &BTreeMap<u64, u64>) -> bool {
+        let client = &self.state().client;
+        let mut rooms = client.rooms.iter();
+        client.is_settled()
+            && rooms.all(|(id, room)| {
+                let loaded = self.writes || room.complete_from == Some(0);
+                room.position >= heads[id] && room.is_loaded() && loaded
+            })
+    }
+}
+
+impl Crowd {
+    /// Registers everybody, makes the first rooms, and begins.
+    pub async fn gather(server: &Server) -> Self {
+        let mut people = Vec::new();
+        for index in 0..WRITERS + READERS + WANDERERS {
+            let wanders = index >= WRITERS + READERS;
+            let writes = wanders || index < WRITERS;
+            let kind = if wanders {
+                "wanderer"
+            } else if writes {
+                "writer"
+            } else {
+                "reader"
+            };
+            let account = server.register(&format!("{kind}{index}")).await;
+            let account_id = account.id;
+            people.push(Arc::new(Person {
+                account,
+                writes,
+                wanders,
+                state: Mutex::new(State {
+                    client: Client::new(account_id),
+                    outbox: Outbox::default(),
+                    connections: 0,
+                    lags: 0,
+                }),
+            }));
+        }
+        let shared = Arc::new(Shared {
+            phase: watch::Sender::new(Phase::Write),
+            acks: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
+            moments: AtomicU64::new(0),
+            made: Mutex::default(),
+            changed: Mutex::default(),
+        });
+        let mut crowd = Self {
+            people,
+            shared,
+            clients: JoinSet::new(),
+            changers: JoinSet::new(),
+        };
+        let stable: Vec<&Account> = crowd.people[1..WRITERS + READERS]
+            .iter()
+            .map(|p| &p.account)
+            .collect();
+        let mut rooms = Vec::new();
+        for index in 0..ROOMS {
+            let owner = &crowd.people[0].account;
+            let room_id = owner.create_room(&format!("room {index}"), &stable).await;
+            crowd
+                .shared
+                .made
+                .lock()
+                .unwrap()
+                .insert(room_id, stable.len() as u64 + 2);
+            rooms.push(room_id);
+        }
+        for person in &crowd.people {
+            crowd
+                .clients
+                .spawn(live(person.clone(), crowd.shared.clone()));
+        }
+        let owner = &crowd.people[0];
+        for (index, wanderer) in crowd.people[WRITERS + READERS..].iter().enumerate() {
+            // Each membership has one who changes it, so that he knows what it must be.
+            for (number, room_id) in rooms.iter().enumerate() {
+                let by_himself = (index + number) % 2 == 0;
+                let by = if by_himself { wanderer } else { owner };
+                let toggle = Toggle {
+                    by: by.account.clone(),
+                    user_id: wanderer.account.id,
+                    by_himself,
+                    room_id: *room_id,
+                };
+                crowd.changers.spawn(toggle.run(crowd.shared.clone()));
+            }
+        }
+        let members = crowd.people[1..WRITERS + READERS].iter().step_by(3);
+        let members = members.map(|person| person.account.clone()).collect();
+        let maker = make_rooms(owner.account.clone(), members, crowd.shared.clone());
+        crowd.changers.spawn(maker);
+        crowd
+    }
+
+    pub fn acks(&self) -> u64 {
+        *self.shared.acks.borrow()
+    }
+
+    /// Waits for so many more acknowledgements, and for some changes of membership.
+    pub async fn acknowledged(&mut self, more: u64) {
+        let (mut acks, mut changes) = (
+            self.shared.acks.subscribe(),
+            self.shared.changes.subscribe(),
+        );
+        let (acks_to, changes_to) = (*acks.borrow() + more, *changes.borrow() + 3);
+        self.unless_stalled(async {
+            let _ = acks.wait_for(|acks| *acks >= acks_to).await;
+            let _ = changes.wait_for(|changes| *changes >= changes_to).await;
+        })
+        .await;
+    }
+
+    /// Ends the writing, and waits until nobody has anything open.
+    pub async fn settle(&mut self) {
+        self.shared.phase.send_replace(Phase::Drain);
+        let people = self.people.clone();
+        let mut changers = std::mem::take(&mut self.changers);
+        self.unless_stalled(async {
+            while let Some(ended) = changers.join_next().await {
+                ended.unwrap();
+            }
+            for person in &people {
+                while !person.state().outbox.is_empty() {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Waits until every client holds every room of his up to its `rev`, and awaits nothing more.
+    pub async fn caught_up(&mut self, heads: &BTreeMap<u64, u64>) {
+        let people = self.people.clone();
+        self.unless_stalled(async {
+            for person in &people {
+                while !person.is_caught_up(heads) {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Closes all sockets.
+    pub async fn end(&mut self) {
+        self.shared.phase.send_replace(Phase::End);
+        while let Some(ended) = self.clients.join_next().await {
+            ended.unwrap();
+        }
+    }
+
+    /// Says what happened: a test of faults in which nothing met one shows nothing.
+    pub fn report(&self, faults: &str) {
+        let (mut retried, mut duplicates, mut connections, mut lags) = (0, 0, 0, 0);
+        for person in &self.people {
+            let state = person.state();
+            retried += state.outbox.retried;
+            duplicates += state.outbox.duplicates;
+            connections += state.connections;
+            lags += state.lags;
+        }
+        println!(
+            "{faults}: {} acks ({duplicates} of messages stored before), {retried} retryable errors, {} changes of \
+             memberships and rooms, {connections} connections, {lags} lags",
+            self.acks(),
+            self.shared.changes.borrow().to_owned(),
+        );
+    }
+
+    /// Waits; panics with whatever panics in the crowd, and when it takes too long.
+    async fn unless_stalled(&mut self, wait: impl Future<Output = ()>) {
+        let failed = async |tasks: &mut JoinSet<()>| {
+            loop {
+                match tasks.join_next().await {
+                    Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+                    Some(Ok(())) => {}
+                    None => std::future::pending::<()>().await,
+                }
+            }
+        };
+        tokio::select! {
+            _ = failed(&mut self.clients) => {}
+            _ = failed(&mut self.changers) => {}
+            waited = timeout(STALL, wait) => waited.unwrap_or_else(|_| {
+                let open = self.people.iter().filter(|person| !person.state().outbox.is_empty()).count();
+                panic!("nothing happens any more; {} acks, {open} outboxes are not empty", self.acks())
+            }),
+        }
+    }
+}
+
+impl Shared {
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    pub fn moment(&self) -> u64 {
+        self.moments.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Waits for so many more acknowledgements; false when the writing has ended.
+    pub async fn goes_on(&self, more: u64) -> bool {
+        let (mut acks, mut phase) = (self.acks.subscribe(), self.phase.subscribe());
+        let target = *acks.borrow() + more;
+        tokio::select! {
+            _ = acks.wait_for(|acks| *acks >= target) => true,
+            _ = phase.wait_for(|phase| *phase > Phase::Write) => false,
+        }
+    }
+
+    pub fn changed(&self, room_id: u64) {
+        *self.changed.lock().unwrap().entry(room_id).or_default() += 1;
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+}

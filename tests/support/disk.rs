@@ -1,0 +1,108 @@
+//! A disk under SQLite that loses what was not synced, as a power loss does, or lies, or fails. It is
+//! `disk.c`, compiled here and loaded into the server.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::{Db, Server};
+
+/// Directories 0, 1, 2, … within one: the server works in the last but one, and what is synced there
+/// is kept in the last.
+pub struct Disk {
+    home: TempDir,
+    library: PathBuf,
+    life: u32,
+}
+
+impl Disk {
+    /// Compiles the library, and starts a server on an empty disk.
+    pub async fn start(settings: &[(&str, &str)]) -> (Self, Server) {
+        let home = TempDir::new().unwrap();
+        let library = home.path().join("disk.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/disk.c");
+        let compiled = Command::new("cc")
+            .args([
+                "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o",
+            ])
+            .args([library.as_path(), Path::new(source)])
+            .arg("-ldl")
+            .status()
+            .await
+            .expect("a C compiler is installed");
+        assert!(compiled.success());
+        let disk = Self {
+            home,
+            library,
+            life: 0,
+        };
+        for directory in [disk.directory(), disk.kept()] {
+            std::fs::create_dir(directory).unwrap();
+        }
+        let mut all = disk.settings();
+        all.extend(
+            settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let all: Vec<(&str, &str)> = all
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let server = Server::start_with(Db::Sqlite, &all).await;
+        (disk, server)
+    }
+
+    /// Cuts the power, and starts the server on what the disk has kept.
+    pub async fn lose_power(&mut self, server: &mut Server) {
+        server.kill().await;
+        self.life += 1;
+        // What is there at the start was synced long ago.
+        std::fs::create_dir(self.kept()).unwrap();
+        for file in std::fs::read_dir(self.directory()).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), self.kept().join(file.file_name())).unwrap();
+        }
+        for (name, value) in self.settings() {
+            server.set(&name, &value);
+        }
+        server.restart().await;
+    }
+
+    /// Where the server works.
+    fn directory(&self) -> PathBuf {
+        self.home
+            .path()
+            .canonicalize()
+            .unwrap()
+            .join(self.life.to_string())
+    }
+
+    /// Where that is which would outlive a power loss.
+    fn kept(&self) -> PathBuf {
+        self.home
+            .path()
+            .canonicalize()
+            .unwrap()
+            .join((self.life + 1).to_string())
+    }
+
+    /// The database as a power loss would leave it now.
+    pub fn kept_database(&self) -> PathBuf {
+        self.kept().join("hearth.db")
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let url = format!("sqlite://{}", text(&self.directory().join("hearth.db")));
+        [
+            ("HEARTH_DATABASE_URL", url),
+            ("LD_PRELOAD", text(&self.library)),
+            ("DISK_FROM", text(&self.directory())),
+            ("DISK_TO", text(&self.kept())),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+}

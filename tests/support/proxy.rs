@@ -1,0 +1,246 @@
+//! A cable between the server and MariaDB that a test can cut around a COMMIT: it understands just
+//! enough of the MySQL protocol to know which COMMIT ends a transaction that wrote.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+    time::sleep,
+};
+
+use super::PATIENCE;
+
+/// What happens to a COMMIT. The server's connection always breaks unless it is said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// MariaDB commits; the answer is lost.
+    LoseAnswer,
+    /// The COMMIT is lost.
+    LoseCommit,
+    /// MariaDB gets the COMMIT this much after the server's connection broke, and holds the
+    /// transaction's locks until then.
+    LateCommit(Duration),
+    /// MariaDB commits; the answer comes this much later. Nothing breaks.
+    LateAnswer(Duration),
+}
+
+/// A proxy in front of one MariaDB. Dropping it cuts all its connections.
+pub struct Proxy {
+    address: SocketAddr,
+    plan: Plan,
+    struck: tokio::sync::Mutex<mpsc::Receiver<bool>>,
+    _serving: JoinSet<()>,
+}
+
+type Plan = Arc<Mutex<VecDeque<Fault>>>;
+
+const COM_QUERY: u8 = 0x03;
+const COM_STMT_PREPARE: u8 = 0x16;
+const COM_STMT_EXECUTE: u8 = 0x17;
+const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
+
+impl Proxy {
+    /// In front of the MariaDB of this URL.
+    pub async fn start(url: &str) -> Self {
+        let options = mysql_async::Opts::from_url(url).unwrap();
+        let upstream = format!("{}:{}", options.ip_or_hostname(), options.tcp_port());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let plan = Plan::default();
+        let (strike, struck) = mpsc::channel(64);
+        let mut serving = JoinSet::new();
+        let faults = plan.clone();
+        serving.spawn(async move {
+            let mut cables = JoinSet::new();
+            loop {
+                let (server, _) = listener.accept().await.unwrap();
+                let Ok(database) = TcpStream::connect(&upstream).await else {
+                    continue;
+                };
+                let cable = Cable::new(faults.clone(), strike.clone());
+                cables.spawn(cable.run(server, database));
+                while cables.try_join_next().is_some() {}
+            }
+        });
+        Self {
+            address,
+            plan,
+            struck: tokio::sync::Mutex::new(struck),
+            _serving: serving,
+        }
+    }
+
+    /// The URL, with the proxy in the database's place.
+    pub fn url(&self, url: &str) -> String {
+        let (before, after) = url.rsplit_once('@').unwrap();
+        let (_, name) = after.split_once('/').unwrap();
+        format!("{before}@{}/{name}", self.address)
+    }
+
+    /// The next COMMIT of a transaction that wrote meets this; several meet those after it.
+    pub fn at_next_commit(&self, fault: Fault) {
+        self.plan.lock().unwrap().push_back(fault);
+    }
+
+    /// Waits until the oldest fault has struck and has run its course; whether MariaDB committed.
+    pub async fn struck(&self) -> bool {
+        let mut struck = self.struck.lock().await;
+        tokio::time::timeout(PATIENCE, struck.recv())
+            .await
+            .expect("a COMMIT comes in time")
+            .unwrap()
+    }
+}
+
+/// One connection.
+struct Cable {
+    plan: Plan,
+    strike: mpsc::Sender<bool>,
+    /// The statement whose number comes next.
+    preparing: Option<bool>,
+    /// Prepared statements: whether they write.
+    writing: HashMap<u32, bool>,
+    /// The transaction has written.
+    dirty: bool,
+}
+
+impl Cable {
+    fn new(plan: Plan, strike: mpsc::Sender<bool>) -> Self {
+        Self {
+            plan,
+            strike,
+            preparing: None,
+            writing: HashMap::new(),
+            dirty: false,
+        }
+    }
+
+    async fn run(mut self, server: TcpStream, database: TcpStream) {
+        // However a connection ends, both its ends are closed then.
+        let _ = self.carry(server, database).await;
+    }
+
+    async fn carry(&mut self, mut server: TcpStream, mut database: TcpStream) -> io::Result<()> {
+        server.set_nodelay(true)?;
+        database.set_nodelay(true)?;
+        let (mut up, mut down) = (BytesMut::new(), BytesMut::new());
+        loop {
+            tokio::select! {
+                read = server.read_buf(&mut up) => if read? == 0 { return Ok(()) },
+                read = database.read_buf(&mut down) => if read? == 0 { return Ok(()) },
+            }
+            while let Some(packet) = packet(&mut up) {
+                match self.asked(&packet[4..]) {
+                    None => database.write_all(&packet).await?,
+                    Some(Fault::LateAnswer(late)) => {
+                        database.write_all(&packet).await?;
+                        let answer = answer(&mut database, &mut down).await?;
+                        sleep(late).await;
+                        let _ = self.strike.send(committed(&answer)).await;
+                        server.write_all(&answer).await?;
+                    }
+                    Some(fault) => {
+                        let fate = strike(fault, &packet, server, database, down).await;
+                        let _ = self.strike.send(fate?).await;
+                        return Ok(());
+                    }
+                }
+            }
+            while let Some(packet) = packet(&mut down) {
+                self.answered(&packet[4..]);
+                server.write_all(&packet).await?;
+            }
+        }
+    }
+
+    /// Looks at a command: the fault, if it is a COMMIT that meets one.
+    fn asked(&mut self, command: &[u8]) -> Option<Fault> {
+        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u32::from_le_bytes);
+        match *command.first()? {
+            COM_STMT_PREPARE => self.preparing = Some(writes(&command[1..])),
+            COM_STMT_EXECUTE | COM_STMT_BULK_EXECUTE => {
+                let statement = number(command.get(1..5)?);
+                self.dirty |= self.writing.get(&statement).copied().unwrap_or(false);
+            }
+            COM_QUERY if command[1..].eq_ignore_ascii_case(b"COMMIT") => {
+                let wrote = std::mem::take(&mut self.dirty);
+                return wrote.then(|| self.plan.lock().unwrap().pop_front())?;
+            }
+            COM_QUERY if command[1..].eq_ignore_ascii_case(b"ROLLBACK") => self.dirty = false,
+            COM_QUERY => self.dirty |= writes(&command[1..]),
+            _ => {}
+        }
+        None
+    }
+
+    /// Looks at an answer: the number of the statement that was prepared.
+    fn answered(&mut self, answer: &[u8]) {
+        if let Some(writes) = self.preparing.take()
+            && let [0, a, b, c, d, ..] = *answer
+        {
+            let statement = u32::from_le_bytes([a, b, c, d]);
+            self.writing.insert(statement, writes);
+        }
+    }
+}
+
+/// Lets a COMMIT meet its fault, and both connections end; whether MariaDB committed.
+async fn strike(
+    fault: Fault,
+    commit: &[u8],
+    server: TcpStream,
+    mut database: TcpStream,
+    mut down: BytesMut,
+) -> io::Result<bool> {
+    match fault {
+        Fault::LoseCommit => return Ok(false),
+        Fault::LateCommit(late) => {
+            drop(server);
+            sleep(late).await;
+        }
+        Fault::LoseAnswer | Fault::LateAnswer(_) => {}
+    }
+    // A connection that was killed meanwhile takes no COMMIT.
+    let answered = async {
+        database.write_all(commit).await?;
+        answer(&mut database, &mut down).await
+    };
+    Ok(answered.await.is_ok_and(|answer| committed(&answer)))
+}
+
+fn writes(sql: &[u8]) -> bool {
+    let sql = String::from_utf8_lossy(sql).trim_start().to_uppercase();
+    sql.starts_with("INSERT") || sql.starts_with("UPDATE")
+}
+
+fn committed(answer: &[u8]) -> bool {
+    answer.get(4) == Some(&0)
+}
+
+async fn answer(database: &mut TcpStream, down: &mut BytesMut) -> io::Result<Bytes> {
+    loop {
+        if let Some(packet) = packet(down) {
+            return Ok(packet);
+        }
+        if database.read_buf(down).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// The first whole packet: three bytes of length, one of order, the payload.
+fn packet(buffer: &mut BytesMut) -> Option<Bytes> {
+    let mut header = buffer.get(..4)?;
+    let length = header.get_uint_le(3) as usize;
+    (buffer.len() >= 4 + length).then(|| buffer.split_to(4 + length).freeze())
+}

@@ -1,0 +1,23 @@
+//! The database behind a server's back: to put it into a state that takes too long to reach.
+
+use mysql_async::prelude::Queryable;
+
+use super::Server;
+
+impl Server {
+    /// Runs one statement. The server had better be stopped.
+    pub async fn sql(&self, statement: &str) {
+        match self.database_url() {
+            Some(url) => {
+                let mut connection = mysql_async::Conn::from_url(url).await.unwrap();
+                connection.query_drop(statement).await.expect(statement);
+                connection.disconnect().await.unwrap();
+            }
+            None => {
+                let path = self.dir().join("data/hearth.db");
+                let connection = rusqlite::Connection::open(path).unwrap();
+                connection.execute_batch(statement).expect(statement);
+            }
+        }
+    }
+}
