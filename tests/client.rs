@@ -368,3 +368,37 @@ fn the_outbox_sends_in_order_and_again() {
         .collect();
     assert_eq!(left, ["c", "x"]);
 }
+
+/// `removed` overtakes an `added` of a room that isn't held.
+#[test]
+fn removed_is_remembered_of_rooms_that_were_never_held() {
+    let mut client = Client::new(ME);
+    client.connected();
+    client.receive(&ready("e", vec![]));
+    client.receive(&json!({"type": "removed", "room_id": ROOM, "rev": 14}));
+    client.receive(&json!({"type": "added", "room": room(13, 1)}));
+    assert!(client.rooms.is_empty());
+    client.receive(&json!({"type": "added", "room": room(15, 1)}));
+    assert!(client.rooms.contains_key(&ROOM));
+}
+
+/// All rooms that a sync named have answered; the error that follows is about one that was added when
+/// the sync was on its way.
+#[test]
+fn an_error_after_a_sync_s_answers_repeats_it_for_the_others() {
+    let mut client = held();
+    client.sync_all();
+    let (frames, _) = drain(&mut client);
+    let reference = frames[0]["ref"].as_u64().unwrap();
+    client.receive(&synced(reference, 10));
+    client.receive(
+        &json!({"type": "error", "ref": reference, "code": "unavailable", "retryable": true}),
+    );
+    assert!(!client.is_settled());
+    client.retry();
+    let (frames, _) = drain(&mut client);
+    assert_eq!(
+        (&frames[0]["type"], &frames[0]["rooms"]),
+        (&json!("sync"), &json!({}))
+    );
+}

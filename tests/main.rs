@@ -7,6 +7,7 @@ mod client;
 mod deadlines;
 mod kills;
 mod mariadb_faults;
+mod model;
 mod power;
 mod races;
 mod repeats;

@@ -288,6 +288,9 @@ pub struct Client {
     pub complaints: Vec<String>,
     link: Link,
     asked: BTreeMap<Ref, Asked>,
+    /// Syncs whose named rooms have all answered. An error may follow: a room that I didn't name, for I
+    /// was told of it when the sync was on its way, has not gone live.
+    synced: BTreeSet<Ref>,
     next_ref: Ref,
     /// What a retryable error had answered, to be asked again: a join of these rooms, a sync that
     /// names these, a marker.
@@ -315,6 +318,7 @@ impl Client {
             complaints: Vec::new(),
             link: Link::Down,
             asked: BTreeMap::new(),
+            synced: BTreeSet::new(),
             next_ref: 1,
             to_join: BTreeSet::new(),
             to_sync: None,
@@ -341,6 +345,7 @@ impl Client {
     pub fn disconnected(&mut self) {
         self.link = Link::Down;
         self.asked.clear();
+        self.synced.clear();
         self.to_join.clear();
         self.to_sync = None;
         self.to_read.clear();
@@ -504,7 +509,7 @@ impl Client {
     }
 
     /// A `join` of the room is unanswered, or a `sync` that named it.
-    fn awaits(&self, room_id: RoomId) -> bool {
+    pub fn awaits(&self, room_id: RoomId) -> bool {
         self.asked.values().any(|asked| match asked {
             Asked::Join { room_id: asked, .. } => *asked == room_id,
             Asked::Sync { rooms } => rooms.contains(&room_id),
@@ -717,7 +722,8 @@ impl Client {
             self.gone.insert(room_id, rev.unwrap_or(room.membership));
             self.to_join.remove(&room_id);
             self.loads.retain(|_, (other, _)| *other != room_id);
-        } else if let (Some(gone), Some(rev)) = (self.gone.get_mut(&room_id), rev) {
+        } else if let (None, Some(rev)) = (self.rooms.get(&room_id), rev) {
+            let gone = self.gone.entry(room_id).or_default();
             *gone = rev.max(*gone);
         }
     }
@@ -735,6 +741,7 @@ impl Client {
                 rooms.remove(&room_id);
                 if rooms.is_empty() {
                     self.asked.remove(&reference);
+                    self.synced.insert(reference);
                 }
             }
             _ => return None,
@@ -830,10 +837,13 @@ impl Client {
                 .push(format!("an error without a ref: {frame}"));
             return;
         };
+        let retryable = frame["retryable"] == true;
         let Some(asked) = self.asked.remove(&reference) else {
+            if retryable && self.synced.contains(&reference) {
+                self.to_sync.get_or_insert_default();
+            }
             return;
         };
-        let retryable = frame["retryable"] == true;
         match asked {
             Asked::Message { id, .. } => {
                 if retryable {

@@ -1,0 +1,119 @@
+//! A model of the sync protocol: the reference client's rule 1 against a server in memory, under a
+//! seeded plan of cuts, delays, lost, late and doubled frames, joins at any point, and a log that goes
+//! back in time. After each seed every client holds exactly what the log holds.
+//!
+//! `HEARTH_TEST_SEED=17 cargo test --test hearth model` runs one seed alone.
+
+mod broken;
+mod log;
+mod server;
+mod world;
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use broken::Broken;
+use server::Defect;
+use world::Corners;
+
+const SEEDS: u64 = 3_000;
+
+/// What the plan must reach, on average at least once in thirty seeds.
+const CORNERS: [&str; 22] = [
+    "acks of what was stored before",
+    "added",
+    "catch-up applied",
+    "durable frames lost",
+    "frames late",
+    "fresh joins",
+    "gaps",
+    "gaps while an answer is awaited",
+    "joins",
+    "lagged",
+    "live applied",
+    "old frames ignored",
+    "pages too old",
+    "refusals",
+    "removed",
+    "removed without rev",
+    "resets, epoch",
+    "resets, too far",
+    "retryable errors",
+    "synced beyond a gap",
+    "syncs",
+    "the log went back",
+];
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a failing seed is run again by hand"
+)]
+fn one_seed() -> Option<u64> {
+    let seed = std::env::var("HEARTH_TEST_SEED").ok()?;
+    Some(seed.parse().expect("HEARTH_TEST_SEED is a number"))
+}
+
+#[test]
+fn every_client_ends_with_exactly_what_the_log_holds() {
+    if let Some(seed) = one_seed() {
+        println!("{:#?}", world::run(seed, None, true).unwrap());
+        return;
+    }
+    let next = AtomicU64::new(0);
+    let corners = Mutex::new(Corners::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= SEEDS {
+                        return;
+                    }
+                    match world::run(seed, None, false) {
+                        Ok(reached) => {
+                            let mut corners = corners.lock().unwrap();
+                            for (corner, times) in reached {
+                                *corners.entry(corner).or_default() += times;
+                            }
+                        }
+                        Err(difference) => panic!("HEARTH_TEST_SEED={seed}: {difference}"),
+                    }
+                }
+            });
+        }
+    });
+    let corners = corners.into_inner().unwrap();
+    println!("{corners:#?}");
+    for corner in CORNERS {
+        let times = corners.get(corner).copied().unwrap_or(0);
+        assert!(times >= SEEDS / 30, "{corner}: only {times} times");
+    }
+}
+
+/// The model bites: whatever is broken on purpose, some seed shows it.
+#[test]
+fn the_model_notices_what_is_broken() {
+    for broken in [
+        Broken::AdvancesOverGaps,
+        Broken::TakesLateForCatchUp,
+        Broken::TrustsSynced,
+        Broken::IgnoresEpoch,
+        Broken::RemovesWithoutComparing,
+        Broken::TakesStalePages,
+        Broken::PagesOverwrite,
+        Broken::IgnoresLagged,
+        Broken::NewIdOnResend,
+        Broken::Server(Defect::CatchUpWithoutPrev),
+        Broken::Server(Defect::StoresTwice),
+        Broken::Server(Defect::SilentReset),
+    ] {
+        let noticed =
+            (0..300).find_map(|seed| Some((seed, world::run(seed, Some(broken), false).err()?)));
+        match noticed {
+            Some((seed, difference)) => println!("{broken:?}: seed {seed}: {difference}"),
+            None => panic!("{broken:?} isn't noticed"),
+        }
+    }
+}

@@ -1,0 +1,822 @@
+//! A seeded world: people with devices, links that lose, delay, double and break, and a plan of what
+//! happens. At its end everything is healed, and each device must hold exactly what the log holds.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    broken::{Broken, Habit},
+    log::{Log, RoomLog},
+    server::{ConnectionId, Server},
+};
+use crate::support::{Client, Effect, LoadId};
+
+const USERS: u64 = 4;
+const DEVICES: usize = 4;
+/// Rounds after which a healed world must have come to rest.
+const ROUNDS: usize = 4_000;
+
+/// One client of a user, and the way to the server.
+struct Device {
+    user: u64,
+    client: Client,
+    habit: Habit,
+    link: Option<Link>,
+    /// Frames of ours that came late, to be taken up at any time of this connection.
+    late: Vec<Arc<Value>>,
+    /// Sends `sync` before `ready` has come.
+    eager: bool,
+    /// Reads nothing for so many moments.
+    pause: u32,
+    /// Rooms whose live delivery it has ended itself.
+    left: BTreeSet<u64>,
+    /// What it said: room, id, in order.
+    said: Vec<(u64, Uuid)>,
+}
+
+struct Link {
+    connection: ConnectionId,
+    /// On the way to the server.
+    up: VecDeque<Value>,
+}
+
+/// A REST request on its way.
+struct Call {
+    device: usize,
+    load: LoadId,
+    room_id: u64,
+    effect: Effect,
+    /// What the log answered, when it has: `None` for any other status.
+    answer: Option<Option<Value>>,
+}
+
+/// How often things happened, by name: a plan that reaches no corner proves nothing.
+pub type Corners = BTreeMap<&'static str, u64>;
+
+pub struct World {
+    /// Prints what happens.
+    trace: bool,
+    corners: Corners,
+    rng: SmallRng,
+    server: Server,
+    devices: Vec<Device>,
+    calls: Vec<Call>,
+    backup: Option<Log>,
+    /// Acked messages that a log which went back in time has lost.
+    lost: BTreeSet<Uuid>,
+    /// Every id that somebody gave a message.
+    given: BTreeSet<Uuid>,
+    next_text: u64,
+}
+
+type Outcome = Result<(), String>;
+
+/// Runs one seed from beginning to end.
+pub fn run(seed: u64, broken: Option<Broken>, trace: bool) -> Result<Corners, String> {
+    let mut world = World::new(seed, broken);
+    world.trace = trace;
+    let steps = world.rng.random_range(20..90);
+    for step in 0..steps {
+        world.step();
+        world.complain()?;
+        if step % 8 == 0 {
+            world.check_invariant()?;
+        }
+    }
+    world.heal()?;
+    world.check()?;
+    Ok(world.corners)
+}
+
+impl World {
+    fn note(&self, note: impl FnOnce() -> String) {
+        if self.trace {
+            println!("{}", note());
+        }
+    }
+
+    fn count(&mut self, corner: &'static str) {
+        *self.corners.entry(corner).or_default() += 1;
+    }
+
+    fn new(seed: u64, broken: Option<Broken>) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let defect = match broken {
+            Some(Broken::Server(defect)) => Some(defect),
+            _ => None,
+        };
+        let mut server = Server::new(defect);
+        for _ in 0..rng.random_range(1..=3) {
+            let owner = rng.random_range(1..=USERS);
+            let members: Vec<u64> = (1..=USERS)
+                .filter(|user| *user != owner && rng.random_bool(0.7))
+                .collect();
+            server.log.create(owner, &members);
+        }
+        let devices = (0..DEVICES)
+            .map(|index| {
+                // Somebody has two.
+                let user = index as u64 % (USERS - 1) + 1;
+                let mut client = Client::new(user);
+                client.syncs_itself = rng.random_bool(0.7);
+                Device {
+                    user,
+                    client,
+                    habit: Habit::new(broken),
+                    link: None,
+                    late: Vec::new(),
+                    eager: rng.random_bool(0.3),
+                    pause: 0,
+                    left: BTreeSet::new(),
+                    said: Vec::new(),
+                }
+            })
+            .collect();
+        Self {
+            trace: false,
+            corners: Corners::new(),
+            rng,
+            server,
+            devices,
+            calls: Vec::new(),
+            backup: None,
+            lost: BTreeSet::new(),
+            given: BTreeSet::new(),
+            next_text: 1,
+        }
+    }
+
+    fn text(&mut self) -> String {
+        self.next_text += 1;
+        format!("text {}", self.next_text)
+    }
+
+    fn uuid(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.rng.random()).into_uuid()
+    }
+
+    /// For a message.
+    fn message_id(&mut self) -> Uuid {
+        let id = self.uuid();
+        self.given.insert(id);
+        id
+    }
+
+    fn complain(&mut self) -> Outcome {
+        if let Some(complaint) = self.server.complaints.pop() {
+            return Err(format!("the server says: {complaint}"));
+        }
+        for (index, device) in self.devices.iter_mut().enumerate() {
+            if let Some(complaint) = device.client.complaints.pop() {
+                return Err(format!("device {index} says: {complaint}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A moment: some of what can happen does.
+    fn step(&mut self) {
+        match self.rng.random_range(0..100) {
+            0..30 => self.change(),
+            // A burst, after which whoever was away is too far behind.
+            30 => (0..self.rng.random_range(10..40)).for_each(|_| self.change()),
+            31 | 32 => self.backup_or_restore(),
+            33 => self.restart(None),
+            _ => {}
+        }
+        for index in 0..DEVICES {
+            match self.rng.random_range(0..100) {
+                0..12 => self.intend(index),
+                12..30 => self.connect(index),
+                30..33 => self.cut(index),
+                33..43 => {
+                    self.devices[index].client.retry();
+                    self.act(index);
+                }
+                43..60 => self.take_late(index),
+                60..65 => self.devices[index].pause = self.rng.random_range(5..25),
+                _ => {}
+            }
+            for _ in 0..self.rng.random_range(0..3) {
+                self.carry_up(index);
+            }
+            let device = &mut self.devices[index];
+            device.pause = device.pause.saturating_sub(1);
+            if device.pause == 0 {
+                for _ in 0..self.rng.random_range(0..6) {
+                    self.carry_down(index, true);
+                }
+            }
+        }
+        for id in Vec::from_iter(self.server.sessions.keys().copied()) {
+            for _ in 0..self.rng.random_range(0..4) {
+                self.server.step_session(id, &mut self.rng);
+            }
+        }
+        for _ in 0..self.rng.random_range(0..3) {
+            self.server.step_bus(&mut self.rng);
+            self.step_calls(true);
+        }
+        if self.rng.random_bool(0.1) {
+            self.server.step_heads();
+        }
+    }
+
+    /// Somebody changes something by REST.
+    fn change(&mut self) {
+        let user = self.rng.random_range(1..=USERS);
+        let other = self.rng.random_range(1..=USERS);
+        let (text, id) = (self.text(), self.message_id());
+        let rng = &mut self.rng;
+        if self.server.log.rooms.len() < 4 && rng.random_bool(0.04) {
+            let (_, events) = self.server.log.create(user, &[other]);
+            return events
+                .into_iter()
+                .for_each(|event| self.server.publish(event, rng));
+        }
+        let ids: Vec<u64> = self.server.log.rooms.keys().copied().collect();
+        let room_id = *ids.choose(rng).unwrap();
+        let room = self.server.log.rooms.get_mut(&room_id).unwrap();
+        let (owner, again) = (room.owner, rng.random_bool(0.4));
+        let event = match rng.random_range(0..10) {
+            0..3 if room.is_member(user) => Some(room.send(user, id, text, None)),
+            3..6 if room.last_seq() > 0 => {
+                // Mostly lately: rows that change again and again.
+                let last = room.last_seq();
+                let seq = rng.random_range(last.saturating_sub(3).max(1)..=last);
+                Some(room.edit(seq, text))
+            }
+            6 => Some(room.rename(text)),
+            7 | 8 if other != owner && room.is_member(other) => {
+                // Now and then it was a mistake.
+                let back = |room: &mut RoomLog| room.set_member(other, true, owner);
+                let gone = room.set_member(other, false, owner);
+                let back = again.then(|| back(room)).flatten();
+                gone.into_iter()
+                    .for_each(|event| self.server.publish(event, rng));
+                back
+            }
+            7..10 => room.set_member(other, true, owner),
+            _ => None,
+        };
+        if let Some(event) = event {
+            if self.trace {
+                println!("log: {event:?}");
+            }
+            self.server.publish(event, rng);
+        }
+    }
+
+    /// A device's own idea.
+    fn intend(&mut self, index: usize) {
+        let (text, id) = (self.text(), self.message_id());
+        let rng = &mut self.rng;
+        let device = &mut self.devices[index];
+        let Some((room_id, last_seq)) = Vec::from_iter(
+            device
+                .client
+                .rooms
+                .iter()
+                .map(|(room_id, room)| (*room_id, room.last_seq)),
+        )
+        .choose(rng)
+        .copied() else {
+            return;
+        };
+        let up = device.link.is_some();
+        match rng.random_range(0..12) {
+            0..5 => {
+                device.client.say(room_id, id.to_string(), text, None);
+                device.said.push((room_id, id));
+            }
+            5 => device.client.read(room_id, rng.random_range(0..=last_seq)),
+            6..8 if up => device.client.join(room_id),
+            8 if up => device.client.join_fresh(room_id),
+            9 if up => {
+                let named: Vec<u64> = device
+                    .client
+                    .rooms
+                    .keys()
+                    .copied()
+                    .filter(|_| rng.random_bool(0.6))
+                    .collect();
+                device.client.sync(&named);
+            }
+            10 if up => {
+                device.client.leave(room_id);
+                device.left.insert(room_id);
+            }
+            _ => {
+                device.client.load_older(room_id);
+            }
+        }
+    }
+
+    fn connect(&mut self, index: usize) {
+        let device = &mut self.devices[index];
+        if device.link.is_some() {
+            return;
+        }
+        if self.trace {
+            println!("device {index} connects");
+        }
+        device.client.connected();
+        device.link = Some(Link {
+            connection: self.server.connect(device.user),
+            up: VecDeque::new(),
+        });
+        if device.eager {
+            device.client.sync_all();
+        }
+        self.act(index);
+    }
+
+    /// The connection breaks. Of what was on its way up some arrives, and may be read much later.
+    fn cut(&mut self, index: usize) {
+        self.act(index);
+        self.note(|| format!("device {index} is cut"));
+        let device = &mut self.devices[index];
+        device.client.disconnected();
+        device.late.clear();
+        let Some(mut link) = device.link.take() else {
+            return;
+        };
+        if let Some(session) = self.server.sessions.get_mut(&link.connection) {
+            let arrives = self.rng.random_range(0..=link.up.len());
+            session.inbox.extend(link.up.drain(..arrives));
+            session.zombie = true;
+            session.outbox.clear();
+            if self.rng.random_bool(0.5) {
+                self.server.disconnect(link.connection);
+            }
+        }
+    }
+
+    fn restart(&mut self, backup: Option<Log>) {
+        for index in 0..DEVICES {
+            self.cut(index);
+        }
+        self.server.restart(backup);
+    }
+
+    fn backup_or_restore(&mut self) {
+        let Some(backup) = self.backup.take() else {
+            self.backup = Some(self.server.log.clone());
+            return;
+        };
+        for device in &self.devices {
+            for ack in &device.client.acks {
+                let id: Uuid = ack["id"].as_str().unwrap().parse().unwrap();
+                let room = ack["room_id"].as_u64().unwrap();
+                let kept = backup.rooms.get(&room);
+                if kept.is_none_or(|room| room.find(device.user, id).is_none()) {
+                    self.lost.insert(id);
+                }
+            }
+        }
+        self.count("the log went back");
+        self.note(|| "the log goes back".to_owned());
+        self.restart(Some(backup));
+        // Often it soon has more than before.
+        for _ in 0..self.rng.random_range(0..20) {
+            self.change();
+        }
+    }
+
+    /// Does what the client asks for.
+    fn act(&mut self, index: usize) -> bool {
+        let effects = self.devices[index].client.take_effects();
+        let progress = !effects.is_empty();
+        for effect in effects {
+            self.note(|| format!("device {index} -> {effect:?}"));
+            match effect {
+                Effect::Send(frame) => {
+                    self.count(match frame["type"].as_str().unwrap() {
+                        "join" if frame["rev"].is_null() => "fresh joins",
+                        "join" => "joins",
+                        "sync" => "syncs",
+                        "message" => "sends",
+                        _ => "other requests",
+                    });
+                    let fresh = self.uuid();
+                    let device = &mut self.devices[index];
+                    let frame = device.habit.outgoing(frame, &self.server.epoch(), || fresh);
+                    if let Some(link) = &mut device.link {
+                        link.up.push_back(frame);
+                    }
+                }
+                Effect::LoadRoom { load, room_id }
+                | Effect::LoadPage { load, room_id, .. }
+                | Effect::LoadMembers { load, room_id, .. } => self.calls.push(Call {
+                    device: index,
+                    load,
+                    room_id,
+                    effect,
+                    answer: None,
+                }),
+            }
+        }
+        progress
+    }
+
+    /// One REST request is answered by the log, or its answer arrives.
+    fn step_calls(&mut self, faulty: bool) -> bool {
+        if self.calls.is_empty() {
+            return false;
+        }
+        let at = self.rng.random_range(0..self.calls.len());
+        let call = &mut self.calls[at];
+        let device = &mut self.devices[call.device];
+        if call.answer.is_none() && !(faulty && self.rng.random_bool(0.1)) {
+            let room = self.server.log.rooms.get(&call.room_id);
+            let room = room.filter(|room| room.is_member(device.user));
+            call.answer = Some(room.map(|room| match &call.effect {
+                Effect::LoadPage { before, .. } => room.history(*before),
+                Effect::LoadMembers { cursor, .. } => room.member_page(cursor.as_deref()),
+                _ => serde_json::to_value(room.room_of(device.user)).unwrap(),
+            }));
+            return true;
+        }
+        let call = self.calls.swap_remove(at);
+        match call.answer.flatten() {
+            Some(mut body) => {
+                let floor = device
+                    .client
+                    .rooms
+                    .get(&call.room_id)
+                    .map(|room| room.floor);
+                let corner = if floor > body["rev"].as_u64() {
+                    "pages too old"
+                } else {
+                    "pages"
+                };
+                device
+                    .habit
+                    .page(&mut device.client, call.room_id, &mut body);
+                device.client.loaded(call.load, &body);
+                self.count(corner);
+                self.note(|| format!("device {} loaded {}: {body}", call.device, call.load));
+            }
+            None => device.client.load_failed(call.load),
+        }
+        self.act(call.device);
+        true
+    }
+
+    fn carry_up(&mut self, index: usize) -> bool {
+        let Some(link) = &mut self.devices[index].link else {
+            return false;
+        };
+        let Some(session) = self.server.sessions.get_mut(&link.connection) else {
+            return false;
+        };
+        let moved = link.up.pop_front();
+        let progress = moved.is_some();
+        session.inbox.extend(moved);
+        progress
+    }
+
+    /// The next frame reaches the device, or what the link makes of it.
+    fn carry_down(&mut self, index: usize, faulty: bool) -> bool {
+        let device = &mut self.devices[index];
+        let Some(link) = &device.link else {
+            return false;
+        };
+        let Some(session) = self.server.sessions.get_mut(&link.connection) else {
+            return false;
+        };
+        let Some(frame) = session.outbox.pop_front() else {
+            return false;
+        };
+        let frame = frame.0;
+        let kind = frame["type"].as_str().unwrap();
+        let durable = ["message", "member", "room"].contains(&kind);
+        let comparable = kind == "added" || (kind == "removed" && frame["rev"].is_u64());
+        if kind == "lagged" {
+            // Nothing would tell a client that `added` what had lagged before.
+            while !self.devices[index].late.is_empty() {
+                self.take_late(index);
+            }
+        }
+        let Some(device) = self.devices.get_mut(index) else {
+            return false;
+        };
+        match self.rng.random_range(0..20) {
+            // Lost: rule 1 shows it at the next frame.
+            0 if faulty && durable => {
+                self.count("durable frames lost");
+                self.note(|| format!("device {index} loses {frame}"));
+                return true;
+            }
+            // Late: beyond whatever comes now.
+            1 | 2 if faulty && (durable || comparable) => {
+                device.late.push(frame.clone());
+                self.count("frames late");
+                self.note(|| format!("device {index} gets late {frame}"));
+                return true;
+            }
+            // Doubled, at once or later.
+            3 if faulty && kind != "removed" => self.take(index, &frame),
+            4 if faulty && (durable || comparable) => device.late.push(frame.clone()),
+            _ => {}
+        }
+        self.take(index, &frame);
+        true
+    }
+
+    fn take_late(&mut self, index: usize) {
+        let device = &mut self.devices[index];
+        if !device.late.is_empty() && device.link.is_some() {
+            let at = self.rng.random_range(0..device.late.len());
+            let frame = device.late.remove(at);
+            self.take(index, &frame);
+        }
+    }
+
+    fn take(&mut self, index: usize, frame: &Value) {
+        let device = &mut self.devices[index];
+        if frame["type"] == "going_away" {
+            return self.cut(index);
+        }
+        if let Some(frame) = device.habit.incoming(&device.client, frame) {
+            if self.trace {
+                println!("device {index} <- {frame}");
+            }
+            let room_id = frame["room_id"].as_u64().or(frame["id"].as_u64());
+            let before = device.client.rooms.get(&room_id.unwrap_or(0));
+            let before = before.map(|room| room.position);
+            let awaits = device.client.awaits(room_id.unwrap_or(0));
+            device.client.receive(&frame);
+            let after = device.client.rooms.get(&room_id.unwrap_or(0));
+            let moved = before.is_some() && before < after.map(|room| room.position);
+            let (rev, prev) = (frame["rev"].as_u64(), frame["prev"].as_u64());
+            let gap = before.is_some() && prev.or(rev.map(|rev| rev - 1)) > before;
+            self.count(match frame["type"].as_str().unwrap() {
+                "message" | "member" | "room" => match (moved, gap, awaits) {
+                    (true, _, true) => "catch-up applied",
+                    (true, _, false) => "live applied",
+                    (false, true, true) => "gaps while an answer is awaited",
+                    (false, true, false) => "gaps",
+                    _ => "old frames ignored",
+                },
+                "synced" if gap => "synced beyond a gap",
+                "synced" => "synced",
+                "reset" if frame["reason"] == "epoch" => "resets, epoch",
+                "reset" => "resets, too far",
+                "removed" if rev.is_some() => "removed",
+                "removed" => "removed without rev",
+                "added" => "added",
+                "lagged" => "lagged",
+                "ack" if frame["duplicate"] == true => "acks of what was stored before",
+                "error" if frame["retryable"] == true => "retryable errors",
+                "error" => "refusals",
+                _ => "other frames",
+            });
+        }
+        self.act(index);
+    }
+
+    /// No more faults: all that was late comes, everyone connects, and the world comes to rest. Then
+    /// one more change in each room reveals what was lost without a trace.
+    fn heal(&mut self) -> Outcome {
+        self.server.faulty = false;
+        for index in 0..DEVICES {
+            self.connect(index);
+        }
+        self.rest()?;
+        for index in 0..DEVICES {
+            let rng = &mut self.rng;
+            let device = &mut self.devices[index];
+            // Whoever joins by hand has live delivery where he asked for it; now he asks for all.
+            if !device.client.syncs_itself || rng.random_bool(0.2) {
+                let rooms = device.client.rooms.keys().copied();
+                let named: Vec<u64> = rooms.filter(|_| rng.random_bool(0.5)).collect();
+                device.client.sync(&named);
+            }
+            for room_id in std::mem::take(&mut device.left) {
+                device.client.join(room_id);
+            }
+        }
+        self.rest()?;
+        for room in self.server.log.rooms.values_mut() {
+            let event = room.rename(format!("the end of room {}", room.id));
+            self.server.bus.push(event);
+        }
+        self.rest()?;
+        for index in 0..DEVICES {
+            loop {
+                let client = &mut self.devices[index].client;
+                let ids = Vec::from_iter(client.rooms.keys().copied());
+                if !ids.into_iter().any(|room_id| client.load_older(room_id)) {
+                    break;
+                }
+                self.rest()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs until nothing is left to happen.
+    fn rest(&mut self) -> Outcome {
+        for _ in 0..ROUNDS {
+            let mut progress = false;
+            for index in 0..DEVICES {
+                while !self.devices[index].late.is_empty() {
+                    self.take_late(index);
+                }
+                self.connect(index);
+                progress |= self.act(index);
+                progress |= self.carry_up(index);
+                progress |= self.carry_down(index, false);
+                self.devices[index].client.retry();
+                progress |= self.act(index);
+            }
+            for id in Vec::from_iter(self.server.sessions.keys().copied()) {
+                progress |= self.server.step_session(id, &mut self.rng);
+            }
+            progress |= self.server.step_bus(&mut self.rng);
+            progress |= self.server.step_heads();
+            progress |= self.step_calls(false);
+            self.complain()?;
+            if !progress {
+                return Ok(());
+            }
+        }
+        Err("it doesn't come to rest".to_owned())
+    }
+
+    /// At any time, in the midst of it: whatever the log holds up to a device's position, it holds too.
+    fn check_invariant(&self) -> Outcome {
+        for (index, device) in self.devices.iter().enumerate() {
+            if device.client.epoch != Some(self.server.epoch()) {
+                continue;
+            }
+            for (room_id, held) in &device.client.rooms {
+                let Some(room) = self.server.log.rooms.get(room_id) else {
+                    continue;
+                };
+                let fault = |what: String| {
+                    let position = held.position;
+                    Err(format!(
+                        "device {index}, room {room_id} at {position}: {what}"
+                    ))
+                };
+                if held.position > room.rev {
+                    return fault(format!("the log is at {}", room.rev));
+                }
+                let old = |rev: u64| rev <= held.position;
+                let from = held.complete_from.unwrap_or(u64::MAX);
+                for row in &room.messages {
+                    if row.seq >= from
+                        && old(row.rev)
+                        && held.messages.get(&row.seq).map(|held| &held["rev"])
+                            != Some(&json!(row.rev))
+                    {
+                        return fault(format!("message {} of rev {}", row.seq, row.rev));
+                    }
+                }
+                for (user, row) in &room.members {
+                    let rev = held.members.get(user).map(|held| held.rev);
+                    if held.members_complete
+                        && old(row.rev)
+                        && rev != Some(row.rev)
+                        && (rev.is_some() || row.role.is_some())
+                    {
+                        return fault(format!("member {user} of rev {}", row.rev));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Outcome {
+        for (index, device) in self.devices.iter().enumerate() {
+            self.check_device(device).map_err(|difference| {
+                format!("device {index} of user {}: {difference}", device.user)
+            })?;
+        }
+        self.check_outboxes()
+    }
+
+    fn check_device(&self, device: &Device) -> Outcome {
+        let client = &device.client;
+        if !client.is_settled() {
+            return Err(format!("something is still awaited: {client:?}"));
+        }
+        let mine: BTreeMap<u64, &RoomLog> = self
+            .server
+            .log
+            .rooms_of(device.user)
+            .map(|room| (room.id, room))
+            .collect();
+        same(
+            "rooms",
+            &Vec::from_iter(client.rooms.keys()),
+            &Vec::from_iter(mine.keys()),
+        )?;
+        for (room_id, room) in mine {
+            let held = &client.rooms[&room_id];
+            let context = |what: &str| format!("room {room_id}: {what}");
+            for (seq, expected) in (1..).zip(&room.messages) {
+                let expected = serde_json::to_value(expected).unwrap();
+                same(
+                    &context(&format!("message {seq}")),
+                    &held.messages.get(&seq),
+                    &Some(&expected),
+                )?;
+            }
+            same(
+                &context("number of messages"),
+                &held.messages.len(),
+                &room.messages.len(),
+            )?;
+            let members: Vec<Value> = held
+                .present()
+                .map(|(user, member)| json!([user, member.role, member.rev, member.user]))
+                .collect();
+            let expected: Vec<Value> = room
+                .members
+                .iter()
+                .filter(|(_, row)| row.role.is_some())
+                .map(|(user, row)| json!([user, row.role, row.rev, super::log::user(*user)]))
+                .collect();
+            same(&context("members"), &members, &expected)?;
+            let settings = json!({"kind": "public", "name": room.name, "topic": room.topic});
+            same(&context("settings"), &held.settings, &settings)?;
+            same(&context("position"), &held.position, &room.rev)?;
+            same(&context("last_seq"), &held.last_seq, &room.last_seq())?;
+            same(
+                &context("member_count"),
+                &held.member_count,
+                &room.member_count(),
+            )?;
+            same(
+                &context("marker"),
+                &held.last_read_seq,
+                &room.members[&device.user].last_read_seq,
+            )?;
+        }
+        same("epoch", &client.epoch, &Some(self.server.epoch()))
+    }
+
+    /// Whatever was acked is stored once, with the ack's numbers and in the order of saying; whatever
+    /// was refused at most once.
+    fn check_outboxes(&self) -> Outcome {
+        let mut stored: BTreeMap<Uuid, Vec<u64>> = BTreeMap::new();
+        for room in self.server.log.rooms.values() {
+            for message in &room.messages {
+                stored.entry(message.id).or_default().push(message.seq);
+            }
+        }
+        if let Some((id, seqs)) = stored.iter().find(|(_, seqs)| seqs.len() > 1) {
+            return Err(format!("{id} is stored more than once: {seqs:?}"));
+        }
+        if let Some(id) = stored.keys().find(|id| !self.given.contains(id)) {
+            return Err(format!("{id} is stored, and nobody said it"));
+        }
+        for (index, device) in self.devices.iter().enumerate() {
+            let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+            for (room_id, id) in &device.said {
+                let text = id.to_string();
+                let ack = device.client.acks.iter().find(|ack| ack["id"] == text);
+                let refused = device
+                    .client
+                    .refused
+                    .iter()
+                    .any(|(pending, _)| pending.id == text);
+                let seqs = stored.get(id).map_or(&[][..], Vec::as_slice);
+                let said = format!("device {index} said {id}");
+                match ack {
+                    None if refused => {}
+                    None => return Err(format!("{said}: neither acked nor refused")),
+                    Some(_) if self.lost.contains(id) => {}
+                    Some(ack) => {
+                        if seqs != [ack["seq"].as_u64().unwrap()] {
+                            return Err(format!("{said}: stored as {seqs:?}, acked as {ack}"));
+                        }
+                        let before = last.insert(*room_id, seqs[0]);
+                        if before > Some(seqs[0]) {
+                            return Err(format!("{said}: it overtook another"));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, held: &T, expected: &T) -> Outcome {
+    if held == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: {held:?} instead of {expected:?}"))
+    }
+}
