@@ -430,6 +430,8 @@ impl World {
         }
         self.rest(&BTreeMap::new()).await?;
         for device in &mut self.devices {
+            // Brings every `added` and `removed` to light.
+            device.client.ping();
             if !device.client.syncs_itself {
                 let rooms = device.client.rooms.keys().copied();
                 let named: Vec<u64> = rooms.filter(|_| self.rng.random_bool(0.5)).collect();
@@ -659,7 +661,7 @@ async fn run(db: Db, seeds: std::ops::Range<u64>, fall: Fall) {
     let mut worlds = join_all(seeds.map(|seed| World::new(&server, seed))).await;
     live(&mut worlds, 60).await;
     if let Fall::GoneBack = fall {
-        server.stop().await;
+        tokio::join!(server.stop(), live(&mut worlds, 20));
         for table in TABLES {
             let backup = format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}");
             server.sql(&backup).await;
@@ -670,7 +672,7 @@ async fn run(db: Db, seeds: std::ops::Range<u64>, fall: Fall) {
     match fall {
         Fall::Killed => server.kill().await,
         Fall::Epoch | Fall::GoneBack => {
-            server.stop().await;
+            tokio::join!(server.stop(), live(&mut worlds, 20));
             let other = "UPDATE meta SET value = 'another' WHERE name = 'log_epoch'";
             server.sql(other).await;
         }
