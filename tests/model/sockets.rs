@@ -467,6 +467,12 @@ impl World {
         }
     }
 
+    async fn end(&mut self) -> Outcome {
+        self.heal().await?;
+        self.check().await?;
+        self.check_markers().await
+    }
+
     async fn check(&self) -> Outcome {
         let mut stored: BTreeMap<u64, BTreeMap<String, Vec<u64>>> = BTreeMap::new();
         for (index, device) in self.devices.iter().enumerate() {
@@ -478,7 +484,6 @@ impl World {
                 .await
                 .map_err(|difference| format!("device {index}: {difference}"))?;
         }
-        // What is in rooms that the owner's devices saw whole.
         for (room_id, ids) in &stored {
             if let Some((id, seqs)) = ids.iter().find(|(_, seqs)| seqs.len() > 1) {
                 return Err(format!(
@@ -489,6 +494,26 @@ impl World {
         for (index, device) in self.devices.iter().enumerate() {
             check_outbox(device, &stored)
                 .map_err(|difference| format!("device {index} said {difference}"))?;
+        }
+        Ok(())
+    }
+
+    /// `synced` brings the marker that another device may have raised.
+    async fn check_markers(&mut self) -> Outcome {
+        for device in &mut self.devices {
+            device.client.sync_all();
+        }
+        self.rest(&BTreeMap::new()).await?;
+        for (index, device) in self.devices.iter().enumerate() {
+            for (room_id, held) in &device.client.rooms {
+                let path = format!("/api/chat/rooms/{room_id}");
+                let (_, room) = device.account.get(&path).await;
+                same(
+                    &format!("device {index}: marker of room {room_id}"),
+                    &json!(held.last_read_seq),
+                    &room["last_read_seq"],
+                )?;
+            }
         }
         Ok(())
     }
@@ -687,11 +712,7 @@ async fn run(db: Db, seeds: std::ops::Range<u64>, fall: Fall) {
     // It comes back while they try.
     let ((), ()) = tokio::join!(server.restart(), live(&mut worlds, 60));
     let healing = worlds.iter_mut().map(|world| async {
-        let healed = world.heal().await;
-        let checked = match healed {
-            Ok(()) => world.check().await,
-            fault => fault,
-        };
+        let checked = world.end().await;
         (world.seed, checked)
     });
     for (seed, outcome) in join_all(healing).await {
