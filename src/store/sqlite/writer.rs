@@ -5,6 +5,7 @@
 //! connection is opened anew, and the listener is told what the log shows, before anything else is done.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -119,7 +120,12 @@ pub fn spawn(path: PathBuf, conn: Connection, listener: Listener) -> Result<mpsc
     };
     std::thread::Builder::new()
         .name("sqlite-writer".into())
-        .spawn(move || writer.run(queue))
+        .spawn(move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| writer.run(queue)));
+            if ended.is_err() {
+                crate::store::end_process();
+            }
+        })
         .map_err(|error| Error::Unavailable(error.to_string()))?;
     Ok(sender)
 }
