@@ -23,6 +23,8 @@ pub const ID_MAX: u64 = (1 << 53) - 1;
 // What a request may ask for.
 /// A client's frame or a request's body.
 pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
+/// What is read of a larger body, and thrown away, so that its sender sees the answer.
+pub const BODY_DISCARDED_BYTES_MAX: usize = 1024 * 1024;
 pub const IDS_PER_REQUEST_MAX: usize = 100;
 pub const SYNC_ROOMS_MAX: usize = 1_000;
 pub const ROOMS_PER_USER_MAX: usize = 1_000;

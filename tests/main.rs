@@ -3,6 +3,7 @@
 
 mod support;
 
+mod cli;
 mod client;
 mod deadlines;
 mod kills;
@@ -11,6 +12,8 @@ mod model;
 mod power;
 mod races;
 mod repeats;
+mod rest;
+mod slow;
 mod socket;
 mod thread;
 mod unknown;

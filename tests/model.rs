@@ -5,8 +5,10 @@
 //! `HEARTH_TEST_SEED=17 cargo test --test hearth model` runs one seed alone.
 
 mod broken;
+mod link;
 mod log;
 mod server;
+mod sockets;
 mod world;
 
 use std::sync::{
@@ -18,7 +20,7 @@ use broken::Broken;
 use server::Defect;
 use world::Corners;
 
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 25_000;
 
 /// What the plan must reach, on average at least once in thirty seeds.
 const CORNERS: [&str; 22] = [

@@ -17,7 +17,7 @@ use url::form_urlencoded;
 use super::{Site, query::Query};
 use crate::{
     chat::Identity,
-    limits::{BODY_DEADLINE, REQUEST_BYTES_MAX},
+    limits::{BODY_DEADLINE, BODY_DISCARDED_BYTES_MAX, CLOSE_DEADLINE, REQUEST_BYTES_MAX},
     protocol::{
         RoomId, UserId, check,
         error::{Code, Refusal},
@@ -99,25 +99,43 @@ impl Call {
     }
 
     /// The whole body, if it arrives in time and isn't too large: what is announced as too large isn't
-    /// read at all.
+    /// kept at all.
     async fn bytes(&mut self) -> Result<Bytes, Refusal> {
         let too_large = || {
             let rule = format!("A body has at most {REQUEST_BYTES_MAX} bytes.");
             Refusal::new(Code::TooLarge, rule)
         };
         if self.body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
+            self.discard().await;
             return Err(too_large());
         }
         let body = Limited::new(&mut self.body, REQUEST_BYTES_MAX).collect();
         match time::timeout(BODY_DEADLINE, body).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                self.discard().await;
+                Err(too_large())
+            }
             Ok(Err(_)) => Err(Refusal::new(Code::Invalid, "The body broke off.")),
             Err(_) => Err(Refusal::new(
                 Code::Invalid,
                 "The body did not arrive in time.",
             )),
         }
+    }
+
+    /// Reads some of what is too large and throws it away: were the connection closed on bytes that nobody
+    /// read, TCP would reset it and the client might never see the answer (RFC 9112 section 9.6).
+    async fn discard(&mut self) {
+        let reading = async {
+            let mut bytes = 0;
+            while let Some(Ok(frame)) = self.body.frame().await
+                && bytes < BODY_DISCARDED_BYTES_MAX
+            {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+            }
+        };
+        let _ = time::timeout(CLOSE_DEADLINE, reading).await;
     }
 }
 

@@ -137,6 +137,8 @@ impl Worker {
     /// Plays the last messages back, then goes live from where they end.
     async fn replay(&self, lease: Lease, history: usize) -> Result<Caught, Stop> {
         loop {
+            // A page that is played back again waits for the one before.
+            self.mailbox.drained().await;
             let page = self
                 .chat
                 .history(&self.who, lease.room_id(), Range::Latest, history.max(1))
@@ -210,10 +212,7 @@ impl Worker {
 
     async fn left(&mut self, room_id: RoomId, rev: Rev) -> Result<(), Close> {
         self.known.remove(&room_id);
-        self.mailbox.forget_lag(room_id);
-        if let Some(lease) = self.live.remove(&room_id) {
-            lease.detach().await.map_err(|_| Close::RoomFailed)?;
-        }
+        self.quieten(room_id).await?;
         self.say(&Frame::Removed {
             reference: None,
             room_id,
@@ -315,7 +314,7 @@ impl Worker {
 
     async fn leave(&mut self, room_id: RoomId, reference: Option<&Ref>) -> Result<(), Stop> {
         self.serves(room_id)?;
-        self.quieten(room_id).await?;
+        self.quieten(room_id).await.map_err(Stop::Close)?;
         self.say(&Frame::Ack(Ack {
             reference,
             room_id: Some(room_id),
@@ -325,13 +324,11 @@ impl Worker {
     }
 
     /// Ends live delivery: nothing of the room is written after it returns.
-    pub(super) async fn quieten(&mut self, room_id: RoomId) -> Result<(), Stop> {
+    pub(super) async fn quieten(&mut self, room_id: RoomId) -> Result<(), Close> {
         if let Some(lease) = self.live.remove(&room_id) {
-            lease
-                .detach()
-                .await
-                .map_err(|_| Stop::Close(Close::RoomFailed))?;
+            lease.detach().await.map_err(|_| Close::RoomFailed)?;
         }
+        // Not earlier: the room may note one until it has let go.
         self.mailbox.forget_lag(room_id);
         Ok(())
     }

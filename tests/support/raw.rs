@@ -18,7 +18,10 @@ pub struct Raw {
 
 impl Raw {
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::on(TcpStream::connect(address).await.unwrap())
+    }
+
+    pub fn on(stream: TcpStream) -> Self {
         Self {
             stream,
             early: Vec::new(),

@@ -214,6 +214,11 @@ impl Appender {
         for (room_id, after) in rooms {
             let mut pause = Duration::from_millis(20);
             while let Err(fault) = tell_since(&self.shared, room_id, after).await {
+                if !fault.passes() {
+                    // A table that is damaged must not stop all other rooms.
+                    tracing::error!(?fault, "what a commit did can't be read");
+                    break;
+                }
                 tracing::warn!(?fault, "what a commit did can't be read yet");
                 if let (Some(lost), Fault::Transient(_)) = (self.lost, &fault) {
                     self.shared.kill(lost).await;

@@ -342,6 +342,10 @@ impl Writer {
                     Ok(None) => break,
                     Err(fault) => {
                         tracing::error!(?fault, "what a commit did can't be read");
+                        if !fault.passes() {
+                            // A table that is damaged must not stop all other rooms.
+                            break;
+                        }
                         sleep(Duration::from_millis(200));
                         self.reopen();
                     }

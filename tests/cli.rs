@@ -1,0 +1,309 @@
+//! The program's commands, its settings, and what operators ask of it: exit codes, `check`, `migrate`,
+//! `reset`, the key that is made once, two servers on one database, health.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Db, MariaDb, Schema, Server, each_database};
+
+/// Runs the program to its end: its exit code, and what it printed.
+fn hearth(dir: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_hearth"))
+        .args(arguments)
+        .env_clear()
+        .envs(settings.iter().copied())
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(printed).unwrap())
+}
+
+/// The setting that leads to a server's database.
+fn database(server: &Server) -> Vec<(&'static str, String)> {
+    let url = match server.database_url() {
+        Some(url) => url.to_owned(),
+        None => format!("sqlite://{}", server.dir().join("data/hearth.db").display()),
+    };
+    vec![("HEARTH_DATABASE_URL", url)]
+}
+
+fn run_beside(server: &Server, arguments: &[&str]) -> (Option<i32>, String) {
+    let settings = database(server);
+    let settings: Vec<(&str, &str)> = settings
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .collect();
+    hearth(server.dir(), arguments, &settings)
+}
+
+#[test]
+fn every_faulty_setting_is_told_at_once() {
+    let dir = TempDir::new().unwrap();
+    let faulty = [
+        ("HEARTH_LISTEN", "nowhere"),
+        (
+            "HEARTH_DATABASE_URL",
+            "postgres://ada:hunter2hunter2@localhost/hearth",
+        ),
+        ("HEARTH_DATABASE_POOL", "0"),
+        ("HEARTH_JWT_SECRET", "a-short-secret"),
+        ("HEARTH_ACCESS_TTL", "soon"),
+        ("HEARTH_REFRESH_TTL", "-1d"),
+        ("HEARTH_LOG_FORMAT", "xml"),
+        ("HEARTH_RATE_LIMITS", "perhaps"),
+    ];
+    for command in [
+        &["serve"][..],
+        &["check"],
+        &["migrate"],
+        &["reset", "--yes"],
+    ] {
+        let (code, printed) = hearth(dir.path(), command, &faulty);
+        assert_eq!(code, Some(64), "{command:?}: {printed}");
+        for (name, _) in faulty {
+            assert_eq!(
+                printed.matches(&format!("  {name}: ")).count(),
+                1,
+                "{command:?}: {printed}"
+            );
+        }
+        assert!(
+            !printed.contains("hunter2") && !printed.contains("a-short-secret"),
+            "{printed}"
+        );
+    }
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        0,
+        "nothing was made"
+    );
+    for arguments in [&["dance"][..], &["serve", "--colour=red"], &[]] {
+        assert_eq!(
+            hearth(dir.path(), arguments, &[]).0,
+            Some(64),
+            "{arguments:?}"
+        );
+    }
+    assert_eq!(hearth(dir.path(), &["--version"], &[]).0, Some(0));
+}
+
+#[test]
+fn dot_env_is_read_and_the_environment_wins() {
+    let dir = TempDir::new().unwrap();
+    fs::write(
+        dir.path().join(".env"),
+        "HEARTH_ACCESS_TTL=7m\nHEARTH_DATABASE_POOL=3\n",
+    )
+    .unwrap();
+    let (code, printed) = hearth(dir.path(), &["check"], &[("HEARTH_DATABASE_POOL", "5")]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("HEARTH_ACCESS_TTL=7m"), "{printed}");
+    assert!(printed.contains("HEARTH_DATABASE_POOL=5"), "{printed}");
+    let (_, printed) = hearth(
+        dir.path(),
+        &["--database-pool=6", "check"],
+        &[("HEARTH_DATABASE_POOL", "5")],
+    );
+    assert!(
+        printed.contains("HEARTH_DATABASE_POOL=6"),
+        "a flag wins over both: {printed}"
+    );
+}
+
+async fn check_tells_what_is_wrong_and_what_to_do(db: Db) {
+    let server = Server::start(db).await;
+    let (code, printed) = run_beside(&server, &["check"]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(
+        printed.contains("HEARTH_JWT_SECRET=") && printed.contains("schema"),
+        "{printed}"
+    );
+    assert!(
+        !printed.contains(":hearth@"),
+        "the password is hidden: {printed}"
+    );
+    let key = server.dir().join("data/jwt-secret");
+    let secret = fs::read_to_string(&key).unwrap();
+    assert!(!printed.contains(secret.trim()), "{printed}");
+
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, printed) = run_beside(&server, &["check"]);
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("chmod 600"), "{printed}");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+
+    let nobody = [(
+        "HEARTH_DATABASE_URL",
+        "mysql://ada:hunter2hunter2@127.0.0.1:1/hearth",
+    )];
+    let (code, printed) = hearth(server.dir(), &["check"], &nobody);
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(
+        printed.contains("HEARTH_DATABASE_URL") && !printed.contains("hunter2"),
+        "{printed}"
+    );
+}
+
+async fn migrating_twice_and_resetting(db: Db) {
+    let mut server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("hall", &[]).await;
+    let epoch = ada.connect().await.ready["epoch"].clone();
+    assert!(server.stop().await.success());
+    for _ in 0..2 {
+        let (code, printed) = run_beside(&server, &["migrate"]);
+        assert_eq!(code, Some(0), "{printed}");
+    }
+    let (code, printed) = run_beside(&server, &["reset"]);
+    assert_eq!(code, Some(64), "{printed}");
+    assert!(printed.contains("--yes"), "{printed}");
+    server.restart().await;
+    assert_eq!(
+        ada.get(&format!("/api/chat/rooms/{room}")).await.0,
+        200,
+        "all is there"
+    );
+    assert_eq!(ada.connect().await.ready["epoch"], epoch);
+
+    assert!(server.stop().await.success());
+    let (code, printed) = run_beside(&server, &["reset", "--yes"]);
+    assert_eq!(code, Some(0), "{printed}");
+    server.restart().await;
+    assert_eq!(ada.get("/api/me").await.0, 401, "the log-in is gone");
+    let eve = server.register("eve").await;
+    assert_ne!(
+        eve.connect().await.ready["epoch"],
+        epoch,
+        "another log: clients start over"
+    );
+}
+
+async fn a_newer_schema_is_left_alone(db: Db) {
+    let mut server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    assert!(server.stop().await.success());
+    let history = "schema_history";
+    server
+        .sql(&format!(
+            "INSERT INTO {history} (version, name, applied_on, checksum) \
+             VALUES (9999, 'from_the_future', '2030-01-01T00:00:00Z', '1')"
+        ))
+        .await;
+    for command in [&["serve"][..], &["migrate"], &["check"]] {
+        let (code, printed) = run_beside(&server, command);
+        assert_eq!(code, Some(1), "{command:?}: {printed}");
+        assert!(
+            printed.contains("9999") && printed.contains("newer"),
+            "{command:?}: {printed}"
+        );
+    }
+    server
+        .sql(&format!("DELETE FROM {history} WHERE version = 9999"))
+        .await;
+    server.restart().await;
+    assert_eq!(ada.get("/api/me").await.0, 200, "nothing was changed");
+}
+
+async fn the_key_is_made_once_and_kept(db: Db) {
+    let mut server = Server::start(db).await;
+    let path = server.dir().join("data/jwt-secret");
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let key = fs::read(&path).unwrap();
+    let ada = server.register("ada").await;
+    server.kill().await;
+    server.restart().await;
+    assert_eq!(fs::read(&path).unwrap(), key);
+    assert_eq!(
+        ada.get("/api/me").await.0,
+        200,
+        "tokens outlive the process"
+    );
+}
+
+each_database!(
+    check_tells_what_is_wrong_and_what_to_do,
+    migrating_twice_and_resetting,
+    a_newer_schema_is_left_alone,
+    the_key_is_made_once_and_kept,
+);
+
+/// Two that find an empty database at the same moment: one migrates, the other waits; both serve.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_start_on_one_database() {
+    let schema = Schema::create().await;
+    let secret = [(
+        "HEARTH_JWT_SECRET",
+        "one secret for the two of them, 32 bytes",
+    )];
+    let (one, two) = tokio::join!(
+        Server::start_on_url(&schema.url, &secret),
+        Server::start_on_url(&schema.url, &secret),
+    );
+    let ada = one.register("ada").await;
+    let (status, me) = two.request("GET", "/api/me", Some(&ada.token), None).await;
+    assert_eq!((status, &me["id"]), (200, &json!(ada.id)));
+    let epochs = [ada.connect().await.ready["epoch"].clone(), {
+        let url = format!("ws://{}/ws?token={}", two.address(), ada.token);
+        crate::support::Socket::open(&url)
+            .await
+            .expect("ready")
+            .await["epoch"]
+            .clone()
+    }];
+    assert_eq!(epochs[0], epochs[1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_follows_the_database() {
+    let mariadb = MariaDb::start().await;
+    let server = Server::start_on_url(&mariadb.url(), &[]).await;
+    let health = |path: &'static str| {
+        let server = &server;
+        async move { server.request("GET", path, None, None).await }
+    };
+    assert_eq!(health("/healthz").await, (200, json!({"status": "ok"})));
+    assert_eq!(health("/readyz").await, (200, json!({"status": "ready"})));
+    mariadb.freeze();
+    let (status, problem): (u16, Value) = health("/readyz").await;
+    assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
+    assert_eq!(health("/healthz").await.0, 200, "the process lives");
+    mariadb.thaw();
+    let ready = async {
+        while health("/readyz").await.0 != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, ready)
+        .await
+        .expect("it is ready again");
+    server.register("ada").await;
+
+    let text = reqwest::get(server.url("/metrics"))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    for name in [
+        "http_requests_total",
+        "hub_connections",
+        "hub_live_rooms",
+        "http_request_duration_seconds_bucket",
+    ] {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+    assert!(
+        !text.contains("eyJ") && !text.contains("/api/me?"),
+        "{text}"
+    );
+}

@@ -1,0 +1,8 @@
+//! REST, by PROTOCOL.md sections 1 and 2: a file for each subject.
+
+mod accounts;
+mod bodies;
+mod http;
+mod messages;
+mod rooms;
+mod secrets;

@@ -1,0 +1,382 @@
+//! Accounts: registering, logging in, who one is, finding others.
+
+use serde_json::{Value, json};
+
+use crate::support::{Db, Server, each_database, token};
+
+/// The fields that a problem document names, with their codes.
+fn faults(problem: &Value) -> Vec<(String, String)> {
+    let errors = problem["errors"]
+        .as_array()
+        .expect("a problem with `errors`");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut faults: Vec<_> = errors
+        .iter()
+        .map(|error| (text(&error["field"]), text(&error["code"])))
+        .collect();
+    faults.sort();
+    faults
+}
+
+async fn registering_gives_tokens_that_work(db: Db) {
+    let server = Server::start(db).await;
+    let body = json!({
+        "username": "Ada.L-1", "email": "Ada@Example.org", "password": "pässword \u{1f525}\0x",
+        "full_name": "Ada Lovelace",
+    });
+    let (status, tokens) = server
+        .request("POST", "/api/register", None, Some(&body))
+        .await;
+    assert_eq!(status, 201, "{tokens}");
+    assert_eq!(
+        (&tokens["token_type"], &tokens["expires_in"]),
+        (&json!("bearer"), &json!(1_800))
+    );
+    assert!(
+        tokens["refresh_token"]
+            .as_str()
+            .is_some_and(|token| token.len() >= 32)
+    );
+    let user = &tokens["user"];
+    assert_eq!(
+        (&user["username"], &user["email"]),
+        (&json!("Ada.L-1"), &json!("Ada@Example.org"))
+    );
+    assert_eq!(
+        (&user["full_name"], &user["kind"]),
+        (&json!("Ada Lovelace"), &json!("person"))
+    );
+    assert_eq!(
+        (&user["role"], &user["is_active"]),
+        (&json!("user"), &json!(true))
+    );
+    let token = tokens["access_token"].as_str().unwrap();
+    let (status, me) = server.request("GET", "/api/me", Some(token), None).await;
+    assert_eq!((status, &me), (200, user));
+
+    // A password is taken exactly as it came: a character more is another one.
+    for (username, password, status) in [
+        ("ada.l-1", "pässword \u{1f525}\0x", 200),
+        ("ＡＤＡ.Ｌ-1", "pässword \u{1f525}\0x", 200),
+        ("Ada.L-1", "pässword \u{1f525}\0x ", 401),
+        ("Ada.L-1", "pässword \u{1f525}", 401),
+        ("Ada.L-1", "", 401),
+        ("nobody", "pässword \u{1f525}\0x", 401),
+        ("", "", 401),
+    ] {
+        let body = json!({"username": username, "password": password});
+        let (got, answer) = server
+            .request("POST", "/api/login", None, Some(&body))
+            .await;
+        assert_eq!(got, status, "{username} {password:?}: {answer}");
+        match status {
+            200 => assert_eq!(&answer["user"], user),
+            _ => assert_eq!(
+                answer["detail"], "The username or the password is wrong.",
+                "one answer for all"
+            ),
+        }
+    }
+}
+
+async fn logging_in_begins_a_session_of_its_own(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let form = [
+        ("grant_type", "password"),
+        ("username", "ada"),
+        ("password", "correct horse ada"),
+        ("scope", ""),
+    ];
+    let http = reqwest::Client::new();
+    let answer = http
+        .post(server.url("/api/login"))
+        .form(&form)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let by_form: Value = answer.json().await.unwrap();
+    let body = json!({"username": "ada", "password": "correct horse ada"});
+    let (status, by_json) = server
+        .request("POST", "/api/login", None, Some(&body))
+        .await;
+    assert_eq!(status, 200, "{by_json}");
+    let mut sessions = vec![token::open(&ada.token).1["sid"].clone()];
+    for tokens in [&by_form, &by_json] {
+        let access = tokens["access_token"].as_str().unwrap();
+        let (status, me) = server.request("GET", "/api/me", Some(access), None).await;
+        assert_eq!((status, &me["id"]), (200, &json!(ada.id)));
+        sessions.push(token::open(access).1["sid"].clone());
+    }
+    sessions.sort_by_key(|session| session.as_u64());
+    sessions.dedup();
+    assert_eq!(sessions.len(), 3, "each log-in is a session");
+    for body in [
+        "username=ada&username=ada&password=x",
+        "username=ada",
+        "password=x",
+        "",
+    ] {
+        let answer = http.post(server.url("/api/login")).body(body);
+        let answer = answer
+            .header("content-type", "application/x-www-form-urlencoded")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 400, "{body}");
+    }
+}
+
+async fn every_broken_field_is_named_at_once(db: Db) {
+    let server = Server::start(db).await;
+    server.register("ada").await;
+    let named = |list: &[(&str, &str)]| {
+        list.iter()
+            .map(|(field, code)| ((*field).to_owned(), (*code).to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let good =
+        json!({"username": "bob", "email": "bob@example.org", "password": "correct horse bob"});
+    let with = |name: &str, value: Value| {
+        let mut body = good.clone();
+        body[name] = value;
+        body
+    };
+    let table = [
+        (
+            json!({}),
+            named(&[
+                ("email", "missing"),
+                ("password", "missing"),
+                ("username", "missing"),
+            ]),
+        ),
+        (
+            json!({"username": "a b", "email": "x", "password": "short", "full_name": "x".repeat(81)}),
+            named(&[
+                ("email", "format"),
+                ("full_name", "length"),
+                ("password", "length"),
+                ("username", "format"),
+            ]),
+        ),
+        (
+            json!({"username": 7, "email": [], "password": {}, "full_name": true}),
+            named(&[
+                ("email", "type"),
+                ("full_name", "type"),
+                ("password", "type"),
+                ("username", "type"),
+            ]),
+        ),
+        (
+            with("username", json!("ab")),
+            named(&[("username", "length")]),
+        ),
+        (
+            with("username", json!("x".repeat(33))),
+            named(&[("username", "length")]),
+        ),
+        (
+            with("username", json!("bob\0")),
+            named(&[("username", "format")]),
+        ),
+        (
+            with("password", json!("x".repeat(257))),
+            named(&[("password", "length")]),
+        ),
+        (
+            with("password", json!("password123")),
+            named(&[("password", "common")]),
+        ),
+        (
+            with("email", json!("x".repeat(255))),
+            named(&[("email", "length")]),
+        ),
+        (
+            with("full_name", json!("two\nlines")),
+            named(&[("full_name", "format")]),
+        ),
+        (
+            with("is_admin", json!(true)),
+            named(&[("is_admin", "unknown")]),
+        ),
+        (with("role", json!("admin")), named(&[("role", "unknown")])),
+    ];
+    for (body, expected) in table {
+        let (status, problem) = server
+            .request("POST", "/api/register", None, Some(&body))
+            .await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (400, &json!("invalid")),
+            "{body}: {problem}"
+        );
+        assert_eq!(faults(&problem), expected, "{body}: {problem}");
+    }
+    // 72 bytes are where bcrypt stops reading: here they count to the last.
+    for (name, password) in [
+        ("long1", "A".repeat(72) + "xyz"),
+        ("long2", "p".repeat(256)),
+    ] {
+        let body =
+            json!({"username": name, "email": format!("{name}@example.org"), "password": password});
+        assert_eq!(
+            server
+                .request("POST", "/api/register", None, Some(&body))
+                .await
+                .0,
+            201
+        );
+        let mut other = password.clone();
+        other.pop();
+        let body = json!({"username": name, "password": other});
+        assert_eq!(
+            server
+                .request("POST", "/api/login", None, Some(&body))
+                .await
+                .0,
+            401,
+            "{name}"
+        );
+    }
+}
+
+/// Unique after folding, at any number of attempts at once.
+async fn names_and_addresses_are_taken_once(db: Db) {
+    let server = Server::start(db).await;
+    let body = |username: &str, email: &str| json!({"username": username, "email": email, "password": "correct horse battery"});
+    let first = body("Straße", "Ada@example.org");
+    assert_eq!(
+        server
+            .request("POST", "/api/register", None, Some(&first))
+            .await
+            .0,
+        201
+    );
+    for (username, email, field) in [
+        ("strasse", "other@example.org", "username"),
+        ("STRASSE", "other@example.org", "username"),
+        ("Ｓtraße", "other@example.org", "username"),
+        ("other", "ADA@EXAMPLE.ORG", "email"),
+    ] {
+        let body = body(username, email);
+        let (status, problem) = server
+            .request("POST", "/api/register", None, Some(&body))
+            .await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (409, &json!("taken")),
+            "{body}: {problem}"
+        );
+        assert_eq!(faults(&problem), [(field.to_owned(), "taken".to_owned())]);
+    }
+    // What only looks alike to a database's collation is another name: 201.
+    for (username, email) in [
+        ("strasse1", "a1@example.org"),
+        ("strässe", "a2@example.org"),
+    ] {
+        let body = body(username, email);
+        assert_eq!(
+            server
+                .request("POST", "/api/register", None, Some(&body))
+                .await
+                .0,
+            201,
+            "{body}"
+        );
+    }
+    let attempts = futures_util::future::join_all((0..20).map(|number| {
+        let server = &server;
+        let body = body(
+            if number % 2 == 0 { "same" } else { "SAME" },
+            &format!("n{number}@example.org"),
+        );
+        async move {
+            server
+                .request("POST", "/api/register", None, Some(&body))
+                .await
+                .0
+        }
+    }));
+    let mut statuses = attempts.await;
+    statuses.sort_unstable();
+    assert_eq!(
+        (statuses[0], &statuses[1..]),
+        (201, &[409; 19][..]),
+        "one of them"
+    );
+}
+
+async fn others_are_found_by_name_and_by_id(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    for name in ["adam", "Adele", "bob", "ad_"] {
+        server.register(name).await;
+    }
+    let names = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        items
+            .iter()
+            .map(|user| user["username"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    for (query, expected) in [
+        ("q=AD", vec!["ada", "adam", "Adele", "ad_"]),
+        ("q=ad_", vec!["ad_"]),
+        ("q=a%25", vec![]),
+        ("q=%25", vec![]),
+        ("q=zz", vec![]),
+        ("ids=3,1,1,999", vec!["ada", "Adele"]),
+        ("q=ad&limit=2", vec!["ada", "adam"]),
+        ("q=ad&limit=2&cursor=2", vec!["Adele", "ad_"]),
+    ] {
+        let (status, page) = ada.get(&format!("/api/users?{query}")).await;
+        assert_eq!(
+            (status, names(&page)),
+            (200, expected.iter().map(|n| n.to_string()).collect()),
+            "{query}"
+        );
+        assert!(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|user| user.get("email").is_none()),
+            "{page}"
+        );
+        let more = query == "q=ad&limit=2";
+        assert_eq!(
+            page["next"],
+            if more { json!("2") } else { Value::Null },
+            "{query}: {page}"
+        );
+    }
+    for query in [
+        "q=a&q=b",
+        "ids=x",
+        "ids=",
+        "limit=0",
+        "limit=201",
+        "limit=-1",
+        "cursor=x",
+        "ids=1&q=a",
+        "colour=red",
+    ] {
+        let (status, problem) = ada.get(&format!("/api/users?{query}")).await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (400, &json!("invalid")),
+            "{query}: {problem}"
+        );
+    }
+}
+
+each_database!(
+    registering_gives_tokens_that_work,
+    logging_in_begins_a_session_of_its_own,
+    every_broken_field_is_named_at_once,
+    names_and_addresses_are_taken_once,
+    others_are_found_by_name_and_by_id,
+);

@@ -1,0 +1,298 @@
+//! What every route does with a body that isn't what it takes, and with a caller who isn't known.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Account, Db, Server};
+
+/// Every route that needs a token: method, path, a body that it takes.
+fn routes(room: u64) -> Vec<(Method, String, Option<Value>)> {
+    let room = format!("/api/chat/rooms/{room}");
+    vec![
+        (Method::GET, "/api/me".into(), None),
+        (Method::GET, "/api/users".into(), None),
+        (Method::GET, "/api/chat/rooms".into(), None),
+        (
+            Method::POST,
+            "/api/chat/rooms".into(),
+            Some(json!({"name": "x", "kind": "public"})),
+        ),
+        (Method::GET, room.clone(), None),
+        (Method::POST, format!("{room}/join"), None),
+        (Method::POST, format!("{room}/leave"), None),
+        (Method::GET, format!("{room}/members"), None),
+        (
+            Method::POST,
+            format!("{room}/members"),
+            Some(json!({"user_id": 2})),
+        ),
+        (Method::DELETE, format!("{room}/members/2"), None),
+        (Method::GET, format!("{room}/messages"), None),
+        (
+            Method::POST,
+            format!("{room}/messages"),
+            Some(json!({"content": "x"})),
+        ),
+        (
+            Method::POST,
+            format!("{room}/read"),
+            Some(json!({"seq": 0})),
+        ),
+    ]
+}
+
+async fn started() -> (Server, Account, u64, reqwest::Client) {
+    let server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    server.register("bob").await;
+    let room = ada.create_room("hall", &[]).await;
+    (server, ada, room, reqwest::Client::new())
+}
+
+/// A problem document by RFC 9457, as PROTOCOL.md section 1 has it.
+async fn problem(answer: reqwest::Response, status: u16, code: &str) -> Value {
+    assert_eq!(answer.status(), status);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    let id = answer.headers()["x-request-id"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(
+        (&problem["status"], &problem["code"]),
+        (&json!(status), &json!(code)),
+        "{problem}"
+    );
+    assert_eq!(
+        (&problem["type"], &problem["request_id"]),
+        (&json!("about:blank"), &json!(id))
+    );
+    for name in ["title", "detail"] {
+        assert!(
+            problem[name].as_str().is_some_and(|text| !text.is_empty()),
+            "{problem}"
+        );
+    }
+    let known = [
+        "type",
+        "title",
+        "status",
+        "detail",
+        "code",
+        "request_id",
+        "errors",
+    ];
+    assert!(
+        problem
+            .as_object()
+            .unwrap()
+            .keys()
+            .all(|name| known.contains(&&**name)),
+        "{problem}"
+    );
+    problem
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_are_taken_strictly() {
+    let (server, ada, room, http) = started().await;
+    let mut routes = routes(room);
+    routes.push((
+        Method::POST,
+        "/api/register".into(),
+        Some(json!({"username": "eve"})),
+    ));
+    routes.push((
+        Method::POST,
+        "/api/login".into(),
+        Some(json!({"username": "ada", "password": "x"})),
+    ));
+    let large = format!("{{\"content\":\"{}\"}}", "x".repeat(128 * 1024));
+    let deep = format!("{{\"content\":{}", "[".repeat(10_000));
+    for (method, path, body) in routes.into_iter().filter(|(.., body)| body.is_some()) {
+        let send = |content_type: Option<&str>, body: &[u8]| {
+            let mut request = http
+                .request(method.clone(), server.url(&path))
+                .bearer_auth(&ada.token);
+            if let Some(content_type) = content_type {
+                request = request.header("content-type", content_type);
+            }
+            let request = request.body(body.to_vec()).send();
+            async { request.await.unwrap() }
+        };
+        let good = body.unwrap().to_string();
+        for content_type in [
+            None,
+            Some("text/plain"),
+            Some("text/json"),
+            Some("application/jsonp"),
+            Some(""),
+            Some("application/json; charset=utf-7"),
+            Some("multipart/form-data"),
+        ] {
+            let answer = send(content_type, good.as_bytes()).await;
+            problem(answer, 415, "unsupported_media_type").await;
+        }
+        if path != "/api/login" {
+            let answer = send(Some("application/x-www-form-urlencoded"), good.as_bytes()).await;
+            problem(answer, 415, "unsupported_media_type").await;
+        }
+        let json = Some("application/json");
+        problem(send(json, large.as_bytes()).await, 413, "too_large").await;
+        for text in [
+            "",
+            "null",
+            "7",
+            "\"x\"",
+            "[]",
+            "[{}]",
+            "{",
+            "{}}",
+            "{} {}",
+            "{\"a\":1,}",
+            "{'a':1}",
+            "\u{feff}{}",
+            "{\"a\":NaN}",
+            "{\"content\":\"\\ud800\"}",
+            "{\"content\":\"\\u12\"}",
+            "{\"content\":\"a\nb\"}",
+            "{\"seq\":1e400}",
+            &deep,
+        ] {
+            let fault = problem(send(json, text.as_bytes()).await, 400, "invalid").await;
+            assert!(fault["errors"].is_array(), "{path} {text:.40}: {fault}");
+        }
+        let invalid_utf8 = [b"{\"content\":\"".as_slice(), b"\xff\xfe\"}"].concat();
+        problem(send(json, &invalid_utf8).await, 400, "invalid").await;
+        for (name, code) in [
+            ("colour", "unknown"),
+            ("__proto__", "unknown"),
+            ("id\\u0000", "unknown"),
+        ] {
+            let mut text = good.clone();
+            text.insert_str(1, &format!("\"{name}\":1,"));
+            let fault = problem(send(json, text.as_bytes()).await, 400, "invalid").await;
+            assert_eq!(fault["errors"][0]["code"], code, "{path} {name}: {fault}");
+        }
+        // The first field twice.
+        let field = good[1..].split(':').next().unwrap().to_owned();
+        let mut text = good.clone();
+        text.insert_str(1, &format!("{field}:null,"));
+        let fault = problem(send(json, text.as_bytes()).await, 400, "invalid").await;
+        assert_eq!(fault["errors"][0]["code"], "duplicate", "{path}: {fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_known_gets_401_everywhere() {
+    let (server, ada, room, http) = started().await;
+    let (token, basic) = (
+        format!("Bearer {}x", ada.token),
+        format!("Basic {}", ada.token),
+    );
+    for (method, path, body) in routes(room) {
+        for header in [
+            None,
+            Some(""),
+            Some("Bearer"),
+            Some("Bearer x"),
+            Some(&*token),
+            Some(&*basic),
+        ] {
+            let mut request = http.request(method.clone(), server.url(&path));
+            if let Some(header) = header {
+                request = request.header("authorization", header);
+            }
+            if let Some(body) = &body {
+                request = request.json(body);
+            }
+            let answer = request.send().await.unwrap();
+            assert_eq!(
+                answer.headers()["www-authenticate"],
+                "Bearer",
+                "{method} {path}"
+            );
+            problem(answer, 401, "unauthorized").await;
+        }
+        // A token in the query is the socket's alone.
+        let url = server.url(&format!("{path}?token={}", ada.token));
+        let answer = http
+            .request(method.clone(), url)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            matches!(answer.status().as_u16(), 400 | 401),
+            "{method} {path}: {}",
+            answer.status()
+        );
+    }
+    let (_, now) = ada.get(&format!("/api/chat/rooms/{room}")).await;
+    assert_eq!(now["rev"], 2, "nothing was done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_methods_and_other_paths_are_refused() {
+    let (server, ada, room, http) = started().await;
+    let room = format!("/api/chat/rooms/{room}");
+    let request = |method: &str, path: &str| {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let request = http
+            .request(method, server.url(path))
+            .bearer_auth(&ada.token)
+            .send();
+        async { request.await.unwrap() }
+    };
+    for (path, allow) in [
+        ("/api/info", "GET, HEAD"),
+        ("/api/register", "POST"),
+        ("/api/chat/rooms", "GET, HEAD, POST"),
+        (&*format!("{room}/join"), "POST"),
+        (&*format!("{room}/messages"), "GET, HEAD, POST"),
+        (&*format!("{room}/members/1"), "DELETE"),
+        ("/ws", "GET"),
+        ("/healthz", "GET, HEAD"),
+    ] {
+        for method in ["PUT", "PATCH", "OPTIONS", "PROPFIND"] {
+            let answer = request(method, path).await;
+            assert_eq!(answer.headers()["allow"], allow, "{method} {path}");
+            problem(answer, 405, "method_not_allowed").await;
+        }
+    }
+    for path in [
+        "/api",
+        "/api/",
+        "/api/nothing",
+        "/api/me/",
+        "/API/me",
+        "//api/me",
+        "/api//me",
+        "/api/me%00",
+        "/api%2fme",
+        "/api/chat/rooms/x",
+        "/api/chat/rooms/0",
+        "/api/chat/rooms/01",
+        "/api/chat/rooms/+1",
+        "/api/chat/rooms/1.0",
+        "/api/chat/rooms/-1",
+        "/api/chat/rooms/9007199254740992",
+        "/nothing.js",
+        "/Cargo.toml",
+        "/src/main.rs",
+        "/%2e%2e/Cargo.toml",
+        "/..%2fCargo.toml",
+        "/..%5cCargo.toml",
+        "/index.html%00",
+        "/data/hearth.db",
+        "/.env",
+    ] {
+        problem(request("GET", path).await, 404, "not_found").await;
+        problem(request("POST", path).await, 404, "not_found").await;
+    }
+    for path in ["/api/me?x=1", "/api/info?x", &format!("{room}?token=x")] {
+        problem(request("GET", path).await, 400, "invalid").await;
+    }
+}
