@@ -243,6 +243,9 @@ impl Worker {
     }
 
     async fn joined(&mut self, room_id: RoomId) -> Result<(), Close> {
+        // A stay that ended and was renewed unseen shows as renewed only. The lease that it had must not
+        // be dropped when the new one is attached: that would end both.
+        self.quieten(room_id).await?;
         let lease = self.hub.lease(room_id, &self.mailbox);
         let room = match self.chat.room(&self.who, room_id).await {
             Ok(room) if room.mine.is_some() => room,
