@@ -17,3 +17,4 @@ mod slow;
 mod socket;
 mod thread;
 mod unknown;
+mod unseen;

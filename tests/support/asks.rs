@@ -109,7 +109,12 @@ impl Chain {
             kind if *kind == "synced" => (prev.expect("`synced` has `prev`"), rev >= self.0),
             _ => (prev.unwrap_or(rev - 1), rev > self.0),
         };
-        assert!(prev <= self.0 && new, "at {}: {frame}", self.0);
+        assert!(
+            prev <= self.0 && new,
+            "at {}: {} of rev {rev}, prev {prev}",
+            self.0,
+            frame["type"]
+        );
         self.0 = rev;
     }
 

@@ -8,10 +8,12 @@
 
 use std::{
     collections::VecDeque,
+    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use mysql_async::{Opts, prelude::Queryable};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -60,7 +62,12 @@ pub(super) fn spawn(opts: &Opts, shared: &Arc<Shared>) -> [mpsc::Sender<Command>
             conn: None,
             lost: None,
         };
-        tokio::spawn(appender.run(queue));
+        tokio::spawn(async move {
+            let ended = AssertUnwindSafe(appender.run(queue)).catch_unwind().await;
+            if ended.is_err() {
+                crate::store::end_process();
+            }
+        });
         sender
     })
 }
