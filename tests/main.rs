@@ -9,6 +9,7 @@ mod deadlines;
 mod kills;
 mod mariadb_faults;
 mod model;
+mod page;
 mod power;
 mod races;
 mod repeats;

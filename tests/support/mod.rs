@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
 mod asks;
+mod browser;
 mod changes;
 mod client;
 mod crowd;
@@ -22,6 +23,7 @@ mod truth;
 mod verdict;
 
 pub use asks::{Chain, of_room};
+pub use browser::{Browser, Page};
 pub use client::{Client, Effect, LoadId};
 pub use crowd::Crowd;
 pub use database::{Db, Schema, each_database};
