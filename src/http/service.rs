@@ -15,7 +15,7 @@ use http::{
     request::Parts,
     uri::Authority,
 };
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use tokio::time;
 use tracing::{Instrument, field};
 use uuid::Uuid;
@@ -42,6 +42,7 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
     let id = Uuid::now_v7().to_string();
     let span = tracing::info_span!("request", request.id = %id, user.id = field::Empty);
     let method = request.method().clone();
+    let has_body = !request.body().is_end_stream();
     let (route, mut answer) = async {
         let (head, body) = request.into_parts();
         match route(&site, &head) {
@@ -74,6 +75,17 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
     }
     .instrument(span.clone())
     .await;
+    // Decided by the head alone: a body that nobody reads ends the connection, and the client is told.
+    let unread = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    ];
+    if has_body && unread.contains(&answer.status()) {
+        answer
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response::finish(answer.headers_mut(), &id);
     span.in_scope(|| record(&method, route, answer.status(), started.elapsed()));
     Ok(answer)

@@ -46,7 +46,7 @@ pub struct Sqlite {
 struct Readers {
     path: PathBuf,
     /// Shared with other servers of this file: while one is up, nobody deletes it all.
-    _served: File,
+    served: File,
     /// Those that nobody reads by now; opened on demand.
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
@@ -84,7 +84,7 @@ impl Sqlite {
         let writer = writer::spawn(path.to_owned(), conn, listener)?;
         let readers = Readers {
             path: path.to_owned(),
-            _served: served,
+            served,
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(readers.max(1))),
         };
@@ -139,6 +139,8 @@ impl Sqlite {
     pub fn close_readers(&self) {
         self.readers.permits.close();
         self.readers.idle().clear();
+        // A lock that can't be given up ends with the process.
+        let _ = self.readers.served.unlock();
     }
 }
 
