@@ -151,8 +151,8 @@ pub enum LogFormat {
 pub enum Fault {
     /// Help or version was asked for, or the command line is faulty: clap's own message.
     CommandLine(clap::Error),
-    /// `.env` is there and can't be read.
-    DotEnv(dotenvy::Error),
+    /// `.env` is there and can't be read, and why.
+    DotEnv(String),
     /// Every setting that breaks its rule.
     Settings(Vec<String>),
 }
@@ -161,7 +161,12 @@ pub enum Fault {
 /// changes the environment.
 pub fn load() -> Result<(Command, Config), Fault> {
     match dotenvy::dotenv() {
-        Err(error) if !error.not_found() => return Err(Fault::DotEnv(error)),
+        // Not the line itself: it may hold a secret.
+        Err(dotenvy::Error::LineParse(..)) => {
+            let rule = "a line isn't NAME=VALUE; quote values that have spaces";
+            return Err(Fault::DotEnv(rule.into()));
+        }
+        Err(error) if !error.not_found() => return Err(Fault::DotEnv(error.to_string())),
         _ => {}
     }
     parse(std::env::args_os())

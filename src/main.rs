@@ -56,16 +56,7 @@ fn complain(fault: Fault) -> ExitCode {
                 return ExitCode::SUCCESS;
             }
         }
-        Fault::DotEnv(error) => {
-            // Not the line itself: it may hold a secret.
-            let why = match error {
-                dotenvy::Error::LineParse(..) => {
-                    "a line isn't NAME=VALUE; quote values with spaces".into()
-                }
-                error => error.to_string(),
-            };
-            eprintln!("hearth: .env can't be read: {why}");
-        }
+        Fault::DotEnv(why) => eprintln!("hearth: .env can't be read: {why}"),
         Fault::Settings(faults) => {
             eprintln!("hearth: these settings break their rules:");
             for fault in faults {

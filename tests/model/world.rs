@@ -82,7 +82,7 @@ type Outcome = Result<(), String>;
 pub fn run(seed: u64, broken: Option<Broken>, trace: bool) -> Result<Corners, String> {
     let mut world = World::new(seed, broken);
     world.trace = trace;
-    let steps = world.rng.random_range(20..90);
+    let steps = world.rng.random_range(15..75);
     for step in 0..steps {
         world.step();
         world.complain()?;
