@@ -27,6 +27,7 @@ export class SyncClient {
     this.rooms = new Map();
     this.left = new Map(); // room id → rev of my removal, so that an older `added` which comes late is void
     this.openRoomId = null;
+    this.openMembers = false;
     this.outbox = outbox.map((item) => ({ ...item, state: item.failure ? "failed" : "queued", retryAt: 0 }));
     this.unanswered = new Map(); // ref → what was asked
     this.lastRef = 0;
@@ -275,8 +276,7 @@ export class SyncClient {
 
   open(roomId, { members = false } = {}) {
     this.openRoomId = roomId;
-    const room = this.rooms.get(roomId);
-    if (room) room.showsMembers = members;
+    this.openMembers = members; // the address may name a room before `ready` has told of it
     this.#loadWhatIsOpen();
     return this.#take();
   }
@@ -290,6 +290,7 @@ export class SyncClient {
   #loadWhatIsOpen() {
     const room = this.rooms.get(this.openRoomId);
     if (!room) return;
+    room.showsMembers = this.openMembers;
     if (!room.markersKnown && !room.describing) this.#loadRoom(room);
     if (!room.loaded && !room.loading) this.#loadPage(room, null);
     if (room.showsMembers && !room.membersLoaded && !room.membersLoading) this.#loadMembers(room, null);

@@ -5,7 +5,10 @@
 
 use std::{fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::{
+    resource::{Resource, getrlimit, setrlimit},
+    signal::{Signal, raise},
+};
 use tokio::{net::TcpListener, time};
 
 use crate::{
@@ -151,6 +154,10 @@ async fn start(config: Config) -> Result<Server, Failure> {
         .tasks
         .spawn(shutdown.token.clone().run_until_cancelled_owned(watching));
 
+    let same_log = stop_with_another_log(store.clone());
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(same_log));
     let stopping = shutdown.token.clone();
     shutdown
         .tasks
@@ -195,11 +202,29 @@ fn make_data_dir(config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::DataDir(config.data_dir.clone(), error))
 }
 
+/// Stops the server, in order, when its database was reset or restored under it: who is logged in here
+/// may be somebody else there.
+async fn stop_with_another_log(store: Store) {
+    let mut interval = time::interval(HEADS_INTERVAL);
+    loop {
+        interval.tick().await;
+        if matches!(store.same_epoch().await, Ok(false)) {
+            tracing::error!("the database was reset or restored under this server, which stops");
+            if let Err(error) = raise(Signal::SIGTERM) {
+                tracing::error!(%error, "the server can't be stopped in order");
+            }
+            return;
+        }
+    }
+}
+
 /// Raises the soft limit of open files to the hard one; tells what holds then.
 fn raise_file_limit() -> usize {
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-        tracing::info!(from = soft, to = hard, "the limit of open files was raised");
+        if soft < hard {
+            tracing::info!(from = soft, to = hard, "the limit of open files was raised");
+        }
         Ok(hard)
     });
     let limit = raised.or_else(|error| {

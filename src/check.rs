@@ -1,7 +1,12 @@
 //! `hearth check`: looks at settings, database and machine without changing them, and says what to do
 //! about each fault. It answers on stdout.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
 
 use nix::{
     sys::resource::{Resource, getrlimit},
@@ -15,7 +20,7 @@ use crate::{
     config::Config,
     limits::{CONNECTIONS_MAX, FILES_RESERVED, STATEMENT_DEADLINE},
     protocol::Time,
-    store::{self, Location, migrate},
+    store::{self, Location, Store, migrate},
 };
 
 /// What was looked at, and what was found.
@@ -31,9 +36,9 @@ use Finding::{Fault, Good, Note};
 
 /// Prints what it finds; whether nothing is wrong.
 pub async fn run(config: &Config) -> bool {
-    println!("settings");
+    let mut text = String::from("settings\n");
     for (name, value) in &config.shown {
-        println!("  {name}={value}");
+        text += &format!("  {name}={value}\n");
     }
     let mut findings = vec![data_dir(&config.data_dir)];
     if config.jwt_secret.is_none() {
@@ -42,18 +47,20 @@ pub async fn run(config: &Config) -> bool {
     findings.push(database(config).await);
     findings.push(files());
     findings.push(clock());
-    println!("findings");
+    text += "findings\n";
     let mut good = true;
     for finding in &findings {
-        match finding {
-            Good(what) => println!("  ok     {what}"),
-            Note(what) => println!("  note   {what}"),
+        text += &match finding {
+            Good(what) => format!("  ok     {what}\n"),
+            Note(what) => format!("  note   {what}\n"),
             Fault(what, remedy) => {
                 good = false;
-                println!("  FAULT  {what}\n         {remedy}");
+                format!("  FAULT  {what}\n         {remedy}\n")
             }
-        }
+        };
     }
+    // Whoever reads only the first lines has seen enough.
+    let _ = io::stdout().write_all(text.as_bytes());
     good
 }
 
@@ -108,7 +115,7 @@ async fn database(config: &Config) -> Finding {
     };
     match version {
         Ok(None) => Note("database: no schema yet; the first start makes it".into()),
-        Ok(Some(found)) if found == known => Good(format!("database: answers, schema {found}")),
+        Ok(Some(found)) if found == known => durable(config, found).await,
         Ok(Some(found)) if found < known => Note(format!(
             "database: answers, schema {found}; the next start brings it to {known}"
         )),
@@ -127,6 +134,28 @@ async fn database(config: &Config) -> Finding {
                     .into(),
             },
         ),
+    }
+}
+
+/// Whether a database of this program's schema keeps what it has committed.
+async fn durable(config: &Config, schema: u32) -> Finding {
+    let good = format!("database: answers, schema {schema}");
+    if matches!(config.database.location, Location::Sqlite(_)) {
+        return Good(good);
+    }
+    let fault = async {
+        let store = Store::open(&config.database, std::sync::Arc::new(|_| {})).await?;
+        let fault = store.durability_fault().await;
+        store.close().await;
+        fault
+    };
+    match fault.await {
+        Ok(None) => Good(format!("{good}, durable")),
+        Ok(Some(fault)) => Fault(
+            format!("database: {fault}: a loss of power loses acknowledged messages"),
+            "Set innodb_flush_log_at_trx_commit = 1 in the database's configuration.".into(),
+        ),
+        Err(error) => Note(format!("{good}; its durability can't be read: {error}")),
     }
 }
 

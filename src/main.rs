@@ -3,6 +3,8 @@
 
 use std::process::ExitCode;
 
+use nix::sys::stat::{Mode, umask};
+
 use hearth::{
     app,
     config::{self, EXIT_USAGE, Fault},
@@ -11,6 +13,8 @@ use hearth::{
 };
 
 fn main() -> ExitCode {
+    // What this process makes is its user's alone: passwords' hashes and messages are in it.
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
     // Before any thread: it reads .env into the environment.
     let (command, config) = match config::load() {
         Ok(loaded) => loaded,
@@ -52,7 +56,16 @@ fn complain(fault: Fault) -> ExitCode {
                 return ExitCode::SUCCESS;
             }
         }
-        Fault::DotEnv(error) => eprintln!("hearth: .env can't be read: {error}"),
+        Fault::DotEnv(error) => {
+            // Not the line itself: it may hold a secret.
+            let why = match error {
+                dotenvy::Error::LineParse(..) => {
+                    "a line isn't NAME=VALUE; quote values with spaces".into()
+                }
+                error => error.to_string(),
+            };
+            eprintln!("hearth: .env can't be read: {why}");
+        }
         Fault::Settings(faults) => {
             eprintln!("hearth: these settings break their rules:");
             for fault in faults {

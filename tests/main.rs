@@ -18,3 +18,4 @@ mod slow;
 mod socket;
 mod thread;
 mod unknown;
+mod unseen;

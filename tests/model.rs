@@ -5,8 +5,10 @@
 //! `HEARTH_TEST_SEED=17 cargo test --test hearth model` runs one seed alone.
 
 mod broken;
+mod link;
 mod log;
 mod server;
+mod sockets;
 mod world;
 
 use std::sync::{

@@ -190,6 +190,8 @@ impl Drop for Lease {
         };
         if self.handle.commands.try_send(command).is_err() {
             self.handle.sweep.store(true, Ordering::Release);
+            // The room may have taken all its turns in between. Still no place: it has turns to come.
+            let _ = self.handle.commands.try_send(Command::Look);
         }
     }
 }

@@ -16,6 +16,12 @@ pub enum Ref {
     Text(Box<str>),
 }
 
+impl Ref {
+    fn is_too_long(&self) -> bool {
+        matches!(self, Ref::Text(text) if text.len() > REF_BYTES_MAX)
+    }
+}
+
 /// A request over the socket.
 #[derive(Debug, PartialEq)]
 pub enum Request {
@@ -101,9 +107,7 @@ impl Frame {
             return Err(bad_json(text, ".", &error));
         }
         let reference = fields.reference.take();
-        if let Some(Ref::Text(text)) = &reference
-            && text.len() > REF_BYTES_MAX
-        {
+        if reference.as_ref().is_some_and(Ref::is_too_long) {
             return Err(BadFrame {
                 reference: None,
                 field: "ref".into(),
@@ -204,7 +208,8 @@ fn bad_json(text: &str, path: &str, error: &serde_json::Error) -> BadFrame {
     }
     let reference = serde_json::from_str::<OnlyRef>(text)
         .ok()
-        .and_then(|only| only.reference);
+        .and_then(|only| only.reference)
+        .filter(|reference| !reference.is_too_long());
     let (field, code, message) = super::check::json_fault(path, error);
     BadFrame {
         reference,
@@ -284,6 +289,11 @@ mod tests {
                 "{text}: {bad:?}"
             );
         }
+        let long = format!(
+            r#"{{"type":"dance","colour":4,"ref":"{}"}}"#,
+            "a".repeat(65)
+        );
+        assert_eq!(Frame::decode(&long).unwrap_err().reference, None);
         for text in [
             "",
             "[]",

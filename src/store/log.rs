@@ -22,8 +22,9 @@ use crate::{
     },
 };
 
-/// Text held at once for one page; a row more may come on top.
-const PAGE_BYTES: usize = 1024 * 1024;
+/// Text held at once for one page, a row more may come on top: 500 ordinary messages fit, and a session
+/// that reads slowly holds [`limits::SYNC_PARALLEL`] pages.
+const PAGE_BYTES: usize = 128 * 1024;
 /// How often a page with a hole is read before that is an error.
 const READS_MAX: usize = 3;
 

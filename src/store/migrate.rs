@@ -76,7 +76,11 @@ pub async fn reset(options: &Options) -> Result<()> {
     match &options.location {
         Location::Sqlite(path) => {
             let path = path.clone();
-            blocking(move || Locked::open(&path)?.reset()).await
+            blocking(move || {
+                let _unserved = sqlite::unserved(&path)?;
+                Locked::open(&path)?.reset()
+            })
+            .await
         }
         Location::Mysql(url) => {
             let mut locked = LockedMysql::open(url).await?;
@@ -115,7 +119,7 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|error| Err(Error::Broken(error.to_string())))
 }
 
-fn unavailable(error: impl std::fmt::Display) -> Error {
+pub(super) fn unavailable(error: impl std::fmt::Display) -> Error {
     Error::Unavailable(error.to_string())
 }
 

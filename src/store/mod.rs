@@ -274,6 +274,13 @@ impl std::fmt::Debug for Location {
     }
 }
 
+/// A writer of the log has died of a bug, which was logged. A server that can't write helps nobody: the
+/// process ends, and whatever looks after it starts it again. Nothing that was acknowledged is lost.
+fn end_process() -> ! {
+    tracing::error!("the log's writer has died; the process ends");
+    std::process::abort()
+}
+
 /// A handle on the database; clones share it.
 #[derive(Clone)]
 pub struct Store {
@@ -290,11 +297,41 @@ impl Store {
             Location::Sqlite(path) => Database::Sqlite(Sqlite::open(path, options.pool, listener)?),
             Location::Mysql(url) => Database::Mysql(Mysql::open(url, options.pool, listener)?),
         };
-        Ok(Self {
+        let store = Self {
             db,
             epoch: report.epoch.into(),
             memory: Memory::new(),
-        })
+        };
+        if let Some(fault) = store.durability_fault().await? {
+            tracing::error!(
+                fault,
+                "acknowledged messages may be lost with the database's power"
+            );
+        }
+        Ok(store)
+    }
+
+    /// Whether the log is still the one that was opened: a reset or a restore under a running server
+    /// makes it another, whose ids and numbers mean other things.
+    pub async fn same_epoch(&self) -> Result<bool> {
+        let sql = "SELECT value FROM meta WHERE name = 'log_epoch'";
+        let rows = self.db.query(sql, Vec::new()).await?;
+        match rows.first() {
+            Some(row) => Ok(row.str(0)? == &*self.epoch),
+            None => Ok(false),
+        }
+    }
+
+    /// What keeps the database from surviving a loss of power with all that it has committed. SQLite is
+    /// opened as it must be, or not at all; MySQL's settings are its operator's.
+    pub async fn durability_fault(&self) -> Result<Option<&'static str>> {
+        if matches!(self.db, Database::Sqlite(_)) {
+            return Ok(None);
+        }
+        let sql = "SELECT CAST(@@GLOBAL.innodb_flush_log_at_trx_commit AS SIGNED)";
+        let rows = self.db.query(sql, Vec::new()).await?;
+        let flush = rows.first().map(|row| row.u64(0)).transpose()?;
+        Ok((flush != Some(1)).then_some("innodb_flush_log_at_trx_commit isn't 1"))
     }
 
     /// Drains the appends that wait, then closes all connections.

@@ -117,7 +117,7 @@ impl Worker {
             });
         }
         for (room_id, start) in mine {
-            self.quieten(room_id).await?;
+            self.quieten(room_id).await.map_err(Stop::Close)?;
             leases.push((self.hub.lease(room_id, &self.mailbox), start));
         }
         // The standing is read after the lease was taken: nothing falls between the two.
@@ -158,14 +158,15 @@ impl Worker {
                     room_id,
                     rev: None,
                 }),
-                Err(stop) => result = Err(stop),
+                Err(stop) if !matches!(result, Err(Stop::Close(_))) => result = Err(stop),
+                // One reason to close is enough.
+                Err(_) => {}
             }
         }
         result
     }
 
-    /// A room that the client was told of, or one whose notice isn't here yet; on a room socket only
-    /// that room.
+    /// A room that the client was told of; on a room socket only that room.
     fn may_be_mine(&self, room_id: RoomId) -> bool {
         match self.only() {
             Some(only) => only == room_id,

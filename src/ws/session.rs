@@ -195,6 +195,8 @@ impl Session {
                 break close;
             }
         };
+        // Before the worker drops its leases: rooms sweep out listeners whose mailbox is closed.
+        self.mailbox.close(close);
         (self.socket, close)
     }
 
@@ -353,7 +355,7 @@ async fn goodbye(mut socket: Socket, mailbox: &Mailbox, close: Close) {
             code: code.into(),
             reason: reason.into(),
         };
-        if socket.close(Some(last)).await.is_err() {
+        if say_close(&mut socket, mailbox, last).await.is_err() {
             // tungstenite says nothing more after an error of the client's: it is said for it.
             mailbox.answer(frame::close(code, reason));
         }
@@ -384,4 +386,61 @@ async fn goodbye(mut socket: Socket, mailbox: &Mailbox, close: Close) {
         }
     })
     .await;
+}
+
+/// Hands the close frame to tungstenite. While many answers wait the transport takes nothing, and nobody
+/// else drains them any more.
+async fn say_close(
+    socket: &mut Socket,
+    mailbox: &Mailbox,
+    last: CloseFrame,
+) -> Result<(), SocketError> {
+    let mut closing = pin!(socket.close(Some(last)));
+    loop {
+        tokio::select! {
+            closed = closing.as_mut() => return closed,
+            _ = mailbox.writable(), if mailbox.backlog().bytes > 0 => mailbox.drain(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+
+    /// The close code comes after all that waits, however much: a client in the middle of a catch-up
+    /// learns why the connection ends.
+    #[tokio::test]
+    async fn goodbye_follows_what_still_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let mailbox = Arc::new(Mailbox::new(listener.accept().await.unwrap().0));
+        let transport = Transport {
+            mailbox: mailbox.clone(),
+            heard: Instant::now(),
+        };
+        let socket =
+            WebSocketStream::from_raw_socket(transport, Role::Server, Some(config())).await;
+        // More than the kernel takes while nobody reads.
+        let waiting = vec![b' '; 16 * 1024 * 1024];
+        mailbox.answer(waiting.clone().into());
+        assert!(mailbox.backlog().answer_bytes > ANSWERS_BYTES_MAX);
+        let (code, reason) = Close::TokenExpired.code_and_reason();
+        let last = frame::close(code, reason);
+        let reader = async {
+            let mut bytes = vec![0; waiting.len() + last.len()];
+            client.read_exact(&mut bytes).await.unwrap();
+            drop(client);
+            assert_eq!(bytes[waiting.len()..], last[..]);
+        };
+        let ended = async {
+            tokio::join!(reader, goodbye(socket, &mailbox, Close::TokenExpired));
+        };
+        let ended = tokio::time::timeout(5 * CLOSE_DEADLINE, ended).await;
+        assert!(ended.is_ok(), "the close frame never comes");
+    }
 }

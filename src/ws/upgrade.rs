@@ -123,7 +123,14 @@ fn opening(query: &str, room_id: Option<RoomId>) -> Result<Opening, Refusal> {
         room_id,
         history: REPLAY_DEFAULT,
     };
+    let mut given = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if given.contains(&name) {
+            let name = name.chars().take(64).collect::<String>();
+            let rule = "this parameter is given twice";
+            return Err(Refusal::invalid_field(name, "duplicate", rule));
+        }
+        given.push(name.clone());
         match &*name {
             "token" => opening.token = Some(value.into_owned()),
             "history" if room_id.is_some() => {
@@ -205,7 +212,13 @@ mod tests {
             Some("a.b")
         );
         assert_eq!(opening("history=0", Some(RoomId(1))).unwrap().history, 0);
-        for query in ["history=201", "history=-1", "history=x", "colour=red"] {
+        for query in [
+            "history=201",
+            "history=-1",
+            "history=x",
+            "colour=red",
+            "token=a&token=b",
+        ] {
             assert!(opening(query, Some(RoomId(1))).is_err(), "{query}");
         }
         assert!(opening("history=1", None).is_err());

@@ -575,14 +575,14 @@ impl Server {
                 let user = session.user;
                 match self.log.rooms.get_mut(&room_id.0) {
                     Some(room) if room.is_member(user) => {
-                        let last_read_seq = Some(room.read(user, seq));
+                        let last_read_seq = room.read(user, seq);
                         session.say(&Frame::Ack(Ack {
                             reference: reference.as_ref(),
                             room_id: Some(room_id),
-                            last_read_seq,
+                            last_read_seq: Some(last_read_seq),
                             ..Ack::default()
                         }));
-                        self.tell_marker(user, room_id.0, last_read_seq.unwrap_or(0));
+                        self.tell_marker(user, room_id.0, last_read_seq);
                     }
                     _ => session.refuse(reference.as_ref(), &Refusal::not_found()),
                 }

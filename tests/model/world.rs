@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     broken::{Broken, Habit},
+    link::{self, Fate},
     log::{Log, RoomLog},
     server::{ConnectionId, Server},
 };
@@ -81,7 +82,7 @@ type Outcome = Result<(), String>;
 pub fn run(seed: u64, broken: Option<Broken>, trace: bool) -> Result<Corners, String> {
     let mut world = World::new(seed, broken);
     world.trace = trace;
-    let steps = world.rng.random_range(20..90);
+    let steps = world.rng.random_range(15..75);
     for step in 0..steps {
         world.step();
         world.complain()?;
@@ -495,36 +496,31 @@ impl World {
             return false;
         };
         let frame = frame.0;
-        let kind = frame["type"].as_str().unwrap();
-        let durable = ["message", "member", "room"].contains(&kind);
-        let comparable = kind == "added" || (kind == "removed" && frame["rev"].is_u64());
-        if kind == "lagged" {
+        if frame["type"] == "lagged" {
             // Nothing would tell a client that `added` what had lagged before.
             while !self.devices[index].late.is_empty() {
                 self.take_late(index);
             }
         }
-        let Some(device) = self.devices.get_mut(index) else {
-            return false;
+        let fate = match faulty {
+            true => link::fate(&mut self.rng, &frame),
+            false => Fate::Arrives,
         };
-        match self.rng.random_range(0..20) {
-            // Lost: rule 1 shows it at the next frame.
-            0 if faulty && durable => {
+        match fate {
+            Fate::Lost => {
                 self.count("durable frames lost");
                 self.note(|| format!("device {index} loses {frame}"));
                 return true;
             }
-            // Late: beyond whatever comes now.
-            1 | 2 if faulty && (durable || comparable) => {
-                device.late.push(frame.clone());
+            Fate::Late => {
                 self.count("frames late");
                 self.note(|| format!("device {index} gets late {frame}"));
+                self.devices[index].late.push(frame);
                 return true;
             }
-            // Doubled, at once or later.
-            3 if faulty && kind != "removed" => self.take(index, &frame),
-            4 if faulty && (durable || comparable) => device.late.push(frame.clone()),
-            _ => {}
+            Fate::Doubled => self.take(index, &frame),
+            Fate::DoubledLate => self.devices[index].late.push(frame.clone()),
+            Fate::Arrives => {}
         }
         self.take(index, &frame);
         true

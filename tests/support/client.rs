@@ -243,6 +243,7 @@ enum Asked {
         rooms: BTreeSet<RoomId>,
     },
     Leave,
+    Ping,
     Message {
         room_id: RoomId,
         id: String,
@@ -480,6 +481,11 @@ impl Client {
         self.ask(frame, Asked::Leave);
     }
 
+    /// Rule 10's; whatever had happened before it came to the server was said before its answer.
+    pub fn ping(&mut self) {
+        self.ask(json!({"type": "ping"}), Asked::Ping);
+    }
+
     /// Reads the page before what is held of a room's history; false when there is none.
     pub fn load_older(&mut self, room_id: RoomId) -> bool {
         match self.rooms.get(&room_id).and_then(|room| room.complete_from) {
@@ -575,6 +581,11 @@ impl Client {
             "synced" => self.synced(frame),
             "reset" => self.reset(frame),
             "lagged" => self.join_from_position(number(frame, "room_id")),
+            "pong" => {
+                if let Some(reference) = frame["ref"].as_u64() {
+                    self.asked.remove(&reference);
+                }
+            }
             "ack" => self.ack(frame),
             "error" => self.error(frame),
             "read" => {
@@ -826,7 +837,10 @@ impl Client {
                 self.complaints
                     .push(format!("an ack instead of each room's answer: {frame}"));
             }
-            Asked::Join { .. } => self.complaints.push(format!("a join got an ack: {frame}")),
+            Asked::Join { .. } | Asked::Ping => {
+                self.complaints
+                    .push(format!("{asked:?} got an ack: {frame}"));
+            }
             Asked::Sync { .. } | Asked::Leave => {}
         }
     }
@@ -872,7 +886,7 @@ impl Client {
                     room.marking = None;
                 }
             }
-            Asked::Join { .. } | Asked::Sync { .. } | Asked::Leave => {
+            Asked::Join { .. } | Asked::Sync { .. } | Asked::Leave | Asked::Ping => {
                 self.complaints.push(format!("{asked:?} got {frame}"));
             }
         }

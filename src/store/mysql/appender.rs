@@ -8,10 +8,12 @@
 
 use std::{
     collections::VecDeque,
+    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use mysql_async::{Opts, prelude::Queryable};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -60,7 +62,12 @@ pub(super) fn spawn(opts: &Opts, shared: &Arc<Shared>) -> [mpsc::Sender<Command>
             conn: None,
             lost: None,
         };
-        tokio::spawn(appender.run(queue));
+        tokio::spawn(async move {
+            let ended = AssertUnwindSafe(appender.run(queue)).catch_unwind().await;
+            if ended.is_err() {
+                crate::store::end_process();
+            }
+        });
         sender
     })
 }
@@ -214,6 +221,11 @@ impl Appender {
         for (room_id, after) in rooms {
             let mut pause = Duration::from_millis(20);
             while let Err(fault) = tell_since(&self.shared, room_id, after).await {
+                if !fault.passes() {
+                    // A table that is damaged must not stop all other rooms.
+                    tracing::error!(?fault, "what a commit did can't be read");
+                    break;
+                }
                 tracing::warn!(?fault, "what a commit did can't be read yet");
                 if let (Some(lost), Fault::Transient(_)) = (self.lost, &fault) {
                     self.shared.kill(lost).await;

@@ -5,6 +5,7 @@
 //! acknowledged messages along.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -19,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::{
     Error, Listener,
+    migrate::unavailable,
     sql::{Conn, Done, Fault, Row, Script, Value},
 };
 use crate::limits;
@@ -43,18 +45,46 @@ pub struct Sqlite {
 
 struct Readers {
     path: PathBuf,
+    /// Shared with other servers of this file: while one is up, nobody deletes it all.
+    _served: File,
     /// Those that nobody reads by now; opened on demand.
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
 }
 
+/// The file whose lock tells that a server uses the database.
+fn lock_file(path: &Path) -> Result<File, Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-served");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(name);
+    file.map_err(unavailable)
+}
+
+/// Makes sure that no server uses the database, for as long as the answer lives.
+pub fn unserved(path: &Path) -> Result<File, Error> {
+    let file = lock_file(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(Error::Unavailable(
+            "a server uses this database: stop it first".into(),
+        )),
+    }
+}
+
 impl Sqlite {
     /// Opens a database that is migrated, and starts the writer.
     pub fn open(path: &Path, readers: usize, listener: Listener) -> Result<Self, Error> {
+        let served = lock_file(path)?;
+        served.lock_shared().map_err(unavailable)?;
         let conn = open_writer(path)?;
         let writer = writer::spawn(path.to_owned(), conn, listener)?;
         let readers = Readers {
             path: path.to_owned(),
+            _served: served,
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(readers.max(1))),
         };

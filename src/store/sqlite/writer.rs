@@ -5,6 +5,7 @@
 //! connection is opened anew, and the listener is told what the log shows, before anything else is done.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -119,7 +120,12 @@ pub fn spawn(path: PathBuf, conn: Connection, listener: Listener) -> Result<mpsc
     };
     std::thread::Builder::new()
         .name("sqlite-writer".into())
-        .spawn(move || writer.run(queue))
+        .spawn(move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| writer.run(queue)));
+            if ended.is_err() {
+                crate::store::end_process();
+            }
+        })
         .map_err(|error| Error::Unavailable(error.to_string()))?;
     Ok(sender)
 }
@@ -222,14 +228,14 @@ impl Writer {
         }
         let now = Time::now();
         let changes: Vec<&Change> = batch.ops.iter().map(|op| &op.change).collect();
-        match self.append(&changes, now) {
+        match self.append(&changes, now, batch.jobs.is_empty()) {
             Ok(plan) => draft.add(plan),
             Err(fault) if fault.passes() => return Err(fault.cause()),
             Err(fault) => {
                 // One that the tables refuse must not fail the others.
                 tracing::error!(?fault, "a batch is run one by one");
                 for change in changes {
-                    match self.append(&[change], now) {
+                    match self.append(&[change], now, false) {
                         Ok(plan) => draft.add(plan),
                         Err(fault) if fault.passes() => return Err(fault.cause()),
                         Err(fault) => draft.outcomes.push(Err(fault.cause())),
@@ -240,15 +246,24 @@ impl Writer {
         Ok(draft)
     }
 
-    fn append(&mut self, changes: &[&Change], now: Time) -> Result<Plan, Fault> {
+    /// Judges and executes changes, all or none. `alone`: nothing else was written in this transaction,
+    /// so that all of it may be undone. Else a savepoint is needed, for which SQLite copies each page
+    /// before its first change.
+    fn append(&mut self, changes: &[&Change], now: Time, alone: bool) -> Result<Plan, Fault> {
         let keys = keys(changes.iter().copied());
         let state = append::load(&self.conn, &keys)?;
         let plan = plan(changes.iter().copied(), state, now);
-        self.begin("SAVEPOINT changes")?;
+        let (set, release, undo) = if alone {
+            ("", "", "ROLLBACK; BEGIN IMMEDIATE")
+        } else {
+            let undo = "ROLLBACK TO changes; RELEASE changes";
+            ("SAVEPOINT changes", "RELEASE changes", undo)
+        };
+        self.begin(set)?;
         match append::execute(&self.conn, &plan) {
-            Ok(()) => self.begin("RELEASE changes")?,
+            Ok(()) => self.begin(release)?,
             Err(fault) => {
-                self.begin("ROLLBACK TO changes; RELEASE changes")?;
+                self.begin(undo)?;
                 return Err(fault);
             }
         }
@@ -333,6 +348,10 @@ impl Writer {
                     Ok(None) => break,
                     Err(fault) => {
                         tracing::error!(?fault, "what a commit did can't be read");
+                        if !fault.passes() {
+                            // A table that is damaged must not stop all other rooms.
+                            break;
+                        }
                         sleep(Duration::from_millis(200));
                         self.reopen();
                     }

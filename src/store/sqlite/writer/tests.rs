@@ -144,6 +144,70 @@ async fn a_job_that_is_refused_fails_nobody_else() {
     );
 }
 
+/// Whether or not a job wrote before it in the same transaction.
+#[tokio::test]
+async fn a_change_that_the_tables_refuse_fails_nobody_else() {
+    let world = World::new().await;
+    let user = |name: &str| NewUser {
+        username: name.into(),
+        email: format!("{name}@example.org"),
+        full_name: None,
+        password_hash: "hash".into(),
+    };
+    let owner = world.store.create_user(user("ada")).await.unwrap();
+    let owner = owner.user.summary();
+    let room = NewRoom {
+        kind: RoomKind::Public,
+        name: "room".into(),
+        topic: String::new(),
+        owner: owner.clone(),
+        members: Vec::new(),
+    };
+    let room_id = world.store.create_room(room).await.unwrap().unwrap();
+    let (trap, set) = job(script(|mut conn| {
+        Box::pin(async move {
+            let sql = "CREATE TRIGGER trap AFTER INSERT ON messages WHEN NEW.content = 'faulty'
+                       BEGIN SELECT RAISE(ABORT, 'a trap'); END";
+            conn.execute(sql, params![]).await?;
+            Ok(((), Vec::new()))
+        })
+    }));
+    assert!(world.writer().send(Command::Write(trap)).await.is_ok());
+    set.wait().await.unwrap().unwrap();
+
+    let send = |content: &str| {
+        world.store.append(Change::Send {
+            room_id,
+            sender: owner.clone(),
+            id: Uuid::new_v4(),
+            content: content.into(),
+            reply_to: None,
+        })
+    };
+    let seq = |outcome| match outcome {
+        Ok(Outcome::Sent { seq, .. }) => seq,
+        other => panic!("{other:?}"),
+    };
+    let busy = world.busy().await;
+    let (first, faulty, second) = tokio::join!(send("a"), send("faulty"), send("b"));
+    assert!(busy.wait().await.is_ok());
+    assert!(matches!(faulty, Err(Error::Broken(_))), "{faulty:?}");
+    assert_eq!((seq(first), seq(second)), (1, 2));
+
+    let busy = world.busy().await;
+    let (eve, first, faulty, second) = tokio::join!(
+        world.store.create_user(user("eve")),
+        send("c"),
+        send("faulty"),
+        send("d"),
+    );
+    assert!(busy.wait().await.is_ok());
+    assert!(eve.is_ok(), "{eve:?}");
+    assert!(matches!(faulty, Err(Error::Broken(_))), "{faulty:?}");
+    assert_eq!((seq(first), seq(second)), (3, 4));
+    assert!(world.store.user_by_name("eve").await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn durability_is_asserted() {
     let world = World::new().await;

@@ -1,0 +1,747 @@
+//! The model's clients and plan against a real server: over real sockets, whose frames a chaos in
+//! between loses, delays and doubles, and which are cut before or after what was sent arrived. At the
+//! end each device holds what REST says.
+//!
+//! A seed fixes the plan, not the times: those are the machine's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::link::{self, Fate};
+use crate::support::{
+    Account, Client, Db, Effect, Incoming, LoadId, PATIENCE, Server, Socket, each_database, uuid,
+};
+
+const USERS: usize = 3;
+const DEVICES: usize = 4;
+const ROOMS: usize = 2;
+/// Between two moments of a plan: the server has things to do, too.
+const PACE: Duration = Duration::from_millis(2);
+/// Items in a page, so that history and members have many.
+const LIMIT: usize = 5;
+
+struct Device {
+    account: Account,
+    client: Client,
+    socket: Option<Socket>,
+    late: Vec<Value>,
+    eager: bool,
+    pause: u32,
+    left: BTreeSet<u64>,
+    said: Vec<(u64, String)>,
+    /// Acks that came before the log went back: what they were for may be gone.
+    acked_before: usize,
+}
+
+/// The people of one seed and their devices.
+struct World {
+    seed: u64,
+    rng: SmallRng,
+    accounts: Vec<Account>,
+    devices: Vec<Device>,
+    rooms: Vec<u64>,
+    answers: mpsc::Receiver<Answer>,
+    answer: mpsc::Sender<Answer>,
+    changes: JoinSet<()>,
+    next_text: u64,
+    faulty: bool,
+    frames: u64,
+    joins: u64,
+    connections: u64,
+}
+
+/// A device, what it had asked for, and the body if the server gave it.
+type Answer = (usize, LoadId, Option<Value>);
+type Outcome = Result<(), String>;
+
+impl World {
+    async fn new(server: &Server, seed: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut accounts = Vec::new();
+        for index in 0..USERS {
+            accounts.push(server.register(&format!("user{index}.{seed}")).await);
+        }
+        let mut rooms = Vec::new();
+        for index in 0..ROOMS {
+            let owner = &accounts[index % USERS];
+            let members: Vec<&Account> = accounts
+                .iter()
+                .filter(|account| account.id != owner.id && rng.random_bool(0.8))
+                .collect();
+            let name = format!("room {index} of seed {seed}");
+            rooms.push(owner.create_room(&name, &members).await);
+        }
+        let devices = (0..DEVICES)
+            .map(|index| {
+                let account = accounts[index % USERS].clone();
+                let mut client = Client::new(account.id);
+                client.syncs_itself = rng.random_bool(0.7);
+                Device {
+                    account,
+                    client,
+                    socket: None,
+                    late: Vec::new(),
+                    eager: rng.random_bool(0.3),
+                    pause: 0,
+                    left: BTreeSet::new(),
+                    said: Vec::new(),
+                    acked_before: 0,
+                }
+            })
+            .collect();
+        let (answer, answers) = mpsc::channel(1_024);
+        Self {
+            seed,
+            rng,
+            accounts,
+            devices,
+            rooms,
+            answers,
+            answer,
+            changes: JoinSet::new(),
+            next_text: 0,
+            faulty: true,
+            frames: 0,
+            joins: 0,
+            connections: 0,
+        }
+    }
+
+    /// So many moments in which anything may happen.
+    async fn live(&mut self, moments: usize) -> Outcome {
+        for _ in 0..moments {
+            if self.rng.random_bool(0.4) {
+                self.change();
+            }
+            for index in 0..DEVICES {
+                match self.rng.random_range(0..100) {
+                    0..12 => self.intend(index),
+                    12..40 => self.connect(index).await,
+                    40..42 => self.cut(index),
+                    42..50 => self.devices[index].client.retry(),
+                    50..65 => self.take_late(index).await,
+                    65..68 => self.devices[index].pause = self.rng.random_range(3..15),
+                    _ => {}
+                }
+                self.act(index).await;
+                let device = &mut self.devices[index];
+                device.pause = device.pause.saturating_sub(1);
+                if device.pause == 0 {
+                    for _ in 0..self.rng.random_range(0..12) {
+                        if !self.carry_down(index).await? {
+                            break;
+                        }
+                    }
+                }
+            }
+            if self.rng.random_bool(0.5) {
+                self.take_answer().await;
+            }
+            // What was said to be done shows up in the meantime, or later.
+            sleep(PACE).await;
+        }
+        Ok(())
+    }
+
+    fn text(&mut self) -> String {
+        self.next_text += 1;
+        format!("text {} of seed {}", self.next_text, self.seed)
+    }
+
+    /// Somebody changes something by REST, and doesn't wait for the answer.
+    fn change(&mut self) {
+        let text = self.text();
+        let rng = &mut self.rng;
+        let account = self.accounts.choose(rng).unwrap().clone();
+        let other = self.accounts.choose(rng).unwrap().id;
+        let room = format!("/api/chat/rooms/{}", self.rooms.choose(rng).unwrap());
+        let (method, path, body) = match rng.random_range(0..10) {
+            0..4 => {
+                let body = json!({"id": uuid(), "content": text});
+                ("POST", format!("{room}/messages"), Some(body))
+            }
+            4 => ("POST", format!("{room}/join"), None),
+            5 => ("POST", format!("{room}/leave"), None),
+            6 => ("DELETE", format!("{room}/members/{other}"), None),
+            7 => {
+                let body = json!({"seq": rng.random_range(1..30)});
+                ("POST", format!("{room}/read"), Some(body))
+            }
+            _ => {
+                let body = json!({"user_id": other});
+                ("POST", format!("{room}/members"), Some(body))
+            }
+        };
+        self.changes.spawn(async move {
+            if let Ok((status, answer)) = account.try_request(method, &path, body.as_ref()).await {
+                assert!(
+                    status < 500 || status == 503,
+                    "{method} {path}: {status} {answer}"
+                );
+            }
+        });
+    }
+
+    fn intend(&mut self, index: usize) {
+        let text = self.text();
+        let rng = &mut self.rng;
+        let device = &mut self.devices[index];
+        let up = device.socket.is_some();
+        let rooms: Vec<u64> = device.client.rooms.keys().copied().collect();
+        let Some(&room_id) = rooms.choose(rng) else {
+            return;
+        };
+        match rng.random_range(0..12) {
+            0..6 => {
+                let id = uuid();
+                device.client.say(room_id, id.clone(), text, None);
+                device.said.push((room_id, id));
+            }
+            6 => {
+                let last_seq = device.client.rooms[&room_id].last_seq;
+                device.client.read(room_id, rng.random_range(0..=last_seq));
+            }
+            7 if up => device.client.join(room_id),
+            8 if up => device.client.join_fresh(room_id),
+            9 if up => {
+                let named: Vec<u64> = rooms.into_iter().filter(|_| rng.random_bool(0.6)).collect();
+                device.client.sync(&named);
+            }
+            10 if up => {
+                device.client.leave(room_id);
+                device.left.insert(room_id);
+            }
+            _ => {
+                device.client.load_older(room_id);
+            }
+        }
+    }
+
+    async fn connect(&mut self, index: usize) {
+        let device = &mut self.devices[index];
+        if device.socket.is_some() {
+            return;
+        }
+        // The server may be down.
+        let Ok(socket) = device.account.try_open("/ws").await else {
+            return;
+        };
+        self.connections += 1;
+        device.socket = Some(socket);
+        device.client.connected();
+        if device.eager {
+            device.client.sync_all();
+        }
+    }
+
+    /// The socket is gone, with whatever was on its way.
+    fn cut(&mut self, index: usize) {
+        let device = &mut self.devices[index];
+        device.socket = None;
+        device.late.clear();
+        device.client.disconnected();
+    }
+
+    /// Does what the client asks for. Now and then the socket breaks over a frame: before it was
+    /// written, or after.
+    async fn act(&mut self, index: usize) -> bool {
+        let effects = self.devices[index].client.take_effects();
+        let progress = !effects.is_empty();
+        for effect in effects {
+            let device = &mut self.devices[index];
+            if let Some((load, path)) = effect.path() {
+                let separator = if path.contains('?') { '&' } else { '?' };
+                let path = match effect {
+                    Effect::LoadRoom { .. } => path,
+                    _ => format!("{path}{separator}limit={LIMIT}"),
+                };
+                let (account, answer) = (device.account.clone(), self.answer.clone());
+                self.changes.spawn(async move {
+                    let body = match account.try_request("GET", &path, None).await {
+                        Ok((200, body)) => Some(body),
+                        _ => None,
+                    };
+                    let _ = answer.send((index, load, body)).await;
+                });
+                continue;
+            }
+            let (Effect::Send(frame), Some(socket)) = (effect, &mut device.socket) else {
+                continue;
+            };
+            self.joins += u64::from(frame["type"] == "join");
+            let (before, after) = match self.rng.random_range(0..60) {
+                0 if self.faulty => (true, false),
+                1 if self.faulty => (false, true),
+                _ => (false, false),
+            };
+            if before || socket.try_send(frame).await.is_err() || after {
+                self.cut(index);
+            }
+        }
+        progress
+    }
+
+    /// The next frame that is there reaches the device, or what the chaos makes of it. False when
+    /// nothing is there.
+    async fn carry_down(&mut self, index: usize) -> Result<bool, String> {
+        let device = &mut self.devices[index];
+        let Some(socket) = &mut device.socket else {
+            return Ok(false);
+        };
+        let frame = match timeout(Duration::ZERO, socket.wait()).await {
+            Err(_) => return Ok(false),
+            Ok(Incoming::Frame(frame)) => frame,
+            Ok(Incoming::Closed(4500.., reason)) => return Err(format!("closed: {reason}")),
+            Ok(_) => {
+                self.cut(index);
+                return Ok(true);
+            }
+        };
+        self.frames += 1;
+        let fate = match self.faulty {
+            true => link::fate(&mut self.rng, &frame),
+            false => Fate::Arrives,
+        };
+        match fate {
+            Fate::Lost => return Ok(true),
+            Fate::Late => {
+                device.late.push(frame);
+                return Ok(true);
+            }
+            Fate::Doubled => self.take(index, &frame).await,
+            Fate::DoubledLate => device.late.push(frame.clone()),
+            Fate::Arrives => {}
+        }
+        self.take(index, &frame).await;
+        Ok(true)
+    }
+
+    async fn take_late(&mut self, index: usize) {
+        let late = &mut self.devices[index].late;
+        if !late.is_empty() {
+            let frame = late.remove(self.rng.random_range(0..late.len()));
+            self.take(index, &frame).await;
+        }
+    }
+
+    async fn take(&mut self, index: usize, frame: &Value) {
+        let client = &mut self.devices[index].client;
+        let epoch = client.epoch.clone();
+        client.receive(frame);
+        if epoch.is_some() && client.epoch != epoch {
+            self.devices[index].acked_before = self.devices[index].client.acks.len();
+        }
+        self.act(index).await;
+    }
+
+    async fn take_answer(&mut self) -> bool {
+        let Ok((index, load, body)) = self.answers.try_recv() else {
+            return false;
+        };
+        let client = &mut self.devices[index].client;
+        match body {
+            Some(body) => client.loaded(load, &body),
+            None => client.load_failed(load),
+        }
+        true
+    }
+
+    /// Everything that is there happens; false when nothing was.
+    async fn pump(&mut self) -> Result<bool, String> {
+        let mut progress = false;
+        for index in 0..DEVICES {
+            self.connect(index).await;
+            while !self.devices[index].late.is_empty() {
+                self.take_late(index).await;
+            }
+            while self.carry_down(index).await? {
+                progress = true;
+            }
+            self.devices[index].client.retry();
+            progress |= self.act(index).await;
+        }
+        while self.take_answer().await {
+            progress = true;
+        }
+        while let Some(change) = self.changes.try_join_next() {
+            change.map_err(|error| error.to_string())?;
+        }
+        Ok(progress)
+    }
+
+    /// Runs until all devices await nothing more and have come as far as `heads` says.
+    async fn rest(&mut self, heads: &BTreeMap<u64, u64>) -> Outcome {
+        let rest = async {
+            loop {
+                let progress = self.pump().await?;
+                let there = self.changes.is_empty()
+                    && self.devices.iter().all(|device| {
+                        let mut rooms = device.client.rooms.iter();
+                        device.client.is_settled()
+                            && rooms.all(|(id, room)| {
+                                room.position >= heads.get(id).copied().unwrap_or(0)
+                            })
+                    });
+                if !progress {
+                    if there {
+                        return Ok(());
+                    }
+                    sleep(PACE).await;
+                }
+            }
+        };
+        match timeout(PATIENCE, rest).await {
+            Ok(rested) => rested,
+            Err(_) => Err(format!("it doesn't come to rest: {}", self.open())),
+        }
+    }
+
+    fn open(&self) -> String {
+        let open = self.devices.iter().map(|device| {
+            let client = &device.client;
+            let positions: Vec<(u64, u64)> = client
+                .rooms
+                .iter()
+                .map(|(id, room)| (*id, room.position))
+                .collect();
+            let settled = client.is_settled();
+            format!("settled: {settled}, {positions:?}; ")
+        });
+        open.collect()
+    }
+
+    /// No more chaos: all comes to rest, one more message in each room reveals what was lost, and
+    /// everything that can be loaded is.
+    async fn heal(&mut self) -> Outcome {
+        self.faulty = false;
+        while let Some(change) = self.changes.join_next().await {
+            change.map_err(|error| error.to_string())?;
+        }
+        self.rest(&BTreeMap::new()).await?;
+        for device in &mut self.devices {
+            // Brings every `added` and `removed` to light.
+            device.client.ping();
+            if !device.client.syncs_itself {
+                let rooms = device.client.rooms.keys().copied();
+                let named: Vec<u64> = rooms.filter(|_| self.rng.random_bool(0.5)).collect();
+                device.client.sync(&named);
+            }
+            for room_id in std::mem::take(&mut device.left) {
+                device.client.join(room_id);
+            }
+        }
+        self.rest(&BTreeMap::new()).await?;
+        let mut heads = BTreeMap::new();
+        for (index, room_id) in self.rooms.iter().enumerate() {
+            let body = json!({"content": "the last"});
+            let path = format!("/api/chat/rooms/{room_id}/messages");
+            let (status, message) = self.accounts[index % USERS].post(&path, body).await;
+            if status != 201 {
+                return Err(format!("{path}: {status} {message}"));
+            }
+            heads.insert(*room_id, message["rev"].as_u64().unwrap());
+        }
+        self.rest(&heads).await?;
+        loop {
+            let mut more = false;
+            for device in &mut self.devices {
+                for room_id in Vec::from_iter(device.client.rooms.keys().copied()) {
+                    more |= device.client.load_older(room_id);
+                }
+            }
+            if !more {
+                return Ok(());
+            }
+            self.rest(&heads).await?;
+        }
+    }
+
+    async fn end(&mut self) -> Outcome {
+        self.heal().await?;
+        self.check().await?;
+        self.check_markers().await
+    }
+
+    async fn check(&self) -> Outcome {
+        let mut stored: BTreeMap<u64, BTreeMap<String, Vec<u64>>> = BTreeMap::new();
+        for (index, device) in self.devices.iter().enumerate() {
+            let complaints = &device.client.complaints;
+            if !complaints.is_empty() {
+                return Err(format!("device {index} says: {complaints:?}"));
+            }
+            check_device(device, &mut stored)
+                .await
+                .map_err(|difference| format!("device {index}: {difference}"))?;
+        }
+        for (room_id, ids) in &stored {
+            if let Some((id, seqs)) = ids.iter().find(|(_, seqs)| seqs.len() > 1) {
+                return Err(format!(
+                    "room {room_id}: {id} is stored more than once: {seqs:?}"
+                ));
+            }
+        }
+        for (index, device) in self.devices.iter().enumerate() {
+            check_outbox(device, &stored)
+                .map_err(|difference| format!("device {index} said {difference}"))?;
+        }
+        Ok(())
+    }
+
+    /// `synced` brings the marker that another device may have raised.
+    async fn check_markers(&mut self) -> Outcome {
+        for device in &mut self.devices {
+            device.client.sync_all();
+        }
+        self.rest(&BTreeMap::new()).await?;
+        for (index, device) in self.devices.iter().enumerate() {
+            for (room_id, held) in &device.client.rooms {
+                let path = format!("/api/chat/rooms/{room_id}");
+                let (_, room) = device.account.get(&path).await;
+                same(
+                    &format!("device {index}: marker of room {room_id}"),
+                    &json!(held.last_read_seq),
+                    &room["last_read_seq"],
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All items of a list by its cursor.
+async fn all(account: &Account, path: &str, scope: &str) -> Result<Vec<Value>, String> {
+    let mut items = Vec::new();
+    let mut query = format!("limit=200{scope}");
+    loop {
+        let path = format!("{path}?{query}");
+        let (status, mut page) = account.get(&path).await;
+        if status != 200 {
+            return Err(format!("{path}: {status} {page}"));
+        }
+        items.append(page["items"].as_array_mut().unwrap());
+        let Some(next) = page["next"].as_str() else {
+            return Ok(items);
+        };
+        query = format!("limit=200{scope}&cursor={next}");
+    }
+}
+
+/// A room's whole history, page by page.
+async fn history(account: &Account, room_id: u64) -> Result<Vec<Value>, String> {
+    let mut messages: Vec<Value> = Vec::new();
+    loop {
+        let after = messages
+            .last()
+            .map_or(0, |last| last["seq"].as_u64().unwrap());
+        let path = format!("/api/chat/rooms/{room_id}/messages?limit=200&after={after}");
+        let (status, mut page) = account.get(&path).await;
+        if status != 200 {
+            return Err(format!("{path}: {status} {page}"));
+        }
+        messages.append(page["items"].as_array_mut().unwrap());
+        if page["next"].is_null() {
+            return Ok(messages);
+        }
+    }
+}
+
+async fn check_device(
+    device: &Device,
+    stored: &mut BTreeMap<u64, BTreeMap<String, Vec<u64>>>,
+) -> Outcome {
+    let (account, client) = (&device.account, &device.client);
+    let mine = all(account, "/api/chat/rooms", "&scope=mine").await?;
+    let ids: BTreeSet<u64> = mine
+        .iter()
+        .map(|room| room["id"].as_u64().unwrap())
+        .collect();
+    same("rooms", &client.rooms.keys().copied().collect(), &ids)?;
+    for room_id in ids {
+        let held = &client.rooms[&room_id];
+        let path = format!("/api/chat/rooms/{room_id}");
+        let (_, room) = account.get(&path).await;
+        let context = |what: &str| format!("room {room_id}: {what}");
+        let messages = history(account, room_id).await?;
+        let ids = messages.iter().map(|message| {
+            (
+                message["id"].as_str().unwrap(),
+                message["seq"].as_u64().unwrap(),
+            )
+        });
+        stored.entry(room_id).or_insert_with(|| {
+            let mut stored: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+            for (id, seq) in ids {
+                stored.entry(id.to_owned()).or_default().push(seq);
+            }
+            stored
+        });
+        for (seq, message) in (1..).zip(&messages) {
+            let what = context(&format!("message {seq}"));
+            same(&what, &held.messages.get(&seq), &Some(message))?;
+        }
+        let number = held.messages.len();
+        same(&context("number of messages"), &number, &messages.len())?;
+        let members = all(account, &format!("{path}/members"), "").await?;
+        let members: Vec<Value> = members
+            .iter()
+            .map(|member| json!([member["role"], member["rev"], member["user"]]))
+            .collect();
+        let present: Vec<Value> = held
+            .present()
+            .map(|(_, member)| json!([member.role, member.rev, member.user]))
+            .collect();
+        same(&context("members"), &present, &members)?;
+        let settings = json!({"kind": room["kind"], "name": room["name"], "topic": room["topic"]});
+        same(&context("settings"), &held.settings, &settings)?;
+        for (what, held) in [
+            ("rev", held.position),
+            ("last_seq", held.last_seq),
+            ("member_count", held.member_count),
+        ] {
+            same(&context(what), &json!(held), &room[what])?;
+        }
+    }
+    Ok(())
+}
+
+/// Whatever was acked is stored once, with the ack's numbers and in the order of saying.
+fn check_outbox(device: &Device, stored: &BTreeMap<u64, BTreeMap<String, Vec<u64>>>) -> Outcome {
+    let client = &device.client;
+    let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+    for (room_id, id) in &device.said {
+        let refused = client.refused.iter().any(|(pending, _)| pending.id == *id);
+        let ack = client.acks.iter().position(|ack| ack["id"] == *id);
+        let Some(ack) = ack else {
+            if refused {
+                continue;
+            }
+            return Err(format!("{id}: neither acked nor refused"));
+        };
+        // A room that nobody here may read any more.
+        let Some(stored) = stored.get(room_id) else {
+            continue;
+        };
+        let seq = client.acks[ack]["seq"].as_u64().unwrap();
+        match stored.get(id).map(|seqs| seqs[0]) {
+            None if ack < device.acked_before => {}
+            Some(stored) if stored == seq => {
+                if last.insert(*room_id, seq) > Some(seq) {
+                    return Err(format!("{id}: it overtook another"));
+                }
+            }
+            found => return Err(format!("{id}: acked as {seq}, stored as {found:?}")),
+        }
+    }
+    Ok(())
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, held: &T, expected: &T) -> Outcome {
+    if held == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: {held:?} instead of {expected:?}"))
+    }
+}
+
+/// What happens to the server in the middle of a plan.
+#[derive(Clone, Copy, Debug)]
+enum Fall {
+    /// It is killed.
+    Killed,
+    /// Its log's epoch is changed by hand.
+    Epoch,
+    /// It is stopped, and started again from a backup under another epoch.
+    GoneBack,
+}
+
+const FALLS: [Fall; 3] = [Fall::Killed, Fall::Epoch, Fall::GoneBack];
+/// Seeds that share a server, and its fall.
+const TOGETHER: u64 = 8;
+const TABLES: [&str; 3] = ["rooms", "room_members", "messages"];
+
+async fn every_client_ends_with_what_rest_says(db: Db) {
+    if let Some(seed) = super::one_seed() {
+        let fall = FALLS[(seed / TOGETHER) as usize % FALLS.len()];
+        return run(db, seed..seed + 1, fall).await;
+    }
+    for (group, fall) in (0..).zip(FALLS) {
+        run(db, group * TOGETHER..(group + 1) * TOGETHER, fall).await;
+    }
+}
+
+async fn run(db: Db, seeds: std::ops::Range<u64>, fall: Fall) {
+    let started = std::time::Instant::now();
+    let mut server = Server::start(db).await;
+    let mut worlds = join_all(seeds.map(|seed| World::new(&server, seed))).await;
+    live(&mut worlds, 60).await;
+    if let Fall::GoneBack = fall {
+        tokio::join!(server.stop(), live(&mut worlds, 20));
+        for table in TABLES {
+            let backup = format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}");
+            server.sql(&backup).await;
+        }
+        server.restart().await;
+        live(&mut worlds, 60).await;
+    }
+    match fall {
+        Fall::Killed => server.kill().await,
+        Fall::Epoch | Fall::GoneBack => {
+            tokio::join!(server.stop(), live(&mut worlds, 20));
+            let other = "UPDATE meta SET value = 'another' WHERE name = 'log_epoch'";
+            server.sql(other).await;
+        }
+    }
+    if let Fall::GoneBack = fall {
+        for table in TABLES {
+            server.sql(&format!("DELETE FROM {table}")).await;
+            let restore = format!("INSERT INTO {table} SELECT * FROM kept_{table}");
+            server.sql(&restore).await;
+        }
+    }
+    // It comes back while they try.
+    let ((), ()) = tokio::join!(server.restart(), live(&mut worlds, 60));
+    let healing = worlds.iter_mut().map(|world| async {
+        let checked = world.end().await;
+        (world.seed, checked)
+    });
+    for (seed, outcome) in join_all(healing).await {
+        if let Err(difference) = outcome {
+            panic!("{db:?}, {fall:?}, HEARTH_TEST_SEED={seed}: {difference}");
+        }
+    }
+    let sum = |count: fn(&World) -> u64| worlds.iter().map(count).sum::<u64>();
+    println!(
+        "{db:?}, {fall:?}: {} frames, {} joins, {} connections, {} acks in {:?}",
+        sum(|world| world.frames),
+        sum(|world| world.joins),
+        sum(|world| world.connections),
+        sum(|world| {
+            let acks = world.devices.iter().map(|device| device.client.acks.len());
+            acks.sum::<usize>() as u64
+        }),
+        started.elapsed(),
+    );
+}
+
+async fn live(worlds: &mut [World], moments: usize) {
+    let living = worlds.iter_mut().map(|world| async move {
+        let lived = world.live(moments).await;
+        lived.map_err(|fault| format!("HEARTH_TEST_SEED={}: {fault}", world.seed))
+    });
+    for lived in join_all(living).await {
+        lived.unwrap();
+    }
+}
+
+each_database!(every_client_ends_with_what_rest_says);
