@@ -214,7 +214,13 @@ fn each_part_keeps_to_its_crates() {
         if source.part() == "store" && source.code().contains("protocol::server") {
             faults.push(format!("{}: the store knows no frames", source.path));
         }
-        let environment = ["env::var", "env::args", "env::set_var", "dotenvy::"];
+        let environment = [
+            "env::var",
+            "env::args",
+            "env::set_var",
+            "dotenvy::dotenv",
+            "dotenvy::from",
+        ];
         let code = source.code();
         for name in environment.iter().filter(|name| code.contains(**name)) {
             if source.part() != "config" {
