@@ -45,8 +45,7 @@ fn is_of_name(c: char) -> bool {
 fn candidates(content: &str) -> Vec<Candidates> {
     let mut found = Vec::new();
     let mut before = None;
-    let mut rest = content.char_indices();
-    while let Some((at, c)) = rest.next() {
+    for (at, c) in content.char_indices() {
         let begins = c == '@' && !before.is_some_and(is_of_name);
         before = Some(c);
         if !begins {
