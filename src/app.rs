@@ -153,6 +153,10 @@ async fn start(config: Config) -> Result<Server, Failure> {
     shutdown
         .tasks
         .spawn(shutdown.token.clone().run_until_cancelled_owned(watching));
+    let graces = hub.clone().watch_graces();
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(graces));
 
     let same_log = stop_with_another_log(store.clone());
     shutdown

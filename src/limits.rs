@@ -94,8 +94,6 @@ pub const PRESENCE_ROOM_MAX: u64 = 200;
 /// The least time between two presence frames to one connection, and the ids in one.
 pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(2);
 pub const PRESENCE_IDS_MAX: usize = 200;
-/// Users whose coming or going may wait for a connection's next frame; what is beyond is dropped.
-pub const PRESENCE_PENDING_MAX: usize = 2_000;
 /// Ids of `ready.online`.
 pub const ONLINE_MAX: usize = 2_000;
 /// Without a connection a user is still online for so long.
@@ -196,4 +194,8 @@ const _: () = {
     assert!(REPLAY_MAX <= SYNC_PAGE_ROWS);
     assert!(LIST_ITEMS_DEFAULT <= LIST_ITEMS_MAX && REPLAY_DEFAULT <= REPLAY_MAX);
     assert!(CONNECTIONS_PER_USER_MAX < CONNECTIONS_MAX);
+    assert!(
+        PRESENCE_ROOM_MAX as usize <= PRESENCE_IDS_MAX,
+        "whom one finds in a small room fits a frame"
+    );
 };

@@ -6,6 +6,7 @@ mod support;
 mod cli;
 mod client;
 mod deadlines;
+mod hints;
 mod kills;
 mod mariadb_faults;
 mod model;

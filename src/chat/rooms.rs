@@ -229,6 +229,12 @@ impl Chat {
         rooms.map_err(refuse)
     }
 
+    /// Those of the user's rooms in which it is shown who is online.
+    pub async fn small_rooms(&self, who: &Identity) -> Result<Vec<RoomId>, Refusal> {
+        let rooms = self.store.rooms_upto(who.user.id, PRESENCE_ROOM_MAX).await;
+        rooms.map_err(refuse)
+    }
+
     /// Where the user stands in those of these rooms that he is in.
     pub async fn standings(
         &self,

@@ -46,6 +46,7 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         POST   "/api/login" [] => accounts::login;
         GET    "/api/me" [] => accounts::me;
         GET    "/api/users" ["q" "ids" "cursor" "limit"] => accounts::list;
+        GET    "/api/users/online" ["q" "ids" "cursor" "limit"] => accounts::online;
 
         GET    "/api/chat/rooms" ["scope" "q" "cursor" "limit"] => rooms::list;
         POST   "/api/chat/rooms" [] => rooms::create;

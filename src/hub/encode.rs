@@ -127,7 +127,7 @@ pub fn encode(event: &Event, framing: Framing, chained: bool) -> Encoded {
     }
 }
 
-fn framed(text: &[u8], framing: Framing) -> Bytes {
+pub(super) fn framed(text: &[u8], framing: Framing) -> Bytes {
     if text.is_empty() {
         return Bytes::new();
     }

@@ -54,6 +54,17 @@ pub enum Notice {
     },
 }
 
+/// Whether there may be news of who is online, and who looks next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stir {
+    /// There is none; what comes wakes the session.
+    Quiet,
+    /// There is none; the session looks again by itself, and isn't woken before.
+    Resting,
+    /// There may be some.
+    Waiting,
+}
+
 /// What became of live bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -84,6 +95,7 @@ struct Out {
     notices: VecDeque<Notice>,
     /// Rooms that stopped delivering, with the last `rev` that was taken.
     lags: Vec<(RoomId, Rev)>,
+    stir: Stir,
     close: Option<Close>,
     /// When the socket last took a byte, or when the queue last became non-empty.
     progress: Instant,
@@ -102,6 +114,7 @@ pub struct Backlog {
     pub bytes: usize,
     pub answer_bytes: usize,
     pub stalled_since: Instant,
+    pub stir: Stir,
     pub close: Option<Close>,
 }
 
@@ -118,6 +131,7 @@ impl Mailbox {
                 answer_bytes: 0,
                 notices: VecDeque::new(),
                 lags: Vec::new(),
+                stir: Stir::Quiet,
                 close: None,
                 progress: Instant::now(),
             }),
@@ -167,11 +181,32 @@ impl Mailbox {
     /// [`Mailbox::drained`] or by not reading requests.
     pub fn answer(&self, bytes: Bytes) {
         let mut out = self.lock();
-        if let Ok(written) = self.write_through(&mut out, &bytes)
-            && written < bytes.len()
-        {
-            out.answer_bytes += bytes.len() - written;
-            self.enqueue(&mut out, bytes.slice(written..), 0);
+        if let Ok(written) = self.write_through(&mut out, &bytes) {
+            self.keep(&mut out, bytes.slice(written..));
+        }
+    }
+
+    /// Queues what the socket didn't take of an answer.
+    fn keep(&self, out: &mut Out, rest: Bytes) {
+        if !rest.is_empty() {
+            out.answer_bytes += rest.len();
+            self.enqueue(out, rest, 0);
+        }
+    }
+
+    /// Writes a hint if nothing waits and the socket takes it, or at least the beginning of it; else it
+    /// is dropped.
+    pub fn hint(&self, bytes: &Bytes) -> bool {
+        let mut out = self.lock();
+        if out.close.is_some() || !out.queue.is_empty() {
+            return false;
+        }
+        match self.write_through(&mut out, bytes) {
+            Ok(0) | Err(_) => false,
+            Ok(written) => {
+                self.keep(&mut out, bytes.slice(written..));
+                true
+            }
         }
     }
 
@@ -258,6 +293,7 @@ impl Mailbox {
             bytes: out.live_bytes + out.answer_bytes,
             answer_bytes: out.answer_bytes,
             stalled_since: out.progress,
+            stir: out.stir,
             close: out.close,
         }
     }
@@ -307,6 +343,26 @@ impl Mailbox {
     /// Drops a lag that is no longer true: the session subscribes to the room anew, or leaves it.
     pub fn forget_lag(&self, room_id: RoomId) {
         self.lock().lags.retain(|(lagged, _)| *lagged != room_id);
+    }
+
+    /// There may be news of who is online. Wakes the session once, and not while it rests.
+    pub fn stir(&self) {
+        let mut out = self.lock();
+        if out.stir == Stir::Quiet {
+            self.wake.notify_one();
+        }
+        out.stir = Stir::Waiting;
+    }
+
+    /// Whether to look for news now; if so, what comes from here on waits until the next look.
+    pub fn look(&self) -> bool {
+        let mut out = self.lock();
+        let waiting = out.stir == Stir::Waiting;
+        out.stir = match waiting {
+            true => Stir::Resting,
+            false => Stir::Quiet,
+        };
+        waiting
     }
 
     /// Asks the session to close; the first reason stands. No more live events are taken.

@@ -8,12 +8,15 @@
 //! Deliberately absent: HTTP, the WebSocket's framing (it is given: [`Framing`]), SQL.
 //!
 //! Lock tiers: a registry shard is tier 1, a mailbox tier 2; take them in that order, and neither
-//! across an await.
+//! across an await. The lock of [`people`] is taken alone.
 
 pub mod encode;
+mod hints;
 pub mod mailbox;
 pub mod order;
 mod pages;
+mod people;
+mod presence;
 pub mod room;
 
 use std::{
@@ -27,8 +30,9 @@ use metrics::{Counter, Gauge, counter, gauge};
 
 pub use self::{
     encode::Framing,
-    mailbox::{Mailbox, Notice},
+    mailbox::{Mailbox, Notice, Stir},
     pages::CatchUp,
+    presence::{News, Online, Stamp},
     room::{Attached, Lease, Listener, RoomFailed},
 };
 use crate::{
@@ -37,6 +41,7 @@ use crate::{
     store::{self, Event, EventBody, MemberEvent, Store},
 };
 use pages::Pages;
+use people::People;
 use room::{Handle, Room};
 
 /// See the module's documentation. One per process.
@@ -48,17 +53,22 @@ pub struct Hub {
     users: DashMap<UserId, Vec<Arc<Mailbox>>>,
     rooms: DashMap<RoomId, Arc<Handle>>,
     pages: Pages,
+    people: People,
     metrics: Metrics,
 }
 
 struct Metrics {
     connections: Gauge,
+    online: Gauge,
     rooms: Gauge,
     events: Counter,
     deliveries: Counter,
     lagged: Counter,
     gaps: Counter,
     room_failures: Counter,
+    presence: Counter,
+    typing: Counter,
+    markers: Counter,
 }
 
 impl Hub {
@@ -70,14 +80,19 @@ impl Hub {
             users: DashMap::new(),
             rooms: DashMap::new(),
             pages: Pages::default(),
+            people: People::default(),
             metrics: Metrics {
                 connections: gauge!("hub_connections"),
+                online: gauge!("hub_online_users"),
                 rooms: gauge!("hub_live_rooms"),
                 events: counter!("hub_events_total"),
                 deliveries: counter!("hub_deliveries_total"),
                 lagged: counter!("hub_lagged_total"),
                 gaps: counter!("hub_gaps_total"),
                 room_failures: counter!("hub_room_failures_total"),
+                presence: counter!("hub_hints_total", "kind" => "presence"),
+                typing: counter!("hub_hints_total", "kind" => "typing"),
+                markers: counter!("hub_hints_total", "kind" => "read"),
             },
         })
     }
@@ -110,13 +125,17 @@ impl Hub {
             EventBody::Member(member)
                 if member.role.is_none() || member.joined_rev == event.rev =>
             {
+                self.seat(&event);
                 self.notify_member(event.room_id, event.rev, member);
             }
-            EventBody::Deleted => self.notify_all(Notice::Left {
-                room_id: event.room_id,
-                rev: event.rev,
-            }),
-            EventBody::Read { user_id, seq } => {
+            EventBody::Deleted => {
+                self.seat(&event);
+                self.notify_all(Notice::Left {
+                    room_id: event.room_id,
+                    rev: event.rev,
+                });
+            }
+            EventBody::Read { user_id, seq, .. } => {
                 let notice = Notice::Read {
                     room_id: event.room_id,
                     seq: *seq,
@@ -173,11 +192,14 @@ impl Hub {
             return None;
         }
         connections.push(mailbox.clone());
+        drop(connections);
+        self.expect(user_id);
         self.metrics.connections.increment(1.0);
         Some(Registration {
             hub: self.clone(),
             user_id,
             mailbox,
+            arrived: false,
         })
     }
 
@@ -290,6 +312,16 @@ pub struct Registration {
     hub: Arc<Hub>,
     user_id: UserId,
     mailbox: Arc<Mailbox>,
+    arrived: bool,
+}
+
+impl Registration {
+    /// Makes the user be seen online in these, his small rooms, which were read since he registered.
+    pub fn arrive(&mut self, rooms: &[RoomId]) {
+        if !std::mem::replace(&mut self.arrived, true) {
+            self.hub.arrive(self.user_id, rooms);
+        }
+    }
 }
 
 impl Drop for Registration {
@@ -303,5 +335,6 @@ impl Drop for Registration {
                 entry.remove();
             }
         }
+        self.hub.depart(self.user_id, self.arrived);
     }
 }

@@ -12,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -21,12 +21,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Hub,
     encode::{self, Encoded, encode},
+    hints::Hints,
     mailbox::{ConnectionId, Delivery, Mailbox},
     order::Order,
 };
 use crate::{
-    limits::{FANOUT_CHUNK, MAILBOX_BYTES_MAX, ROOM_QUEUE_MAX},
-    protocol::{Rev, RoomId, UserId, close::Close},
+    limits::{FANOUT_CHUNK, MAILBOX_BYTES_MAX, MARKERS_ROOM_MAX, ROOM_QUEUE_MAX},
+    protocol::{Rev, RoomId, Seq, UserId, close::Close},
     store::{self, Event, EventBody},
 };
 
@@ -69,6 +70,15 @@ pub(super) enum Command {
     Detach {
         id: ConnectionId,
         reply: Option<oneshot::Sender<()>>,
+    },
+    /// A member has read up to here.
+    Marker {
+        user_id: UserId,
+        seq: Seq,
+    },
+    /// Somebody types on this connection.
+    Typing {
+        id: ConnectionId,
     },
     /// Look at the handle's flags: a hint, a sweep, the last lease.
     Look,
@@ -114,12 +124,27 @@ impl Handle {
     /// Hands an event over without waiting; without a place the room learns that it exists, and
     /// reads it from the log.
     pub(super) fn publish(&self, event: Event) {
-        if matches!(event.body, EventBody::Read { .. }) {
+        if let EventBody::Read {
+            user_id,
+            seq,
+            member_count,
+        } = event.body
+        {
+            if member_count <= MARKERS_ROOM_MAX {
+                self.pass(Command::Marker { user_id, seq });
+            }
             return;
         }
         let rev = event.rev;
         if self.commands.try_send(Command::Event(event)).is_err() {
             self.hint(rev);
+        }
+    }
+
+    /// Hands over what may be dropped; half of the queue is for what may not.
+    fn pass(&self, command: Command) {
+        if self.commands.capacity() > ROOM_QUEUE_MAX / 2 {
+            let _ = self.commands.try_send(command);
         }
     }
 
@@ -168,6 +193,12 @@ impl Lease {
         answer.await.map_err(|_| RoomFailed)
     }
 
+    /// Tells the others that somebody types here.
+    pub fn typing(&self) {
+        let id = self.connection;
+        self.handle.pass(Command::Typing { id });
+    }
+
     /// Ends live delivery; nothing of the room is written after it returns.
     pub async fn detach(self) -> Result<(), RoomFailed> {
         let (reply, answer) = oneshot::channel();
@@ -200,7 +231,7 @@ impl Drop for Lease {
 }
 
 /// The listeners of a room. If the task dies, they are closed with a code that invites a reconnect.
-struct Listeners(Vec<Listener>);
+pub(super) struct Listeners(pub(super) Vec<Listener>);
 
 impl Drop for Listeners {
     fn drop(&mut self) {
@@ -214,11 +245,12 @@ type Reading = Pin<Box<dyn Future<Output = store::Result<Option<store::Page>>> +
 
 /// The task.
 pub(super) struct Room {
-    hub: Arc<Hub>,
-    handle: Arc<Handle>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) handle: Arc<Handle>,
     inbox: mpsc::Receiver<Command>,
     order: Order,
-    listeners: Listeners,
+    pub(super) listeners: Listeners,
+    pub(super) hints: Hints,
     /// The log is being read to fill a gap.
     reading: Option<Reading>,
 }
@@ -231,6 +263,7 @@ impl Room {
             inbox,
             order: Order::default(),
             listeners: Listeners(Vec::new()),
+            hints: Hints::default(),
             reading: None,
         }
     }
@@ -245,6 +278,7 @@ impl Room {
                     self.reading = None;
                     self.filled(read);
                 }
+                _ = self.hints.ripe(), if self.hints.are_waiting() => self.tell_markers().await,
             }
             for command in turn.drain(..) {
                 self.take(command).await;
@@ -285,6 +319,11 @@ impl Room {
                 if let Some(reply) = reply {
                     let _ = reply.send(());
                 }
+            }
+            Command::Marker { user_id, seq } => self.hints.mark(user_id, seq, Instant::now()),
+            Command::Typing { id } => {
+                self.deliver().await;
+                self.tell_typing(id).await;
             }
             Command::Look => {}
             #[cfg(test)]

@@ -230,6 +230,8 @@ pub enum EventBody {
     Read {
         user_id: UserId,
         seq: Seq,
+        /// Of the room, then.
+        member_count: u64,
     },
 }
 

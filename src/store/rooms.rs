@@ -236,6 +236,15 @@ impl Store {
         self.with_mentions(rooms, filter.user_id).await
     }
 
+    /// The rooms that the user is in and that have at most `members_max` members.
+    pub async fn rooms_upto(&self, user_id: UserId, members_max: u64) -> Result<Vec<RoomId>> {
+        let sql = "SELECT r.id FROM room_members m JOIN rooms r ON r.id = m.room_id
+             WHERE m.user_id = ? AND m.left_at IS NULL AND r.deleted_at IS NULL AND r.member_count <= ?";
+        let found = self.db().query(sql, params![user_id, members_max]).await?;
+        let rooms = found.iter().map(|row| row.room_id(0));
+        Ok(rooms.collect::<Result<_, Fault>>()?)
+    }
+
     /// Present members by rising user id after `after`, and the room's `rev` that the page is
     /// complete to. `prefix` is a folded prefix of the username.
     pub async fn members(

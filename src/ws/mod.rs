@@ -9,6 +9,7 @@
 
 mod catch_up;
 pub mod frame;
+mod online;
 mod session;
 mod transport;
 mod upgrade;

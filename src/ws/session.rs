@@ -32,10 +32,10 @@ use super::{
 };
 use crate::{
     chat::Identity,
-    hub::{Mailbox, Registration},
+    hub::{Mailbox, Registration, Stir},
     limits::{
         ANSWERS_BYTES_MAX, AUTH_DEADLINE, CLOSE_DEADLINE, DRAIN_SESSIONS, EXPIRY_SPREAD, HEARTBEAT,
-        RECONNECT_SPREAD, STRIKES_MAX, STRIKES_WINDOW, WRITE_DEADLINE,
+        PRESENCE_INTERVAL, RECONNECT_SPREAD, STRIKES_MAX, STRIKES_WINDOW, WRITE_DEADLINE,
     },
     protocol::{
         Time,
@@ -169,6 +169,8 @@ struct Session {
     strikes: Vec<Instant>,
     /// The server goes away: the work in progress may end until then.
     leaving: Option<Instant>,
+    /// Not earlier the client is told again who is online.
+    presence_after: Instant,
 }
 
 impl Session {
@@ -183,6 +185,7 @@ impl Session {
             expires: now + valid + spread,
             strikes: Vec::new(),
             leaving: None,
+            presence_after: now,
         }
     }
 
@@ -210,6 +213,7 @@ impl Session {
             None => {}
         }
         self.take_up_work(doing);
+        self.tell_presence(doing, now);
         let backlog = self.mailbox.backlog();
         let idle = matches!(doing, Doing::Idle(_));
         let reading = idle && backlog.answer_bytes <= ANSWERS_BYTES_MAX;
@@ -232,6 +236,9 @@ impl Session {
         }
         if let Some(leaving) = self.leaving {
             deadline = deadline.min(leaving);
+        }
+        if idle && backlog.bytes == 0 && backlog.stir != Stir::Quiet {
+            deadline = deadline.min(self.presence_after);
         }
         // Moved only when it would fire too late: firing early costs one look.
         if timer.deadline().into_std() > deadline {
@@ -268,6 +275,21 @@ impl Session {
         }
         if let Some(notice) = self.mailbox.take_notice() {
             start(doing, |worker| Box::pin(worker.notice(notice)));
+        }
+    }
+
+    /// Tells who came online and who went: while nothing else is to be done or written, and so often at
+    /// most. Until then the mailbox wakes nobody for it.
+    fn tell_presence(&mut self, doing: &mut Doing, now: Instant) {
+        let Doing::Idle(worker) = doing else { return };
+        let backlog = self.mailbox.backlog();
+        if backlog.stir != Stir::Quiet
+            && backlog.bytes == 0
+            && now >= self.presence_after
+            && self.mailbox.look()
+        {
+            worker.tell_presence();
+            self.presence_after = now + PRESENCE_INTERVAL;
         }
     }
 

@@ -282,6 +282,7 @@ impl Judge {
         let old = self.member(room_id, user_id)?.last_read_seq;
         let room = &self.state.rooms[&room_id];
         let (rev, last_read_seq) = (room.rev, old.max(seq.min(room.last_seq)));
+        let member_count = room.member_count;
         if last_read_seq > old {
             self.mark((room_id, user_id), last_read_seq);
             let seq = last_read_seq;
@@ -289,7 +290,11 @@ impl Judge {
                 room_id,
                 prev: rev,
                 rev,
-                body: EventBody::Read { user_id, seq },
+                body: EventBody::Read {
+                    user_id,
+                    seq,
+                    member_count,
+                },
             });
         }
         Ok(Outcome::Read { last_read_seq })
