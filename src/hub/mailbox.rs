@@ -215,7 +215,10 @@ impl Mailbox {
                     out.advance(written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => return self.fail(&mut out, Close::Gone),
+                Err(_) => {
+                    out.forget();
+                    return self.fail(&mut out, Close::Gone);
+                }
             }
         }
         out.queue = VecDeque::new();
@@ -310,6 +313,12 @@ impl Mailbox {
 }
 
 impl Out {
+    /// Nobody will read it: what waits for a socket that broke, or whoever drains it would never end.
+    fn forget(&mut self) {
+        self.queue = VecDeque::new();
+        (self.live_bytes, self.live_frames, self.answer_bytes) = (0, 0, 0);
+    }
+
     fn advance(&mut self, mut written: usize) {
         while let Some(chunk) = self.queue.front_mut() {
             let taken = written.min(chunk.bytes.len());
@@ -331,6 +340,8 @@ impl Out {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::{io::AsyncReadExt, net::TcpListener};
 
     use super::*;
@@ -342,6 +353,29 @@ mod tests {
             .unwrap();
         let (server, _) = listener.accept().await.unwrap();
         (Mailbox::new(server), client)
+    }
+
+    /// Whoever waits until all is written doesn't wait for a reader that has gone.
+    #[tokio::test]
+    async fn what_waits_for_a_broken_socket_is_dropped() {
+        let (mailbox, client) = connected().await;
+        mailbox.writable().await;
+        mailbox.answer(vec![b' '; 16 * 1024 * 1024].into());
+        assert!(mailbox.backlog().bytes > 0, "the reader doesn't read");
+        drop(client);
+        let drained = async {
+            while mailbox.backlog().bytes > 0 {
+                mailbox.writable().await;
+                mailbox.drain();
+            }
+        };
+        let drained = tokio::time::timeout(Duration::from_secs(5), drained).await;
+        assert!(drained.is_ok(), "it is drained for ever");
+        assert_eq!(mailbox.backlog().close, Some(Close::Gone));
+        assert_eq!(
+            mailbox.deliver(&Bytes::from_static(b"x"), 1),
+            Delivery::Closed
+        );
     }
 
     /// Frames of a reader that stops are refused whole beyond the bound, and those that were taken
