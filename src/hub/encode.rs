@@ -1,4 +1,6 @@
-//! Events as the bytes that travel: once per room, whatever the number of its members.
+//! Events as the bytes that travel: once per room, whatever the number of its members and whatever
+//! they speak: a text is a line, and a WebSocket frame ends with its text, so that both are one
+//! allocation.
 
 use bytes::Bytes;
 
@@ -10,7 +12,20 @@ use crate::{
     store::{Event, EventBody},
 };
 
-/// Appends one text to a buffer as the transport frames it. The hub knows no framing of its own.
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wire {
+    WebSocket,
+    /// JSON lines over plain TCP.
+    Lines,
+}
+
+impl Wire {
+    pub const COUNT: usize = 2;
+}
+
+/// Appends one text to a buffer as a WebSocket frame, which ends with it. The hub knows no framing of
+/// its own.
 pub type Framing = fn(&mut Vec<u8>, &[u8]);
 
 /// A framed event, and what of it the fan-out must know.
@@ -18,9 +33,44 @@ pub type Framing = fn(&mut Vec<u8>, &[u8]);
 pub struct Encoded {
     pub prev: Rev,
     pub rev: Rev,
+    /// The WebSocket frame.
     pub bytes: Bytes,
+    /// Where the line begins in it.
+    pub line: usize,
     /// Whose membership ended with it.
     pub left: Option<UserId>,
+}
+
+impl Encoded {
+    /// What travels over this wire, shared.
+    pub fn over(&self, wire: Wire) -> Bytes {
+        self.bytes.slice(self.start(wire)..)
+    }
+
+    fn part(&self, wire: Wire) -> &[u8] {
+        &self.bytes[self.start(wire)..]
+    }
+
+    fn start(&self, wire: Wire) -> usize {
+        match wire {
+            Wire::WebSocket => 0,
+            Wire::Lines => self.line,
+        }
+    }
+}
+
+/// Events as the bytes of one write. One alone is shared; more are copied into one.
+pub fn join<'a>(events: impl Iterator<Item = &'a Encoded> + Clone, wire: Wire) -> Bytes {
+    let mut few = events.clone();
+    if let (Some(only), None) = (few.next(), few.next()) {
+        return only.over(wire);
+    }
+    let length = events.clone().map(|event| event.part(wire).len()).sum();
+    let mut bytes = Vec::with_capacity(length);
+    for event in events {
+        bytes.extend_from_slice(event.part(wire));
+    }
+    bytes.into()
 }
 
 /// Encodes an event. `chained`: `prev` is written even when it is `rev` - 1, as catch-up does.
@@ -56,6 +106,7 @@ pub fn encode(event: &Event, framing: Framing, chained: bool) -> Encoded {
     };
     let mut bytes = Vec::with_capacity(text.len() + 10);
     framing(&mut bytes, &text);
+    let line = bytes.len() - text.len();
     let left = match &event.body {
         EventBody::Member(member) if member.role.is_none() => Some(member.user.id),
         _ => None,
@@ -64,6 +115,7 @@ pub fn encode(event: &Event, framing: Framing, chained: bool) -> Encoded {
         prev: event.prev,
         rev: event.rev,
         bytes: bytes.into(),
+        line,
         left,
     }
 }

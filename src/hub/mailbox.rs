@@ -25,6 +25,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::{net::TcpStream, sync::Notify};
 
+use super::encode::Wire;
 use crate::{
     limits::{MAILBOX_BYTES_MAX, MAILBOX_FRAMES_MAX, NOTICES_MAX},
     protocol::{Rev, RoomId, close::Close},
@@ -66,6 +67,7 @@ pub enum Delivery {
 pub struct Mailbox {
     id: ConnectionId,
     stream: TcpStream,
+    wire: Wire,
     out: Mutex<Out>,
     /// The session has something to do: bytes to drain, a notice, a lag, a close.
     wake: Notify,
@@ -103,11 +105,12 @@ pub struct Backlog {
 }
 
 impl Mailbox {
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: TcpStream, wire: Wire) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             stream,
+            wire,
             out: Mutex::new(Out {
                 queue: VecDeque::new(),
                 live_bytes: 0,
@@ -125,6 +128,11 @@ impl Mailbox {
 
     pub fn id(&self) -> ConnectionId {
         self.id
+    }
+
+    /// What is to be written to it: bytes for this wire.
+    pub fn wire(&self) -> Wire {
+        self.wire
     }
 
     /// The socket, for reading; nobody but the mailbox writes to it.
@@ -229,6 +237,14 @@ impl Mailbox {
     pub async fn writable(&self) {
         // An error shows at the next write.
         let _ = self.stream.writable().await;
+    }
+
+    /// Writes all that waits, until the socket breaks.
+    pub async fn flush(&self) {
+        while self.backlog().bytes > 0 {
+            self.writable().await;
+            self.drain();
+        }
     }
 
     /// Waits until nothing waits for the socket any more, or the connection closes.
@@ -352,7 +368,7 @@ mod tests {
             .await
             .unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        (Mailbox::new(server), client)
+        (Mailbox::new(server, Wire::WebSocket), client)
     }
 
     /// Whoever waits until all is written doesn't wait for a reader that has gone.
@@ -363,14 +379,8 @@ mod tests {
         mailbox.answer(vec![b' '; 16 * 1024 * 1024].into());
         assert!(mailbox.backlog().bytes > 0, "the reader doesn't read");
         drop(client);
-        let drained = async {
-            while mailbox.backlog().bytes > 0 {
-                mailbox.writable().await;
-                mailbox.drain();
-            }
-        };
-        let drained = tokio::time::timeout(Duration::from_secs(5), drained).await;
-        assert!(drained.is_ok(), "it is drained for ever");
+        let flushed = tokio::time::timeout(Duration::from_secs(5), mailbox.flush()).await;
+        assert!(flushed.is_ok(), "it is drained for ever");
         assert_eq!(mailbox.backlog().close, Some(Close::Gone));
         assert_eq!(
             mailbox.deliver(&Bytes::from_static(b"x"), 1),
@@ -405,13 +415,7 @@ mod tests {
                 assert_eq!(frame.to_vec(), number.to_be_bytes().repeat(64));
             }
         };
-        let drainer = async {
-            while mailbox.backlog().bytes > 0 {
-                mailbox.writable().await;
-                mailbox.drain();
-            }
-        };
-        tokio::join!(reader, drainer);
+        tokio::join!(reader, mailbox.flush());
         let out = mailbox.lock();
         assert_eq!(
             (out.live_bytes, out.live_frames, out.answer_bytes),
