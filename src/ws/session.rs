@@ -387,7 +387,22 @@ mod tests {
         }
     }
 
-    /// Nor does it wait for a client that cuts the connection rather than read.
+    /// Who has sent his last line reads on, at his own pace.
+    #[tokio::test]
+    async fn goodbye_leaves_nothing_unsaid() {
+        for (socket, mailbox, mut client) in waiting().await {
+            let mut bytes = Vec::new();
+            let reader = client.read_to_end(&mut bytes);
+            let goodbye = async {
+                goodbye(socket, &mailbox, Close::Gone).await;
+                drop(mailbox);
+            };
+            let (read, ()) = tokio::join!(reader, goodbye);
+            assert_eq!(read.unwrap(), BACKLOG);
+        }
+    }
+
+    /// It doesn't wait for a client that cuts the connection rather than read.
     #[tokio::test]
     async fn goodbye_ends_with_the_connection() {
         for (socket, mailbox, client) in waiting().await {

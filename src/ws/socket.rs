@@ -26,6 +26,10 @@ use crate::{
 };
 
 /// See the module's documentation.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all connections are of the large one: a box would only add to them"
+)]
 pub enum Socket {
     WebSocket(WebSocketStream<Transport>),
     Lines(FramedRead<Transport, LinesCodec>),
