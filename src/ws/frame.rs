@@ -95,6 +95,7 @@ mod tests {
                     full_name: None,
                 },
                 role: None,
+                joined_rev: 2,
                 by: None,
                 at: None,
                 member_count: 0,
