@@ -2,7 +2,7 @@
 //! they speak: a text is a line, and a WebSocket frame ends with its text, so that both are one
 //! allocation.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use bytes::Bytes;
 
@@ -31,53 +31,43 @@ impl Wire {
 /// its own.
 pub type Framing = fn(&mut Vec<u8>, &[u8]);
 
+/// A WebSocket frame that knows where the line begins in it.
+#[derive(Clone, Debug, Default)]
+pub struct Framed {
+    frame: Bytes,
+    line: usize,
+}
+
+impl Framed {
+    /// What travels over this wire, shared.
+    pub fn over(&self, wire: Wire) -> Bytes {
+        match wire {
+            Wire::WebSocket => self.frame.clone(),
+            Wire::Lines => self.frame.slice(self.line..),
+        }
+    }
+}
+
+impl Deref for Framed {
+    type Target = Bytes;
+
+    fn deref(&self) -> &Bytes {
+        &self.frame
+    }
+}
+
 /// A framed event, and what of it the fan-out must know.
 #[derive(Clone, Debug)]
 pub struct Encoded {
     pub prev: Rev,
     pub rev: Rev,
-    /// The WebSocket frame.
-    pub bytes: Bytes,
-    /// Where the line begins in it.
-    pub line: usize,
+    pub bytes: Framed,
     /// Whose membership ended with it.
     pub left: Option<UserId>,
     /// The room ended with it.
     pub ends: bool,
     /// What it touched of a message, if it may be joined with others.
     pub touch: Option<Arc<Touch>>,
-}
-
-impl Encoded {
-    /// What travels over this wire, shared.
-    pub fn over(&self, wire: Wire) -> Bytes {
-        self.bytes.slice(self.start(wire)..)
-    }
-
-    fn part(&self, wire: Wire) -> &[u8] {
-        &self.bytes[self.start(wire)..]
-    }
-
-    fn start(&self, wire: Wire) -> usize {
-        match wire {
-            Wire::WebSocket => 0,
-            Wire::Lines => self.line,
-        }
-    }
-}
-
-/// Events as the bytes of one write. One alone is shared; more are copied into one.
-pub fn join<'a>(events: impl Iterator<Item = &'a Encoded> + Clone, wire: Wire) -> Bytes {
-    let mut few = events.clone();
-    if let (Some(only), None) = (few.next(), few.next()) {
-        return only.over(wire);
-    }
-    let length = events.clone().map(|event| event.part(wire).len()).sum();
-    let mut bytes = Vec::with_capacity(length);
-    for event in events {
-        bytes.extend_from_slice(event.part(wire));
-    }
-    bytes.into()
 }
 
 /// Encodes an event. `chained`: `prev` is written even when it is `rev` - 1, as catch-up does.
@@ -119,7 +109,6 @@ pub fn encode(event: &Event, framing: Framing, chained: bool) -> Encoded {
         })
         .to_json(),
     };
-    let bytes = framed(&text, framing);
     let left = match &event.body {
         EventBody::Member(member) if member.role.is_none() => Some(member.user.id),
         _ => None,
@@ -131,19 +120,36 @@ pub fn encode(event: &Event, framing: Framing, chained: bool) -> Encoded {
     Encoded {
         prev: event.prev,
         rev: event.rev,
-        line: bytes.len() - text.len(),
-        bytes,
+        bytes: framed(&text, framing),
         left,
         ends: matches!(event.body, EventBody::Deleted),
         touch,
     }
 }
 
-pub(super) fn framed(text: &[u8], framing: Framing) -> Bytes {
+/// Frames a text that was encoded for a room. What isn't told has no frame.
+pub fn framed(text: &[u8], framing: Framing) -> Framed {
     if text.is_empty() {
-        return Bytes::new();
+        return Framed::default();
     }
     let mut bytes = Vec::with_capacity(text.len() + 10);
     framing(&mut bytes, text);
+    Framed {
+        line: bytes.len() - text.len(),
+        frame: bytes.into(),
+    }
+}
+
+/// Events as the bytes of one write. One alone is shared; more are copied into one.
+pub fn gather<'a>(events: impl Iterator<Item = &'a Encoded> + Clone, wire: Wire) -> Bytes {
+    let mut few = events.clone();
+    if let (Some(only), None) = (few.next(), few.next()) {
+        return only.bytes.over(wire);
+    }
+    let length = events.clone().map(|event| event.bytes.len()).sum();
+    let mut bytes = Vec::with_capacity(length);
+    for event in events {
+        bytes.extend_from_slice(&event.bytes.over(wire));
+    }
     bytes.into()
 }

@@ -116,17 +116,16 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use rand::{Rng, SeedableRng, rngs::SmallRng, seq::SliceRandom};
 
     use super::*;
+    use crate::hub::encode::framed;
 
     fn event(prev: Rev, rev: Rev) -> Encoded {
         Encoded {
             prev,
             rev,
-            bytes: Bytes::from(rev.to_be_bytes().to_vec()),
-            line: 0,
+            bytes: framed(&rev.to_be_bytes(), |buffer, text| buffer.extend(text)),
             left: None,
             ends: false,
             touch: None,

@@ -81,7 +81,7 @@ fn frame(page: store::Page, framing: Framing, wire: Wire) -> CatchUp {
     let mut chunks = Vec::new();
     let mut chunk = Vec::new();
     for event in &page.events {
-        let bytes = encode(event, framing, true).over(wire);
+        let bytes = encode(event, framing, true).bytes.over(wire);
         if !chunk.is_empty() && chunk.len() + bytes.len() > CHUNK_BYTES {
             chunks.push(Bytes::from(std::mem::take(&mut chunk)));
         }

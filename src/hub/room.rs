@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Hub,
-    encode::{Encoded, Wire, encode, join},
+    encode::{Encoded, Wire, encode, gather},
     mailbox::{ConnectionId, Delivery, Mailbox},
     order::Order,
     touch::join_touches,
@@ -309,7 +309,7 @@ impl Room {
         {
             return Attached::Removed;
         }
-        let replay = join(since.into_iter(), listener.mailbox.wire());
+        let replay = gather(since.into_iter(), listener.mailbox.wire());
         listener.mailbox.forget_lag(self.handle.room_id);
         if !greeting.is_empty() {
             listener.mailbox.answer(greeting);
@@ -374,11 +374,11 @@ impl Room {
             let listener = &self.listeners.0[index];
             let wire = listener.mailbox.wire();
             let delivery = if listener.at < first {
-                let bytes = joined[wire as usize].get_or_insert_with(|| join(piece.iter(), wire));
+                let bytes = joined[wire as usize].get_or_insert_with(|| gather(piece.iter(), wire));
                 listener.mailbox.deliver(bytes, piece.len())
             } else {
                 // Attached ahead of the room: only what it doesn't have yet.
-                let rest = join(piece.iter().filter(|event| event.rev > listener.at), wire);
+                let rest = gather(piece.iter().filter(|event| event.rev > listener.at), wire);
                 if rest.is_empty() {
                     Delivery::Taken
                 } else {

@@ -138,7 +138,6 @@ pub fn join_touches(room_id: RoomId, events: Vec<Encoded>, framing: Framing) -> 
             });
             let text = frame.to_json();
             event.bytes = framed(&text, framing);
-            event.line = event.bytes.len() - text.len();
         }
     }
     joined

@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        hub::encode::{encode, join},
+        hub::encode::{encode, gather},
         protocol::{RoomId, UserId, rest::UserSummary},
         store::{Event, EventBody, MemberEvent},
     };
@@ -102,11 +102,14 @@ mod tests {
             }),
         };
         let encoded = encode(&event(7), text, true);
-        let (frame, line) = (encoded.over(Wire::WebSocket), encoded.over(Wire::Lines));
+        let (frame, line) = (
+            encoded.bytes.over(Wire::WebSocket),
+            encoded.bytes.over(Wire::Lines),
+        );
         let header = frame.len() - line.len();
         assert_eq!(line.as_ptr(), frame[header..].as_ptr(), "one allocation");
         assert_eq!(
-            join([&encoded].into_iter(), Wire::Lines).as_ptr(),
+            gather([&encoded].into_iter(), Wire::Lines).as_ptr(),
             line.as_ptr()
         );
         let ends = line.iter().filter(|byte| **byte == b'\n').count();
@@ -117,8 +120,8 @@ mod tests {
 
         let next = encode(&event(8), text, true);
         for (wire, first) in [(Wire::WebSocket, frame), (Wire::Lines, line)] {
-            let both = [&first[..], &next.over(wire)].concat();
-            assert_eq!(join([&encoded, &next].into_iter(), wire), both);
+            let both = [&first[..], &next.bytes.over(wire)].concat();
+            assert_eq!(gather([&encoded, &next].into_iter(), wire), both);
         }
     }
 }
