@@ -431,6 +431,7 @@ impl Room {
                         .iter()
                         .map(|event| encode(event, self.hub.framing, true))
                         .collect(),
+                    page.head,
                 );
             }
             Ok(None) => tracing::error!(
