@@ -310,7 +310,7 @@ impl World {
         };
         self.frames += 1;
         let fate = match self.faulty {
-            true => link::fate(&mut self.rng, &frame),
+            true => link::fate(&mut self.rng, &frame, device.account.id),
             false => Fate::Arrives,
         };
         match fate {
