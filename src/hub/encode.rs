@@ -1,7 +1,12 @@
-//! Events as the bytes that travel: once per room, whatever the number of its members.
+//! Events as the bytes that travel: once per room, whatever the number of its members and whatever
+//! they speak: a text is a line, and a WebSocket frame ends with its text, so that both are one
+//! allocation.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::touch::{self, Touch};
 use crate::{
     protocol::{
         Rev, UserId,
@@ -10,7 +15,20 @@ use crate::{
     store::{Event, EventBody},
 };
 
-/// Appends one text to a buffer as the transport frames it. The hub knows no framing of its own.
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wire {
+    WebSocket,
+    /// JSON lines over plain TCP.
+    Lines,
+}
+
+impl Wire {
+    pub const COUNT: usize = 2;
+}
+
+/// Appends one text to a buffer as a WebSocket frame, which ends with it. The hub knows no framing of
+/// its own.
 pub type Framing = fn(&mut Vec<u8>, &[u8]);
 
 /// A framed event, and what of it the fan-out must know.
@@ -18,9 +36,48 @@ pub type Framing = fn(&mut Vec<u8>, &[u8]);
 pub struct Encoded {
     pub prev: Rev,
     pub rev: Rev,
+    /// The WebSocket frame.
     pub bytes: Bytes,
+    /// Where the line begins in it.
+    pub line: usize,
     /// Whose membership ended with it.
     pub left: Option<UserId>,
+    /// The room ended with it.
+    pub ends: bool,
+    /// What it touched of a message, if it may be joined with others.
+    pub touch: Option<Arc<Touch>>,
+}
+
+impl Encoded {
+    /// What travels over this wire, shared.
+    pub fn over(&self, wire: Wire) -> Bytes {
+        self.bytes.slice(self.start(wire)..)
+    }
+
+    fn part(&self, wire: Wire) -> &[u8] {
+        &self.bytes[self.start(wire)..]
+    }
+
+    fn start(&self, wire: Wire) -> usize {
+        match wire {
+            Wire::WebSocket => 0,
+            Wire::Lines => self.line,
+        }
+    }
+}
+
+/// Events as the bytes of one write. One alone is shared; more are copied into one.
+pub fn join<'a>(events: impl Iterator<Item = &'a Encoded> + Clone, wire: Wire) -> Bytes {
+    let mut few = events.clone();
+    if let (Some(only), None) = (few.next(), few.next()) {
+        return only.over(wire);
+    }
+    let length = events.clone().map(|event| event.part(wire).len()).sum();
+    let mut bytes = Vec::with_capacity(length);
+    for event in events {
+        bytes.extend_from_slice(event.part(wire));
+    }
+    bytes.into()
 }
 
 /// Encodes an event. `chained`: `prev` is written even when it is `rev` - 1, as catch-up does.
@@ -33,6 +90,14 @@ pub fn encode(event: &Event, framing: Framing, chained: bool) -> Encoded {
             replay: false,
         })
         .to_json(),
+        EventBody::Updated(update) => Frame::MessageUpdated(Live {
+            change: touch::updated(event, update),
+            prev,
+            replay: false,
+        })
+        .to_json(),
+        // Told by the sessions, not by the room.
+        EventBody::Deleted | EventBody::Read { .. } => Vec::new(),
         EventBody::Member(member) => Frame::Member(Live {
             change: MemberChange {
                 room_id: event.room_id,
@@ -54,16 +119,31 @@ pub fn encode(event: &Event, framing: Framing, chained: bool) -> Encoded {
         })
         .to_json(),
     };
-    let mut bytes = Vec::with_capacity(text.len() + 10);
-    framing(&mut bytes, &text);
+    let bytes = framed(&text, framing);
     let left = match &event.body {
         EventBody::Member(member) if member.role.is_none() => Some(member.user.id),
+        _ => None,
+    };
+    let touch = match &event.body {
+        EventBody::Updated(update) => Touch::of(update),
         _ => None,
     };
     Encoded {
         prev: event.prev,
         rev: event.rev,
-        bytes: bytes.into(),
+        line: bytes.len() - text.len(),
+        bytes,
         left,
+        ends: matches!(event.body, EventBody::Deleted),
+        touch,
     }
+}
+
+pub(super) fn framed(text: &[u8], framing: Framing) -> Bytes {
+    if text.is_empty() {
+        return Bytes::new();
+    }
+    let mut bytes = Vec::with_capacity(text.len() + 10);
+    framing(&mut bytes, text);
+    bytes.into()
 }

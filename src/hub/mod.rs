@@ -5,7 +5,7 @@
 //! the log after each commit ([`Hub::listener`]); they are hints: what is lost on the way is read from
 //! the log by the room that misses it.
 //!
-//! Deliberately absent: HTTP, the WebSocket's framing (it is given: [`Framing`]), SQL.
+//! Deliberately absent: HTTP, the framing of either wire (it is given: [`Framing`]), SQL.
 //!
 //! Lock tiers: a registry shard is tier 1, a mailbox tier 2; take them in that order, and neither
 //! across an await.
@@ -15,6 +15,7 @@ pub mod mailbox;
 pub mod order;
 mod pages;
 pub mod room;
+mod touch;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -26,7 +27,7 @@ use futures_util::FutureExt;
 use metrics::{Counter, Gauge, counter, gauge};
 
 pub use self::{
-    encode::Framing,
+    encode::{Framing, Wire},
     mailbox::{Mailbox, Notice},
     pages::CatchUp,
     room::{Attached, Lease, Listener, RoomFailed},
@@ -103,11 +104,27 @@ impl Hub {
             .expect("the hub was started before the first connection")
     }
 
-    /// Takes a committed event: to the room's task if the room is live, and to the user whose
-    /// membership changed. Doesn't wait.
+    /// Takes a committed event: to the room's task if the room is live, and to the users whose
+    /// membership or marker changed. Doesn't wait.
     pub fn publish(&self, event: Event) {
-        if let EventBody::Member(member) = &event.body {
-            self.notify_member(event.room_id, event.rev, member);
+        match &event.body {
+            EventBody::Member(member)
+                if member.role.is_none() || member.joined_rev == event.rev =>
+            {
+                self.notify_member(event.room_id, event.rev, member);
+            }
+            EventBody::Deleted => self.notify_all(Notice::Left {
+                room_id: event.room_id,
+                rev: event.rev,
+            }),
+            EventBody::Read { user_id, seq } => {
+                let notice = Notice::Read {
+                    room_id: event.room_id,
+                    seq: *seq,
+                };
+                self.notify(*user_id, notice);
+            }
+            _ => {}
         }
         // The shard stays locked while the event is handed over, so that no room ends in between.
         if let Some(room) = self.rooms.get(&event.room_id) {
@@ -115,12 +132,29 @@ impl Hub {
         }
     }
 
+    /// Tells a user that his stay in a room began, by `rev` at the latest, or ended with it.
     fn notify_member(&self, room_id: RoomId, rev: Rev, member: &MemberEvent) {
         let notice = match member.role {
-            Some(_) => Notice::Joined { room_id, rev },
+            Some(_) => Notice::Joined {
+                room_id,
+                rev: member.joined_rev,
+            },
             None => Notice::Left { room_id, rev },
         };
-        if let Some(connections) = self.users.get(&member.user.id) {
+        self.notify(member.user.id, notice);
+    }
+
+    fn notify(&self, user_id: UserId, notice: Notice) {
+        if let Some(connections) = self.users.get(&user_id) {
+            connections
+                .iter()
+                .for_each(|mailbox| mailbox.notice(notice));
+        }
+    }
+
+    /// Tells everybody: sessions pass over what isn't about a room of theirs.
+    fn notify_all(&self, notice: Notice) {
+        for connections in &self.users {
             connections
                 .iter()
                 .for_each(|mailbox| mailbox.notice(notice));
@@ -180,17 +214,17 @@ impl Hub {
             .is_some()
     }
 
-    /// One page of what changed in a room after `after`, framed. Those who ask for the same page at
+    /// One page of what changed in a room after `after`, framed for this wire. Those who ask for the same page at
     /// the same time share one read. The caller holds a lease on the room, and checks the reader's
     /// membership after the page was read. `None`: no such room.
     pub async fn catch_up(
         &self,
         room_id: RoomId,
         after: Rev,
+        wire: Wire,
     ) -> store::Result<Option<Arc<CatchUp>>> {
-        self.pages
-            .read(self.store(), self.framing, room_id, after)
-            .await
+        let key = (room_id, after, wire);
+        self.pages.read(self.store(), self.framing, key).await
     }
 
     /// Compares the heads of all live rooms with the table, now and then, for ever: whatever was lost
@@ -203,8 +237,15 @@ impl Hub {
             let rooms: Vec<RoomId> = self.rooms.iter().map(|room| *room.key()).collect();
             for chunk in rooms.chunks(HEADS_PER_STATEMENT) {
                 match self.store().heads(chunk).await {
-                    Ok(heads) => heads.into_iter().for_each(|(room_id, rev)| {
-                        if let Some(room) = self.rooms.get(&room_id) {
+                    Ok(heads) => heads.into_iter().for_each(|(room_id, rev, deleted)| {
+                        if deleted {
+                            self.publish(Event {
+                                room_id,
+                                prev: rev - 1,
+                                rev,
+                                body: EventBody::Deleted,
+                            });
+                        } else if let Some(room) = self.rooms.get(&room_id) {
                             room.hint(rev);
                         }
                     }),

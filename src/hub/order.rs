@@ -135,7 +135,10 @@ mod tests {
             prev,
             rev,
             bytes: Bytes::from(rev.to_be_bytes().to_vec()),
+            line: 0,
             left: None,
+            ends: false,
+            touch: None,
         }
     }
 

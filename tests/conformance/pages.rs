@@ -144,6 +144,7 @@ pub async fn changes_are_cut_by_rows_and_bytes(place: Place) {
             id: Uuid::new_v4(),
             content,
             reply_to: None,
+            named: Default::default(),
         };
         if n < short {
             tasks.spawn(async move { world.append(change).await });
@@ -163,7 +164,7 @@ pub async fn changes_are_cut_by_rows_and_bytes(place: Place) {
         let (mut bytes, mut of_page) = (0, 0);
         for event in &page.events {
             if let EventBody::Message(message) = &event.body {
-                bytes += message.content.len();
+                bytes += message.content.as_ref().map_or(0, String::len);
                 of_page += 1;
             }
         }

@@ -133,6 +133,7 @@ pub async fn keys_are_compared_by_bytes(place: Place) {
             id: Uuid::new_v4(),
             content: content.into(),
             reply_to: None,
+            named: Default::default(),
         };
         world.append(change).await;
         let last = world
@@ -143,7 +144,7 @@ pub async fn keys_are_compared_by_bytes(place: Place) {
             .unwrap()
             .last_seq;
         let stored = world.store.message(room, last).await.unwrap().unwrap();
-        assert_eq!(stored.content, content);
+        assert_eq!(stored.content.as_deref(), Some(content));
     }
 }
 
@@ -274,6 +275,7 @@ pub async fn lists_of_rooms(place: Place) {
         id: Uuid::new_v4(),
         content: text,
         reply_to: None,
+        named: Default::default(),
     };
     world.append(change).await;
     let room = world
@@ -343,5 +345,5 @@ pub async fn standings_by_room(place: Place) {
     );
     let heads = world.store.heads(&asked).await.unwrap();
     assert_eq!(heads.len(), 9);
-    assert!(heads.contains(&(rooms[1], 4)) && heads.contains(&(rooms[2], 4)));
+    assert!(heads.contains(&(rooms[1], 4, false)) && heads.contains(&(rooms[2], 4, false)));
 }

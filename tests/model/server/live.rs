@@ -207,6 +207,10 @@ pub(super) fn encode(event: &Event, chained: bool) -> Encoded {
         rev: event.rev,
         bytes: serde_json::to_vec(&frame).unwrap().into(),
         left: left.map(|stay| UserId(stay.user)),
+        // What is joined, and how a room ends, is the model's own.
+        line: 0,
+        ends: false,
+        touch: None,
     }
 }
 
