@@ -7,6 +7,7 @@
 mod broken;
 mod link;
 mod log;
+mod row;
 mod server;
 mod sockets;
 mod world;

@@ -39,3 +39,13 @@ pub fn fate(rng: &mut SmallRng, frame: &Value, me: u64) -> Fate {
         _ => Fate::Arrives,
     }
 }
+
+/// Nothing that comes later would tell a client that this came before an `added` which is late.
+pub fn must_follow(frame: &Value, me: u64) -> bool {
+    match frame["type"].as_str().unwrap() {
+        "lagged" => true,
+        "removed" => frame["rev"].is_null() && frame["ref"].is_null(),
+        "read" => frame["user_id"] == me,
+        _ => false,
+    }
+}

@@ -7,8 +7,11 @@ use uuid::Uuid;
 
 use super::{Device, Outcome, World};
 use crate::{
-    model::log::{self, Message, RoomLog},
-    support::{Room, number},
+    model::{
+        log::{self, Message, RoomLog},
+        row::{self, equal as same},
+    },
+    support::Room,
 };
 
 impl World {
@@ -166,45 +169,11 @@ impl World {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, held: &T, expected: &T) -> Outcome {
-    if held == expected {
-        Ok(())
-    } else {
-        Err(format!("{what}: {held:?} instead of {expected:?}"))
-    }
-}
-
-/// The whole message: of reactions each emoji and its count, and who reacted where that is held.
 fn same_message(me: u64, held: &Room, row: &Message) -> Outcome {
-    let what = format!("message {}", row.seq);
-    let Some(held) = held.messages.get(&row.seq) else {
-        return Err(format!("{what} of rev {} is missing", row.rev));
-    };
-    let (mut held_rest, mut expected) = (held.clone(), row.whole(None));
-    for row in [&mut held_rest, &mut expected] {
-        row.as_object_mut().unwrap().remove("reactions");
+    match held.messages.get(&row.seq) {
+        Some(held) => row::same(held, &row.whole(Some(me))),
+        None => Err(format!("message {} of rev {} is missing", row.seq, row.rev)),
     }
-    same(&what, &held_rest, &expected)?;
-    let reactions = held["reactions"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut counts = BTreeMap::new();
-    for reaction in reactions {
-        let emoji = reaction["emoji"].as_str().unwrap();
-        counts.insert(emoji, number(reaction, "count"));
-        if !reaction["user_ids"].is_null() {
-            let users = json!(row.reacted(emoji));
-            same(
-                &format!("{what}: {emoji} of"),
-                &reaction["user_ids"],
-                &users,
-            )?;
-        }
-        if reaction["me"] == true && !row.has_reacted(me, emoji) {
-            return Err(format!("{what}: {emoji} isn't mine"));
-        }
-    }
-    let expected = row.reactions.iter();
-    let expected = expected.map(|(emoji, users)| (emoji.as_str(), users.len() as u64));
-    same(&format!("{what}: reactions"), &counts, &expected.collect())
 }
 
 /// Unread is above the marker, and of it the mentions that are one now.
@@ -215,11 +184,8 @@ fn check_reading(device: &Device, held: &Room, room: &RoomLog) -> Outcome {
     let mentioned = room.mentioned(device.user);
     let count = device.habit.unread_mentions(room.id, held);
     same("unread mentions", &count, &(mentioned.len() as u64))?;
-    same(
-        "what mentions me",
-        &held.mentioned,
-        &mentioned.into_iter().collect(),
-    )?;
+    let mentioned = mentioned.into_iter().collect();
+    same("what mentions me", &held.mentioned, &mentioned)?;
     for (user, seq) in &held.markers {
         let row = room.members.get(user);
         if row.is_none_or(|row| *seq > row.last_read_seq) {

@@ -397,7 +397,7 @@ impl World {
             return false;
         };
         let frame = frame.0;
-        if self.must_follow(index, &frame) {
+        if link::must_follow(&frame, self.devices[index].user) {
             while !self.devices[index].late.is_empty() {
                 self.take_late(index);
             }
@@ -428,16 +428,6 @@ impl World {
         }
         self.take(index, &frame);
         true
-    }
-
-    /// Nothing that comes later would tell a client that this came before an `added` which is late.
-    fn must_follow(&self, index: usize, frame: &Value) -> bool {
-        match frame["type"].as_str().unwrap() {
-            "lagged" => true,
-            "removed" => frame["rev"].is_null() && frame["ref"].is_null(),
-            "read" => frame["user_id"] == self.devices[index].user,
-            _ => false,
-        }
     }
 
     fn take_late(&mut self, index: usize) {
