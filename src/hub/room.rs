@@ -445,6 +445,7 @@ impl Room {
                         .iter()
                         .map(|event| encode(event, self.hub.framing, true))
                         .collect(),
+                    page.head,
                 );
             }
             // Deleted; the look at the heads tells it.
