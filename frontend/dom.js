@@ -22,16 +22,24 @@ export function icon(name) {
 
 export const nameOf = (user) => user.full_name || user.username;
 const initials = (user) => nameOf(user).split(/\s+/).slice(0, 2).map((word) => [...word][0]).join("").toUpperCase();
-export const roomIcon = (info) => (info.kind === "private" ? "lock" : "hash");
-export const roomName = (info) => info.name ?? (info.peer ? nameOf(info.peer) : "Room");
+export const roomIcon = (info) => (info.archived_at ? "archive" : info.kind === "private" ? "lock" : "hash");
 
-export function dressAvatar(element, user) {
+/** A direct room is called by its peer; with oneself, it holds notes. */
+export function roomName({ kind, name, peer }, me = null) {
+  if (kind !== "direct") return name ?? "Room";
+  if (!peer) return "Direct messages";
+  return peer.id === me?.id ? `${nameOf(peer)} (notes)` : nameOf(peer);
+}
+
+/** With a dot when it is said whether the person is online. */
+export function dressAvatar(element, user, online = null) {
   element.textContent = initials(user);
+  if (online !== null) element.append(make("span", { className: online ? "dot online" : "dot" }));
   element.style.setProperty("--hue", String(Math.round((user.id * 137.508) % 360))); // neighbours differ most
   return element;
 }
-export const avatar = (user) =>
-  dressAvatar(make("span", { className: "avatar", attrs: { "aria-hidden": "true" } }), user);
+export const avatar = (user, online = null) =>
+  dressAvatar(make("span", { className: "avatar", attrs: { "aria-hidden": "true" } }), user, online);
 
 export const linkButton = (textContent, onclick, testid = "") =>
   make("button", { type: "button", className: "link", textContent, onclick, attrs: { "data-testid": testid } });
