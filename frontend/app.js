@@ -37,7 +37,10 @@ const timeline = new Timeline({
   person: personMenu,
   save: saveEdit,
   whoReacted,
-  found: () => history.replaceState(null, "", hashOf(timeline.roomId, app.route.members)),
+  found: () => {
+    app.route.seq = null;
+    history.replaceState(null, "", hashOf(timeline.roomId, app.route.members)); // so that its link leads there again
+  },
   farAway: (seq) => lookAround(timeline.roomId, seq, timeline.view),
 });
 startComposer(timeline);
@@ -193,7 +196,7 @@ async function lookAt(id) {
 function renderRoom(room) {
   const { client, route, session } = app;
   const { info } = room;
-  const isDirect = info.kind === "direct";
+  const isDirect = info.kind === "direct" && Boolean(info.peer);
   const name = roomName(info, session.user);
   $("room-name").textContent = $("room-name").title = name;
   $("room-icon").toggleAttribute("hidden", isDirect);

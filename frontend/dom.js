@@ -54,6 +54,10 @@ const shown = new WeakMap(); // element → the {key, sign} it was built from
 
 export const shownKey = (element) => shown.get(element)?.key;
 
+/** What stands in a new element for this one of the old. */
+const twinOf = ({ dataset: { testid = "" } }, element) =>
+  element.querySelector(`[data-testid="${CSS.escape(testid)}"]`) ?? element.querySelector("a, button");
+
 /** Makes `parent` show `items` in order. Only those whose `sign` changed are built anew: focus and selection stay. */
 export function reconcile(parent, items, build) {
   const held = new Map([...parent.children].map((element) => [shownKey(element), element]));
@@ -66,10 +70,10 @@ export function reconcile(parent, items, build) {
       element = build(item);
       shown.set(element, { key: item.key, sign: item.sign });
       if (old) {
-        const hadFocus = old.contains(document.activeElement);
+        const focused = old.contains(document.activeElement) ? document.activeElement : null;
         old.replaceWith(element);
         if (place === old) place = element;
-        if (hadFocus) element.querySelector("a, button")?.focus({ preventScroll: true });
+        if (focused) twinOf(focused, element)?.focus({ preventScroll: true });
       }
     }
     if (element === place) place = place.nextElementSibling;

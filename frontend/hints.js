@@ -27,6 +27,10 @@ export class Hints {
     return unknown;
   }
 
+  askAgain(ids) {
+    for (const id of ids) this.asked.delete(id);
+  }
+
   presence({ online = [], offline = [] }) {
     for (const id of offline) this.online.delete(id);
     for (const id of online) this.online.add(id);

@@ -70,7 +70,7 @@ export class Reader {
 
   loaded(what, request, body) {
     const { hints, rooms } = this.host;
-    if (what === "people") return body?.items.forEach((user) => hints.know(user));
+    if (what === "people") return body ? body.items.forEach((user) => hints.know(user)) : hints.askAgain(request.ids);
     if (what === "online") return body && hints.presence({ offline: request.ids, online: body.items.map(({ id }) => id) });
     const room = rooms.get(request.roomId);
     const place = { page: "loading", members: "membersLoading", pins: "pinsLoading", room: "describing" }[what];

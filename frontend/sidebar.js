@@ -40,7 +40,7 @@ function itemOf({ id, info }) {
 function roomLink({ key, info, unread, mentions, current, members, online, name }) {
   const attrs = current ? { "aria-current": "page" } : {};
   const link = make("a", { href: hashOf(key, members), className: unread ? "unread" : "", attrs },
-    info.kind === "direct" ? avatar(info.peer, online) : icon(roomIcon(info)),
+    info.peer ? avatar(info.peer, online) : icon(roomIcon(info)),
     make("span", { className: "name", textContent: name, title: name }));
   const hear = (textContent) => link.append(make("span", { className: "visually-hidden", textContent }));
   if (info.kind === "private") hear(" (private)");
