@@ -126,6 +126,7 @@ mod tests {
             prev,
             rev,
             bytes: Bytes::from(rev.to_be_bytes().to_vec()),
+            line: 0,
             left: None,
             ends: false,
             touch: None,
