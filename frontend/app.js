@@ -232,8 +232,8 @@ function renderRoom(room) {
 function renderPins(room, may) {
   const pins = app.client.pins(room.id).reverse();
   $("pins").hidden = pins.length === 0;
-  if (pins.length === 0) return void ($("pins").open = false);
-  $("pins-newest").textContent = `${nameOf(pins[0].sender)}: ${oneLine(pins[0].content ?? "")}`;
+  if (pins.length === 0) $("pins").open = false;
+  $("pins-newest").textContent = pins.length > 0 ? `${nameOf(pins[0].sender)}: ${oneLine(pins[0].content ?? "")}` : "";
   $("pins-count").textContent = pins.length > 1 ? String(pins.length) : "";
   const items = pins.map((row) => ({ key: row.seq, sign: JSON.stringify([row.rev, may.pin]), row }));
   reconcile($("pin-list"), items, ({ row }) => {
