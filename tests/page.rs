@@ -1,9 +1,11 @@
 //! The built-in page in a real browser: people register, make a room, write and read, change what they wrote, and see
 //! each other.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::support::{Account, Browser, Db, Page, Server};
+use crate::support::{Account, Browser, Db, PATIENCE, Page, Server};
 
 /// Whether the message of this seq is shown, as stored, with this text.
 fn shown(seq: u64, text: &str) -> String {
@@ -161,6 +163,74 @@ async fn people_change_what_they_wrote() {
     send(&mut browser, &his, "between us").await;
     browser.click(&hers, "[data-testid=people-list] a").await;
     browser.wait(&hers, &shown(1, "between us")).await;
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_see_who_is_there_and_typing() {
+    let Two {
+        server: _server,
+        mut browser,
+        ada,
+        hers,
+        his,
+        ..
+    } = Two::meet().await;
+    browser.click(&his, "[data-testid=members-toggle]").await;
+    let here = |online: bool| {
+        format!(
+            "document.querySelector(`[data-testid='member-{}'][data-online={online}]`)",
+            ada.id
+        )
+    };
+    browser.wait(&his, &here(true)).await;
+    browser
+        .fill(&hers, "composer-text", "what she writes")
+        .await;
+    let typing = "document.getElementById('typing').textContent === 'ada is typing…'";
+    browser.wait(&his, typing).await;
+    browser.click(&hers, "[data-testid=send]").await;
+    browser.wait(&his, &shown(1, "what she writes")).await;
+    browser.wait(&his, &format!("!({typing})")).await;
+    browser
+        .evaluate(&hers, "location.href = 'about:blank'")
+        .await;
+    browser.wait(&his, &here(false)).await;
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_is_found() {
+    let Two {
+        server: _server,
+        mut browser,
+        ada,
+        bob,
+        his,
+        room,
+        ..
+    } = Two::meet().await;
+    let mut socket = ada.connect().await;
+    socket.say(room, "the <i>kettle</i> is on").await;
+    browser.wait(&his, &shown(1, "kettle")).await;
+    // What was just sent is found within two seconds.
+    let there = async {
+        while bob.get("/api/chat/search?q=kettle").await.1["items"] == json!([]) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, there)
+        .await
+        .expect("it is found");
+    browser.click(&his, "[data-testid=search]").await;
+    browser.fill(&his, "search-query", "kettle").await;
+    let found = format!("[data-testid=found-{room}-1]");
+    let marked = format!("document.querySelector('{found} mark')?.textContent === 'kettle'");
+    browser.wait(&his, &marked).await;
+    browser.click(&his, &format!("{found} a")).await;
+    browser
+        .wait(&his, "document.querySelector(`.message.lit[data-seq='1']`)")
+        .await;
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 }
 
