@@ -8,6 +8,7 @@ mod accounts;
 mod limiter;
 mod messages;
 mod rooms;
+mod search;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +26,7 @@ use crate::{
     store::{Error, Outcome, Refused, Store},
 };
 
-pub use self::{messages::Posted, rooms::Scope};
+pub use self::{messages::Posted, rooms::Scope, search::Search};
 
 /// Who asks: the user and the log-in that a valid access token named.
 #[derive(Clone, Debug)]
@@ -61,6 +62,7 @@ pub struct Chat {
     refresh_ttl: Duration,
     sessions: Sessions,
     sends: Limiter,
+    searches: Limiter,
     sockets: Limiter,
     rate_limits: bool,
 }
@@ -83,6 +85,7 @@ impl Chat {
             refresh_ttl,
             sessions: Sessions::new(),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
+            searches: Limiter::new(second / SEARCHES_PER_SECOND, SEARCHES_BURST, rate_limits),
             sockets: Limiter::new(minute / SOCKETS_PER_MINUTE, SOCKETS_BURST, rate_limits),
             rate_limits,
         }
@@ -115,6 +118,7 @@ impl Chat {
     /// Forgets the limits of users who have been quiet: to be called every [`PRUNE_INTERVAL`].
     pub fn prune(&self) {
         self.sends.prune();
+        self.searches.prune();
         self.sockets.prune();
     }
 }

@@ -6,7 +6,7 @@
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 
-use super::{accounts, messages, request::Call, response::Outcome, rooms, site, socket};
+use super::{accounts, messages, request::Call, response::Outcome, rooms, search, site, socket};
 use crate::limits::ID_MAX;
 
 /// Answers one request.
@@ -54,6 +54,7 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         GET    "/api/chat/rooms/{room}/messages" ["before" "after" "around" "limit"] => messages::list;
         POST   "/api/chat/rooms/{room}/messages" [] => messages::post;
         POST   "/api/chat/rooms/{room}/read" [] => messages::read;
+        GET    "/api/chat/search" ["q" "room_id" "from" "cursor" "limit"] => search::search;
 
         GET    "/ws" [] => socket::all_rooms;
         GET    "/ws/{room}" [] => socket::one_room;

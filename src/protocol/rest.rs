@@ -146,6 +146,33 @@ pub struct Message {
     pub reply_to: Option<Seq>,
 }
 
+/// A message that a search found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Found {
+    pub message: Message,
+    pub room: FoundRoom,
+    /// The text around the first hit, in order.
+    pub snippet: Vec<Piece>,
+}
+
+/// Where it was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct FoundRoom {
+    pub id: RoomId,
+    pub kind: RoomKind,
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<UserSummary>,
+}
+
+/// A piece of a snippet; `hit`: it was searched for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Piece {
+    pub text: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hit: bool,
+}
+
 /// A list; `next` is the cursor of the next page.
 #[derive(Clone, Debug, Serialize)]
 pub struct List<T> {
@@ -193,6 +220,7 @@ pub struct Limits {
     pub rooms_per_user_max: usize,
     pub list_items_max: usize,
     pub replay_max: usize,
+    pub search_chars_max: usize,
     pub connections_per_user_max: usize,
 }
 
@@ -214,6 +242,7 @@ impl Limits {
         rooms_per_user_max: limits::ROOMS_PER_USER_MAX,
         list_items_max: limits::LIST_ITEMS_MAX,
         replay_max: limits::REPLAY_MAX,
+        search_chars_max: limits::SEARCH_CHARS_MAX,
         connections_per_user_max: limits::CONNECTIONS_PER_USER_MAX,
     };
 }

@@ -25,7 +25,10 @@ mod embedded {
 /// Where refinery notes which migrations ran.
 const HISTORY: &str = "schema_history";
 /// All that Hearth makes; children before their parents.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 10] = [
+    "message_words_fts",
+    "message_words",
+    "search_cursors",
     "messages",
     "room_members",
     "rooms",

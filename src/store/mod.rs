@@ -25,6 +25,7 @@ mod mysql;
 mod queue;
 mod rooms;
 mod rows;
+pub mod search;
 mod sql;
 mod sqlite;
 mod telemetry;

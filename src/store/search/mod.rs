@@ -1,0 +1,225 @@
+//! Search in messages: an index filled behind the log's commits ([`Indexer`]), and what finds in it.
+//!
+//! Texts and queries are cut into the same tokens ([`tokens`]), which each database indexes as words of its
+//! own: FTS5 on SQLite, FULLTEXT on MySQL. They find candidates; each candidate's present text is then cut
+//! once more and decides ([`query`]), so that both give the same answers, and an index that is behind shows
+//! nothing that isn't so.
+//!
+//! Invariants: `message_words` holds no text of a deleted message, from the deletion's commit on; a room's
+//! cursor stands at a `rev` up to which every message is indexed, as it was then or later.
+//!
+//! **Who deletes a message** runs [`ERASE`] in the same transaction, *after* the update of the message's row:
+//! the indexer writes words only while it holds that row as it has read it, so that whoever comes second
+//! finds what the first one did. On SQLite triggers take the words out of FTS5 at once. InnoDB hides them at
+//! once, and keeps their bare codes in its files until `OPTIMIZE TABLE message_words`.
+
+use std::{fmt, str::FromStr};
+
+use super::{
+    Result, Store,
+    database::Database,
+    rows::{self, Word},
+    sql::{Fault, Row, Value, params},
+};
+use crate::{
+    limits,
+    protocol::{
+        RoomId, Seq, Time, UserId,
+        rest::{Found, FoundRoom, Message, RoomKind},
+    },
+};
+
+mod indexer;
+mod query;
+mod snippet;
+mod tokens;
+
+pub use self::{
+    indexer::Indexer,
+    query::{Query, Unsearchable},
+};
+
+/// Takes a message's words out of the index: room, seq.
+pub const ERASE: &str = "DELETE FROM message_words WHERE room_id = ? AND seq = ?";
+
+/// Texts held at once for one page; a message more may come on top.
+const PAGE_BYTES: usize = 256 * 1024;
+
+/// MariaDB and MySQL end a search by themselves before its asker gives up, each told by a comment that the
+/// other one doesn't read.
+const SELECT_ON_MYSQL: &str =
+    "/*M! SET STATEMENT max_statement_time = 4 FOR */ SELECT /*+ MAX_EXECUTION_TIME(4000) */";
+
+/// Where, and from where on, a user searches.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// Who asks: what is found is in rooms that he is in.
+    pub user_id: UserId,
+    pub room_id: Option<RoomId>,
+    pub from: Option<UserId>,
+    /// The last one of the page before.
+    pub after: Option<Place>,
+}
+
+/// A message's place in the order of what is found: the newest first; of one moment, by falling room and
+/// seq. It never changes, and is the same on both databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    created_at: Time,
+    room_id: RoomId,
+    seq: Seq,
+}
+
+/// As it travels in cursors.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.created_at.0, self.room_id, self.seq)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut numbers = text.split('.').map(|number| {
+            let number = number.parse::<u64>().ok();
+            let number = number.filter(|number| *number <= limits::ID_MAX);
+            number.ok_or(())
+        });
+        let mut next = || numbers.next().ok_or(())?;
+        let (created_at, room_id, seq) = (next()?, next()?, next()?);
+        let place = Place {
+            created_at: Time(created_at.cast_signed()),
+            room_id: RoomId(room_id),
+            seq,
+        };
+        // In its one form, and nothing after it.
+        (place.to_string() == text).then_some(place).ok_or(())
+    }
+}
+
+/// What was found, and whether there may be more after `last`.
+#[derive(Debug)]
+pub struct Page {
+    pub found: Vec<Found>,
+    pub more_after: Option<Place>,
+}
+
+impl Store {
+    /// At most `limit` messages that match, fewer when some of the candidates didn't. The memberships are
+    /// those of about the same moment: who asks checks them once more after it.
+    pub async fn search(&self, query: &Query, scope: Scope, limit: usize) -> Result<Page> {
+        let (statement, params) = statement(self.db(), query, scope, limit);
+        let answer = self.db().query_upto(statement, params, PAGE_BYTES).await;
+        let (mut rows, mut cut) = answer?;
+        if rows.len() > limit {
+            rows.truncate(limit);
+            cut = true;
+        }
+        let last = rows.last().map(place).transpose()?;
+        let candidates = rows
+            .into_iter()
+            .filter_map(|row| candidate(row).transpose());
+        let candidates = candidates.collect::<Result<Vec<_>, Fault>>()?;
+        let query = query.clone();
+        let found = blocking(move || {
+            let candidates = candidates.into_iter();
+            candidates
+                .filter_map(|(message, room)| found(&query, message, room))
+                .collect()
+        });
+        Ok(Page {
+            found: found.await?,
+            more_after: last.filter(|_| cut),
+        })
+    }
+}
+
+/// The candidates are sorted before the rest of them is read: the message, unless it is deleted, its room, and
+/// its place.
+fn statement(db: &Database, query: &Query, scope: Scope, limit: usize) -> (String, Vec<Value>) {
+    let (select, from, matches, asked) = match db {
+        Database::Sqlite(_) => (
+            "SELECT",
+            "message_words_fts f CROSS JOIN message_words w ON w.id = f.rowid",
+            "f.message_words_fts MATCH ?",
+            query.for_fts5(),
+        ),
+        Database::Mysql(_) => (
+            SELECT_ON_MYSQL,
+            "message_words w",
+            "MATCH (w.tokens) AGAINST (? IN BOOLEAN MODE)",
+            query.for_mysql(),
+        ),
+    };
+    let mut conditions = String::new();
+    let mut params = params![scope.user_id, asked];
+    if let Some(room_id) = scope.room_id {
+        conditions.push_str(" AND w.room_id = ?");
+        params.extend(params![room_id]);
+    }
+    if let Some(from) = scope.from {
+        conditions.push_str(" AND w.sender_id = ?");
+        params.extend(params![from]);
+    }
+    if let Some(place) = scope.after {
+        conditions.push_str(" AND (w.created_at, w.room_id, w.seq) < (?, ?, ?)");
+        params.extend(params![place.created_at, place.room_id, place.seq]);
+    }
+    params.extend(params![limit + 1]);
+    let statement = format!(
+        "{select} {columns}, r.kind, r.name, k.created_at, k.room_id, k.seq FROM (
+             SELECT w.created_at, w.room_id, w.seq FROM {from}
+             JOIN room_members p ON p.room_id = w.room_id AND p.user_id = ? AND p.left_at IS NULL
+             WHERE {matches}{conditions}
+             ORDER BY w.created_at DESC, w.room_id DESC, w.seq DESC LIMIT ?
+         ) k
+         JOIN rooms r ON r.id = k.room_id
+         LEFT JOIN messages m ON m.room_id = k.room_id AND m.seq = k.seq
+             AND m.deleted_at IS NULL AND r.deleted_at IS NULL
+         LEFT JOIN users u ON u.id = m.sender_id
+         ORDER BY k.created_at DESC, k.room_id DESC, k.seq DESC",
+        columns = rows::MESSAGE_COLUMNS
+    );
+    (statement, params)
+}
+
+fn place(row: &Row) -> Result<Place, Fault> {
+    let at = row.0.len() - 3;
+    Ok(Place {
+        created_at: row.time(at)?,
+        room_id: row.room_id(at + 1)?,
+        seq: row.u64(at + 2)?,
+    })
+}
+
+fn candidate(mut row: Row) -> Result<Option<(Message, FoundRoom)>, Fault> {
+    if row.is_null(0)? {
+        return Ok(None);
+    }
+    let kind = row.0.len() - 5;
+    let room = FoundRoom {
+        id: row.room_id(0)?,
+        kind: RoomKind::from_word(row.str(kind)?)?,
+        name: row.text(kind + 1)?,
+        peer: None,
+    };
+    Ok(Some((rows::message(row)?, room)))
+}
+
+/// The candidate with its snippet, if its text matches.
+fn found(query: &Query, message: Message, room: FoundRoom) -> Option<Found> {
+    let text = &message.content;
+    let hits = query.hits(text)?;
+    Some(Found {
+        snippet: snippet::snippet(text, &hits),
+        message,
+        room,
+    })
+}
+
+/// Work on texts, which may take milliseconds.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| super::Error::Broken(error.to_string()))
+}
