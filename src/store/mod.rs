@@ -309,6 +309,9 @@ impl Store {
                 "acknowledged messages may be lost with the database's power"
             );
         }
+        if let Some(fault) = store.search_fault().await? {
+            tracing::error!(fault, "some words are not found by a search");
+        }
         Ok(store)
     }
 

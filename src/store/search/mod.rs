@@ -106,6 +106,23 @@ pub struct Page {
 }
 
 impl Store {
+    /// What keeps MySQL from finding the shortest or the longest tokens: a setting of its operator's.
+    pub(super) async fn search_fault(&self) -> Result<Option<&'static str>> {
+        if matches!(self.db(), Database::Sqlite(_)) {
+            return Ok(None);
+        }
+        let sql = "SELECT CAST(@@GLOBAL.innodb_ft_min_token_size AS SIGNED),
+                   CAST(@@GLOBAL.innodb_ft_max_token_size AS SIGNED)";
+        let rows = self.db().query(sql, Vec::new()).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let (min, max) = (row.u64(0)?, row.u64(1)?);
+        let taken = min <= tokens::CODE_MIN as u64 && max >= tokens::CODE_MAX as u64;
+        Ok((!taken)
+            .then_some("innodb_ft_min_token_size or innodb_ft_max_token_size isn't the default"))
+    }
+
     /// At most `limit` messages that match, fewer when some of the candidates didn't. The memberships are
     /// those of about the same moment: who asks checks them once more after it.
     pub async fn search(&self, query: &Query, scope: Scope, limit: usize) -> Result<Page> {
@@ -174,9 +191,8 @@ fn statement(db: &Database, query: &Query, scope: Scope, limit: usize) -> (Strin
              WHERE {matches}{conditions}
              ORDER BY w.created_at DESC, w.room_id DESC, w.seq DESC LIMIT ?
          ) k
-         JOIN rooms r ON r.id = k.room_id
-         LEFT JOIN messages m ON m.room_id = k.room_id AND m.seq = k.seq
-             AND m.deleted_at IS NULL AND r.deleted_at IS NULL
+         LEFT JOIN rooms r ON r.id = k.room_id AND r.deleted_at IS NULL
+         LEFT JOIN messages m ON m.room_id = r.id AND m.seq = k.seq AND m.deleted_at IS NULL
          LEFT JOIN users u ON u.id = m.sender_id
          ORDER BY k.created_at DESC, k.room_id DESC, k.seq DESC",
         columns = rows::MESSAGE_COLUMNS
@@ -223,3 +239,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| super::Error::Broken(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

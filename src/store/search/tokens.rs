@@ -214,9 +214,10 @@ pub fn pairs(units: &[Unit]) -> impl Iterator<Item = Token> + '_ {
 
 /// Longer codes are cut here and end in a hash.
 const CODE_HEAD: usize = 64;
-const CODE_MAX: usize = CODE_HEAD + 16;
+pub const CODE_MAX: usize = CODE_HEAD + 16;
+pub const CODE_MIN: usize = 3;
 
-/// A token as the databases see it: 3 to [`CODE_MAX`] of `[a-z0-9]`, beginning with `zz`, so that it is no
+/// A token as the databases see it: [`CODE_MIN`] to [`CODE_MAX`] of `[a-z0-9]`, beginning with `zz`, so that it is no
 /// stop word, not too short or too long for either, and nothing that either would cut. What begins a token
 /// begins its code ([`code_of_beginning`]).
 pub fn code(token: &str) -> String {
@@ -344,7 +345,7 @@ mod tests {
             "𝄞",
         ] {
             let code = code(token);
-            assert!((3..=CODE_MAX).contains(&code.len()), "{code}");
+            assert!((CODE_MIN..=CODE_MAX).contains(&code.len()), "{code}");
             assert!(
                 code.bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
