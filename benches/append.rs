@@ -106,6 +106,7 @@ async fn append(stage: &Stage, sends: u64, rng: &mut SmallRng) {
             id: uuid::Uuid::now_v7(),
             content: content.clone(),
             reply_to: None,
+            named: Default::default(),
         })
     });
     for outcome in join_all(appends).await {

@@ -23,6 +23,7 @@ fn encoding(criterion: &mut Criterion) {
         body: EventBody::Member(MemberEvent {
             user: user(3),
             role: Some(Role::Member),
+            joined_rev: 2,
             by: Some(UserId(1)),
             at: Some(Time::now()),
             member_count: 10,

@@ -82,6 +82,7 @@ fn joined(room_id: RoomId, user_id: u64) -> Event {
         body: EventBody::Member(MemberEvent {
             user: user(user_id),
             role: Some(Role::Member),
+            joined_rev: 2,
             by: None,
             at: None,
             member_count: 10,

@@ -34,6 +34,17 @@ pub const LIST_ITEMS_MAX: usize = 200;
 pub const REPLAY_DEFAULT: usize = 50;
 pub const REPLAY_MAX: usize = 200;
 pub const SNIPPET_CHARS: usize = 100;
+pub const EMOJI_BYTES_MAX: usize = 64;
+/// Different emoji under one message.
+pub const REACTION_KINDS_MAX: usize = 20;
+/// Of each emoji, users that are named with its count.
+pub const REACTION_USERS_MAX: usize = 50;
+/// People that one text may mention.
+pub const MENTIONS_MAX: usize = 50;
+/// In larger rooms only owner and admins may mention all.
+pub const MENTION_ALL_ROOM_MAX: u64 = 100;
+/// Unread mentions that are told by their seq.
+pub const MENTIONED_MAX: usize = 100;
 pub const SEARCH_CHARS_MAX: usize = 200;
 pub const SEARCH_WORDS_MAX: usize = 20;
 /// Of a text that was found, about so much is shown.
@@ -93,6 +104,24 @@ pub const RING_EVENTS_MAX: usize = 512;
 pub const RING_BYTES_MAX: usize = 256 * 1024;
 /// Members served before a fan-out lets other tasks of its thread run.
 pub const FANOUT_CHUNK: usize = 128;
+
+// Hints.
+/// Presence is pushed within direct rooms and rooms of at most this many members.
+pub const PRESENCE_ROOM_MAX: u64 = 200;
+/// The least time between two presence frames to one connection, and the ids in one.
+pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(2);
+pub const PRESENCE_IDS_MAX: usize = 200;
+/// Users whose coming or going may wait for a connection's next frame; what is beyond is dropped.
+pub const PRESENCE_PENDING_MAX: usize = 2_000;
+/// Ids of `ready.online`.
+pub const ONLINE_MAX: usize = 2_000;
+/// Without a connection a user is still online for so long.
+pub const OFFLINE_GRACE: Duration = Duration::from_secs(5);
+/// Typing reaches rooms with at most this many live connections, and one user is told so often at most.
+pub const TYPING_LISTENERS_MAX: usize = 200;
+pub const TYPING_INTERVAL: Duration = Duration::from_secs(2);
+/// How long others' markers wait, so that several go out together.
+pub const MARKERS_INTERVAL: Duration = Duration::from_millis(500);
 
 // Connections.
 pub const CONNECTIONS_MAX: usize = 18_000;

@@ -1,14 +1,16 @@
 //! Messages: sending, pages of history, and the marker of what has been read.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
-use super::{Chat, Identity, Sent, judged, mismatch, refuse};
+use super::{Chat, Identity, PageOf, Sent, Updated, judged, mismatch, page, refuse};
 use crate::{
     protocol::{
-        RoomId, Seq,
+        RoomId, Seq, UserId,
         check::Checks,
         error::Refusal,
-        rest::{List, Message, MessageKind, ReadAnswer, SendBody},
+        rest::{List, Message, ReactionOf, ReadAnswer, SendBody},
     },
     store::{Change, Outcome, Range},
 };
@@ -17,10 +19,8 @@ use crate::{
 #[derive(Debug)]
 pub enum Posted {
     New(Message),
-    /// Sent before: the message as it is now.
+    /// Sent before: the message as it is now, without content and reactions if the author has left.
     Repeated(Message),
-    /// Sent before by somebody who has left: its content is not his to see any more.
-    Withheld(Message),
 }
 
 impl Chat {
@@ -36,19 +36,25 @@ impl Chat {
         self.sends.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.content("content", &content);
-        let outcome = match checks.done() {
+        let named = match checks.done() {
+            Ok(()) => self.named(&content).await,
+            Err(refusal) => Err(refusal),
+        };
+        let outcome = match named {
             // What was stored before is answered before its new text is judged.
+            Err(refusal) if refusal.code.retryable() => return Err(refusal),
             Err(refusal) => {
                 let sent = self.store.sent(room_id, who.user.id, id).await;
                 sent.map_err(refuse)?.ok_or(refusal)?
             }
-            Ok(()) => {
+            Ok(named) => {
                 let change = Change::Send {
                     room_id,
                     sender: who.user.summary(),
                     id,
                     content,
                     reply_to,
+                    named,
                 };
                 self.store.append(change).await.map_err(refuse)?
             }
@@ -86,28 +92,191 @@ impl Chat {
         checks.done()?;
         let id = id.unwrap_or_else(Uuid::now_v7);
         let content = content.unwrap_or_default();
-        let sent = self
-            .send(who, room_id, id, content.clone(), reply_to)
-            .await?;
-        if !sent.duplicate {
-            return Ok(Posted::New(Message {
-                room_id,
-                seq: sent.seq,
-                rev: sent.rev,
-                id,
-                kind: MessageKind::Text,
-                sender: who.user.summary(),
-                content,
-                created_at: sent.created_at,
-                reply_to,
-            }));
-        }
+        let sent = self.send(who, room_id, id, content, reply_to).await?;
         let message = self.store.message(room_id, sent.seq).await;
-        let message = message.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
-        let standings = self.standings(who, &[room_id]).await?;
-        Ok(match standings.is_empty() {
-            true => Posted::Withheld(message),
-            false => Posted::Repeated(message),
+        let mut message = message.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
+        if !sent.duplicate {
+            return Ok(Posted::New(message));
+        }
+        if self.standings(who, &[room_id]).await?.is_empty() {
+            // He has left: what others said of it is not his to see.
+            message.content = None;
+            message.reactions.clear();
+        } else {
+            self.mark_mine(who, room_id, std::slice::from_mut(&mut message))
+                .await?;
+        }
+        Ok(Posted::Repeated(message))
+    }
+
+    /// Changes the text of one's own message.
+    pub async fn edit(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        seq: Seq,
+        content: String,
+    ) -> Result<Updated, Refusal> {
+        self.sends.charge(who.user.id)?;
+        let mut checks = Checks::default();
+        checks.content("content", &content);
+        checks.done()?;
+        let named = self.named(&content).await?;
+        let user_id = who.user.id;
+        let change = Change::Edit {
+            room_id,
+            user_id,
+            seq,
+            content,
+            named,
+        };
+        self.update(change).await
+    }
+
+    /// Deletes a message: its number stays, its text goes from every table.
+    pub async fn delete(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        seq: Seq,
+    ) -> Result<Updated, Refusal> {
+        self.sends.charge(who.user.id)?;
+        let user_id = who.user.id;
+        let change = Change::Delete {
+            room_id,
+            user_id,
+            seq,
+        };
+        self.update(change).await
+    }
+
+    /// Adds or takes back a reaction.
+    pub async fn react(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        seq: Seq,
+        emoji: String,
+        on: bool,
+    ) -> Result<Updated, Refusal> {
+        self.sends.charge(who.user.id)?;
+        let mut checks = Checks::default();
+        checks.emoji("emoji", &emoji);
+        checks.done()?;
+        let user_id = who.user.id;
+        let change = Change::React {
+            room_id,
+            user_id,
+            seq,
+            emoji,
+            on,
+        };
+        self.update(change).await
+    }
+
+    /// Pins a message, or takes its pin away.
+    pub async fn pin(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        seq: Seq,
+        on: bool,
+    ) -> Result<Updated, Refusal> {
+        self.sends.charge(who.user.id)?;
+        let user_id = who.user.id;
+        let change = Change::Pin {
+            room_id,
+            user_id,
+            seq,
+            on,
+        };
+        self.update(change).await
+    }
+
+    async fn update(&self, change: Change) -> Result<Updated, Refusal> {
+        match self.store.append(change).await.map_err(refuse)? {
+            Outcome::Updated { seq, rev, .. } => Ok(Updated { seq, rev }),
+            Outcome::Refused(refused) => Err(judged(refused, "seq")),
+            outcome => Err(mismatch(outcome)),
+        }
+    }
+
+    /// One message as its reader sees it now.
+    pub async fn message(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        seq: Seq,
+    ) -> Result<Message, Refusal> {
+        let message = self.store.message(room_id, seq).await;
+        let mut message = message.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
+        self.member(who, room_id).await?;
+        self.mark_mine(who, room_id, std::slice::from_mut(&mut message))
+            .await?;
+        Ok(message)
+    }
+
+    /// Notes which of the reactions are the reader's own.
+    pub(super) async fn mark_mine(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        messages: &mut [Message],
+    ) -> Result<(), Refusal> {
+        let reacted = messages
+            .iter()
+            .filter(|message| !message.reactions.is_empty());
+        let seqs: Vec<Seq> = reacted.map(|message| message.seq).collect();
+        if seqs.is_empty() {
+            return Ok(());
+        }
+        let mine = self.store.reactions_of(who.user.id, room_id, &seqs).await;
+        let mine: HashSet<(Seq, String)> = mine.map_err(refuse)?.into_iter().collect();
+        for message in messages {
+            let seq = message.seq;
+            for reaction in &mut message.reactions {
+                reaction.me = mine.contains(&(seq, reaction.emoji.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Pinned messages by rising `seq`.
+    pub async fn pins(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        at: PageOf,
+    ) -> Result<List<Message>, Refusal> {
+        self.member(who, room_id).await?;
+        let pins = self.store.pins(room_id, at.after, at.limit + 1).await;
+        let (rev, mut messages) = pins.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
+        self.member(who, room_id).await?;
+        self.mark_mine(who, room_id, &mut messages).await?;
+        let mut list = page(messages, at.limit, |message| message.seq);
+        list.rev = Some(rev);
+        Ok(list)
+    }
+
+    /// Who reacted to a message with what, after an emoji and a user.
+    pub async fn reactions(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        seq: Seq,
+        after: (&str, UserId),
+        limit: usize,
+    ) -> Result<List<ReactionOf>, Refusal> {
+        self.message(who, room_id, seq).await?;
+        let found = self.store.reactions(room_id, seq, after, limit + 1).await;
+        let mut items = found.map_err(refuse)?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more);
+        Ok(List {
+            next: next.map(|last| format!("{}-{}", last.user.id, last.emoji)),
+            rev: None,
+            items,
         })
     }
 
@@ -123,8 +292,9 @@ impl Chat {
     ) -> Result<List<Message>, Refusal> {
         self.member(who, room_id).await?;
         let history = self.store.history(room_id, range, limit).await;
-        let history = history.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
+        let mut history = history.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
         self.member(who, room_id).await?;
+        self.mark_mine(who, room_id, &mut history.messages).await?;
         let next = match range {
             Range::Latest | Range::Before(_) => history.messages.first().filter(|_| history.older),
             Range::After(_) | Range::Around(_) => history.messages.last().filter(|_| history.newer),
@@ -150,12 +320,9 @@ impl Chat {
             seq,
         };
         match self.store.append(change).await.map_err(refuse)? {
-            Outcome::Read {
+            Outcome::Read { last_read_seq } => Ok(ReadAnswer {
                 last_read_seq,
-                unread_mentions,
-            } => Ok(ReadAnswer {
-                last_read_seq,
-                unread_mentions,
+                unread_mentions: self.member(who, room_id).await?.unread_mentions,
             }),
             Outcome::Refused(refused) => Err(judged(refused, "seq")),
             outcome => Err(mismatch(outcome)),

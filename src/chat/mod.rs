@@ -6,6 +6,7 @@
 
 mod accounts;
 mod limiter;
+mod mentions;
 mod messages;
 mod rooms;
 mod search;
@@ -45,6 +46,13 @@ pub struct Sent {
     pub rev: Rev,
     pub created_at: Time,
     pub duplicate: bool,
+}
+
+/// A message's row after a change that was asked for, whether it was needed or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Updated {
+    pub seq: Seq,
+    pub rev: Rev,
 }
 
 /// One page of a list: how many items at most, and the id of the last one of the page before.
@@ -147,12 +155,24 @@ pub fn refuse(error: Error) -> Refusal {
 /// What the asker hears of the log's judgement. `seq_field` is what the request calls a message's seq.
 fn judged(refused: Refused, seq_field: &'static str) -> Refusal {
     match refused {
-        Refused::NoRoom | Refused::NoSuchMember => Refusal::not_found(),
+        Refused::NoRoom | Refused::NoSuchMember | Refused::NoMessage => Refusal::not_found(),
         Refused::NotMember => not_member(),
         Refused::NotOwner => Refusal::forbidden("Only the room's owner may do this."),
-        Refused::OwnerStays => {
-            Refusal::forbidden("The room's owner can neither leave nor be removed.")
+        Refused::NotAdmin => Refusal::forbidden("Only the room's owner and admins may do this."),
+        Refused::NotAuthor => Refusal::forbidden("This is somebody else's message."),
+        Refused::OwnerStays => Refusal::forbidden(
+            "The room's owner can't be removed; he hands the room over by making somebody else its owner.",
+        ),
+        Refused::NoHeir => {
+            Refusal::forbidden("The owner leaves only when there is an admin, who becomes owner.")
         }
+        Refused::Archived => Refusal::forbidden("The room is archived."),
+        Refused::Direct => Refusal::forbidden("This can't be done in a direct room."),
+        Refused::TooManyReactions => Refusal::invalid_field(
+            "emoji",
+            "range",
+            format!("at most {REACTION_KINDS_MAX} kinds of reactions a message"),
+        ),
         Refused::NoSuchMessage => {
             Refusal::invalid_field(seq_field, "unknown", "the room has no such message")
         }

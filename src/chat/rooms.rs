@@ -7,7 +7,10 @@ use crate::{
         RoomId, UserId,
         check::Checks,
         error::Refusal,
-        rest::{AddMemberBody, CreateRoomBody, List, Member, Room, RoomKind, UserSummary},
+        rest::{
+            AddMemberBody, CreateRoomBody, DirectBody, List, Member, PatchMemberBody,
+            PatchMineBody, PatchRoomBody, Room, RoomKind, UserSummary,
+        },
     },
     store::{Change, NewRoom, Outcome, RoomFilter, Standing},
 };
@@ -35,6 +38,9 @@ impl Chat {
             checks.line("name", name, 1, ROOM_NAME_CHARS_MAX);
         }
         checks.line("topic", &topic, 0, TOPIC_CHARS_MAX);
+        if kind == Some(RoomKind::Direct) {
+            checks.fail("kind", "unknown", "public or private");
+        }
         if ids.len() > IDS_PER_REQUEST_MAX {
             checks.fail(
                 "members",
@@ -65,6 +71,117 @@ impl Chat {
         let room_id = self.store.create_room(room).await.map_err(refuse)?;
         let room_id = room_id.map_err(|refused| judged(refused, "members"))?;
         self.room(who, room_id).await
+    }
+
+    /// The direct room with somebody, or with oneself; true: it was made.
+    pub async fn direct(&self, who: &Identity, body: DirectBody) -> Result<(Room, bool), Refusal> {
+        let mut checks = Checks::default();
+        checks.unknown(body.unknown);
+        let id = checks.required("user_id", body.user_id);
+        checks.done()?;
+        let id = id.ok_or_else(Refusal::internal)?;
+        let row = self.store.user(id).await.map_err(refuse)?;
+        let user = row.map(|row| row.user).filter(|user| user.is_active);
+        let user = user.ok_or_else(|| no_such_user("user_id", id))?;
+        let made = self
+            .store
+            .direct_room(who.user.summary(), user.summary())
+            .await;
+        let direct = made
+            .map_err(refuse)?
+            .map_err(|refused| judged(refused, "user_id"))?;
+        Ok((self.room(who, direct.room_id).await?, direct.new))
+    }
+
+    /// Changes the room's settings; what isn't given stays.
+    pub async fn patch_room(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        body: PatchRoomBody,
+    ) -> Result<Room, Refusal> {
+        let mut checks = Checks::default();
+        checks.unknown(body.unknown);
+        let name = checks.optional("name", body.name);
+        let topic = checks.optional("topic", body.topic);
+        let archived = checks.optional("archived", body.archived);
+        if let Some(name) = &name {
+            checks.line("name", name, 1, ROOM_NAME_CHARS_MAX);
+        }
+        if let Some(topic) = &topic {
+            checks.line("topic", topic, 0, TOPIC_CHARS_MAX);
+        }
+        checks.done()?;
+        let by = who.user.id;
+        let change = Change::Settings {
+            room_id,
+            by,
+            name,
+            topic,
+            archived,
+        };
+        match self.store.append(change).await.map_err(refuse)? {
+            Outcome::Set => self.room(who, room_id).await,
+            Outcome::Refused(refused) => Err(judged(refused, "room_id")),
+            outcome => Err(mismatch(outcome)),
+        }
+    }
+
+    /// Deletes the room, with all that is in it.
+    pub async fn delete_room(&self, who: &Identity, room_id: RoomId) -> Result<(), Refusal> {
+        let by = who.user.id;
+        let change = Change::DeleteRoom { room_id, by };
+        match self.store.append(change).await.map_err(refuse)? {
+            Outcome::RoomDeleted => Ok(()),
+            Outcome::Refused(refused) => Err(judged(refused, "room_id")),
+            outcome => Err(mismatch(outcome)),
+        }
+    }
+
+    /// Keeps what the user wants to be told of in this room.
+    pub async fn patch_mine(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        body: PatchMineBody,
+    ) -> Result<Room, Refusal> {
+        let mut checks = Checks::default();
+        checks.unknown(body.unknown);
+        let notify = checks.optional("notify", body.notify);
+        checks.done()?;
+        self.member(who, room_id).await?;
+        if let Some(notify) = notify {
+            let kept = self.store.set_notify(room_id, who.user.id, notify).await;
+            if !kept.map_err(refuse)? {
+                return Err(Refusal::not_found());
+            }
+        }
+        self.room(who, room_id).await
+    }
+
+    /// Gives a member another role.
+    pub async fn patch_member(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        user_id: UserId,
+        body: PatchMemberBody,
+    ) -> Result<Member, Refusal> {
+        let mut checks = Checks::default();
+        checks.unknown(body.unknown);
+        let role = checks.required("role", body.role);
+        checks.done()?;
+        let role = role.ok_or_else(Refusal::internal)?;
+        self.member(who, room_id).await?;
+        let user = self.summary(user_id).await?;
+        let change = Change::SetRole {
+            room_id,
+            by: who.user.summary(),
+            user: user.clone(),
+            role,
+        };
+        let (member, _) = self.joined(who, user, change, "user_id").await?;
+        Ok(member)
     }
 
     /// One room as the user sees it; private rooms of others don't exist.
@@ -149,7 +266,7 @@ impl Chat {
         }
     }
 
-    /// Ends the user's membership; the owner stays.
+    /// Ends the user's membership; the owner's place goes to an admin, without one he stays.
     pub async fn leave(&self, who: &Identity, room_id: RoomId) -> Result<(), Refusal> {
         let user = who.user.summary();
         self.end_membership(Change::Leave { room_id, user }).await
@@ -212,6 +329,18 @@ impl Chat {
             by: who.user.id,
             user: user.clone(),
         };
+        self.joined(who, user, change, field).await
+    }
+
+    /// Makes or changes a membership, and answers it; the flag: whether there was something to do.
+    async fn joined(
+        &self,
+        who: &Identity,
+        user: UserSummary,
+        change: Change,
+        field: &'static str,
+    ) -> Result<(Member, bool), Refusal> {
+        let room_id = change.room_id();
         match self.store.append(change).await.map_err(refuse)? {
             Outcome::Joined {
                 rev,
@@ -236,7 +365,12 @@ impl Chat {
         }
     }
 
-    /// Ends somebody else's membership; only the owner may.
+    async fn summary(&self, user_id: UserId) -> Result<UserSummary, Refusal> {
+        let users = self.store.users_by_ids(&[user_id]).await.map_err(refuse)?;
+        users.into_iter().next().ok_or_else(Refusal::not_found)
+    }
+
+    /// Ends a membership: somebody else's, or one's own as [`Chat::leave`] does.
     pub async fn remove_member(
         &self,
         who: &Identity,
@@ -244,8 +378,10 @@ impl Chat {
         user_id: UserId,
     ) -> Result<(), Refusal> {
         self.member(who, room_id).await?;
-        let users = self.store.users_by_ids(&[user_id]).await.map_err(refuse)?;
-        let user: UserSummary = users.into_iter().next().ok_or_else(Refusal::not_found)?;
+        if user_id == who.user.id {
+            return self.leave(who, room_id).await;
+        }
+        let user = self.summary(user_id).await?;
         let by = who.user.id;
         self.end_membership(Change::Remove { room_id, by, user })
             .await

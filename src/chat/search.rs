@@ -52,6 +52,10 @@ impl Chat {
             mine.iter()
                 .any(|standing| standing.room_id == found.room.id)
         });
+        for found in &mut page.found {
+            let message = std::slice::from_mut(&mut found.message);
+            self.mark_mine(who, found.room.id, message).await?;
+        }
         Ok(List {
             items: page.found,
             next: page.more_after.map(|place| place.to_string()),

@@ -14,12 +14,12 @@ use serde::de::DeserializeOwned;
 use tokio::time;
 use url::form_urlencoded;
 
-use super::{Site, query::Query};
+use super::{Site, query::Query, router::Parameters};
 use crate::{
     chat::Identity,
     limits::{BODY_DEADLINE, BODY_DISCARDED_BYTES_MAX, CLOSE_DEADLINE, REQUEST_BYTES_MAX},
     protocol::{
-        RoomId, UserId, check,
+        RoomId, Seq, UserId, check,
         error::{Code, Refusal},
         rest::{Field, LoginBody, Unknown},
     },
@@ -31,8 +31,7 @@ pub struct Call {
     pub head: Parts,
     pub body: Incoming,
     pub query: Query,
-    /// The ids of the path, in order.
-    pub ids: Vec<u64>,
+    pub parameters: Parameters,
 }
 
 /// The types that a body may have.
@@ -45,12 +44,17 @@ enum BodyType {
 impl Call {
     /// The path's first id.
     pub fn room_id(&self) -> RoomId {
-        RoomId(self.ids[0])
+        RoomId(self.parameters.ids[0])
     }
 
     /// The path's second id.
     pub fn user_id(&self) -> UserId {
-        UserId(self.ids[1])
+        UserId(self.parameters.ids[1])
+    }
+
+    /// The path's second id, where that is a message's.
+    pub fn seq(&self) -> Seq {
+        self.parameters.ids[1]
     }
 
     /// Who asks, by the header `Authorization`.

@@ -40,6 +40,45 @@ pub async fn show(call: Call) -> Outcome {
     response::ok(&call.site.chat.room(&who, call.room_id()).await?)
 }
 
+pub async fn patch(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    let chat = &call.site.chat;
+    response::ok(&chat.patch_room(&who, call.room_id(), body).await?)
+}
+
+pub async fn delete(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    call.no_body().await?;
+    call.site.chat.delete_room(&who, call.room_id()).await?;
+    response::no_content()
+}
+
+/// 201 for a room that was made, 200 for one that was there.
+pub async fn direct(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    match call.site.chat.direct(&who, body).await? {
+        (room, true) => response::created(&room),
+        (room, false) => response::ok(&room),
+    }
+}
+
+pub async fn patch_mine(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    let chat = &call.site.chat;
+    response::ok(&chat.patch_mine(&who, call.room_id(), body).await?)
+}
+
+pub async fn patch_member(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    let chat = &call.site.chat;
+    let (room_id, user_id) = (call.room_id(), call.user_id());
+    response::ok(&chat.patch_member(&who, room_id, user_id, body).await?)
+}
+
 pub async fn join(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     call.no_body().await?;

@@ -1,13 +1,17 @@
 //! The one route table: method, pattern, the query's parameters, handler.
 //!
-//! Invariant: every parameter of a path is an id: a number in its one decimal form, from 1 to below
-//! 2^53. A path that holds anything else doesn't exist.
+//! Invariant: every parameter of a path is an id, a number in its one decimal form, from 1 to below
+//! 2^53, but for one emoji, which is percent-encoded UTF-8. A path that holds anything else doesn't exist.
 
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
+use percent_encoding::percent_decode_str;
 
 use super::{accounts, messages, request::Call, response::Outcome, rooms, search, site, socket};
 use crate::limits::ID_MAX;
+
+/// The parameter that is no id.
+const EMOJI: &str = "emoji";
 
 /// Answers one request.
 pub type Handler = fn(Call) -> BoxFuture<'static, Outcome>;
@@ -46,15 +50,28 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         GET    "/api/chat/rooms" ["scope" "q" "cursor" "limit"] => rooms::list;
         POST   "/api/chat/rooms" [] => rooms::create;
         GET    "/api/chat/rooms/{room}" [] => rooms::show;
+        PATCH  "/api/chat/rooms/{room}" [] => rooms::patch;
+        DELETE "/api/chat/rooms/{room}" [] => rooms::delete;
+        PATCH  "/api/chat/rooms/{room}/me" [] => rooms::patch_mine;
         POST   "/api/chat/rooms/{room}/join" [] => rooms::join;
         POST   "/api/chat/rooms/{room}/leave" [] => rooms::leave;
         GET    "/api/chat/rooms/{room}/members" ["q" "cursor" "limit"] => rooms::members;
         POST   "/api/chat/rooms/{room}/members" [] => rooms::add_member;
+        PATCH  "/api/chat/rooms/{room}/members/{user}" [] => rooms::patch_member;
         DELETE "/api/chat/rooms/{room}/members/{user}" [] => rooms::remove_member;
+        GET    "/api/chat/rooms/{room}/pins" ["cursor" "limit"] => messages::pins;
         GET    "/api/chat/rooms/{room}/messages" ["before" "after" "around" "limit"] => messages::list;
         POST   "/api/chat/rooms/{room}/messages" [] => messages::post;
+        PATCH  "/api/chat/rooms/{room}/messages/{seq}" [] => messages::edit;
+        DELETE "/api/chat/rooms/{room}/messages/{seq}" [] => messages::delete;
+        GET    "/api/chat/rooms/{room}/messages/{seq}/reactions" ["cursor" "limit"] => messages::reactions;
+        PUT    "/api/chat/rooms/{room}/messages/{seq}/reactions/{emoji}" [] => messages::react;
+        DELETE "/api/chat/rooms/{room}/messages/{seq}/reactions/{emoji}" [] => messages::unreact;
+        PUT    "/api/chat/rooms/{room}/messages/{seq}/pin" [] => messages::pin;
+        DELETE "/api/chat/rooms/{room}/messages/{seq}/pin" [] => messages::unpin;
         POST   "/api/chat/rooms/{room}/read" [] => messages::read;
         GET    "/api/chat/search" ["q" "room_id" "from" "cursor" "limit"] => search::search;
+        POST   "/api/chat/direct" [] => rooms::direct;
 
         GET    "/ws" [] => socket::all_rooms;
         GET    "/ws/{room}" [] => socket::one_room;
@@ -69,10 +86,18 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
 /// The table, ready to be asked.
 pub struct Router(matchit::Router<Vec<(Method, Endpoint)>>);
 
+/// What a path holds.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    /// In order.
+    pub ids: Vec<u64>,
+    /// Decoded; empty where the pattern has none.
+    pub emoji: String,
+}
+
 /// Where a request leads.
 pub enum Found {
-    /// The ids of its path, in order.
-    Endpoint(Endpoint, Vec<u64>),
+    Endpoint(Endpoint, Parameters),
     /// The path exists, the method doesn't.
     OtherMethods {
         pattern: &'static str,
@@ -104,10 +129,17 @@ impl Router {
         let Ok(found) = self.0.at(path) else {
             return Found::Nothing;
         };
-        let ids: Option<Vec<u64>> = found.params.iter().map(|(_, text)| id(text)).collect();
-        let Some(ids) = ids else {
-            return Found::Nothing;
-        };
+        let mut parameters = Parameters::default();
+        for (name, value) in found.params.iter() {
+            match (name, id(value)) {
+                (EMOJI, _) => match percent_decode_str(value).decode_utf8() {
+                    Ok(emoji) => parameters.emoji = emoji.into_owned(),
+                    Err(_) => return Found::Nothing,
+                },
+                (_, Some(id)) => parameters.ids.push(id),
+                (_, None) => return Found::Nothing,
+            }
+        }
         let pattern = found.value[0].1.pattern;
         let head = !pattern.starts_with("/ws");
         let wanted = match *method {
@@ -115,7 +147,7 @@ impl Router {
             _ => method,
         };
         match found.value.iter().find(|(method, _)| method == wanted) {
-            Some((_, endpoint)) => Found::Endpoint(*endpoint, ids),
+            Some((_, endpoint)) => Found::Endpoint(*endpoint, parameters),
             None => Found::OtherMethods {
                 pattern,
                 allow: allow(found.value.iter().map(|(method, _)| method), head),
@@ -146,7 +178,9 @@ mod tests {
 
     fn find(method: Method, path: &str) -> String {
         match Router::new().find(&method, path) {
-            Found::Endpoint(endpoint, ids) => format!("{} {ids:?}", endpoint.pattern),
+            Found::Endpoint(endpoint, Parameters { ids, emoji }) => {
+                format!("{} {ids:?}{emoji}", endpoint.pattern)
+            }
             Found::OtherMethods { allow, .. } => format!("allow {}", allow.to_str().unwrap()),
             Found::Nothing => "nothing".into(),
         }
@@ -169,6 +203,16 @@ mod tests {
                 Method::DELETE,
                 format!("{rooms}/12/members/7"),
                 "/api/chat/rooms/{room}/members/{user} [12, 7]",
+            ),
+            (
+                Method::PUT,
+                format!("{rooms}/12/messages/7/reactions/%F0%9F%91%8D"),
+                "/api/chat/rooms/{room}/messages/{seq}/reactions/{emoji} [12, 7]👍",
+            ),
+            (
+                Method::PUT,
+                format!("{rooms}/12/messages/7/reactions/%F0%9F%91"),
+                "nothing",
             ),
             (Method::GET, "/ws/12".into(), "/ws/{room} [12]"),
             (Method::HEAD, "/ws".into(), "allow GET"),

@@ -25,7 +25,7 @@ use super::{
     query::Query,
     request::Call,
     response::{self, Answer, Outcome},
-    router::{self, Endpoint, Found},
+    router::{self, Endpoint, Found, Parameters},
 };
 use crate::{
     limits::{BODY_DEADLINE, REQUEST_DEADLINE},
@@ -61,13 +61,13 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
                 answer.headers_mut().insert(ALLOW, allow);
                 (route, answer)
             }
-            Routed::Endpoint(endpoint, query, ids) => {
+            Routed::Endpoint(endpoint, query, parameters) => {
                 let call = Call {
                     site: site.clone(),
                     head,
                     body,
                     query,
-                    ids,
+                    parameters,
                 };
                 (endpoint.pattern, finish(handle(endpoint, call).await, &id))
             }
@@ -101,7 +101,7 @@ enum Routed {
     BadHost,
     Answer(&'static str, Outcome),
     NotAllowed(&'static str, HeaderValue),
-    Endpoint(Endpoint, Query, Vec<u64>),
+    Endpoint(Endpoint, Query, Parameters),
 }
 
 fn route(site: &Site, head: &Parts) -> Routed {
@@ -113,14 +113,14 @@ fn route(site: &Site, head: &Parts) -> Routed {
         return Routed::NotAllowed(NOWHERE, HeaderValue::from_static("GET, HEAD"));
     }
     match site.routes.find(&head.method, path) {
-        Found::Endpoint(endpoint, ids) => {
+        Found::Endpoint(endpoint, parameters) => {
             // Elsewhere than under /api a query's parameters are the handler's own affair.
             let query = match endpoint.pattern.starts_with("/api/") {
                 true => Query::parse(head.uri.query(), endpoint.parameters),
                 false => Ok(Query::default()),
             };
             match query {
-                Ok(query) => Routed::Endpoint(endpoint, query, ids),
+                Ok(query) => Routed::Endpoint(endpoint, query, parameters),
                 Err(refusal) => Routed::Answer(endpoint.pattern, Err(refusal)),
             }
         }

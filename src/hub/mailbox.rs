@@ -27,7 +27,7 @@ use tokio::{net::TcpStream, sync::Notify};
 
 use crate::{
     limits::{MAILBOX_BYTES_MAX, MAILBOX_FRAMES_MAX, NOTICES_MAX},
-    protocol::{Rev, RoomId, close::Close},
+    protocol::{Rev, RoomId, Seq, close::Close},
 };
 
 /// Slices per vectored write while draining.
@@ -39,16 +39,19 @@ pub type ConnectionId = u64;
 /// What the hub has to tell a session about its user's memberships, in commit order for each room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    Joined { room_id: RoomId, rev: Rev },
-    Left { room_id: RoomId, rev: Rev },
-}
-
-impl Notice {
-    pub fn room_and_rev(self) -> (RoomId, Rev) {
-        match self {
-            Notice::Joined { room_id, rev } | Notice::Left { room_id, rev } => (room_id, rev),
-        }
-    }
+    Joined {
+        room_id: RoomId,
+        rev: Rev,
+    },
+    Left {
+        room_id: RoomId,
+        rev: Rev,
+    },
+    /// The user has read up to here, perhaps on another device.
+    Read {
+        room_id: RoomId,
+        seq: Seq,
+    },
 }
 
 /// What became of live bytes.
@@ -263,6 +266,16 @@ impl Mailbox {
     /// notices are never dropped.
     pub fn notice(&self, notice: Notice) {
         let mut out = self.lock();
+        if let Notice::Read { room_id, .. } = notice {
+            // The last one says it all.
+            let waiting = out.notices.iter_mut().find(
+                |waiting| matches!(waiting, Notice::Read { room_id: room, .. } if *room == room_id),
+            );
+            if let Some(waiting) = waiting {
+                *waiting = notice;
+                return;
+            }
+        }
         if out.notices.len() >= NOTICES_MAX {
             return self.fail(&mut out, Close::TooSlow);
         }

@@ -103,11 +103,27 @@ impl Hub {
             .expect("the hub was started before the first connection")
     }
 
-    /// Takes a committed event: to the room's task if the room is live, and to the user whose
-    /// membership changed. Doesn't wait.
+    /// Takes a committed event: to the room's task if the room is live, and to the users whose
+    /// membership or marker changed. Doesn't wait.
     pub fn publish(&self, event: Event) {
-        if let EventBody::Member(member) = &event.body {
-            self.notify_member(event.room_id, event.rev, member);
+        match &event.body {
+            EventBody::Member(member)
+                if member.role.is_none() || member.joined_rev == event.rev =>
+            {
+                self.notify_member(event.room_id, event.rev, member);
+            }
+            EventBody::Deleted => self.notify_all(Notice::Left {
+                room_id: event.room_id,
+                rev: event.rev,
+            }),
+            EventBody::Read { user_id, seq } => {
+                let notice = Notice::Read {
+                    room_id: event.room_id,
+                    seq: *seq,
+                };
+                self.notify(*user_id, notice);
+            }
+            _ => {}
         }
         // The shard stays locked while the event is handed over, so that no room ends in between.
         if let Some(room) = self.rooms.get(&event.room_id) {
@@ -115,12 +131,29 @@ impl Hub {
         }
     }
 
+    /// Tells a user that his stay in a room began, by `rev` at the latest, or ended with it.
     fn notify_member(&self, room_id: RoomId, rev: Rev, member: &MemberEvent) {
         let notice = match member.role {
-            Some(_) => Notice::Joined { room_id, rev },
+            Some(_) => Notice::Joined {
+                room_id,
+                rev: member.joined_rev,
+            },
             None => Notice::Left { room_id, rev },
         };
-        if let Some(connections) = self.users.get(&member.user.id) {
+        self.notify(member.user.id, notice);
+    }
+
+    fn notify(&self, user_id: UserId, notice: Notice) {
+        if let Some(connections) = self.users.get(&user_id) {
+            connections
+                .iter()
+                .for_each(|mailbox| mailbox.notice(notice));
+        }
+    }
+
+    /// Tells everybody: sessions pass over what isn't about a room of theirs.
+    fn notify_all(&self, notice: Notice) {
+        for connections in &self.users {
             connections
                 .iter()
                 .for_each(|mailbox| mailbox.notice(notice));
@@ -203,8 +236,15 @@ impl Hub {
             let rooms: Vec<RoomId> = self.rooms.iter().map(|room| *room.key()).collect();
             for chunk in rooms.chunks(HEADS_PER_STATEMENT) {
                 match self.store().heads(chunk).await {
-                    Ok(heads) => heads.into_iter().for_each(|(room_id, rev)| {
-                        if let Some(room) = self.rooms.get(&room_id) {
+                    Ok(heads) => heads.into_iter().for_each(|(room_id, rev, deleted)| {
+                        if deleted {
+                            self.publish(Event {
+                                room_id,
+                                prev: rev - 1,
+                                rev,
+                                body: EventBody::Deleted,
+                            });
+                        } else if let Some(room) = self.rooms.get(&room_id) {
                             room.hint(rev);
                         }
                     }),

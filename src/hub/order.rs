@@ -127,6 +127,8 @@ mod tests {
             rev,
             bytes: Bytes::from(rev.to_be_bytes().to_vec()),
             left: None,
+            ends: false,
+            touch: None,
         }
     }
 

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Hub,
-    encode::{Encoded, encode},
+    encode::{self, Encoded, encode},
     mailbox::{ConnectionId, Delivery, Mailbox},
     order::Order,
 };
@@ -114,6 +114,9 @@ impl Handle {
     /// Hands an event over without waiting; without a place the room learns that it exists, and
     /// reads it from the log.
     pub(super) fn publish(&self, event: Event) {
+        if matches!(event.body, EventBody::Read { .. }) {
+            return;
+        }
         let rev = event.rev;
         if self.commands.try_send(Command::Event(event)).is_err() {
             self.hint(rev);
@@ -322,9 +325,16 @@ impl Room {
 
     /// Delivers all that is in order, in pieces of at most one write each.
     async fn deliver(&mut self) {
+        let events: Vec<Encoded> = std::iter::from_fn(|| self.order.advance()).collect();
         let mut piece: Vec<Encoded> = Vec::new();
         let mut bytes = 0;
-        while let Some(event) = self.order.advance() {
+        for event in encode::join(self.handle.room_id, events, self.hub.framing) {
+            if event.ends {
+                // Their sessions say `removed`.
+                self.fan_out(mem::take(&mut piece)).await;
+                self.listeners.0.clear();
+                return;
+            }
             if bytes + event.bytes.len() > PIECE_BYTES {
                 self.fan_out(mem::take(&mut piece)).await;
                 bytes = 0;
@@ -420,9 +430,12 @@ impl Room {
     fn filled(&mut self, read: store::Result<Option<store::Page>>) {
         match read {
             Ok(Some(page)) => {
+                let before = self.order.head();
                 for event in &page.events {
                     // Whoever missed the event missed the notice too; told twice does no harm.
-                    if let EventBody::Member(member) = &event.body {
+                    if let EventBody::Member(member) = &event.body
+                        && (member.role.is_none() || before < Some(member.joined_rev))
+                    {
                         self.hub.notify_member(event.room_id, event.rev, member);
                     }
                 }
@@ -433,10 +446,8 @@ impl Room {
                         .collect(),
                 );
             }
-            Ok(None) => tracing::error!(
-                room_id = self.handle.room_id.0,
-                "a live room isn't in the table"
-            ),
+            // Deleted; the look at the heads tells it.
+            Ok(None) => tracing::debug!(room_id = self.handle.room_id.0, "a live room is gone"),
             Err(error) => {
                 tracing::warn!(room_id = self.handle.room_id.0, %error, "a room can't read what it missed")
             }

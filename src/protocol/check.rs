@@ -4,12 +4,16 @@ use std::borrow::Cow;
 
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
     error::{FieldError, Refusal},
     rest::{Field, Unknown},
 };
 use crate::limits::*;
+
+/// Nobody's name: with an `@` before it, it means everybody.
+pub const RESERVED_NAME: &str = "all";
 
 /// Collects the broken fields of one request, so that all are named at once.
 #[derive(Debug, Default)]
@@ -88,6 +92,17 @@ impl Checks {
         }
     }
 
+    /// One grapheme of at most [`EMOJI_BYTES_MAX`], which can be seen.
+    pub fn emoji(&mut self, name: &'static str, text: &str) {
+        let one = text.graphemes(true).count() == 1;
+        let seen = text.chars().all(|c| !c.is_control() && !c.is_whitespace());
+        if !one || !seen || text.len() > EMOJI_BYTES_MAX {
+            let rule =
+                format!("one character as people see it, of at most {EMOJI_BYTES_MAX} bytes");
+            self.fail(name, "format", rule);
+        }
+    }
+
     pub fn username(&mut self, name: &'static str, text: &str) {
         let chars = text.chars().count();
         if !(USERNAME_CHARS_MIN..=USERNAME_CHARS_MAX).contains(&chars) {
@@ -102,6 +117,8 @@ impl Checks {
                 "format",
                 "letters, digits, dot, underscore and hyphen only",
             );
+        } else if fold(text) == RESERVED_NAME {
+            self.fail(name, "taken", "this name means everybody");
         }
     }
 

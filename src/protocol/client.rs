@@ -48,10 +48,46 @@ pub enum Request {
         content: String,
         reply_to: Option<Seq>,
     },
+    Edit {
+        room_id: RoomId,
+        seq: Seq,
+        content: String,
+    },
+    Delete {
+        room_id: RoomId,
+        seq: Seq,
+    },
+    React {
+        room_id: RoomId,
+        seq: Seq,
+        emoji: String,
+        on: bool,
+    },
     Read {
         room_id: RoomId,
         seq: Seq,
     },
+    /// A hint, without an answer.
+    Typing {
+        room_id: RoomId,
+    },
+}
+
+impl Request {
+    /// The one room that it is about.
+    pub fn room_id(&self) -> Option<RoomId> {
+        match self {
+            Request::Auth { .. } | Request::Ping | Request::Sync { .. } => None,
+            Request::Join { room_id, .. }
+            | Request::Leave { room_id }
+            | Request::Message { room_id, .. }
+            | Request::Edit { room_id, .. }
+            | Request::Delete { room_id, .. }
+            | Request::React { room_id, .. }
+            | Request::Read { room_id, .. }
+            | Request::Typing { room_id } => Some(*room_id),
+        }
+    }
 }
 
 /// A decoded frame.
@@ -87,6 +123,8 @@ struct Fields<'a> {
     content: Option<String>,
     reply_to: Option<Seq>,
     seq: Option<Seq>,
+    emoji: Option<String>,
+    on: Option<bool>,
 }
 
 impl Frame {
@@ -159,6 +197,24 @@ impl Fields<'_> {
                 content: missing("content", self.content.take())?,
                 reply_to: self.reply_to.take(),
             },
+            "edit" => Request::Edit {
+                room_id: missing("room_id", self.room_id.take())?,
+                seq: missing("seq", self.seq.take())?,
+                content: missing("content", self.content.take())?,
+            },
+            "delete" => Request::Delete {
+                room_id: missing("room_id", self.room_id.take())?,
+                seq: missing("seq", self.seq.take())?,
+            },
+            "react" => Request::React {
+                room_id: missing("room_id", self.room_id.take())?,
+                seq: missing("seq", self.seq.take())?,
+                emoji: missing("emoji", self.emoji.take())?,
+                on: missing("on", self.on.take())?,
+            },
+            "typing" => Request::Typing {
+                room_id: missing("room_id", self.room_id.take())?,
+            },
             "read" => Request::Read {
                 room_id: missing("room_id", self.room_id.take())?,
                 seq: missing("seq", self.seq.take())?,
@@ -193,6 +249,8 @@ impl Fields<'_> {
             (self.content.is_some(), "content"),
             (self.reply_to.is_some(), "reply_to"),
             (self.seq.is_some(), "seq"),
+            (self.emoji.is_some(), "emoji"),
+            (self.on.is_some(), "on"),
         ]
         .into_iter()
         .find_map(|(given, field)| given.then_some(field))

@@ -59,6 +59,8 @@ pub struct UserSummary {
 pub enum RoomKind {
     Public,
     Private,
+    /// Between two users, or with oneself.
+    Direct,
 }
 
 /// A member's role in a room.
@@ -66,6 +68,7 @@ pub enum RoomKind {
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Owner,
+    Admin,
     Member,
 }
 
@@ -87,6 +90,8 @@ pub struct Room {
     pub topic: String,
     pub created_by: UserId,
     pub created_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<Time>,
     pub rev: Rev,
     pub last_seq: Seq,
     pub member_count: u64,
@@ -101,8 +106,13 @@ pub struct Mine {
     pub notify: Notify,
     pub last_read_seq: Seq,
     pub unread_mentions: u64,
+    /// Their seqs, rising: the newest [`limits::MENTIONED_MAX`].
+    pub mentioned: Vec<Seq>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_message: Option<LastMessage>,
+    /// The other one of a direct room; oneself in one's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<UserSummary>,
 }
 
 /// The newest message in short: [`limits::SNIPPET_CHARS`] of its text.
@@ -140,10 +150,57 @@ pub struct Message {
     pub id: Uuid,
     pub kind: MessageKind,
     pub sender: UserSummary,
-    pub content: String,
+    /// `None`: deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
     pub created_at: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Seq>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned_at: Option<Time>,
+    #[serde(flatten)]
+    pub mentions: Mentions,
+    /// By the moment at which each emoji came first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<Reaction>,
+}
+
+/// Whom a text meant when it was stored or last edited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mentions {
+    /// Rising.
+    #[serde(rename = "mentions", default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<UserId>,
+    /// `@all`.
+    #[serde(
+        rename = "mention_all",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub all: bool,
+}
+
+/// One emoji under a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    pub emoji: String,
+    pub count: u64,
+    /// The first [`limits::REACTION_USERS_MAX`] to react.
+    pub user_ids: Vec<UserId>,
+    /// The reader is among them, listed or not; in REST pages only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub me: bool,
+}
+
+/// One person's reaction, in the list of all.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReactionOf {
+    pub emoji: String,
+    pub user: UserSummary,
 }
 
 /// A message that a search found.
@@ -220,6 +277,9 @@ pub struct Limits {
     pub rooms_per_user_max: usize,
     pub list_items_max: usize,
     pub replay_max: usize,
+    pub emoji_bytes_max: usize,
+    pub reaction_kinds_max: usize,
+    pub mentions_max: usize,
     pub search_chars_max: usize,
     pub connections_per_user_max: usize,
 }
@@ -242,6 +302,9 @@ impl Limits {
         rooms_per_user_max: limits::ROOMS_PER_USER_MAX,
         list_items_max: limits::LIST_ITEMS_MAX,
         replay_max: limits::REPLAY_MAX,
+        emoji_bytes_max: limits::EMOJI_BYTES_MAX,
+        reaction_kinds_max: limits::REACTION_KINDS_MAX,
+        mentions_max: limits::MENTIONS_MAX,
         search_chars_max: limits::SEARCH_CHARS_MAX,
         connections_per_user_max: limits::CONNECTIONS_PER_USER_MAX,
     };
@@ -364,6 +427,52 @@ pub struct SendBody {
     pub content: Field<String>,
     #[serde(default)]
     pub reply_to: Field<Seq>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct EditBody {
+    #[serde(default)]
+    pub content: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// What of a room's settings is to change.
+#[derive(Debug, Deserialize)]
+pub struct PatchRoomBody {
+    #[serde(default)]
+    pub name: Field<String>,
+    #[serde(default)]
+    pub topic: Field<String>,
+    #[serde(default)]
+    pub archived: Field<bool>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct PatchMemberBody {
+    #[serde(default)]
+    pub role: Field<Role>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// What of one's own membership is to change.
+#[derive(Debug, Deserialize)]
+pub struct PatchMineBody {
+    #[serde(default)]
+    pub notify: Field<Notify>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct DirectBody {
+    #[serde(default)]
+    pub user_id: Field<UserId>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }

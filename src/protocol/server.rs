@@ -7,7 +7,7 @@ use super::{
     Rev, RoomId, Seq, SessionId, Time, UserId,
     client::Ref,
     error::{Code, FieldError, Refusal},
-    rest::{Limits, Message, Role, Room, User, UserSummary},
+    rest::{Limits, Mentions, Message, Role, Room, User, UserSummary},
 };
 
 #[derive(Debug, Serialize)]
@@ -16,6 +16,7 @@ pub enum Frame<'a> {
     Ready(Box<Ready<'a>>),
     Ack(Ack<'a>),
     Message(Live<&'a Message>),
+    MessageUpdated(Live<MessageUpdate<'a>>),
     Member(Live<MemberChange<'a>>),
     Room(Live<&'a Room>),
     Added {
@@ -39,6 +40,27 @@ pub enum Frame<'a> {
     Lagged {
         room_id: RoomId,
         rev: Rev,
+    },
+    Presence {
+        online: &'a [UserId],
+        offline: &'a [UserId],
+    },
+    Typing {
+        room_id: RoomId,
+        user_id: UserId,
+    },
+    Read {
+        room_id: RoomId,
+        user_id: UserId,
+        seq: Seq,
+        /// To the reader's own sockets.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unread_mentions: Option<u64>,
+    },
+    /// The last line over TCP, where there are no close codes.
+    Close {
+        code: u16,
+        reason: &'a str,
     },
     Error(ErrorFrame<'a>),
     Pong {
@@ -88,6 +110,60 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+/// What changed of one message; what isn't there is as it was.
+#[derive(Debug, Serialize)]
+pub struct MessageUpdate<'a> {
+    pub room_id: RoomId,
+    pub seq: Seq,
+    pub rev: Rev,
+    /// Absent when several changes were joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<UpdatedBy<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Time>,
+    /// With an edit: those that the new text mentions.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub mentions: Option<&'a Mentions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Time>,
+    /// `Some(None)`: not pinned any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pinned_at: Option<Option<Time>>,
+    /// Those touched, without ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<ReactionCount>,
+}
+
+/// Who changed a message, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UpdatedBy<'a> {
+    pub user_id: UserId,
+    pub action: Action,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emoji: Option<&'a str>,
+}
+
+/// What was done to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Edit,
+    Delete,
+    React,
+    Unreact,
+    Pin,
+    Unpin,
+}
+
+/// How many have reacted with an emoji by now; 0: nobody any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReactionCount {
+    pub emoji: String,
+    pub count: u64,
+}
+
 #[derive(Debug, Serialize)]
 pub struct MemberChange<'a> {
     pub room_id: RoomId,
@@ -120,6 +196,8 @@ pub struct Ack<'a> {
     pub duplicate: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_read_seq: Option<Seq>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread_mentions: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,6 +210,8 @@ pub struct Synced<'a> {
     pub last_seq: Seq,
     pub last_read_seq: Seq,
     pub unread_mentions: u64,
+    /// Their seqs: the newest [`crate::limits::MENTIONED_MAX`].
+    pub mentioned: &'a [Seq],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

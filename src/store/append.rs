@@ -5,23 +5,27 @@
 //! that a batch gives what its changes would give one by one; the database then executes the [`Plan`].
 //!
 //! Invariants: a repeated id is looked up before anything else is judged; one row changed takes one
-//! `rev`; `seq` and `rev` of a room go up by one; a refused change leaves no trace.
+//! `rev`; `seq` and `rev` of a room go up by one; a refused change leaves no trace, and neither does one
+//! that asks for what is so already.
+//!
+//! Who may do what stands in PROTOCOL.md section 2; here it is judged: memberships and settings in
+//! [`rooms`], messages in [`messages`].
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use uuid::Uuid;
 
-use super::{Change, Event, EventBody, MemberEvent, Outcome, Refused};
-use crate::{
-    limits,
-    protocol::{
-        Rev, RoomId, Seq, Time, UserId,
-        rest::{Message, MessageKind, Role, RoomKind, UserSummary},
-    },
+use super::{Change, Event, EventBody, Outcome, Refused, search};
+use crate::protocol::{
+    Rev, RoomId, Seq, Time, UserId,
+    rest::{Mentions, Message, Role, RoomKind, UserSummary},
 };
+
+mod messages;
+mod rooms;
 
 /// What of a room's row an append reads and writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,16 @@ pub struct RoomRow {
     pub rev: Rev,
     pub member_count: u64,
     pub first_seq: Seq,
+    pub archived_at: Option<Time>,
+}
+
+/// What of a room's row its settings are; read when they may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsRow {
+    pub name: String,
+    pub topic: String,
+    pub created_by: UserId,
+    pub created_at: Time,
 }
 
 /// What of a membership's row an append reads and writes.
@@ -53,12 +67,38 @@ pub struct SentRow {
     pub created_at: Time,
 }
 
+/// What of a message's row may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageRow {
+    pub rev: Rev,
+    pub sender_id: UserId,
+    pub content: Option<String>,
+    pub edited_at: Option<Time>,
+    pub deleted_at: Option<Time>,
+    pub pinned_at: Option<Time>,
+    pub mentions: Mentions,
+    /// How many reactions there are, of all kinds.
+    pub reactions: u64,
+}
+
+/// A message.
+pub type MessageKey = (RoomId, Seq);
+/// One person's reaction.
+pub type ReactionKey = (RoomId, Seq, String, UserId);
+
 /// The rows that a batch depends on, each list sorted and without repeats: locked in this order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Keys {
     pub rooms: Vec<RoomId>,
+    /// Rooms whose settings may change.
+    pub settings: Vec<RoomId>,
     pub members: Vec<(RoomId, UserId)>,
+    /// Who would leave: where he is the owner, the room's admins are read too.
+    pub leavers: Vec<(RoomId, UserId)>,
     pub sent: Vec<(RoomId, UserId, Uuid)>,
+    pub messages: Vec<MessageKey>,
+    /// Reactions, and with each the counts of its message.
+    pub reactions: Vec<ReactionKey>,
     /// Users whose number of rooms is counted.
     pub joiners: Vec<UserId>,
 }
@@ -66,9 +106,17 @@ pub struct Keys {
 /// The rows of [`Keys`] that exist, read under the rooms' locks.
 #[derive(Clone, Debug, Default)]
 pub struct State {
+    /// Those that weren't deleted.
     pub rooms: HashMap<RoomId, RoomRow>,
+    pub settings: HashMap<RoomId, SettingsRow>,
     pub members: HashMap<(RoomId, UserId), MemberRow>,
+    /// Of those who may follow an owner.
+    pub names: HashMap<UserId, UserSummary>,
     pub sent: HashMap<(RoomId, UserId, Uuid), SentRow>,
+    pub messages: HashMap<MessageKey, MessageRow>,
+    pub reactions: HashSet<ReactionKey>,
+    /// How many have reacted to a message with an emoji; none: absent.
+    pub counts: HashMap<MessageKey, BTreeMap<String, u64>>,
     /// In how many rooms the user is; absent: 0.
     pub room_counts: HashMap<UserId, u64>,
 }
@@ -80,19 +128,57 @@ pub struct MemberWrite {
     pub exists: bool,
 }
 
+/// A message's row to be written, and whether its text is another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageWrite {
+    pub row: MessageRow,
+    pub text: bool,
+}
+
 /// What a batch amounts to: the outcomes in its order, and the final state of each row it changes.
+/// Executed in the order of the fields.
 #[derive(Debug, Default)]
 pub struct Plan {
     pub outcomes: Vec<Outcome>,
     pub messages: Vec<Arc<Message>>,
+    /// Changed after they were stored, perhaps by this very batch.
+    pub updates: BTreeMap<MessageKey, MessageWrite>,
+    /// Pins that come (`true`) and go.
+    pub pins: BTreeMap<MessageKey, bool>,
+    /// Reactions that come, and when, or go.
+    pub reactions: BTreeMap<ReactionKey, Option<Time>>,
+    /// Mentions that come (`true`) and go; user 0: everyone.
+    pub mentions: BTreeMap<(RoomId, UserId, Seq), bool>,
+    /// Messages of which nothing but the row is kept.
+    pub erased: BTreeSet<MessageKey>,
     pub members: BTreeMap<(RoomId, UserId), MemberWrite>,
     /// Markers of memberships that change in nothing else.
     pub markers: BTreeMap<(RoomId, UserId), Seq>,
     /// Rooms whose `rev` moved, and the `rev` that they had before.
     pub rooms: BTreeMap<RoomId, (Rev, RoomRow)>,
+    /// Settings to be written, and the `rev` of their change.
+    pub settings: BTreeMap<RoomId, (Rev, SettingsRow)>,
+    /// Rooms that don't exist any more, and since when: all memberships end with them.
+    pub deleted: BTreeMap<RoomId, Time>,
     /// In `rev` order for each room.
     pub events: Vec<Event>,
 }
+
+/// What takes everything but its row from a message: of the room and the seq.
+pub const ERASE: [&str; 3] = [
+    "DELETE FROM reactions WHERE room_id = ? AND seq = ?",
+    "DELETE FROM mentions WHERE room_id = ? AND seq = ?",
+    search::ERASE,
+];
+
+/// What ends a room: of the time and the room.
+pub const DELETE_ROOM: [&str; 2] = [
+    "UPDATE rooms SET deleted_at = ? WHERE id = ?",
+    "UPDATE room_members SET left_at = ? WHERE room_id = ? AND left_at IS NULL",
+];
+
+/// Everyone, in the table of mentions.
+pub const EVERYONE: UserId = UserId(0);
 
 /// Which rows a batch depends on.
 pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
@@ -101,15 +187,48 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
         let room_id = change.room_id();
         keys.rooms.push(room_id);
         match change {
-            Change::Send { sender, id, .. } => {
+            Change::Send {
+                sender, id, named, ..
+            } => {
                 keys.members.push((room_id, sender.id));
+                let named = named.users.iter().map(|user_id| (room_id, *user_id));
+                keys.members.extend(named);
                 keys.sent.push((room_id, sender.id, *id));
+            }
+            Change::Edit {
+                user_id,
+                seq,
+                named,
+                ..
+            } => {
+                keys.members.push((room_id, *user_id));
+                let named = named.users.iter().map(|user_id| (room_id, *user_id));
+                keys.members.extend(named);
+                keys.messages.push((room_id, *seq));
+            }
+            Change::Delete { user_id, seq, .. } | Change::Pin { user_id, seq, .. } => {
+                keys.members.push((room_id, *user_id));
+                keys.messages.push((room_id, *seq));
+            }
+            Change::React {
+                user_id,
+                seq,
+                emoji,
+                ..
+            } => {
+                keys.members.push((room_id, *user_id));
+                keys.messages.push((room_id, *seq));
+                let key = (room_id, *seq, emoji.clone(), *user_id);
+                keys.reactions.push(key);
             }
             Change::Join { user, .. } => {
                 keys.members.push((room_id, user.id));
                 keys.joiners.push(user.id);
             }
-            Change::Leave { user, .. } => keys.members.push((room_id, user.id)),
+            Change::Leave { user, .. } => {
+                keys.members.push((room_id, user.id));
+                keys.leavers.push((room_id, user.id));
+            }
             Change::Add { by, user, .. } => {
                 keys.members.extend([(room_id, *by), (room_id, user.id)]);
                 keys.joiners.push(user.id);
@@ -117,6 +236,14 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
             Change::Remove { by, user, .. } => {
                 keys.members.extend([(room_id, *by), (room_id, user.id)]);
             }
+            Change::SetRole { by, user, .. } => {
+                keys.members.extend([(room_id, by.id), (room_id, user.id)]);
+            }
+            Change::Settings { by, .. } => {
+                keys.members.push((room_id, *by));
+                keys.settings.push(room_id);
+            }
+            Change::DeleteRoom { by, .. } => keys.members.push((room_id, *by)),
             Change::Read { user_id, .. } => keys.members.push((room_id, *user_id)),
         }
     }
@@ -125,289 +252,145 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
         list.dedup();
     }
     tidy(&mut keys.rooms);
+    tidy(&mut keys.settings);
     tidy(&mut keys.members);
+    tidy(&mut keys.leavers);
     tidy(&mut keys.sent);
+    tidy(&mut keys.messages);
+    tidy(&mut keys.reactions);
     tidy(&mut keys.joiners);
     keys
 }
 
 /// Judges and numbers a batch against the rows that are locked.
-pub fn plan<'a>(
-    changes: impl IntoIterator<Item = &'a Change>,
-    mut state: State,
-    now: Time,
-) -> Plan {
-    let mut plan = Plan::default();
+pub fn plan<'a>(changes: impl IntoIterator<Item = &'a Change>, state: State, now: Time) -> Plan {
+    let mut judge = Judge {
+        state,
+        plan: Plan::default(),
+        now,
+    };
     for change in changes {
-        let outcome = match judge(change, &mut state, &mut plan, now) {
-            Ok(outcome) => outcome,
-            Err(refused) => Outcome::Refused(refused),
-        };
-        plan.outcomes.push(outcome);
+        let outcome = judge.judge(change).unwrap_or_else(Outcome::Refused);
+        judge.plan.outcomes.push(outcome);
     }
-    plan
+    judge.plan
 }
 
-fn judge(
-    change: &Change,
-    state: &mut State,
-    plan: &mut Plan,
+/// A batch while it is judged: the rows as the changes so far leave them, and what is to be written.
+struct Judge {
+    state: State,
+    plan: Plan,
     now: Time,
-) -> Result<Outcome, Refused> {
-    match change {
-        Change::Send {
-            room_id,
-            sender,
-            id,
-            content,
-            reply_to,
-        } => send(state, plan, now, *room_id, sender, *id, content, *reply_to),
-        Change::Join { room_id, user } => {
-            let room = state.rooms.get(room_id).ok_or(Refused::NoRoom)?;
-            let (public, key) = (room.kind == RoomKind::Public, (*room_id, user.id));
-            if !public && present(state, key).is_none() {
-                return Err(Refused::NoRoom);
-            }
-            enter(state, plan, now, *room_id, user, user.id)
-        }
-        Change::Add { room_id, by, user } => {
-            membership(state, *room_id, *by)?;
-            enter(state, plan, now, *room_id, user, *by)
-        }
-        Change::Leave { room_id, user } => {
-            membership(state, *room_id, user.id)?;
-            part(state, plan, now, *room_id, user, user.id)
-        }
-        Change::Remove { room_id, by, user } => {
-            if membership(state, *room_id, *by)?.role != Role::Owner {
-                return Err(Refused::NotOwner);
-            }
-            present(state, (*room_id, user.id)).ok_or(Refused::NoSuchMember)?;
-            part(state, plan, now, *room_id, user, *by)
-        }
-        Change::Read {
-            room_id,
-            user_id,
-            seq,
-        } => {
-            let old = membership(state, *room_id, *user_id)?.last_read_seq;
-            let last_seq = state.rooms[room_id].last_seq;
-            let last_read_seq = old.max((*seq).min(last_seq));
-            if last_read_seq > old {
-                mark(state, plan, (*room_id, *user_id), last_read_seq);
-            }
-            Ok(Outcome::Read {
-                last_read_seq,
-                unread_mentions: 0,
-            })
-        }
-    }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the fields of one change, taken apart"
-)]
-fn send(
-    state: &mut State,
-    plan: &mut Plan,
-    now: Time,
-    room_id: RoomId,
-    sender: &UserSummary,
-    id: Uuid,
-    content: &str,
-    reply_to: Option<Seq>,
-) -> Result<Outcome, Refused> {
-    if let Some(sent) = state.sent.get(&(room_id, sender.id, id)) {
-        return Ok(Outcome::Sent {
-            seq: sent.seq,
-            rev: sent.rev,
-            created_at: sent.created_at,
-            duplicate: true,
-        });
-    }
-    membership(state, room_id, sender.id)?;
-    let room = &state.rooms[&room_id];
-    if reply_to.is_some_and(|seq| seq < room.first_seq.max(1) || seq > room.last_seq) {
-        return Err(Refused::NoSuchMessage);
-    }
-    let (rev, room) = advance(state, plan, room_id, |room| room.last_seq += 1);
-    let seq = room.last_seq;
-    let message = Arc::new(Message {
-        room_id,
-        seq,
-        rev,
-        id,
-        kind: MessageKind::Text,
-        sender: sender.clone(),
-        content: content.to_owned(),
-        created_at: now,
-        reply_to,
-    });
-    plan.messages.push(message.clone());
-    plan.tell(room_id, rev, EventBody::Message(message));
-    mark(state, plan, (room_id, sender.id), seq);
-    let sent = SentRow {
-        seq,
-        rev,
-        created_at: now,
-    };
-    state.sent.insert((room_id, sender.id, id), sent);
-    Ok(Outcome::Sent {
-        seq,
-        rev,
-        created_at: now,
-        duplicate: false,
-    })
-}
-
-/// Makes the user a member, unless he is one.
-fn enter(
-    state: &mut State,
-    plan: &mut Plan,
-    now: Time,
-    room_id: RoomId,
-    user: &UserSummary,
-    by: UserId,
-) -> Result<Outcome, Refused> {
-    let key = (room_id, user.id);
-    if let Some(row) = present(state, key) {
-        return Ok(joined(row, false));
-    }
-    let count = state.room_counts.entry(user.id).or_default();
-    if *count >= limits::ROOMS_PER_USER_MAX as u64 {
-        return Err(Refused::TooManyRooms);
-    }
-    *count += 1;
-    let (rev, room) = advance(state, plan, room_id, |room| room.member_count += 1);
-    let row = MemberRow {
-        role: Role::Member,
-        joined_at: now,
-        joined_seq: room.last_seq,
-        joined_rev: rev,
-        left_at: None,
-        last_read_seq: room.last_seq,
-        rev,
-    };
-    let outcome = joined(&row, true);
-    write(state, plan, key, row);
-    let event = MemberEvent {
-        user: user.clone(),
-        role: Some(Role::Member),
-        by: Some(by),
-        at: Some(now),
-        member_count: room.member_count,
-    };
-    plan.tell(room_id, rev, EventBody::Member(event));
-    Ok(outcome)
-}
-
-/// Ends a membership that is there; the owner's stays.
-fn part(
-    state: &mut State,
-    plan: &mut Plan,
-    now: Time,
-    room_id: RoomId,
-    user: &UserSummary,
-    by: UserId,
-) -> Result<Outcome, Refused> {
-    let key = (room_id, user.id);
-    let mut row = membership(state, room_id, user.id)?.clone();
-    if row.role == Role::Owner {
-        return Err(Refused::OwnerStays);
-    }
-    let (rev, room) = advance(state, plan, room_id, |room| {
-        room.member_count = room.member_count.saturating_sub(1);
-    });
-    row.left_at = Some(now);
-    row.rev = rev;
-    write(state, plan, key, row);
-    if let Some(count) = state.room_counts.get_mut(&user.id) {
-        *count = count.saturating_sub(1);
-    }
-    let event = MemberEvent {
-        user: user.clone(),
-        role: None,
-        by: Some(by),
-        at: Some(now),
-        member_count: room.member_count,
-    };
-    plan.tell(room_id, rev, EventBody::Member(event));
-    Ok(Outcome::Left { rev })
-}
-
-fn joined(row: &MemberRow, changed: bool) -> Outcome {
-    Outcome::Joined {
-        rev: row.rev,
-        role: row.role,
-        joined_at: row.joined_at,
-        last_read_seq: row.last_read_seq,
-        changed,
-    }
-}
-
-fn present(state: &State, key: (RoomId, UserId)) -> Option<&MemberRow> {
-    let row = state.members.get(&key)?;
-    row.left_at.is_none().then_some(row)
-}
-
-/// The present membership; its absence is told so that a private room stays hidden.
-fn membership(state: &State, room_id: RoomId, user_id: UserId) -> Result<&MemberRow, Refused> {
-    let room = state.rooms.get(&room_id).ok_or(Refused::NoRoom)?;
-    present(state, (room_id, user_id)).ok_or(match room.kind {
-        RoomKind::Public => Refused::NotMember,
-        RoomKind::Private => Refused::NoRoom,
-    })
-}
-
-/// Takes the room's next `rev`. The room is there: its members were looked at before.
-fn advance(
-    state: &mut State,
-    plan: &mut Plan,
-    room_id: RoomId,
-    change: impl FnOnce(&mut RoomRow),
-) -> (Rev, RoomRow) {
-    let room = state
-        .rooms
-        .get_mut(&room_id)
-        .expect("a room that was found");
-    let before = room.rev;
-    room.rev += 1;
-    change(room);
-    let entry = plan.rooms.entry(room_id).or_insert((before, room.clone()));
-    entry.1 = room.clone();
-    (room.rev, room.clone())
-}
-
-/// Moves the marker of a present membership.
-fn mark(state: &mut State, plan: &mut Plan, key: (RoomId, UserId), seq: Seq) {
-    if let Some(row) = state.members.get_mut(&key) {
-        row.last_read_seq = seq;
-    }
-    match plan.members.get_mut(&key) {
-        Some(write) => write.row.last_read_seq = seq,
-        None => {
-            plan.markers.insert(key, seq);
+impl Judge {
+    fn judge(&mut self, change: &Change) -> Result<Outcome, Refused> {
+        match change {
+            Change::Send {
+                room_id,
+                sender,
+                id,
+                content,
+                reply_to,
+                named,
+            } => self.send(*room_id, sender, *id, content, *reply_to, named),
+            Change::Edit {
+                room_id,
+                user_id,
+                seq,
+                content,
+                named,
+            } => self.edit((*room_id, *seq), *user_id, content, named),
+            Change::Delete {
+                room_id,
+                user_id,
+                seq,
+            } => self.delete((*room_id, *seq), *user_id),
+            Change::React {
+                room_id,
+                user_id,
+                seq,
+                emoji,
+                on,
+            } => self.react((*room_id, *seq), *user_id, emoji, *on),
+            Change::Pin {
+                room_id,
+                user_id,
+                seq,
+                on,
+            } => self.pin((*room_id, *seq), *user_id, *on),
+            Change::Join { room_id, user } => self.join(*room_id, user),
+            Change::Add { room_id, by, user } => self.add(*room_id, *by, user),
+            Change::Leave { room_id, user } => self.leave(*room_id, user),
+            Change::Remove { room_id, by, user } => self.remove(*room_id, *by, user),
+            Change::SetRole {
+                room_id,
+                by,
+                user,
+                role,
+            } => self.set_role(*room_id, by, user, *role),
+            Change::Settings {
+                room_id,
+                by,
+                name,
+                topic,
+                archived,
+            } => self.set(*room_id, *by, name.as_deref(), topic.as_deref(), *archived),
+            Change::DeleteRoom { room_id, by } => self.delete_room(*room_id, *by),
+            Change::Read {
+                room_id,
+                user_id,
+                seq,
+            } => self.read(*room_id, *user_id, *seq),
         }
     }
-}
 
-/// Writes a whole membership, its marker too.
-fn write(state: &mut State, plan: &mut Plan, key: (RoomId, UserId), row: MemberRow) {
-    let known = state.members.insert(key, row.clone()).is_some();
-    plan.markers.remove(&key);
-    match plan.members.get_mut(&key) {
-        Some(write) => write.row = row,
-        None => {
-            let exists = known;
-            plan.members.insert(key, MemberWrite { row, exists });
+    fn present(&self, key: (RoomId, UserId)) -> Option<&MemberRow> {
+        let row = self.state.members.get(&key)?;
+        row.left_at.is_none().then_some(row)
+    }
+
+    /// The present membership; its absence is told so that a private room stays hidden.
+    fn member(&self, room_id: RoomId, user_id: UserId) -> Result<&MemberRow, Refused> {
+        let room = self.state.rooms.get(&room_id).ok_or(Refused::NoRoom)?;
+        self.present((room_id, user_id)).ok_or(match room.kind {
+            RoomKind::Public => Refused::NotMember,
+            RoomKind::Private | RoomKind::Direct => Refused::NoRoom,
+        })
+    }
+
+    /// The room of a member, if it isn't archived.
+    fn open_room(&self, room_id: RoomId) -> Result<&RoomRow, Refused> {
+        let room = self.state.rooms.get(&room_id).ok_or(Refused::NoRoom)?;
+        match room.archived_at {
+            None => Ok(room),
+            Some(_) => Err(Refused::Archived),
         }
     }
-}
 
-impl Plan {
+    /// As [`Judge::open_room`], of a room that isn't direct.
+    fn open_group(&self, room_id: RoomId) -> Result<&RoomRow, Refused> {
+        match self.open_room(room_id)? {
+            room if room.kind == RoomKind::Direct => Err(Refused::Direct),
+            room => Ok(room),
+        }
+    }
+
+    /// Takes the room's next `rev`. The room is there: its members were looked at before.
+    fn advance(&mut self, room_id: RoomId, change: impl FnOnce(&mut RoomRow)) -> (Rev, RoomRow) {
+        let rooms = &mut self.state.rooms;
+        let room = rooms.get_mut(&room_id).expect("a room that was found");
+        let before = room.rev;
+        room.rev += 1;
+        change(room);
+        let room = room.clone();
+        let planned = &mut self.plan.rooms;
+        planned.entry(room_id).or_insert((before, room.clone())).1 = room.clone();
+        (room.rev, room)
+    }
+
     fn tell(&mut self, room_id: RoomId, rev: Rev, body: EventBody) {
-        self.events.push(Event {
+        self.plan.events.push(Event {
             room_id,
             prev: rev - 1,
             rev,
@@ -420,11 +403,28 @@ impl Change {
     pub fn room_id(&self) -> RoomId {
         match self {
             Change::Send { room_id, .. }
+            | Change::Edit { room_id, .. }
+            | Change::Delete { room_id, .. }
+            | Change::React { room_id, .. }
+            | Change::Pin { room_id, .. }
             | Change::Join { room_id, .. }
             | Change::Leave { room_id, .. }
             | Change::Add { room_id, .. }
             | Change::Remove { room_id, .. }
+            | Change::SetRole { room_id, .. }
+            | Change::Settings { room_id, .. }
+            | Change::DeleteRoom { room_id, .. }
             | Change::Read { room_id, .. } => *room_id,
+        }
+    }
+
+    /// Bytes of text that it holds.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Change::Send { content, named, .. } | Change::Edit { content, named, .. } => {
+                content.len() + size_of_val(&named.users[..])
+            }
+            _ => 0,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! writers (SQLite: one snapshot), so it is complete up to the `rev` found there; it is cut only where
 //! everything below the cut is in it; what has a hole is read again, and is an error after the third time.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
@@ -12,13 +12,13 @@ use uuid::Uuid;
 use super::{
     Event, EventBody, History, MemberEvent, Outcome, Page, Range, Result, Store,
     rows::{self, Head, Word},
-    sql::{Conn, Fault, Row, Script, params, with_ids},
+    sql::{Conn, Fault, Row, Script, params, script, with_ids},
 };
 use crate::{
     limits,
     protocol::{
         Rev, RoomId, Seq, UserId,
-        rest::{Message, Role, RoomKind},
+        rest::{Message, Reaction, Role, RoomKind},
     },
 };
 
@@ -46,13 +46,10 @@ impl Store {
         Ok(self.db().read(script).await?)
     }
 
+    /// One message as it is now.
     pub async fn message(&self, room_id: RoomId, seq: Seq) -> Result<Option<Message>> {
-        let sql = format!(
-            "SELECT {} FROM messages m JOIN users u ON u.id = m.sender_id WHERE m.room_id = ? AND m.seq = ?",
-            rows::MESSAGE_COLUMNS
-        );
-        let mut found = self.db().query(sql, params![room_id, seq]).await?;
-        Ok(found.pop().map(rows::message).transpose()?)
+        let script = script(move |conn| Box::pin(message(conn, room_id, seq)));
+        Ok(self.db().read(script).await?)
     }
 
     /// The message that this author stored in the room under this id, as an append answers it when
@@ -79,12 +76,14 @@ impl Store {
         }))
     }
 
-    /// The present `rev` of these rooms, at most [`limits::HEADS_PER_STATEMENT`] a statement.
-    pub async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Rev)>> {
+    /// The present `rev` of these rooms, at most [`limits::HEADS_PER_STATEMENT`] a statement, and whether
+    /// they were deleted.
+    pub async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Rev, bool)>> {
         let mut heads = Vec::with_capacity(rooms.len());
-        for (sql, params) in with_ids("SELECT id, rev FROM rooms WHERE id IN (#)", &[], rooms) {
+        let sql = "SELECT id, rev, deleted_at FROM rooms WHERE id IN (#)";
+        for (sql, params) in with_ids(sql, &[], rooms) {
             for row in self.db().query(sql, params).await? {
-                heads.push((row.room_id(0)?, row.u64(1)?));
+                heads.push((row.room_id(0)?, row.u64(1)?, !row.is_null(2)?));
             }
         }
         Ok(heads)
@@ -135,7 +134,7 @@ async fn changes(
     after: Rev,
 ) -> Result<Dense<Option<Page>>, Fault> {
     let sql = "SELECT r.id, r.rev, r.last_seq, r.first_seq, r.member_count, r.settings_rev, r.kind, r.name, r.topic, \
-               r.created_by, r.created_at FROM rooms r WHERE r.id = ?";
+               r.created_by, r.created_at, r.archived_at FROM rooms r WHERE r.id = ? AND r.deleted_at IS NULL";
     let Some(mut row) = conn.query_share(sql, params![room_id]).await?.pop() else {
         return Ok(Ok(None));
     };
@@ -205,6 +204,7 @@ fn settings(row: &mut Row, head: &Head) -> Result<Changed, Fault> {
         topic: row.text(8)?,
         created_by: row.user_id(9)?,
         created_at: row.time(10)?,
+        archived_at: row.opt_time(11)?,
         rev,
         last_seq: head.last_seq,
         member_count: head.member_count,
@@ -231,14 +231,72 @@ async fn messages_after(
     let params = params![room_id, after, rows_max];
     let (rows, cut) = conn.query_upto(&sql, params, PAGE_BYTES).await?;
     let cut = cut || rows.len() == rows_max;
-    let changed = rows.into_iter().map(|row| {
-        let message = rows::message(row)?;
-        Ok(Changed {
-            rev: message.rev,
-            body: EventBody::Message(Arc::new(message)),
-        })
+    let messages = with_reactions(conn, room_id, rows).await?;
+    let changed = messages.into_iter().map(|message| Changed {
+        rev: message.rev,
+        body: EventBody::Message(Arc::new(message)),
     });
-    Ok((changed.collect::<Result<_, Fault>>()?, cut))
+    Ok((changed.collect(), cut))
+}
+
+/// Messages of one room with their reactions, which are asked for only where there are any.
+pub async fn with_reactions(
+    conn: &mut Conn<'_>,
+    room_id: RoomId,
+    rows: Vec<Row>,
+) -> Result<Vec<Message>, Fault> {
+    let mut messages = Vec::with_capacity(rows.len());
+    let mut reacted = Vec::new();
+    for row in rows {
+        let (message, has_reactions) = rows::message(row)?;
+        if has_reactions {
+            reacted.push(message.seq);
+        }
+        messages.push(message);
+    }
+    let mut of = reactions_to(conn, room_id, &reacted).await?;
+    for message in &mut messages {
+        message.reactions = of.remove(&message.seq).unwrap_or_default();
+    }
+    Ok(messages)
+}
+
+/// The reactions to these messages, as they are shown.
+pub async fn reactions_to(
+    conn: &mut Conn<'_>,
+    room_id: RoomId,
+    seqs: &[Seq],
+) -> Result<HashMap<Seq, Vec<Reaction>>, Fault> {
+    let sql = "SELECT seq, emoji, user_id, n FROM
+                  (SELECT seq, emoji, user_id, COUNT(*) OVER (PARTITION BY seq, emoji) AS n,
+                          MIN(created_at) OVER (PARTITION BY seq, emoji) AS first_at,
+                          ROW_NUMBER() OVER (PARTITION BY seq, emoji ORDER BY created_at, user_id) AS k
+                   FROM reactions WHERE room_id = ? AND seq IN (#)) AS r
+               WHERE k <= ? ORDER BY seq, first_at, emoji, k";
+    let mut of: HashMap<Seq, Vec<Reaction>> = HashMap::new();
+    for (sql, mut params) in with_ids(sql, &[room_id.into()], seqs) {
+        params.push(limits::REACTION_USERS_MAX.into());
+        for mut row in conn.query(&sql, params).await? {
+            let (seq, reaction) = rows::reaction(&mut row)?;
+            let reactions = of.entry(seq).or_default();
+            match reactions.last_mut() {
+                Some(last) if last.emoji == reaction.emoji => {
+                    last.user_ids.extend(reaction.user_ids);
+                }
+                _ => reactions.push(reaction),
+            }
+        }
+    }
+    Ok(of)
+}
+
+async fn message(mut conn: Conn<'_>, room_id: RoomId, seq: Seq) -> Result<Option<Message>, Fault> {
+    let sql = format!(
+        "SELECT {} FROM messages m JOIN users u ON u.id = m.sender_id WHERE m.room_id = ? AND m.seq = ?",
+        rows::MESSAGE_COLUMNS
+    );
+    let found = conn.query(&sql, params![room_id, seq]).await?;
+    Ok(with_reactions(&mut conn, room_id, found).await?.pop())
 }
 
 /// As [`messages_after`], of memberships, those that ended too.
@@ -248,7 +306,7 @@ async fn members_after(
     after: Rev,
     rows_max: usize,
 ) -> Result<(Vec<Changed>, bool), Fault> {
-    let sql = "SELECT u.id, u.username, u.full_name, m.role, m.left_at, m.rev
+    let sql = "SELECT u.id, u.username, u.full_name, m.role, m.left_at, m.rev, m.joined_rev
                FROM room_members m JOIN users u ON u.id = m.user_id
                WHERE m.room_id = ? AND m.rev > ? ORDER BY m.rev LIMIT ?";
     let rows = conn.query(sql, params![head.id, after, rows_max]).await?;
@@ -258,6 +316,7 @@ async fn members_after(
         let event = MemberEvent {
             user: rows::summary(&mut row, 0)?,
             role: row.is_null(4)?.then_some(role),
+            joined_rev: row.u64(6)?,
             by: None,
             at: None,
             member_count: head.member_count,
@@ -272,8 +331,8 @@ async fn members_after(
 
 /// The room's row, locked against writers.
 pub async fn head(conn: &mut Conn<'_>, room_id: RoomId) -> Result<Option<Head>, Fault> {
-    let sql =
-        "SELECT r.id, r.rev, r.last_seq, r.first_seq, r.member_count FROM rooms r WHERE r.id = ?";
+    let sql = "SELECT r.id, r.rev, r.last_seq, r.first_seq, r.member_count FROM rooms r
+         WHERE r.id = ? AND r.deleted_at IS NULL";
     let found = conn.query_share(sql, params![room_id]).await?;
     found.first().map(rows::head).transpose()
 }
@@ -355,9 +414,8 @@ async fn run_of(
     };
     let params = params![room_id, low, high];
     let (found, cut) = conn.query_upto(&sql, params, bytes).await?;
-    let mut messages = Vec::with_capacity(found.len());
-    for (index, row) in (0..).zip(found) {
-        let message = rows::message(row)?;
+    let messages = with_reactions(conn, room_id, found).await?;
+    for (index, message) in (0..).zip(&messages) {
         let expected = if falling { high - index } else { low + index };
         if message.seq != expected {
             return Ok(Err(format!(
@@ -365,7 +423,6 @@ async fn run_of(
                 message.seq
             )));
         }
-        messages.push(message);
     }
     if !cut && messages.len() as u64 != high - low + 1 {
         return Ok(Err(format!(

@@ -14,10 +14,12 @@ use uuid::Uuid;
 use self::{database::Database, mysql::Mysql, queue::Memory, sqlite::Sqlite};
 use crate::protocol::{
     Rev, RoomId, Seq, Time, UserId,
-    rest::{Message, Role, Room, RoomKind, UserSummary},
+    rest::{Mentions, Message, Role, Room, RoomKind, UserSummary},
+    server::Action,
 };
 
 mod append;
+mod conversation;
 mod database;
 mod log;
 pub mod migrate;
@@ -63,10 +65,40 @@ pub enum Change {
         id: Uuid,
         content: String,
         reply_to: Option<Seq>,
+        /// Whom the text names; who of them is a member is mentioned.
+        named: Mentions,
+    },
+    /// By its author.
+    Edit {
+        room_id: RoomId,
+        user_id: UserId,
+        seq: Seq,
+        content: String,
+        named: Mentions,
+    },
+    /// By its author, by the owner or an admin. Its text goes from every table.
+    Delete {
+        room_id: RoomId,
+        user_id: UserId,
+        seq: Seq,
+    },
+    React {
+        room_id: RoomId,
+        user_id: UserId,
+        seq: Seq,
+        emoji: String,
+        on: bool,
+    },
+    /// By the owner or an admin; by both in a direct room.
+    Pin {
+        room_id: RoomId,
+        user_id: UserId,
+        seq: Seq,
+        on: bool,
     },
     /// By oneself, into a public room.
     Join { room_id: RoomId, user: UserSummary },
-    /// By oneself; not for the owner.
+    /// By oneself. The owner's place goes to an admin; without one he stays.
     Leave { room_id: RoomId, user: UserSummary },
     /// By any member.
     Add {
@@ -74,12 +106,29 @@ pub enum Change {
         by: UserId,
         user: UserSummary,
     },
-    /// By the owner only, who can't remove himself.
+    /// By the owner, or by an admin who removes a member.
     Remove {
         room_id: RoomId,
         by: UserId,
         user: UserSummary,
     },
+    /// By the owner. [`Role::Owner`] hands the room over: the old owner becomes an admin.
+    SetRole {
+        room_id: RoomId,
+        by: UserSummary,
+        user: UserSummary,
+        role: Role,
+    },
+    /// By the owner or an admin; what is `None` stays.
+    Settings {
+        room_id: RoomId,
+        by: UserId,
+        name: Option<String>,
+        topic: Option<String>,
+        archived: Option<bool>,
+    },
+    /// By the owner: the room doesn't exist any more.
+    DeleteRoom { room_id: RoomId, by: UserId },
     /// Raises the marker, clamped to the last message; takes no `rev`.
     Read {
         room_id: RoomId,
@@ -110,9 +159,17 @@ pub enum Outcome {
     Left {
         rev: Rev,
     },
+    /// The message's row, after an edit, a deletion, a reaction or a pin; `changed`: it took a `rev`.
+    Updated {
+        seq: Seq,
+        rev: Rev,
+        changed: bool,
+    },
+    /// The room's settings are as wanted.
+    Set,
+    RoomDeleted,
     Read {
         last_read_seq: Seq,
-        unread_mentions: u64,
     },
     Refused(Refused),
 }
@@ -124,19 +181,34 @@ pub enum Refused {
     NoRoom,
     /// A public room that the user isn't in.
     NotMember,
-    /// Members may not do this; the owner may.
+    /// The owner may do this.
     NotOwner,
-    /// The owner can neither leave nor be removed.
+    /// The owner and admins may do this.
+    NotAdmin,
+    /// Who wrote the message may do this.
+    NotAuthor,
+    /// The owner can't be removed, and only hands his role over.
     OwnerStays,
+    /// The owner leaves only when there is an admin to follow him.
+    NoHeir,
+    /// Archived: reading, marking, leaving and unarchiving only.
+    Archived,
+    /// Not in a direct room.
+    Direct,
     /// The user to remove isn't a member.
     NoSuchMember,
-    /// `reply_to` or `seq` names a message that doesn't exist.
+    /// `reply_to` names a message that doesn't exist.
     NoSuchMessage,
+    /// The message to change doesn't exist, or was deleted.
+    NoMessage,
+    /// The message has as many kinds of reactions as one may have.
+    TooManyReactions,
     /// The user is in as many rooms as one may be.
     TooManyRooms,
 }
 
-/// A committed change, as it is shown to those who listen: all that changed in (`prev`, `rev`].
+/// A committed change, as it is shown to those who listen: all that changed in (`prev`, `rev`]. A marker
+/// ([`EventBody::Read`]) takes no `rev`: both are the room's at that moment.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub room_id: RoomId,
@@ -148,9 +220,61 @@ pub struct Event {
 #[derive(Clone, Debug)]
 pub enum EventBody {
     Message(Arc<Message>),
+    /// Told by commits only: what is read back from the log is whole messages.
+    Updated(Arc<Update>),
     Member(MemberEvent),
     /// The room's settings, `mine` left out; `Room::rev` is that of the settings' change.
     Room(Arc<Room>),
+    /// The room doesn't exist any more.
+    Deleted,
+    /// A marker was raised by reading.
+    Read {
+        user_id: UserId,
+        seq: Seq,
+    },
+}
+
+/// What was done to one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    pub seq: Seq,
+    pub by: UserId,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    Edited {
+        content: String,
+        at: Time,
+        mentions: Mentions,
+    },
+    Deleted {
+        at: Time,
+    },
+    /// `count`: how many have reacted with this emoji now.
+    Reacted {
+        emoji: String,
+        on: bool,
+        count: u64,
+    },
+    /// `None`: not pinned any more.
+    Pinned {
+        at: Option<Time>,
+    },
+}
+
+impl What {
+    pub fn action(&self) -> Action {
+        match self {
+            What::Edited { .. } => Action::Edit,
+            What::Deleted { .. } => Action::Delete,
+            What::Reacted { on: true, .. } => Action::React,
+            What::Reacted { on: false, .. } => Action::Unreact,
+            What::Pinned { at: Some(_) } => Action::Pin,
+            What::Pinned { at: None } => Action::Unpin,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -158,6 +282,8 @@ pub struct MemberEvent {
     pub user: UserSummary,
     /// `None`: has left.
     pub role: Option<Role>,
+    /// The `rev` with which the stay began: that of the event when he has just come.
+    pub joined_rev: Rev,
     /// Who did it and when; absent in what is read back from the log.
     pub by: Option<UserId>,
     pub at: Option<Time>,
@@ -179,8 +305,15 @@ pub struct NewRoom {
     pub members: Vec<UserSummary>,
 }
 
-/// Where one member stands in one room, read in one statement: the membership holds as of `rev`.
+/// A direct room, found or made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Direct {
+    pub room_id: RoomId,
+    pub new: bool,
+}
+
+/// Where one member stands in one room, read in one statement: the membership holds as of `rev`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     pub room_id: RoomId,
     pub role: Role,
@@ -188,6 +321,8 @@ pub struct Standing {
     pub last_seq: Seq,
     pub last_read_seq: Seq,
     pub unread_mentions: u64,
+    /// Their seqs, rising: the newest [`crate::limits::MENTIONED_MAX`].
+    pub mentioned: Vec<Seq>,
 }
 
 /// One page of what changed in a room after some `rev`: the final state of each changed row, in

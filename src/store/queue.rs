@@ -133,11 +133,8 @@ impl Memory {
 
     /// A change ready to be queued, or `Unavailable`.
     pub fn op(&self, change: Change) -> Result<(Op, Ticket<Outcome>)> {
-        let text = match &change {
-            Change::Send { content, .. } => content.len(),
-            _ => 0,
-        };
-        let bytes = u32::try_from(size_of::<Op>() + text).unwrap_or(u32::MAX);
+        let bytes = size_of::<Op>() + change.text_bytes();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let permit = self.0.clone().try_acquire_many_owned(bytes);
         let full = |_| Error::Unavailable("too much text waits for the log".into());
         let (claim, ticket) = ticket(limits::APPEND_DEADLINE);
@@ -193,6 +190,7 @@ mod tests {
             id: uuid::Uuid::nil(),
             content: "x".repeat(bytes),
             reply_to: None,
+            named: Default::default(),
         };
         let most = limits::APPEND_QUEUE_BYTES_MAX - 2 * size_of::<Op>();
         let held = memory.op(send(most)).unwrap();

@@ -4,17 +4,18 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Event, EventBody, MemberEvent, NewRoom, Refused, Result, RoomFilter, Standing, Store, log,
+    Direct, Event, EventBody, MemberEvent, NewRoom, Refused, Result, RoomFilter, Standing, Store,
+    log,
     rows::{self, Word},
-    sql::{Conn, Fault, IDS_MAX, Row, params, script, with_ids},
+    sql::{Conn, Fault, IDS_MAX, Row, Value, params, script, with_ids},
     users::prefix_range,
 };
 use crate::{
     limits,
     protocol::{
-        Rev, RoomId, Time, UserId,
+        Rev, RoomId, Seq, Time, UserId,
         check::fold,
-        rest::{LastMessage, Member, Mine, Notify, Role, Room, RoomKind},
+        rest::{LastMessage, Member, Mine, Notify, Role, Room, RoomKind, UserSummary},
     },
 };
 
@@ -34,6 +35,58 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
+    /// Finds the direct room of two users, or makes it; asked for at the same moment, it is one room.
+    pub async fn direct_room(
+        &self,
+        by: UserSummary,
+        with: UserSummary,
+    ) -> Result<Result<Direct, Refused>> {
+        let key = direct_key(by.id, with.id);
+        // Whoever loses the race finds the winner's.
+        loop {
+            let sql = "SELECT id FROM rooms WHERE direct_key = ?";
+            let found = self.db().query(sql, params![key.as_str()]).await?;
+            if let Some(row) = found.first() {
+                let room_id = row.room_id(0)?;
+                return Ok(Ok(Direct {
+                    room_id,
+                    new: false,
+                }));
+            }
+            let members = Vec::from_iter((with.id != by.id).then(|| with.clone()));
+            let room = Arc::new(NewRoom {
+                kind: RoomKind::Direct,
+                name: String::new(),
+                topic: String::new(),
+                owner: by.clone(),
+                members,
+            });
+            let now = Time::now();
+            let script = script(move |conn| Box::pin(create(conn, room.clone(), now)));
+            match self.db().write(script).await? {
+                Ok(made) => return Ok(made.map(|room_id| Direct { room_id, new: true })),
+                Err(Fault::Unique(index)) if index.contains("direct") => {}
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+    }
+
+    /// Keeps what a member wants to be told of. False: he isn't one.
+    pub async fn set_notify(
+        &self,
+        room_id: RoomId,
+        user_id: UserId,
+        notify: Notify,
+    ) -> Result<bool> {
+        if self.standings(user_id, Some(&[room_id])).await?.is_empty() {
+            return Ok(false);
+        }
+        let sql = "UPDATE room_members SET notify = ? WHERE room_id = ? AND user_id = ? AND left_at IS NULL";
+        let params = params![notify.word(), room_id, user_id];
+        self.db().execute(sql, params).await??;
+        Ok(true)
+    }
+
     /// Where the user stands in these rooms (all of his rooms when `None`), by room id; rooms that
     /// he isn't in are left out. `last_read_seq` may be ahead of `last_seq` by what is just being sent.
     pub async fn standings(
@@ -41,20 +94,34 @@ impl Store {
         user_id: UserId,
         rooms: Option<&[RoomId]>,
     ) -> Result<Vec<Standing>> {
-        let select = "SELECT m.room_id, m.role, r.rev, r.last_seq, m.last_read_seq, m.rev
-                      FROM room_members m JOIN rooms r ON r.id = m.room_id
-                      WHERE m.user_id = ? AND m.left_at IS NULL";
+        // A row for each unread mention; a room without one has one row.
+        let select = "SELECT room_id, role, head, last_seq, last_read_seq, rev, seq, n FROM
+             (SELECT m.room_id, m.role, r.rev AS head, r.last_seq, m.last_read_seq, m.rev, x.seq,
+                     COUNT(x.seq) OVER (PARTITION BY m.room_id) AS n,
+                     ROW_NUMBER() OVER (PARTITION BY m.room_id ORDER BY x.seq DESC) AS k
+              FROM room_members m JOIN rooms r ON r.id = m.room_id
+              LEFT JOIN mentions x ON x.room_id = m.room_id AND x.user_id IN (0, ?) AND x.seq > m.last_read_seq
+              WHERE m.user_id = ? AND m.left_at IS NULL(and)) AS s
+             WHERE k <= ? ORDER BY room_id, seq";
+        let limit = Value::from(limits::MENTIONED_MAX);
         let statements = match rooms {
-            None => vec![(format!("{select} ORDER BY m.room_id"), params![user_id])],
+            None => vec![(
+                select.replacen("(and)", "", 1),
+                vec![user_id.into(), user_id.into(), limit],
+            )],
             Some(rooms) => {
                 let mut rooms = rooms.to_vec();
                 rooms.sort_unstable();
                 rooms.dedup();
-                let sql = format!("{select} AND m.room_id IN (#) ORDER BY m.room_id");
-                with_ids(&sql, &[user_id.into()], &rooms)
+                let sql = select.replacen("(and)", " AND m.room_id IN (#)", 1);
+                let mut statements = with_ids(&sql, &[user_id.into(), user_id.into()], &rooms);
+                for (_, params) in &mut statements {
+                    params.push(limit.clone());
+                }
+                statements
             }
         };
-        let mut standings = Vec::new();
+        let mut standings: Vec<Standing> = Vec::new();
         for (sql, params) in statements {
             // A plain read on MySQL may show a room at N + 1 beside a membership from before N. What
             // a second one shows is as new as all that the first has shown: heads come from the
@@ -68,21 +135,29 @@ impl Store {
                 }
             };
             for row in self.db().query(sql, params).await? {
+                let room_id = row.room_id(0)?;
+                if let Some(last) = standings.last_mut()
+                    && last.room_id == room_id
+                {
+                    last.mentioned.extend(row.opt_u64(6)?);
+                    continue;
+                }
                 let rev = match &heads {
                     None => row.u64(2)?,
-                    Some(heads) => match heads.get(&row.u64(0)?) {
+                    Some(heads) => match heads.get(&room_id.0) {
                         Some(rev) => *rev,
                         None => continue,
                     },
                 };
                 standings.push(Standing {
-                    room_id: row.room_id(0)?,
+                    room_id,
                     role: Role::from_word(row.str(1)?)?,
                     // Changed after the head was read: the membership holds as of its own rev.
                     rev: rev.max(row.u64(5)?),
                     last_seq: row.u64(3)?,
                     last_read_seq: row.u64(4)?,
-                    unread_mentions: 0,
+                    unread_mentions: row.u64(7)?,
+                    mentioned: row.opt_u64(6)?.into_iter().collect(),
                 });
             }
         }
@@ -91,9 +166,39 @@ impl Store {
 
     /// A room as `viewer` sees it: with `mine` when he is a member.
     pub async fn room(&self, room_id: RoomId, viewer: UserId) -> Result<Option<Room>> {
-        let sql = format!("{} WHERE r.id = ?", room_select("LEFT JOIN"));
+        let sql = format!("{} AND r.id = ?", room_select("LEFT JOIN"));
         let found = self.db().query(sql, params![viewer, room_id]).await?;
-        Ok(found.into_iter().next().map(room).transpose()?)
+        let rooms = found.into_iter().map(room);
+        let rooms = rooms.collect::<Result<Vec<Room>, Fault>>()?;
+        Ok(self.with_mentions(rooms, viewer).await?.pop())
+    }
+
+    /// The rooms with the viewer's unread mentions.
+    async fn with_mentions(&self, mut rooms: Vec<Room>, viewer: UserId) -> Result<Vec<Room>> {
+        let mine = rooms.iter().filter(|room| room.mine.is_some());
+        let mine: Vec<RoomId> = mine.map(|room| room.id).collect();
+        let sql = "SELECT room_id, seq, n FROM
+             (SELECT m.room_id, x.seq, COUNT(*) OVER (PARTITION BY m.room_id) AS n,
+                     ROW_NUMBER() OVER (PARTITION BY m.room_id ORDER BY x.seq DESC) AS k
+              FROM room_members m
+              JOIN mentions x ON x.room_id = m.room_id AND x.user_id IN (0, ?) AND x.seq > m.last_read_seq
+              WHERE m.user_id = ? AND m.left_at IS NULL AND m.room_id IN (#)) AS s
+             WHERE k <= ? ORDER BY room_id, seq";
+        let mut mentions: HashMap<RoomId, (u64, Vec<Seq>)> = HashMap::new();
+        for (sql, mut params) in with_ids(sql, &[viewer.into(), viewer.into()], &mine) {
+            params.push(limits::MENTIONED_MAX.into());
+            for row in self.db().query(sql, params).await? {
+                let entry = mentions.entry(row.room_id(0)?).or_default();
+                entry.0 = row.u64(2)?;
+                entry.1.push(row.u64(1)?);
+            }
+        }
+        for room in &mut rooms {
+            if let (Some(mine), Some(found)) = (&mut room.mine, mentions.remove(&room.id)) {
+                (mine.unread_mentions, mine.mentioned) = found;
+            }
+        }
+        Ok(rooms)
     }
 
     /// Rooms of the user and, with `public`, public rooms too (`mine: false`: only those he isn't
@@ -122,11 +227,13 @@ impl Store {
         }
         params.extend(params![limit]);
         let sql = format!(
-            "{} WHERE r.id > ? {which} {named} ORDER BY r.id LIMIT ?",
+            "{} AND r.id > ? {which} {named} ORDER BY r.id LIMIT ?",
             room_select(join)
         );
         let found = self.db().query(sql, params).await?;
-        Ok(found.into_iter().map(room).collect::<Result<_, Fault>>()?)
+        let rooms = found.into_iter().map(room);
+        let rooms = rooms.collect::<Result<_, Fault>>()?;
+        self.with_mentions(rooms, filter.user_id).await
     }
 
     /// Present members by rising user id after `after`, and the room's `rev` that the page is
@@ -183,10 +290,15 @@ fn room_select(join: &str) -> String {
     format!(
         "SELECT r.id, r.kind, r.name, r.topic, r.created_by, r.created_at, r.rev, r.last_seq, r.member_count,
                 m.role, m.notify, m.last_read_seq,
-                l.seq, SUBSTR(l.content, 1, {snippet}), l.created_at, u.id, u.username, u.full_name
+                l.seq, SUBSTR(l.content, 1, {snippet}), l.created_at, u.id, u.username, u.full_name,
+                r.archived_at, p.id, p.username, p.full_name
          FROM rooms r {join} room_members m ON m.room_id = r.id AND m.user_id = ? AND m.left_at IS NULL
          LEFT JOIN messages l ON l.room_id = r.id AND l.seq = r.last_seq AND m.user_id IS NOT NULL
-         LEFT JOIN users u ON u.id = l.sender_id",
+         LEFT JOIN users u ON u.id = l.sender_id
+         LEFT JOIN room_members o ON r.kind = 'direct' AND m.user_id IS NOT NULL AND o.room_id = r.id
+             AND (o.user_id <> m.user_id OR r.member_count = 1)
+         LEFT JOIN users p ON p.id = o.user_id
+         WHERE r.deleted_at IS NULL",
         snippet = limits::SNIPPET_CHARS
     )
 }
@@ -210,7 +322,12 @@ fn room(mut row: Row) -> Result<Room, Fault> {
             notify: Notify::from_word(row.str(10)?)?,
             last_read_seq: row.u64(11)?,
             unread_mentions: 0,
+            mentioned: Vec::new(),
             last_message,
+            peer: match row.is_null(19)? {
+                true => None,
+                false => Some(rows::summary(&mut row, 19)?),
+            },
         })
     };
     Ok(Room {
@@ -220,6 +337,7 @@ fn room(mut row: Row) -> Result<Room, Fault> {
         topic: row.text(3)?,
         created_by: row.user_id(4)?,
         created_at: row.time(5)?,
+        archived_at: row.opt_time(18)?,
         rev: row.u64(6)?,
         last_seq: row.u64(7)?,
         member_count: row.u64(8)?,
@@ -238,15 +356,20 @@ async fn create(
         return Ok((Err(Refused::TooManyRooms), Vec::new()));
     }
     let count = everybody.len() as u64;
+    let direct_key = match new.kind {
+        RoomKind::Direct => Some(direct_key(ids[0], ids[ids.len() - 1])),
+        RoomKind::Public | RoomKind::Private => None,
+    };
     let done = conn
         .execute(
-            "INSERT INTO rooms (kind, name, name_key, topic, created_by, created_at, last_seq, rev, settings_rev, \
-             member_count) VALUES (?, ?, ?, ?, ?, ?, 0, ?, 1, ?)",
+            "INSERT INTO rooms (kind, name, name_key, topic, direct_key, created_by, created_at, last_seq, rev, \
+             settings_rev, member_count) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 1, ?)",
             params![
                 new.kind.word(),
                 new.name.as_str(),
                 fold(&new.name),
                 new.topic.as_str(),
+                direct_key,
                 new.owner.id,
                 now,
                 count + 1,
@@ -262,6 +385,7 @@ async fn create(
         topic: new.topic.clone(),
         created_by: new.owner.id,
         created_at: now,
+        archived_at: None,
         rev: 1,
         last_seq: 0,
         member_count: 0,
@@ -275,7 +399,7 @@ async fn create(
     }];
     for (rev, user) in (2..).zip(everybody) {
         let role = match rev {
-            2 => Role::Owner,
+            2 if new.kind != RoomKind::Direct => Role::Owner,
             _ => Role::Member,
         };
         conn.execute(
@@ -291,6 +415,7 @@ async fn create(
             body: EventBody::Member(MemberEvent {
                 user: user.clone(),
                 role: Some(role),
+                joined_rev: rev,
                 by: Some(new.owner.id),
                 at: Some(now),
                 member_count: rev - 1,
@@ -298,6 +423,11 @@ async fn create(
         });
     }
     Ok((Ok(room_id), events))
+}
+
+/// One for each pair of users.
+fn direct_key(one: UserId, other: UserId) -> String {
+    format!("{}:{}", one.min(other), one.max(other))
 }
 
 /// Whether one of these users is in as many rooms as one may be. Locks their rows in the order of

@@ -3,11 +3,14 @@
 //! Invariant: a text that the program doesn't know where it expects one of its own words is an error,
 //! never a guess.
 
+use serde::{Deserialize, Serialize};
+
 use super::sql::{Fault, Row};
 use crate::protocol::{
-    RoomId,
+    RoomId, Seq,
     rest::{
-        Member, Message, MessageKind, Notify, Role, RoomKind, SiteRole, User, UserKind, UserSummary,
+        Member, Mentions, Message, MessageKind, Notify, Reaction, Role, RoomKind, SiteRole, User,
+        UserKind, UserSummary,
     },
 };
 
@@ -33,8 +36,8 @@ macro_rules! words {
     };
 }
 
-words!(RoomKind: "public" = Public, "private" = Private);
-words!(Role: "owner" = Owner, "member" = Member);
+words!(RoomKind: "public" = Public, "private" = Private, "direct" = Direct);
+words!(Role: "owner" = Owner, "admin" = Admin, "member" = Member);
 words!(Notify: "all" = All, "mentions" = Mentions, "none" = None);
 words!(MessageKind: "text" = Text);
 words!(UserKind: "person" = Person, "bot" = Bot);
@@ -51,20 +54,78 @@ pub fn summary(row: &mut Row, at: usize) -> Result<UserSummary, Fault> {
 
 /// What [`message`] reads, of `messages m` and its sender `users u`.
 pub const MESSAGE_COLUMNS: &str = "m.room_id, m.seq, m.rev, m.id, m.kind, m.content, m.created_at, m.reply_to, \
-     u.id, u.username, u.full_name";
+     u.id, u.username, u.full_name, m.edited_at, m.deleted_at, m.pinned_at, m.extra";
 
-pub fn message(mut row: Row) -> Result<Message, Fault> {
-    Ok(Message {
+/// What stands in `extra` of a message: NULL where none of it applies.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extra {
+    #[serde(flatten)]
+    pub mentions: Mentions,
+    /// How many reactions there are, of all kinds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reactions: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Extra {
+    pub fn of(mentions: &Mentions, reactions: u64) -> Self {
+        Self {
+            mentions: mentions.clone(),
+            reactions,
+        }
+    }
+
+    pub fn from_column(text: Option<&str>) -> Result<Self, Fault> {
+        let Some(text) = text else {
+            return Ok(Self::default());
+        };
+        serde_json::from_str(text)
+            .map_err(|error| Fault::Refused(format!("a message's extra can't be read: {error}")))
+    }
+
+    pub fn to_column(&self) -> Option<String> {
+        let none = *self == Self::default();
+        (!none).then(|| serde_json::to_string(self).expect("numbers and flags are plain JSON"))
+    }
+}
+
+/// A message without its reactions, and whether it has any.
+pub fn message(mut row: Row) -> Result<(Message, bool), Fault> {
+    let extra = match row.is_null(14)? {
+        true => Extra::default(),
+        false => Extra::from_column(Some(row.str(14)?))?,
+    };
+    let message = Message {
         room_id: row.room_id(0)?,
         seq: row.u64(1)?,
         rev: row.u64(2)?,
         id: row.uuid(3)?,
         kind: MessageKind::from_word(row.str(4)?)?,
         sender: summary(&mut row, 8)?,
-        content: row.opt_text(5)?.unwrap_or_default(),
+        content: row.opt_text(5)?,
         created_at: row.time(6)?,
+        edited_at: row.opt_time(11)?,
+        deleted_at: row.opt_time(12)?,
         reply_to: row.opt_u64(7)?,
-    })
+        pinned_at: row.opt_time(13)?,
+        mentions: extra.mentions,
+        reactions: Vec::new(),
+    };
+    Ok((message, extra.reactions > 0))
+}
+
+/// Of the columns seq, emoji, user id and count, by the order of a message's emoji and of who reacted.
+pub fn reaction(row: &mut Row) -> Result<(Seq, Reaction), Fault> {
+    let reaction = Reaction {
+        emoji: row.text(1)?,
+        count: row.u64(3)?,
+        user_ids: vec![row.user_id(2)?],
+        me: false,
+    };
+    Ok((row.u64(0)?, reaction))
 }
 
 /// What [`member`] reads, of `room_members m` and `users u`.

@@ -19,7 +19,7 @@ use crate::protocol::{
 const KEY_BYTES_MAX: usize = 1_100;
 
 /// An address may fold to several times its length, and indexes are bounded.
-fn bounded(key: String) -> Cow<'static, str> {
+pub fn bounded(key: String) -> Cow<'static, str> {
     if key.len() <= KEY_BYTES_MAX {
         return key.into();
     }

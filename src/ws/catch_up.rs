@@ -135,7 +135,7 @@ impl Worker {
         let caught: Vec<_> = stream::iter(leases)
             .map(|(lease, start)| {
                 let room_id = lease.room_id();
-                let standing = standings.get(&room_id).copied();
+                let standing = standings.get(&room_id).cloned();
                 async move {
                     let caught = match standing {
                         Some(standing) => this.catch_up(lease, standing, start, reference).await,
@@ -209,7 +209,7 @@ impl Worker {
             .standings(&self.who, &[room_id])
             .await
             .map_err(Stop::Refused)?;
-        Ok(standings.first().copied())
+        Ok(standings.into_iter().next())
     }
 
     /// Live from the head that `ready` or `added` gave, without an answer of its own.
@@ -334,5 +334,6 @@ pub(super) fn synced(
         last_seq,
         last_read_seq: standing.last_read_seq,
         unread_mentions: standing.unread_mentions,
+        mentioned: &standing.mentioned,
     }))
 }

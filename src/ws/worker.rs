@@ -15,7 +15,7 @@ use super::{
     frame::{self, framed},
 };
 use crate::{
-    chat::{Chat, Identity},
+    chat::{Chat, Identity, Updated},
     hub::{Attached, Hub, Lease, Mailbox, Notice, Registration},
     limits::{HEARTBEAT, HOLD_DEADLINE, ROOMS_PER_USER_MAX},
     protocol::{
@@ -195,7 +195,13 @@ impl Worker {
 
     /// Acts on a membership that began or ended, here or on another device.
     pub(super) async fn notice(mut self: Box<Self>, notice: Notice) -> Done {
-        let (room_id, rev) = notice.room_and_rev();
+        let (room_id, rev) = match notice {
+            Notice::Joined { room_id, rev } | Notice::Left { room_id, rev } => (room_id, rev),
+            Notice::Read { room_id, seq } => {
+                let result = self.marked(room_id, seq).await;
+                return (self, result);
+            }
+        };
         let known = self.known.get(&room_id).copied();
         let elsewhere = self.only.is_some_and(|(only, _)| only != room_id);
         if elsewhere {
@@ -209,9 +215,28 @@ impl Worker {
             Notice::Left { .. } if known.is_some() => self.left(room_id, rev).await,
             // A room that the client was never told of.
             Notice::Left { .. } => Ok(()),
-            Notice::Joined { .. } => self.joined(room_id).await,
+            Notice::Joined { .. } | Notice::Read { .. } => self.joined(room_id).await,
         };
         (self, result)
+    }
+
+    /// Tells of a marker that was raised, here or on another device.
+    async fn marked(&mut self, room_id: RoomId, seq: Seq) -> Result<(), Close> {
+        if !self.serves(room_id) || !self.known.contains_key(&room_id) {
+            return Ok(());
+        }
+        match self.standing(room_id).await {
+            Ok(Some(standing)) => self.say(&Frame::Read {
+                room_id,
+                user_id: self.who.user.id,
+                seq: seq.max(standing.last_read_seq),
+                unread_mentions: Some(standing.unread_mentions),
+            }),
+            // Its end is told by a notice of its own.
+            Ok(None) => {}
+            Err(_) => return Err(Close::GoingAway),
+        }
+        Ok(())
     }
 
     /// A notice older than what the client was told. That was read without a lock, which on MySQL may
@@ -265,7 +290,13 @@ impl Worker {
     /// Does what a frame asks for and answers it.
     pub(super) async fn request(mut self: Box<Self>, frame: ClientFrame) -> Done {
         let reference = frame.reference.as_ref();
+        let elsewhere = frame
+            .request
+            .room_id()
+            .is_some_and(|room_id| !self.serves(room_id));
         let result = match frame.request {
+            Request::Typing { .. } => Ok(()),
+            _ if elsewhere => Err(Stop::Refused(Refusal::not_found())),
             Request::Ping => {
                 self.say(&Frame::Pong { reference });
                 Ok(())
@@ -289,6 +320,27 @@ impl Worker {
                 self.message(room_id, id, content, reply_to, reference)
                     .await
             }
+            Request::Edit {
+                room_id,
+                seq,
+                content,
+            } => {
+                let edited = self.chat.edit(&self.who, room_id, seq, content).await;
+                self.updated(room_id, edited, reference)
+            }
+            Request::Delete { room_id, seq } => {
+                let deleted = self.chat.delete(&self.who, room_id, seq).await;
+                self.updated(room_id, deleted, reference)
+            }
+            Request::React {
+                room_id,
+                seq,
+                emoji,
+                on,
+            } => {
+                let reacted = self.chat.react(&self.who, room_id, seq, emoji, on).await;
+                self.updated(room_id, reacted, reference)
+            }
             Request::Read { room_id, seq } => self.read(room_id, seq, reference).await,
         };
         let result = match result {
@@ -303,11 +355,8 @@ impl Worker {
     }
 
     /// A room socket knows one room.
-    fn serves(&self, room_id: RoomId) -> Result<(), Stop> {
-        match self.only {
-            Some((only, _)) if only != room_id => Err(Stop::Refused(Refusal::not_found())),
-            _ => Ok(()),
-        }
+    fn serves(&self, room_id: RoomId) -> bool {
+        self.only.is_none_or(|(only, _)| only == room_id)
     }
 
     pub(super) fn only(&self) -> Option<RoomId> {
@@ -321,7 +370,6 @@ impl Worker {
         epoch: Option<String>,
         reference: Option<&Ref>,
     ) -> Result<(), Stop> {
-        self.serves(room_id)?;
         let start = match rev {
             Some(rev) => Start::After {
                 rev,
@@ -333,7 +381,6 @@ impl Worker {
     }
 
     async fn leave(&mut self, room_id: RoomId, reference: Option<&Ref>) -> Result<(), Stop> {
-        self.serves(room_id)?;
         self.quieten(room_id).await.map_err(Stop::Close)?;
         self.say(&Frame::Ack(Ack {
             reference,
@@ -361,7 +408,6 @@ impl Worker {
         reply_to: Option<Seq>,
         reference: Option<&Ref>,
     ) -> Result<(), Stop> {
-        self.serves(room_id)?;
         if let Some(held) = self.held.get(&room_id) {
             if held.until <= Instant::now() {
                 self.held.remove(&room_id);
@@ -411,13 +457,30 @@ impl Worker {
         }
     }
 
+    /// Answers a change of a message that is there.
+    fn updated(
+        &self,
+        room_id: RoomId,
+        updated: Result<Updated, Refusal>,
+        reference: Option<&Ref>,
+    ) -> Result<(), Stop> {
+        let updated = updated.map_err(Stop::Refused)?;
+        self.say(&Frame::Ack(Ack {
+            reference,
+            room_id: Some(room_id),
+            seq: Some(updated.seq),
+            rev: Some(updated.rev),
+            ..Ack::default()
+        }));
+        Ok(())
+    }
+
     async fn read(
         &mut self,
         room_id: RoomId,
         seq: Seq,
         reference: Option<&Ref>,
     ) -> Result<(), Stop> {
-        self.serves(room_id)?;
         let answer = self
             .chat
             .read(&self.who, room_id, seq)
@@ -428,6 +491,7 @@ impl Worker {
             reference,
             room_id: Some(room_id),
             last_read_seq,
+            unread_mentions: Some(answer.unread_mentions),
             ..Ack::default()
         }));
         Ok(())

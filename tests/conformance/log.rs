@@ -69,6 +69,7 @@ pub async fn an_id_is_stored_once(place: Place) {
         id,
         content: "another text".into(),
         reply_to: Some(99),
+        named: Default::default(),
     };
     assert_eq!(world.append(other_text).await, again);
     for (room, sender) in [(rooms[0], &users[1]), (rooms[1], &users[0])] {
@@ -362,6 +363,7 @@ pub async fn replies_name_messages(place: Place) {
         id: Uuid::new_v4(),
         content: "yes".into(),
         reply_to: Some(reply_to),
+        named: Default::default(),
     };
     assert_eq!(
         refused(&world.append(reply(1)).await),

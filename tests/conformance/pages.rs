@@ -144,6 +144,7 @@ pub async fn changes_are_cut_by_rows_and_bytes(place: Place) {
             id: Uuid::new_v4(),
             content,
             reply_to: None,
+            named: Default::default(),
         };
         if n < short {
             tasks.spawn(async move { world.append(change).await });

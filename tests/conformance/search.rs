@@ -31,6 +31,7 @@ impl World {
             id: Uuid::new_v4(),
             content: text.into(),
             reply_to: None,
+            named: Default::default(),
         };
         match self.append(change).await {
             Outcome::Sent { seq, .. } => seq,
@@ -100,30 +101,25 @@ impl Place {
             }
         }
     }
+}
 
-    /// A change of a message's row as an append makes it: numbered under the lock of the room's row.
-    async fn change(&self, room_id: RoomId, seq: Seq, set: &str, then: &str) {
-        let begin = match self.location {
-            Location::Sqlite(_) => "BEGIN IMMEDIATE",
-            Location::Mysql(_) => "START TRANSACTION",
-        };
-        self.meddle(&format!(
-            "{begin}; UPDATE rooms SET rev = rev + 1 WHERE id = {room_id};
-             UPDATE messages SET {set}, rev = (SELECT rev FROM rooms WHERE id = {room_id})
-             WHERE room_id = {room_id} AND seq = {seq}; {then} COMMIT"
-        ))
-        .await;
+/// By the author.
+fn edit(room_id: RoomId, user: &UserSummary, seq: Seq, text: &str) -> Change {
+    Change::Edit {
+        room_id,
+        user_id: user.id,
+        seq,
+        content: text.into(),
+        named: Default::default(),
     }
+}
 
-    async fn edit(&self, room_id: RoomId, seq: Seq, text: &str) {
-        let set = format!("content = '{text}', edited_at = 1");
-        self.change(room_id, seq, &set, "").await;
-    }
-
-    async fn delete(&self, room_id: RoomId, seq: Seq) {
-        let erase = format!("DELETE FROM message_words WHERE room_id = {room_id} AND seq = {seq};");
-        let set = "content = NULL, deleted_at = 1";
-        self.change(room_id, seq, set, &erase).await;
+fn delete(room_id: RoomId, user: &UserSummary, seq: Seq) -> Change {
+    let user_id = user.id;
+    Change::Delete {
+        room_id,
+        user_id,
+        seq,
     }
 }
 
@@ -340,10 +336,10 @@ pub async fn edits_and_deletions_are_followed(place: Place) {
     world.index().await;
     let words = async || place.count("SELECT COUNT(*) FROM message_words").await;
     assert_eq!(words().await, 4, "no row for what has no words");
-    place.edit(room, 1, "first pear").await;
-    place.delete(room, 2).await;
-    place.edit(room, 3, "👍").await;
-    place.edit(room, 5, "fifth apple").await;
+    world.append(edit(room, &ada, 1, "first pear")).await;
+    world.append(delete(room, &ada, 2)).await;
+    world.append(edit(room, &ada, 3, "👍")).await;
+    world.append(edit(room, &ada, 5, "fifth apple")).await;
     // Before the index has followed: nothing that isn't so.
     assert_eq!(rising(world.finds(&ada, "apple").await), [4]);
     assert_eq!(words().await, 3, "a deletion's commit erases");
@@ -352,15 +348,32 @@ pub async fn edits_and_deletions_are_followed(place: Place) {
     assert_eq!(rising(world.finds(&ada, "pear").await), [1]);
     assert!(world.finds(&ada, "second").await.is_empty());
     assert_eq!(words().await, 3);
-    // A deletion that doesn't erase by itself is followed too; a change of another kind changes nothing.
-    place
-        .change(room, 4, "content = NULL, deleted_at = 1", "")
-        .await;
-    place.change(room, 5, "pinned_at = 1", "").await;
-    assert_eq!(rising(world.finds(&ada, "apple").await), [5]);
+    // Changes that leave the words alone.
+    for change in [
+        Change::Pin {
+            room_id: room,
+            user_id: ada.id,
+            seq: 5,
+            on: true,
+        },
+        Change::React {
+            room_id: room,
+            user_id: ada.id,
+            seq: 5,
+            emoji: "👍".into(),
+            on: true,
+        },
+    ] {
+        world.append(change).await;
+        assert_eq!(rising(world.finds(&ada, "apple").await), [4, 5]);
+    }
     world.index().await;
-    assert_eq!(words().await, 2);
-    assert_eq!(rising(world.finds(&ada, "apple").await), [5]);
+    let found = world.find_all("fifth", all_of(&ada), 50).await;
+    let message = &found[0].message;
+    assert_eq!(
+        (message.reactions.len(), message.pinned_at.is_some()),
+        (1, true)
+    );
     let behind = "SELECT COUNT(*) FROM rooms r JOIN search_cursors c ON c.room_id = r.id WHERE c.rev <> r.rev";
     assert_eq!(place.count(behind).await, 0);
     if let Location::Sqlite(path) = &place.location {
@@ -408,7 +421,8 @@ pub async fn several_nodes_index_beside_writers(place: Place) {
     }
     let mut writers = tokio::task::JoinSet::new();
     for (index, room) in rooms.iter().copied().enumerate() {
-        let (store, ada, place) = (nodes[index % 3].store.clone(), ada.clone(), place.clone());
+        let (store, ada) = (nodes[index % 3].store.clone(), ada.clone());
+        let other = nodes[(index + 1) % 3].store.clone();
         writers.spawn(async move {
             for n in 1..=TEXTS {
                 let change = Change::Send {
@@ -417,15 +431,17 @@ pub async fn several_nodes_index_beside_writers(place: Place) {
                     id: Uuid::new_v4(),
                     content: format!("common word{n}"),
                     reply_to: None,
+                    named: Default::default(),
                 };
                 store.append(change).await.unwrap();
-                match n % 5 {
-                    0 => place.delete(room, n).await,
-                    1 => place.edit(room, n, &format!("common other{n}")).await,
-                    // Late, when it is indexed, or about to be.
-                    2 if n > 10 => place.delete(room, n - 9).await,
-                    _ => {}
-                }
+                // Late, when it is indexed, or about to be; and by another node.
+                let change = match n % 5 {
+                    0 => delete(room, &ada, n),
+                    1 => edit(room, &ada, n, &format!("common other{n}")),
+                    2 if n > 10 => delete(room, &ada, n - 9),
+                    _ => continue,
+                };
+                other.append(change).await.unwrap();
             }
         });
     }
@@ -478,6 +494,7 @@ pub async fn a_long_history_is_indexed_in_pages(place: Place) {
                 id: Uuid::new_v4(),
                 content: format!("number{n} {}", "long ".repeat(100)),
                 reply_to: None,
+                named: Default::default(),
             };
             store.append(change).await.unwrap();
         });

@@ -133,6 +133,7 @@ pub async fn keys_are_compared_by_bytes(place: Place) {
             id: Uuid::new_v4(),
             content: content.into(),
             reply_to: None,
+            named: Default::default(),
         };
         world.append(change).await;
         let last = world
@@ -274,6 +275,7 @@ pub async fn lists_of_rooms(place: Place) {
         id: Uuid::new_v4(),
         content: text,
         reply_to: None,
+        named: Default::default(),
     };
     world.append(change).await;
     let room = world

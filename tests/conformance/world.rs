@@ -285,6 +285,7 @@ pub fn send(room_id: RoomId, sender: &UserSummary, id: Uuid) -> Change {
         id,
         content: format!("hello from {}", sender.username),
         reply_to: None,
+        named: Default::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
 
 use super::*;
+use crate::limits;
 
 const ROOMS: u64 = 3;
 const USERS: u64 = 5;
@@ -193,6 +194,13 @@ impl Model {
                 };
                 Outcome::Refused(why)
             }
+            Change::Edit { .. }
+            | Change::Delete { .. }
+            | Change::React { .. }
+            | Change::Pin { .. }
+            | Change::SetRole { .. }
+            | Change::Settings { .. }
+            | Change::DeleteRoom { .. } => unreachable!("not drawn"),
             Change::Read { user_id, seq, .. } => {
                 if room.member(*user_id).is_none() {
                     return Self::absent(room);
@@ -201,7 +209,6 @@ impl Model {
                 room.happened.push(Read(*user_id, seq));
                 Outcome::Read {
                     last_read_seq: room.member(*user_id).unwrap().1,
-                    unread_mentions: 0,
                 }
             }
         }
@@ -238,6 +245,7 @@ impl Tables {
             members: pick(&self.state.members, &keys.members),
             sent: pick(&self.state.sent, &keys.sent),
             room_counts: keys.joiners.iter().map(count).collect(),
+            ..State::default()
         }
     }
 
@@ -324,6 +332,7 @@ fn begin() -> (Model, Tables) {
             rev: 2,
             member_count: 1,
             first_seq: 1,
+            archived_at: None,
         };
         tables.state.rooms.insert(id, row);
         let owner = MemberRow {
@@ -352,6 +361,7 @@ fn random_change(random: &mut SmallRng, ids: &[Uuid]) -> Change {
             id: *ids.choose(random).unwrap(),
             content: "text".into(),
             reply_to: random.random_bool(0.2).then(|| random.random_range(0..6)),
+            named: Default::default(),
         },
         5 | 6 => Change::Join { room_id, user },
         7 => Change::Leave { room_id, user },
@@ -426,6 +436,7 @@ fn a_join_a_send_and_a_removal_share_a_batch() {
         id,
         content: "text".into(),
         reply_to: None,
+        named: Default::default(),
     };
     let batch = [
         send(id),
@@ -473,10 +484,7 @@ fn a_join_a_send_and_a_removal_share_a_batch() {
         sent(true),
         Outcome::Refused(Refused::NotMember),
         joined(6, 1),
-        Outcome::Read {
-            last_read_seq: 1,
-            unread_mentions: 0,
-        },
+        Outcome::Read { last_read_seq: 1 },
     ];
     assert_eq!(plan.outcomes, expected);
     assert_eq!(

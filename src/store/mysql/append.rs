@@ -11,19 +11,28 @@ use mysql_async::{Conn, prelude::Queryable};
 
 use super::{deadline, execute, query};
 use crate::{
-    protocol::rest::{Role, RoomKind},
+    protocol::{
+        check::fold,
+        rest::{Role, RoomKind},
+    },
     store::{
-        append::{Keys, MemberRow, MemberWrite, Plan, RoomRow, SentRow, State},
-        rows::Word,
-        sql::{Fault, params},
+        append::{
+            DELETE_ROOM, ERASE, Keys, MemberRow, MemberWrite, MessageRow, Plan, RoomRow, SentRow,
+            SettingsRow, State,
+        },
+        rows::{self, Extra, Word},
+        sql::{Fault, Row, params},
     },
 };
 
 /// Its first statement: everything that follows is read after the rooms' locks were granted.
 const LOCK_ROOMS: &str =
-    "SELECT STRAIGHT_JOIN r.id, r.kind, r.last_seq, r.rev, r.member_count, r.first_seq
+    "SELECT STRAIGHT_JOIN r.id, r.kind, r.last_seq, r.rev, r.member_count, r.first_seq, r.archived_at, r.deleted_at
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
     JOIN rooms r ON r.id = k.id FOR UPDATE";
+
+/// Of one room: what follows is read under its lock, so that plain reads are enough.
+const SETTINGS: &str = "SELECT name, topic, created_by, created_at FROM rooms WHERE id = ?";
 
 const FIND_SENT: &str = "SELECT STRAIGHT_JOIN k.i, m.seq, m.rev, m.created_at
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (i BIGINT PATH '$[0]', room_id BIGINT PATH '$[1]',
@@ -38,6 +47,28 @@ const LOCK_MEMBERS: &str =
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', user_id BIGINT PATH '$[1]')) k
     JOIN room_members m ON m.room_id = k.room_id AND m.user_id = k.user_id FOR UPDATE";
 
+/// The admins of a room whose owner would leave.
+const LOCK_HEIRS: &str =
+    "SELECT m.room_id, m.user_id, m.role, m.joined_at, m.joined_seq, m.joined_rev, m.left_at,
+        m.last_read_seq, m.rev, u.id, u.username, u.full_name
+    FROM room_members m JOIN users u ON u.id = m.user_id
+    WHERE m.room_id = ? AND m.role = 'admin' AND m.left_at IS NULL ORDER BY m.user_id";
+
+const LOCK_MESSAGES: &str = "SELECT STRAIGHT_JOIN m.room_id, m.seq, m.rev, m.sender_id, m.content, m.edited_at, m.deleted_at,
+        m.pinned_at, m.extra
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
+    JOIN messages m ON m.room_id = k.room_id AND m.seq = k.seq FOR UPDATE";
+
+/// Emoji travel as hex: their bytes are their key.
+const FIND_REACTIONS: &str = "SELECT STRAIGHT_JOIN k.i
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (i BIGINT PATH '$[0]', room_id BIGINT PATH '$[1]',
+        seq BIGINT PATH '$[2]', emoji CHAR(128) PATH '$[3]', user_id BIGINT PATH '$[4]')) k
+    JOIN reactions r ON r.room_id = k.room_id AND r.seq = k.seq AND r.emoji = UNHEX(k.emoji) AND r.user_id = k.user_id";
+
+const COUNT_REACTIONS: &str = "SELECT STRAIGHT_JOIN r.room_id, r.seq, r.emoji, COUNT(*)
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
+    JOIN reactions r ON r.room_id = k.room_id AND r.seq = k.seq GROUP BY r.room_id, r.seq, r.emoji";
+
 /// Before rooms are counted, so that a user can't take his last place twice at once.
 const LOCK_USERS: &str = "SELECT STRAIGHT_JOIN u.id
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
@@ -48,7 +79,25 @@ const COUNT_ROOMS: &str = "SELECT STRAIGHT_JOIN m.user_id, COUNT(*)
     JOIN room_members m ON m.user_id = k.id WHERE m.left_at IS NULL GROUP BY m.user_id";
 
 const INSERT_MESSAGE: &str = "INSERT INTO messages
-    (room_id, seq, rev, id, sender_id, kind, content, reply_to, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    (room_id, seq, rev, id, sender_id, kind, content, extra, reply_to, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// In one statement for a batch: a thousand may react at once.
+const UPDATE_MESSAGE: &str = "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]',
+        seq BIGINT PATH '$[1]', rev BIGINT PATH '$[2]', extra TEXT PATH '$[3]', pinned_at BIGINT PATH '$[4]')) k
+    STRAIGHT_JOIN messages m ON m.room_id = k.room_id AND m.seq = k.seq
+    SET m.rev = k.rev, m.extra = k.extra, m.pinned_at = k.pinned_at";
+const UPDATE_TEXT: &str =
+    "UPDATE messages SET rev = ?, extra = ?, pinned_at = ?, content = ?, edited_at = ?,
+    deleted_at = ? WHERE room_id = ? AND seq = ?";
+const PIN: &str = "INSERT IGNORE INTO pins (room_id, seq) VALUES (?, ?)";
+const UNPIN: &str = "DELETE FROM pins WHERE room_id = ? AND seq = ?";
+const REACT: &str =
+    "REPLACE INTO reactions (created_at, room_id, seq, emoji, user_id) VALUES (?, ?, ?, ?, ?)";
+const UNREACT: &str =
+    "DELETE FROM reactions WHERE room_id = ? AND seq = ? AND emoji = ? AND user_id = ?";
+const MENTION: &str = "INSERT IGNORE INTO mentions (room_id, user_id, seq) VALUES (?, ?, ?)";
+const UNMENTION: &str = "DELETE FROM mentions WHERE room_id = ? AND user_id = ? AND seq = ?";
+const SET_ROOM: &str = "UPDATE rooms SET name = ?, name_key = ?, topic = ?, archived_at = ?, settings_rev = ? WHERE id = ?";
 
 // Not one INSERT … ON DUPLICATE KEY UPDATE: it would overwrite whichever row holds any unique key.
 const INSERT_MEMBER: &str =
@@ -94,14 +143,29 @@ pub async fn load(conn: &mut Conn, keys: &Keys) -> Result<State, Fault> {
     let mut state = State::default();
     let rooms = list(&keys.rooms, |json, id| item!(json, "{id}"));
     for row in query(conn, LOCK_ROOMS, params![rooms], usize::MAX).await?.0 {
+        if !row.is_null(7)? {
+            continue;
+        }
         let room = RoomRow {
             kind: RoomKind::from_word(row.str(1)?)?,
             last_seq: row.u64(2)?,
             rev: row.u64(3)?,
             member_count: row.u64(4)?,
             first_seq: row.u64(5)?,
+            archived_at: row.opt_time(6)?,
         };
         state.rooms.insert(row.room_id(0)?, room);
+    }
+    for id in &keys.settings {
+        for mut row in query(conn, SETTINGS, params![*id], usize::MAX).await?.0 {
+            let settings = SettingsRow {
+                name: row.text(0)?,
+                topic: row.text(1)?,
+                created_by: row.user_id(2)?,
+                created_at: row.time(3)?,
+            };
+            state.settings.insert(*id, settings);
+        }
     }
     if !keys.sent.is_empty() {
         let sent = list(
@@ -131,19 +195,27 @@ pub async fn load(conn: &mut Conn, keys: &Keys) -> Result<State, Fault> {
         .await?
         .0
     {
-        let member = MemberRow {
-            role: Role::from_word(row.str(2)?)?,
-            joined_at: row.time(3)?,
-            joined_seq: row.u64(4)?,
-            joined_rev: row.u64(5)?,
-            left_at: row.opt_time(6)?,
-            last_read_seq: row.u64(7)?,
-            rev: row.u64(8)?,
-        };
         state
             .members
-            .insert((row.room_id(0)?, row.user_id(1)?), member);
+            .insert((row.room_id(0)?, row.user_id(1)?), member(&row)?);
     }
+    for key in &keys.leavers {
+        if state
+            .members
+            .get(key)
+            .is_some_and(|row| row.role == Role::Owner)
+        {
+            let heirs = query(conn, LOCK_HEIRS, params![key.0], usize::MAX).await?.0;
+            for mut row in heirs {
+                state
+                    .members
+                    .insert((row.room_id(0)?, row.user_id(1)?), member(&row)?);
+                let name = rows::summary(&mut row, 9)?;
+                state.names.insert(name.id, name);
+            }
+        }
+    }
+    load_messages(conn, keys, &mut state).await?;
     if !keys.joiners.is_empty() {
         let users = list(&keys.joiners, |json, id| item!(json, "{id}"));
         query(conn, LOCK_USERS, params![users.as_str()], usize::MAX).await?;
@@ -157,25 +229,167 @@ pub async fn load(conn: &mut Conn, keys: &Keys) -> Result<State, Fault> {
     Ok(state)
 }
 
+/// From the third column on.
+fn member(row: &Row) -> Result<MemberRow, Fault> {
+    Ok(MemberRow {
+        role: Role::from_word(row.str(2)?)?,
+        joined_at: row.time(3)?,
+        joined_seq: row.u64(4)?,
+        joined_rev: row.u64(5)?,
+        left_at: row.opt_time(6)?,
+        last_read_seq: row.u64(7)?,
+        rev: row.u64(8)?,
+    })
+}
+
+/// Messages that are to change, and their reactions.
+async fn load_messages(conn: &mut Conn, keys: &Keys, state: &mut State) -> Result<(), Fault> {
+    if keys.messages.is_empty() {
+        return Ok(());
+    }
+    let messages = list(&keys.messages, |json, (room, seq)| {
+        item!(json, "[{room},{seq}]");
+    });
+    let found = query(conn, LOCK_MESSAGES, params![messages.as_str()], usize::MAX).await?;
+    for mut row in found.0 {
+        let extra = row.opt_text(8)?;
+        let extra = Extra::from_column(extra.as_deref())?;
+        let message = MessageRow {
+            rev: row.u64(2)?,
+            sender_id: row.user_id(3)?,
+            content: row.opt_text(4)?,
+            edited_at: row.opt_time(5)?,
+            deleted_at: row.opt_time(6)?,
+            pinned_at: row.opt_time(7)?,
+            mentions: extra.mentions,
+            reactions: extra.reactions,
+        };
+        state
+            .messages
+            .insert((row.room_id(0)?, row.u64(1)?), message);
+    }
+    if keys.reactions.is_empty() {
+        return Ok(());
+    }
+    let reactions = list(
+        keys.reactions.iter().enumerate(),
+        |json, (i, (room, seq, emoji, user))| {
+            item!(json, "[{i},{room},{seq},\"");
+            for byte in emoji.bytes() {
+                item!(json, "{byte:02x}");
+            }
+            item!(json, "\",{user}]");
+        },
+    );
+    for row in query(conn, FIND_REACTIONS, params![reactions], usize::MAX)
+        .await?
+        .0
+    {
+        let key = keys.reactions.get(row.u64(0)? as usize);
+        let key = key.ok_or_else(|| Fault::Refused("a reaction that was not asked for".into()))?;
+        state.reactions.insert(key.clone());
+    }
+    for mut row in query(conn, COUNT_REACTIONS, params![messages], usize::MAX)
+        .await?
+        .0
+    {
+        let counts = state.counts.entry((row.room_id(0)?, row.u64(1)?));
+        counts.or_default().insert(row.text(2)?, row.u64(3)?);
+    }
+    Ok(())
+}
+
 /// Writes a plan, all but the COMMIT.
 pub async fn write(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
-    if !plan.messages.is_empty() {
-        let rows = plan.messages.iter().map(|message| {
-            super::parameters(params![
-                message.room_id,
-                message.seq,
-                message.rev,
-                message.id,
-                message.sender.id,
-                message.kind.word(),
-                message.content.as_str(),
-                message.reply_to,
-                message.created_at,
-            ])
-        });
-        // Bulk on MariaDB; on MySQL the driver sends them one by one.
-        deadline(conn.exec_batch(INSERT_MESSAGE, rows.collect::<Vec<_>>())).await?;
+    write_messages(conn, plan).await?;
+    write_rooms(conn, plan).await
+}
+
+async fn write_messages(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
+    let rows = plan.messages.iter().map(|message| {
+        super::parameters(params![
+            message.room_id,
+            message.seq,
+            message.rev,
+            message.id,
+            message.sender.id,
+            message.kind.word(),
+            message.content.clone(),
+            Extra::of(&message.mentions, 0).to_column(),
+            message.reply_to,
+            message.created_at,
+        ])
+    });
+    bulk(conn, INSERT_MESSAGE, rows.collect()).await?;
+    let (texts, rest): (Vec<_>, Vec<_>) = plan.updates.iter().partition(|(_, write)| write.text);
+    for ((room, seq), write) in texts {
+        let row = &write.row;
+        let params = params![
+            row.rev,
+            Extra::of(&row.mentions, row.reactions).to_column(),
+            row.pinned_at,
+            row.content.clone(),
+            row.edited_at,
+            row.deleted_at,
+            *room,
+            *seq,
+        ];
+        execute(conn, UPDATE_TEXT, params).await?;
     }
+    if !rest.is_empty() {
+        let updates = rest.iter().map(|((room, seq), write)| {
+            let extra = Extra::of(&write.row.mentions, write.row.reactions).to_column();
+            let pinned_at = write.row.pinned_at.map(|time| time.0);
+            (room.0, *seq, write.row.rev, extra, pinned_at)
+        });
+        let updates = serde_json::to_string(&updates.collect::<Vec<_>>());
+        let updates = updates.expect("numbers and texts are plain JSON");
+        execute(conn, UPDATE_MESSAGE, params![updates]).await?;
+    }
+    for ((room, seq), on) in &plan.pins {
+        let sql = if *on { PIN } else { UNPIN };
+        execute(conn, sql, params![*room, *seq]).await?;
+    }
+    let (come, go): (Vec<_>, Vec<_>) = plan
+        .reactions
+        .iter()
+        .partition(|(_, since)| since.is_some());
+    for (sql, reactions) in [(REACT, come), (UNREACT, go)] {
+        let rows = reactions
+            .into_iter()
+            .map(|((room, seq, emoji, user), since)| {
+                let mut values = match since {
+                    Some(since) => params![*since],
+                    None => Vec::new(),
+                };
+                values.extend(params![*room, *seq, emoji.as_str(), *user]);
+                super::parameters(values)
+            });
+        bulk(conn, sql, rows.collect()).await?;
+    }
+    for (sql, wanted) in [(UNMENTION, false), (MENTION, true)] {
+        let mentions = plan.mentions.iter().filter(|(_, on)| **on == wanted);
+        let rows =
+            mentions.map(|((room, user, seq), _)| super::parameters(params![*room, *user, *seq]));
+        bulk(conn, sql, rows.collect()).await?;
+    }
+    for (room, seq) in &plan.erased {
+        for sql in ERASE {
+            execute(conn, sql, params![*room, *seq]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// One statement for many rows: bulk on MariaDB; on MySQL the driver sends them one by one.
+async fn bulk(conn: &mut Conn, sql: &str, rows: Vec<mysql_async::Params>) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    deadline(conn.exec_batch(sql, rows)).await
+}
+
+async fn write_rooms(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
     for (exists, sql) in [(false, INSERT_MEMBER), (true, UPDATE_MEMBER)] {
         let of_kind = |write: &MemberWrite| write.exists == exists;
         for ((room_id, user_id), write) in plan.members.iter().filter(|(_, w)| of_kind(w)) {
@@ -211,6 +425,23 @@ pub async fn write(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
             item!(json, "[{id},{last_seq},{rev},{member_count}]");
         });
         execute(conn, ADVANCE, params![rooms]).await?;
+    }
+    for (id, (rev, settings)) in &plan.settings {
+        let archived_at = plan.rooms.get(id).and_then(|(_, room)| room.archived_at);
+        let params = params![
+            settings.name.as_str(),
+            fold(&settings.name),
+            settings.topic.as_str(),
+            archived_at,
+            *rev,
+            *id,
+        ];
+        execute(conn, SET_ROOM, params).await?;
+    }
+    for (id, now) in &plan.deleted {
+        for sql in DELETE_ROOM {
+            execute(conn, sql, params![*now, *id]).await?;
+        }
     }
     Ok(())
 }

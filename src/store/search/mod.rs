@@ -13,13 +13,14 @@
 //! finds what the first one did. On SQLite triggers take the words out of FTS5 at once. InnoDB hides them at
 //! once, and keeps their bare codes in its files until `OPTIMIZE TABLE message_words`.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use super::{
     Result, Store,
     database::Database,
+    log,
     rows::{self, Word},
-    sql::{Fault, Row, Value, params},
+    sql::{Fault, Row, Value, params, script},
 };
 use crate::{
     limits,
@@ -142,18 +143,40 @@ impl Store {
         let found = blocking(move || {
             let candidates = candidates.into_iter();
             candidates
-                .filter_map(|(message, room)| found(&query, message, room))
-                .collect()
+                .filter_map(|candidate| found(&query, candidate))
+                .collect::<Vec<_>>()
         });
         Ok(Page {
-            found: found.await?,
+            found: self.with_reactions(found.await?).await?,
             more_after: last.filter(|_| cut),
         })
+    }
+
+    /// What was found with its reactions: the flags tell where there are any.
+    async fn with_reactions(&self, found: Vec<(Found, bool)>) -> Result<Vec<Found>> {
+        let mut reacted: BTreeMap<RoomId, Vec<Seq>> = BTreeMap::new();
+        for (found, _) in found.iter().filter(|(_, has_reactions)| *has_reactions) {
+            let seqs = reacted.entry(found.room.id).or_default();
+            seqs.push(found.message.seq);
+        }
+        let mut found: Vec<Found> = found.into_iter().map(|(found, _)| found).collect();
+        for (room_id, seqs) in reacted {
+            let script = script(move |mut conn| {
+                let seqs = seqs.clone();
+                Box::pin(async move { log::reactions_to(&mut conn, room_id, &seqs).await })
+            });
+            let mut of = self.db().read(script).await?;
+            for found in found.iter_mut().filter(|found| found.room.id == room_id) {
+                let reactions = of.remove(&found.message.seq);
+                found.message.reactions = reactions.unwrap_or_default();
+            }
+        }
+        Ok(found)
     }
 }
 
 /// The candidates are sorted before the rest of them is read: the message, unless it is deleted, its room, and
-/// its place.
+/// the other one of a direct room, its place.
 fn statement(db: &Database, query: &Query, scope: Scope, limit: usize) -> (String, Vec<Value>) {
     let (select, from, matches, asked) = match db {
         Database::Sqlite(_) => (
@@ -164,7 +187,7 @@ fn statement(db: &Database, query: &Query, scope: Scope, limit: usize) -> (Strin
         ),
         Database::Mysql(_) => (
             SELECT_ON_MYSQL,
-            "message_words w",
+            "message_words w FORCE INDEX (message_words_tokens)",
             "MATCH (w.tokens) AGAINST (? IN BOOLEAN MODE)",
             query.for_mysql(),
         ),
@@ -183,9 +206,9 @@ fn statement(db: &Database, query: &Query, scope: Scope, limit: usize) -> (Strin
         conditions.push_str(" AND (w.created_at, w.room_id, w.seq) < (?, ?, ?)");
         params.extend(params![place.created_at, place.room_id, place.seq]);
     }
-    params.extend(params![limit + 1]);
+    params.extend(params![limit + 1, scope.user_id]);
     let statement = format!(
-        "{select} {columns}, r.kind, r.name, k.created_at, k.room_id, k.seq FROM (
+        "{select} {columns}, r.kind, r.name, v.id, v.username, v.full_name, k.created_at, k.room_id, k.seq FROM (
              SELECT w.created_at, w.room_id, w.seq FROM {from}
              JOIN room_members p ON p.room_id = w.room_id AND p.user_id = ? AND p.left_at IS NULL
              WHERE {matches}{conditions}
@@ -194,6 +217,9 @@ fn statement(db: &Database, query: &Query, scope: Scope, limit: usize) -> (Strin
          LEFT JOIN rooms r ON r.id = k.room_id AND r.deleted_at IS NULL
          LEFT JOIN messages m ON m.room_id = r.id AND m.seq = k.seq AND m.deleted_at IS NULL
          LEFT JOIN users u ON u.id = m.sender_id
+         LEFT JOIN room_members o ON o.room_id = CASE r.kind WHEN 'direct' THEN r.id END
+             AND (o.user_id <> ? OR r.member_count = 1)
+         LEFT JOIN users v ON v.id = o.user_id
          ORDER BY k.created_at DESC, k.room_id DESC, k.seq DESC",
         columns = rows::MESSAGE_COLUMNS
     );
@@ -209,29 +235,38 @@ fn place(row: &Row) -> Result<Place, Fault> {
     })
 }
 
-fn candidate(mut row: Row) -> Result<Option<(Message, FoundRoom)>, Fault> {
+/// A message that may match, and whether it has reactions.
+type Candidate = (Message, FoundRoom, bool);
+
+fn candidate(mut row: Row) -> Result<Option<Candidate>, Fault> {
     if row.is_null(0)? {
         return Ok(None);
     }
-    let kind = row.0.len() - 5;
+    let kind = row.0.len() - 8;
+    let peer = match row.is_null(kind + 2)? {
+        true => None,
+        false => Some(rows::summary(&mut row, kind + 2)?),
+    };
     let room = FoundRoom {
         id: row.room_id(0)?,
         kind: RoomKind::from_word(row.str(kind)?)?,
         name: row.text(kind + 1)?,
-        peer: None,
+        peer,
     };
-    Ok(Some((rows::message(row)?, room)))
+    let (message, has_reactions) = rows::message(row)?;
+    Ok(Some((message, room, has_reactions)))
 }
 
 /// The candidate with its snippet, if its text matches.
-fn found(query: &Query, message: Message, room: FoundRoom) -> Option<Found> {
-    let text = &message.content;
+fn found(query: &Query, (message, room, has_reactions): Candidate) -> Option<(Found, bool)> {
+    let text = message.content.as_deref()?;
     let hits = query.hits(text)?;
-    Some(Found {
+    let found = Found {
         snippet: snippet::snippet(text, &hits),
         message,
         room,
-    })
+    };
+    Some((found, has_reactions))
 }
 
 /// Work on texts, which may take milliseconds.

@@ -5,11 +5,33 @@ use std::sync::Arc;
 use mysql_async::prelude::Queryable;
 
 use super::*;
-use crate::store::{Location, Options};
+use crate::store::{Location, NewRoom, NewUser, Options};
 
+/// A store with two members in each of some rooms: an empty table has another plan.
 async fn open(location: Location) -> Store {
     let options = Options { location, pool: 2 };
-    Store::open(&options, Arc::new(|_| {})).await.unwrap()
+    let store = Store::open(&options, Arc::new(|_| {})).await.unwrap();
+    let mut people = Vec::new();
+    for name in ["ada", "bob"] {
+        let user = NewUser {
+            username: name.into(),
+            email: format!("{name}@example.org"),
+            full_name: None,
+            password_hash: String::new(),
+        };
+        people.push(store.create_user(user).await.unwrap().user.summary());
+    }
+    for n in 0..20 {
+        let room = NewRoom {
+            kind: RoomKind::Public,
+            name: format!("room {n}"),
+            topic: String::new(),
+            owner: people[0].clone(),
+            members: vec![people[1].clone()],
+        };
+        store.create_room(room).await.unwrap().unwrap();
+    }
+    store
 }
 
 /// The plan's rows, each as the words of its columns, for each kind of scope.
@@ -95,7 +117,10 @@ async fn mysql_searches_by_the_index() {
             has("w fulltext") && has(" message_words_tokens 0"),
             "{plan:#?}"
         );
-        let by_key = ["p", "r", "m", "u"].map(|table| has(&format!("{table} eq_ref")));
-        assert_eq!(by_key, [true; 4], "{plan:#?}");
+        // With one room and one user the membership is one row, read first.
+        for table in ["p", "r", "m", "u"] {
+            let by_key = ["eq_ref", "const"].map(|access| has(&format!("{table} {access}")));
+            assert!(by_key.contains(&true), "{table}: {plan:#?}");
+        }
     }
 }

@@ -6,12 +6,16 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::fault;
 use crate::{
     protocol::{
-        Seq, Time,
-        rest::{Role, RoomKind},
+        RoomId, Seq, Time, UserId,
+        check::fold,
+        rest::{Role, RoomKind, UserSummary},
     },
     store::{
-        append::{Keys, MemberRow, Plan, RoomRow, SentRow, State},
-        rows::Word,
+        append::{
+            DELETE_ROOM, ERASE, Keys, MemberRow, MessageRow, Plan, RoomRow, SentRow, SettingsRow,
+            State,
+        },
+        rows::{Extra, Word},
         sql::Fault,
     },
 };
@@ -25,14 +29,22 @@ fn word<T: Word>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> 
     T::from_word(row.get_ref(column)?.as_str()?).map_err(|_| rusqlite::Error::InvalidQuery)
 }
 
-pub fn load(conn: &Connection, keys: &Keys) -> Result<State, Fault> {
-    read(conn, keys).map_err(fault)
+fn opt_time(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Time>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Time))
 }
 
-fn read(conn: &Connection, keys: &Keys) -> rusqlite::Result<State> {
+pub fn load(conn: &Connection, keys: &Keys) -> Result<State, Fault> {
     let mut state = State::default();
+    read(conn, keys, &mut state).map_err(fault)?;
+    read_messages(conn, keys, &mut state).map_err(fault)?;
+    Ok(state)
+}
+
+/// What every batch needs: rooms, repeated ids, memberships.
+fn read(conn: &Connection, keys: &Keys, state: &mut State) -> rusqlite::Result<()> {
     let mut rooms = conn.prepare_cached(
-        "SELECT kind, last_seq, rev, member_count, first_seq FROM rooms WHERE id = ?",
+        "SELECT kind, last_seq, rev, member_count, first_seq, archived_at FROM rooms
+         WHERE id = ? AND deleted_at IS NULL",
     )?;
     for id in &keys.rooms {
         let found = rooms.query_row([id.0 as i64], |row| {
@@ -42,10 +54,26 @@ fn read(conn: &Connection, keys: &Keys) -> rusqlite::Result<State> {
                 rev: u64_of(row, 2)?,
                 member_count: u64_of(row, 3)?,
                 first_seq: u64_of(row, 4)?,
+                archived_at: opt_time(row, 5)?,
             })
         });
         if let Some(room) = found.optional()? {
             state.rooms.insert(*id, room);
+        }
+    }
+    for id in &keys.settings {
+        let mut settings = conn
+            .prepare_cached("SELECT name, topic, created_by, created_at FROM rooms WHERE id = ?")?;
+        let found = settings.query_row([id.0 as i64], |row| {
+            Ok(SettingsRow {
+                name: row.get(0)?,
+                topic: row.get(1)?,
+                created_by: UserId(u64_of(row, 2)?),
+                created_at: Time(row.get(3)?),
+            })
+        });
+        if let Some(row) = found.optional()? {
+            state.settings.insert(*id, row);
         }
     }
     let mut sent = conn.prepare_cached(
@@ -69,19 +97,18 @@ fn read(conn: &Connection, keys: &Keys) -> rusqlite::Result<State> {
          FROM room_members WHERE room_id = ? AND user_id = ?",
     )?;
     for key in &keys.members {
-        let found = members.query_row([key.0.0 as i64, key.1.0 as i64], |row| {
-            Ok(MemberRow {
-                role: word::<Role>(row, 0)?,
-                joined_at: Time(row.get(1)?),
-                joined_seq: u64_of(row, 2)?,
-                joined_rev: u64_of(row, 3)?,
-                left_at: row.get::<_, Option<i64>>(4)?.map(Time),
-                last_read_seq: u64_of(row, 5)?,
-                rev: u64_of(row, 6)?,
-            })
-        });
+        let found = members.query_row([key.0.0 as i64, key.1.0 as i64], member);
         if let Some(row) = found.optional()? {
             state.members.insert(*key, row);
+        }
+    }
+    for key in &keys.leavers {
+        if state
+            .members
+            .get(key)
+            .is_some_and(|row| row.role == Role::Owner)
+        {
+            read_heirs(conn, key.0, state)?;
         }
     }
     let mut counts = conn.prepare_cached(
@@ -91,18 +118,102 @@ fn read(conn: &Connection, keys: &Keys) -> rusqlite::Result<State> {
         let count = counts.query_row([user.0 as i64], |row| u64_of(row, 0))?;
         state.room_counts.insert(*user, count);
     }
-    Ok(state)
+    Ok(())
+}
+
+fn member(row: &rusqlite::Row<'_>) -> rusqlite::Result<MemberRow> {
+    Ok(MemberRow {
+        role: word::<Role>(row, 0)?,
+        joined_at: Time(row.get(1)?),
+        joined_seq: u64_of(row, 2)?,
+        joined_rev: u64_of(row, 3)?,
+        left_at: opt_time(row, 4)?,
+        last_read_seq: u64_of(row, 5)?,
+        rev: u64_of(row, 6)?,
+    })
+}
+
+/// The admins of a room whose owner would leave.
+fn read_heirs(conn: &Connection, room_id: RoomId, state: &mut State) -> rusqlite::Result<()> {
+    let mut admins = conn.prepare_cached(
+        "SELECT m.role, m.joined_at, m.joined_seq, m.joined_rev, m.left_at, m.last_read_seq, m.rev,
+                u.id, u.username, u.full_name
+         FROM room_members m JOIN users u ON u.id = m.user_id
+         WHERE m.room_id = ? AND m.role = 'admin' AND m.left_at IS NULL",
+    )?;
+    let mut rows = admins.query([room_id.0 as i64])?;
+    while let Some(row) = rows.next()? {
+        let user = UserSummary {
+            id: UserId(u64_of(row, 7)?),
+            username: row.get(8)?,
+            full_name: row.get(9)?,
+        };
+        state.members.insert((room_id, user.id), member(row)?);
+        state.names.insert(user.id, user);
+    }
+    Ok(())
+}
+
+/// Messages that are to change, and their reactions.
+fn read_messages(conn: &Connection, keys: &Keys, state: &mut State) -> rusqlite::Result<()> {
+    for key in &keys.messages {
+        let mut messages = conn.prepare_cached(
+            "SELECT rev, sender_id, content, edited_at, deleted_at, pinned_at, extra FROM messages
+             WHERE room_id = ? AND seq = ?",
+        )?;
+        let found = messages.query_row([key.0.0 as i64, key.1 as i64], |row| {
+            let extra: Option<String> = row.get(6)?;
+            let extra = Extra::from_column(extra.as_deref());
+            let extra = extra.map_err(|_| rusqlite::Error::InvalidQuery)?;
+            Ok(MessageRow {
+                rev: u64_of(row, 0)?,
+                sender_id: UserId(u64_of(row, 1)?),
+                content: row.get(2)?,
+                edited_at: opt_time(row, 3)?,
+                deleted_at: opt_time(row, 4)?,
+                pinned_at: opt_time(row, 5)?,
+                mentions: extra.mentions,
+                reactions: extra.reactions,
+            })
+        });
+        if let Some(row) = found.optional()? {
+            state.messages.insert(*key, row);
+        }
+    }
+    for key in &keys.reactions {
+        let (room, seq, emoji, user) = key;
+        let mut own = conn.prepare_cached(
+            "SELECT 1 FROM reactions WHERE room_id = ? AND seq = ? AND emoji = ? AND user_id = ?",
+        )?;
+        if own.exists(params![room.0 as i64, *seq as i64, emoji, user.0 as i64])? {
+            state.reactions.insert(key.clone());
+        }
+        let message = (*room, *seq);
+        if state.counts.contains_key(&message) {
+            continue;
+        }
+        let mut counts = conn.prepare_cached(
+            "SELECT emoji, COUNT(*) FROM reactions WHERE room_id = ? AND seq = ? GROUP BY emoji",
+        )?;
+        let counts = counts.query_map([room.0 as i64, *seq as i64], |row| {
+            Ok((row.get(0)?, u64_of(row, 1)?))
+        })?;
+        let counts = counts.collect::<rusqlite::Result<_>>()?;
+        state.counts.insert(message, counts);
+    }
+    Ok(())
 }
 
 pub fn execute(conn: &Connection, plan: &Plan) -> Result<(), Fault> {
+    write_messages(conn, plan).map_err(fault)?;
     write(conn, plan).map_err(fault)
 }
 
-fn write(conn: &Connection, plan: &Plan) -> rusqlite::Result<()> {
+fn write_messages(conn: &Connection, plan: &Plan) -> rusqlite::Result<()> {
     if !plan.messages.is_empty() {
         let mut statement = conn.prepare_cached(
-            "INSERT INTO messages (room_id, seq, rev, id, sender_id, kind, content, reply_to, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO messages (room_id, seq, rev, id, sender_id, kind, content, extra, reply_to, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         for message in &plan.messages {
             statement.execute(params![
@@ -113,11 +224,78 @@ fn write(conn: &Connection, plan: &Plan) -> rusqlite::Result<()> {
                 message.sender.id.0 as i64,
                 message.kind.word(),
                 message.content,
+                Extra::of(&message.mentions, 0).to_column(),
                 message.reply_to.map(|seq: Seq| seq as i64),
                 message.created_at.0,
             ])?;
         }
     }
+    for ((room, seq), write) in &plan.updates {
+        let row = &write.row;
+        let key = (room.0 as i64, *seq as i64);
+        let extra = Extra::of(&row.mentions, row.reactions).to_column();
+        let pinned_at = row.pinned_at.map(|time| time.0);
+        if write.text {
+            let sql =
+                "UPDATE messages SET rev = ?, extra = ?, pinned_at = ?, content = ?, edited_at = ?,
+                       deleted_at = ? WHERE room_id = ? AND seq = ?";
+            conn.prepare_cached(sql)?.execute(params![
+                row.rev as i64,
+                extra,
+                pinned_at,
+                row.content,
+                row.edited_at.map(|time| time.0),
+                row.deleted_at.map(|time| time.0),
+                key.0,
+                key.1,
+            ])?;
+        } else {
+            let sql = "UPDATE messages SET rev = ?, extra = ?, pinned_at = ? WHERE room_id = ? AND seq = ?";
+            let params = params![row.rev as i64, extra, pinned_at, key.0, key.1];
+            conn.prepare_cached(sql)?.execute(params)?;
+        }
+    }
+    for ((room, seq), on) in &plan.pins {
+        let sql = match on {
+            true => "INSERT OR IGNORE INTO pins (room_id, seq) VALUES (?, ?)",
+            false => "DELETE FROM pins WHERE room_id = ? AND seq = ?",
+        };
+        conn.prepare_cached(sql)?
+            .execute([room.0 as i64, *seq as i64])?;
+    }
+    for ((room, seq, emoji, user), since) in &plan.reactions {
+        let (room, seq, user) = (room.0 as i64, *seq as i64, user.0 as i64);
+        match since {
+            Some(since) => conn
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO reactions (room_id, seq, emoji, user_id, created_at) VALUES (?, ?, ?, ?, ?)",
+                )?
+                .execute(params![room, seq, emoji, user, since.0])?,
+            None => conn
+                .prepare_cached(
+                    "DELETE FROM reactions WHERE room_id = ? AND seq = ? AND emoji = ? AND user_id = ?",
+                )?
+                .execute(params![room, seq, emoji, user])?,
+        };
+    }
+    for ((room, user, seq), on) in &plan.mentions {
+        let sql = match on {
+            true => "INSERT OR IGNORE INTO mentions (room_id, user_id, seq) VALUES (?, ?, ?)",
+            false => "DELETE FROM mentions WHERE room_id = ? AND user_id = ? AND seq = ?",
+        };
+        conn.prepare_cached(sql)?
+            .execute([room.0 as i64, user.0 as i64, *seq as i64])?;
+    }
+    for (room, seq) in &plan.erased {
+        for sql in ERASE {
+            conn.prepare_cached(sql)?
+                .execute([room.0 as i64, *seq as i64])?;
+        }
+    }
+    Ok(())
+}
+
+fn write(conn: &Connection, plan: &Plan) -> rusqlite::Result<()> {
     for (key, write) in &plan.members {
         let sql = if write.exists {
             "UPDATE room_members SET role = ?, joined_at = ?, joined_seq = ?, joined_rev = ?, left_at = ?,
@@ -154,6 +332,23 @@ fn write(conn: &Connection, plan: &Plan) -> rusqlite::Result<()> {
             room.member_count as i64,
             id.0 as i64,
         ])?;
+    }
+    for (id, (rev, settings)) in &plan.settings {
+        let archived_at = plan.rooms.get(id).and_then(|(_, room)| room.archived_at);
+        let sql = "UPDATE rooms SET name = ?, name_key = ?, topic = ?, archived_at = ?, settings_rev = ? WHERE id = ?";
+        conn.prepare_cached(sql)?.execute(params![
+            settings.name,
+            fold(&settings.name),
+            settings.topic,
+            archived_at.map(|time| time.0),
+            *rev as i64,
+            id.0 as i64,
+        ])?;
+    }
+    for (id, now) in &plan.deleted {
+        for sql in DELETE_ROOM {
+            conn.prepare_cached(sql)?.execute([now.0, id.0 as i64])?;
+        }
     }
     Ok(())
 }

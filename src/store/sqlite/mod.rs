@@ -30,9 +30,9 @@ pub mod writer;
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS_MAX: usize = 128;
-/// Pages after which a commit moves the write-ahead log into the database: 16 MiB, so that the work
-/// is seldom and its writes are merged.
-const CHECKPOINT_PAGES: u32 = 4_000;
+/// Pages after which a commit moves the write-ahead log into the database: 64 MiB, so that a page that many
+/// commits change is written once. A start after a crash reads as much.
+const CHECKPOINT_PAGES: u32 = 16_000;
 const CACHE_KIB: u32 = 32 * 1_024;
 /// Steps of SQLite's machine between two looks at the clock: less than a millisecond.
 const STEPS_UNWATCHED: i32 = 10_000;

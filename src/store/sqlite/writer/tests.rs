@@ -82,6 +82,7 @@ async fn a_commit_that_fails_is_unknown_to_all_in_it_and_told_to_nobody() {
         id,
         content: "text".into(),
         reply_to: None,
+        named: Default::default(),
     };
 
     let busy = world.busy().await;
@@ -182,6 +183,7 @@ async fn a_change_that_the_tables_refuse_fails_nobody_else() {
             id: Uuid::new_v4(),
             content: content.into(),
             reply_to: None,
+            named: Default::default(),
         })
     };
     let seq = |outcome| match outcome {

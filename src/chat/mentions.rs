@@ -1,0 +1,132 @@
+//! Whom a text names: `@name` and `@all` (PROTOCOL.md section 1).
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Chat, refuse};
+use crate::{
+    limits::{MENTIONS_MAX, USERNAME_CHARS_MAX},
+    protocol::{
+        UserId,
+        check::{Checks, RESERVED_NAME, fold},
+        error::Refusal,
+        rest::Mentions,
+    },
+};
+
+/// What stands behind an `@`: the names that it may mean, folded, the longest first.
+type Candidates = Vec<String>;
+
+impl Chat {
+    /// The users whom a text names, and whether it means all. More than [`MENTIONS_MAX`] are refused.
+    pub(super) async fn named(&self, content: &str) -> Result<Mentions, Refusal> {
+        let found = candidates(content);
+        let names: BTreeSet<&String> = found.iter().flatten().collect();
+        if names.is_empty() {
+            return Ok(Mentions::default());
+        }
+        let names: Vec<String> = names.into_iter().cloned().collect();
+        let users = self.store.users_by_names(&names).await.map_err(refuse)?;
+        let mentions = resolve(&found, &users);
+        let mut checks = Checks::default();
+        if mentions.users.len() > MENTIONS_MAX {
+            let rule = format!("at most {MENTIONS_MAX} people are mentioned");
+            checks.fail("content", "mentions", rule);
+        }
+        checks.done()?;
+        Ok(mentions)
+    }
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || "._-".contains(c)
+}
+
+/// Each `@` of a text that doesn't stand behind a character of a name, and what may be meant.
+fn candidates(content: &str) -> Vec<Candidates> {
+    let mut found = Vec::new();
+    let mut before = None;
+    for (at, c) in content.char_indices() {
+        let begins = c == '@' && !before.is_some_and(is_of_name);
+        before = Some(c);
+        if !begins {
+            continue;
+        }
+        let tail = &content[at + 1..];
+        let end = tail.find(|c| !is_of_name(c)).unwrap_or(tail.len());
+        let mut name = &tail[..end];
+        let mut candidates = Candidates::new();
+        while !name.is_empty() {
+            if name.chars().count() <= USERNAME_CHARS_MAX {
+                candidates.push(fold(name));
+            }
+            let shorter = name.strip_suffix(['.', '-', '_']);
+            name = shorter.unwrap_or_default();
+        }
+        if !candidates.is_empty() {
+            found.push(candidates);
+        }
+    }
+    found
+}
+
+fn resolve(found: &[Candidates], users: &HashMap<String, UserId>) -> Mentions {
+    let mut ids = BTreeSet::new();
+    let mut all = false;
+    for candidates in found {
+        for name in candidates {
+            if name == RESERVED_NAME {
+                all = true;
+                break;
+            }
+            if let Some(id) = users.get(name) {
+                ids.insert(*id);
+                break;
+            }
+        }
+    }
+    Mentions {
+        users: ids.into_iter().collect(),
+        all,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_where_they_are_meant() {
+        let names = ["ada", "ada.", "bob_", "zoë", "x-y", "alle"];
+        let users = (1..).map(UserId);
+        let users = names.into_iter().map(fold).zip(users).collect();
+        for (text, ids, all) in [
+            ("", &[][..], false),
+            ("@ada", &[1], false),
+            ("hello @ADA!", &[1], false),
+            ("@ada, @bob_: look", &[1, 3], false),
+            ("(@ada)", &[1], false),
+            ("@ada.", &[2], false),
+            ("@ada..", &[2], false),
+            ("@ada-", &[1], false),
+            ("@bob_", &[3], false),
+            ("@bob", &[], false),
+            ("@x-y.", &[5], false),
+            ("@Zoe\u{308}", &[], false),
+            ("@ZOË", &[4], false),
+            ("mail ada@ada.example", &[], false),
+            ("a.@ada", &[], false),
+            ("@@ada", &[1], false),
+            ("@ ada", &[], false),
+            ("@", &[], false),
+            ("@all", &[], true),
+            ("@All.", &[], true),
+            ("@alle", &[6], false),
+            ("@ada@bob_", &[1], false),
+            ("@ada @ada @ada", &[1], false),
+        ] {
+            let ids = ids.iter().map(|id| UserId(*id)).collect();
+            let expected = Mentions { users: ids, all };
+            assert_eq!(resolve(&candidates(text), &users), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Messages: sending, and what becomes of a message that is there.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{EVERYONE, Judge, MessageKey, MessageRow, MessageWrite, RoomRow, SentRow};
+use crate::{
+    limits,
+    protocol::{
+        RoomId, Seq, UserId,
+        rest::{Mentions, Message, MessageKind, Role, RoomKind, UserSummary},
+    },
+    store::{EventBody, Outcome, Refused, Update, What},
+};
+
+impl Judge {
+    pub(super) fn send(
+        &mut self,
+        room_id: RoomId,
+        sender: &UserSummary,
+        id: Uuid,
+        content: &str,
+        reply_to: Option<Seq>,
+        named: &Mentions,
+    ) -> Result<Outcome, Refused> {
+        if let Some(sent) = self.state.sent.get(&(room_id, sender.id, id)) {
+            // The batch may have changed it since it was looked up.
+            let row = self.state.messages.get(&(room_id, sent.seq));
+            return Ok(Outcome::Sent {
+                seq: sent.seq,
+                rev: row.map_or(sent.rev, |row| row.rev),
+                created_at: sent.created_at,
+                duplicate: true,
+            });
+        }
+        let role = self.member(room_id, sender.id)?.role;
+        let room = self.open_room(room_id)?;
+        if reply_to.is_some_and(|seq| seq < room.first_seq.max(1) || seq > room.last_seq) {
+            return Err(Refused::NoSuchMessage);
+        }
+        let mentions = self.mentioned(room_id, room, role, named);
+        let created_at = self.now;
+        let (rev, room) = self.advance(room_id, |room| room.last_seq += 1);
+        let seq = room.last_seq;
+        let message = Arc::new(Message {
+            room_id,
+            seq,
+            rev,
+            id,
+            kind: MessageKind::Text,
+            sender: sender.clone(),
+            content: Some(content.to_owned()),
+            created_at,
+            edited_at: None,
+            deleted_at: None,
+            reply_to,
+            pinned_at: None,
+            mentions: mentions.clone(),
+            reactions: Vec::new(),
+        });
+        self.plan.messages.push(message.clone());
+        self.tell(room_id, rev, EventBody::Message(message));
+        self.mention((room_id, seq), &mentions, true);
+        self.mark((room_id, sender.id), seq);
+        let sent = SentRow {
+            seq,
+            rev,
+            created_at,
+        };
+        self.state.sent.insert((room_id, sender.id, id), sent);
+        // What follows in the batch may be about it.
+        let row = MessageRow {
+            rev,
+            sender_id: sender.id,
+            content: Some(content.to_owned()),
+            edited_at: None,
+            deleted_at: None,
+            pinned_at: None,
+            mentions,
+            reactions: 0,
+        };
+        self.state.messages.insert((room_id, seq), row);
+        Ok(Outcome::Sent {
+            seq,
+            rev,
+            created_at,
+            duplicate: false,
+        })
+    }
+
+    /// Whom a text mentions of those that it names: members, and all if the author may.
+    fn mentioned(&self, room_id: RoomId, room: &RoomRow, role: Role, named: &Mentions) -> Mentions {
+        let users = named.users.iter().copied();
+        let present = |user_id: &UserId| self.present((room_id, *user_id)).is_some();
+        let small = room.member_count <= limits::MENTION_ALL_ROOM_MAX;
+        Mentions {
+            users: users.filter(present).collect(),
+            all: named.all && (small || role != Role::Member),
+        }
+    }
+
+    /// Notes that a message's mentions come or go. Where all are meant, nobody is noted twice.
+    fn mention(&mut self, (room_id, seq): MessageKey, mentions: &Mentions, come: bool) {
+        let users = match mentions.all {
+            true => &[EVERYONE][..],
+            false => &mentions.users,
+        };
+        let keys = users.iter().map(|user_id| ((room_id, *user_id, seq), come));
+        self.plan.mentions.extend(keys);
+    }
+
+    /// The message to change, of a room that is open to its member; his role in it.
+    fn message(&self, key: MessageKey, user_id: UserId) -> Result<(Role, &MessageRow), Refused> {
+        let role = self.member(key.0, user_id)?.role;
+        self.open_room(key.0)?;
+        let row = self.state.messages.get(&key).ok_or(Refused::NoMessage)?;
+        Ok((role, row))
+    }
+
+    pub(super) fn edit(
+        &mut self,
+        key: MessageKey,
+        user_id: UserId,
+        content: &str,
+        named: &Mentions,
+    ) -> Result<Outcome, Refused> {
+        let (role, row) = self.message(key, user_id)?;
+        if row.sender_id != user_id {
+            return Err(Refused::NotAuthor);
+        }
+        if row.deleted_at.is_some() {
+            return Err(Refused::NoMessage);
+        }
+        if row.content.as_deref() == Some(content) {
+            return Ok(unchanged(key, row));
+        }
+        let mut row = row.clone();
+        let mentions = self.mentioned(key.0, &self.state.rooms[&key.0], role, named);
+        self.mention(key, &row.mentions, false);
+        self.mention(key, &mentions, true);
+        row.content = Some(content.to_owned());
+        row.mentions = mentions.clone();
+        row.edited_at = Some(self.now);
+        let what = What::Edited {
+            content: content.to_owned(),
+            at: self.now,
+            mentions,
+        };
+        Ok(self.update(key, row, user_id, what))
+    }
+
+    pub(super) fn delete(&mut self, key: MessageKey, user_id: UserId) -> Result<Outcome, Refused> {
+        let (role, row) = self.message(key, user_id)?;
+        if row.sender_id != user_id && role == Role::Member {
+            return Err(Refused::NotAuthor);
+        }
+        if row.deleted_at.is_some() {
+            return Ok(unchanged(key, row));
+        }
+        let row = MessageRow {
+            content: None,
+            deleted_at: Some(self.now),
+            pinned_at: None,
+            mentions: Mentions::default(),
+            reactions: 0,
+            ..row.clone()
+        };
+        self.state.counts.remove(&key);
+        self.plan.pins.insert(key, false);
+        self.plan.erased.insert(key);
+        let what = What::Deleted { at: self.now };
+        Ok(self.update(key, row, user_id, what))
+    }
+
+    pub(super) fn react(
+        &mut self,
+        key: MessageKey,
+        user_id: UserId,
+        emoji: &str,
+        on: bool,
+    ) -> Result<Outcome, Refused> {
+        let (_, row) = self.message(key, user_id)?;
+        let reaction = (key.0, key.1, emoji.to_owned(), user_id);
+        let deleted = row.deleted_at.is_some();
+        let is_on = self.state.reactions.contains(&reaction) && !deleted;
+        if on && deleted {
+            return Err(Refused::NoMessage);
+        }
+        if is_on == on {
+            return Ok(unchanged(key, row));
+        }
+        let mut row = row.clone();
+        let counts = self.state.counts.entry(key).or_default();
+        let count = counts.get(emoji).copied().unwrap_or_default();
+        if count == 0 && counts.len() >= limits::REACTION_KINDS_MAX {
+            return Err(Refused::TooManyReactions);
+        }
+        let count = if on {
+            row.reactions += 1;
+            self.state.reactions.insert(reaction.clone());
+            count + 1
+        } else {
+            row.reactions = row.reactions.saturating_sub(1);
+            self.state.reactions.remove(&reaction);
+            count.saturating_sub(1)
+        };
+        match count {
+            0 => counts.remove(emoji),
+            count => counts.insert(emoji.to_owned(), count),
+        };
+        let since = on.then_some(self.now);
+        self.plan.reactions.insert(reaction, since);
+        let what = What::Reacted {
+            emoji: emoji.to_owned(),
+            on,
+            count,
+        };
+        Ok(self.update(key, row, user_id, what))
+    }
+
+    pub(super) fn pin(
+        &mut self,
+        key: MessageKey,
+        user_id: UserId,
+        on: bool,
+    ) -> Result<Outcome, Refused> {
+        let (role, row) = self.message(key, user_id)?;
+        if role == Role::Member && self.state.rooms[&key.0].kind != RoomKind::Direct {
+            return Err(Refused::NotAdmin);
+        }
+        if on && row.deleted_at.is_some() {
+            return Err(Refused::NoMessage);
+        }
+        if row.pinned_at.is_some() == on {
+            return Ok(unchanged(key, row));
+        }
+        let mut row = row.clone();
+        row.pinned_at = on.then_some(self.now);
+        self.plan.pins.insert(key, on);
+        let what = What::Pinned { at: row.pinned_at };
+        Ok(self.update(key, row, user_id, what))
+    }
+
+    /// Gives the row its new `rev`, and tells what was done to it.
+    fn update(&mut self, key: MessageKey, mut row: MessageRow, by: UserId, what: What) -> Outcome {
+        let (room_id, seq) = key;
+        let (rev, _) = self.advance(room_id, |_| {});
+        row.rev = rev;
+        let text = matches!(what, What::Edited { .. } | What::Deleted { .. });
+        let update = Update { seq, by, what };
+        self.tell(room_id, rev, EventBody::Updated(Arc::new(update)));
+        self.state.messages.insert(key, row.clone());
+        let before = self.plan.updates.get(&key);
+        let text = text || before.is_some_and(|before| before.text);
+        self.plan.updates.insert(key, MessageWrite { row, text });
+        Outcome::Updated {
+            seq,
+            rev,
+            changed: true,
+        }
+    }
+}
+
+fn unchanged((_, seq): MessageKey, row: &MessageRow) -> Outcome {
+    Outcome::Updated {
+        seq,
+        rev: row.rev,
+        changed: false,
+    }
+}

@@ -1,0 +1,320 @@
+//! Who comes into a room, goes, and rules it; its settings; markers.
+
+use std::sync::Arc;
+
+use super::{Judge, MemberRow, MemberWrite};
+use crate::{
+    limits,
+    protocol::{
+        RoomId, Seq, UserId,
+        rest::{Role, Room, RoomKind, UserSummary},
+    },
+    store::{Event, EventBody, MemberEvent, Outcome, Refused},
+};
+
+impl Judge {
+    pub(super) fn join(&mut self, room_id: RoomId, user: &UserSummary) -> Result<Outcome, Refused> {
+        let room = self.state.rooms.get(&room_id).ok_or(Refused::NoRoom)?;
+        let public = room.kind == RoomKind::Public;
+        match self.present((room_id, user.id)) {
+            Some(row) => Ok(joined(row, false)),
+            None if public => self.enter(room_id, user, user.id),
+            None => Err(Refused::NoRoom),
+        }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        room_id: RoomId,
+        by: UserId,
+        user: &UserSummary,
+    ) -> Result<Outcome, Refused> {
+        self.member(room_id, by)?;
+        match self.present((room_id, user.id)) {
+            Some(row) => Ok(joined(row, false)),
+            None => self.enter(room_id, user, by),
+        }
+    }
+
+    /// Makes somebody a member who isn't.
+    fn enter(
+        &mut self,
+        room_id: RoomId,
+        user: &UserSummary,
+        by: UserId,
+    ) -> Result<Outcome, Refused> {
+        self.open_group(room_id)?;
+        let count = self.state.room_counts.entry(user.id).or_default();
+        if *count >= limits::ROOMS_PER_USER_MAX as u64 {
+            return Err(Refused::TooManyRooms);
+        }
+        *count += 1;
+        let (rev, room) = self.advance(room_id, |room| room.member_count += 1);
+        let row = MemberRow {
+            role: Role::Member,
+            joined_at: self.now,
+            joined_seq: room.last_seq,
+            joined_rev: rev,
+            left_at: None,
+            last_read_seq: room.last_seq,
+            rev,
+        };
+        let outcome = joined(&row, true);
+        self.write(room_id, user, row, by);
+        Ok(outcome)
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        room_id: RoomId,
+        user: &UserSummary,
+    ) -> Result<Outcome, Refused> {
+        let owner = self.member(room_id, user.id)?.role == Role::Owner;
+        if self.state.rooms[&room_id].kind == RoomKind::Direct {
+            return Err(Refused::Direct);
+        }
+        let heir = match owner {
+            true => Some(self.heir(room_id).ok_or(Refused::NoHeir)?),
+            false => None,
+        };
+        let outcome = self.part(room_id, user, user.id)?;
+        if let Some(heir) = heir {
+            self.promote(room_id, &heir, Role::Owner, user.id)?;
+        }
+        Ok(outcome)
+    }
+
+    /// The admin who has been in the room the longest.
+    fn heir(&self, room_id: RoomId) -> Option<UserSummary> {
+        let members = self.state.members.iter();
+        let admins = members.filter(|((room, _), row)| {
+            *room == room_id && row.left_at.is_none() && row.role == Role::Admin
+        });
+        let named = admins.filter_map(|((_, user_id), row)| {
+            let name = self.state.names.get(user_id)?;
+            Some((row.joined_rev, name))
+        });
+        named
+            .min_by_key(|(joined_rev, _)| *joined_rev)
+            .map(|(_, name)| name.clone())
+    }
+
+    pub(super) fn remove(
+        &mut self,
+        room_id: RoomId,
+        by: UserId,
+        user: &UserSummary,
+    ) -> Result<Outcome, Refused> {
+        let judge = self.member(room_id, by)?.role;
+        self.open_group(room_id)?;
+        if judge == Role::Member {
+            return Err(Refused::NotAdmin);
+        }
+        let role = self.present((room_id, user.id)).map(|row| row.role);
+        match (judge, role.ok_or(Refused::NoSuchMember)?) {
+            (_, Role::Owner) => Err(Refused::OwnerStays),
+            (Role::Admin, Role::Admin) => Err(Refused::NotOwner),
+            _ => self.part(room_id, user, by),
+        }
+    }
+
+    /// Ends a membership that is there.
+    fn part(
+        &mut self,
+        room_id: RoomId,
+        user: &UserSummary,
+        by: UserId,
+    ) -> Result<Outcome, Refused> {
+        let mut row = self.member(room_id, user.id)?.clone();
+        let (rev, _) = self.advance(room_id, |room| {
+            room.member_count = room.member_count.saturating_sub(1);
+        });
+        row.left_at = Some(self.now);
+        row.role = Role::Member;
+        row.rev = rev;
+        self.write(room_id, user, row, by);
+        if let Some(count) = self.state.room_counts.get_mut(&user.id) {
+            *count = count.saturating_sub(1);
+        }
+        Ok(Outcome::Left { rev })
+    }
+
+    pub(super) fn set_role(
+        &mut self,
+        room_id: RoomId,
+        by: &UserSummary,
+        user: &UserSummary,
+        role: Role,
+    ) -> Result<Outcome, Refused> {
+        let judge = self.member(room_id, by.id)?.role;
+        self.open_group(room_id)?;
+        if judge != Role::Owner {
+            return Err(Refused::NotOwner);
+        }
+        let row = self.present((room_id, user.id));
+        let row = row.ok_or(Refused::NoSuchMember)?;
+        if row.role == role {
+            return Ok(joined(row, false));
+        }
+        if user.id == by.id {
+            return Err(Refused::OwnerStays);
+        }
+        let outcome = self.promote(room_id, user, role, by.id)?;
+        if role == Role::Owner {
+            self.promote(room_id, by, Role::Admin, by.id)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Gives a member another role.
+    fn promote(
+        &mut self,
+        room_id: RoomId,
+        user: &UserSummary,
+        role: Role,
+        by: UserId,
+    ) -> Result<Outcome, Refused> {
+        let mut row = self.member(room_id, user.id)?.clone();
+        let (rev, _) = self.advance(room_id, |_| {});
+        row.role = role;
+        row.rev = rev;
+        let outcome = joined(&row, true);
+        self.write(room_id, user, row, by);
+        // He may be an heir before the batch ends.
+        self.state.names.insert(user.id, user.clone());
+        Ok(outcome)
+    }
+
+    /// Writes a whole membership, its marker too, and tells it.
+    fn write(&mut self, room_id: RoomId, user: &UserSummary, row: MemberRow, by: UserId) {
+        let key = (room_id, user.id);
+        let event = MemberEvent {
+            user: user.clone(),
+            role: row.left_at.is_none().then_some(row.role),
+            joined_rev: row.joined_rev,
+            by: Some(by),
+            at: Some(self.now),
+            member_count: self.state.rooms[&room_id].member_count,
+        };
+        self.tell(room_id, row.rev, EventBody::Member(event));
+        let exists = self.state.members.insert(key, row.clone()).is_some();
+        self.plan.markers.remove(&key);
+        match self.plan.members.get_mut(&key) {
+            Some(write) => write.row = row,
+            None => {
+                self.plan.members.insert(key, MemberWrite { row, exists });
+            }
+        }
+    }
+
+    pub(super) fn set(
+        &mut self,
+        room_id: RoomId,
+        by: UserId,
+        name: Option<&str>,
+        topic: Option<&str>,
+        archived: Option<bool>,
+    ) -> Result<Outcome, Refused> {
+        let judge = self.member(room_id, by)?.role;
+        if archived != Some(false) {
+            self.open_room(room_id)?;
+        }
+        if self.state.rooms[&room_id].kind == RoomKind::Direct {
+            return Err(Refused::Direct);
+        }
+        if judge == Role::Member {
+            return Err(Refused::NotAdmin);
+        }
+        let now = self.now;
+        let old = self.state.settings.get(&room_id).ok_or(Refused::NoRoom)?;
+        let mut new = old.clone();
+        new.name = name.unwrap_or(&old.name).to_owned();
+        new.topic = topic.unwrap_or(&old.topic).to_owned();
+        let was_archived = self.state.rooms[&room_id].archived_at;
+        let archived_at = match archived {
+            Some(true) => was_archived.or(Some(now)),
+            Some(false) => None,
+            None => was_archived,
+        };
+        if new == *old && archived_at == was_archived {
+            return Ok(Outcome::Set);
+        }
+        let (rev, room) = self.advance(room_id, |room| room.archived_at = archived_at);
+        let event = Room {
+            id: room_id,
+            kind: room.kind,
+            name: new.name.clone(),
+            topic: new.topic.clone(),
+            created_by: new.created_by,
+            created_at: new.created_at,
+            archived_at,
+            rev,
+            last_seq: room.last_seq,
+            member_count: room.member_count,
+            mine: None,
+        };
+        self.tell(room_id, rev, EventBody::Room(Arc::new(event)));
+        self.state.settings.insert(room_id, new.clone());
+        self.plan.settings.insert(room_id, (rev, new));
+        Ok(Outcome::Set)
+    }
+
+    pub(super) fn delete_room(&mut self, room_id: RoomId, by: UserId) -> Result<Outcome, Refused> {
+        let judge = self.member(room_id, by)?.role;
+        self.open_group(room_id)?;
+        if judge != Role::Owner {
+            return Err(Refused::NotOwner);
+        }
+        let (rev, _) = self.advance(room_id, |room| room.member_count = 0);
+        self.tell(room_id, rev, EventBody::Deleted);
+        // To what follows in the batch it doesn't exist.
+        self.state.rooms.remove(&room_id);
+        self.plan.deleted.insert(room_id, self.now);
+        Ok(Outcome::RoomDeleted)
+    }
+
+    pub(super) fn read(
+        &mut self,
+        room_id: RoomId,
+        user_id: UserId,
+        seq: Seq,
+    ) -> Result<Outcome, Refused> {
+        let old = self.member(room_id, user_id)?.last_read_seq;
+        let room = &self.state.rooms[&room_id];
+        let (rev, last_read_seq) = (room.rev, old.max(seq.min(room.last_seq)));
+        if last_read_seq > old {
+            self.mark((room_id, user_id), last_read_seq);
+            let seq = last_read_seq;
+            self.plan.events.push(Event {
+                room_id,
+                prev: rev,
+                rev,
+                body: EventBody::Read { user_id, seq },
+            });
+        }
+        Ok(Outcome::Read { last_read_seq })
+    }
+
+    /// Moves the marker of a present membership.
+    pub(super) fn mark(&mut self, key: (RoomId, UserId), seq: Seq) {
+        if let Some(row) = self.state.members.get_mut(&key) {
+            row.last_read_seq = seq;
+        }
+        match self.plan.members.get_mut(&key) {
+            Some(write) => write.row.last_read_seq = seq,
+            None => {
+                self.plan.markers.insert(key, seq);
+            }
+        }
+    }
+}
+
+fn joined(row: &MemberRow, changed: bool) -> Outcome {
+    Outcome::Joined {
+        rev: row.rev,
+        role: row.role,
+        joined_at: row.joined_at,
+        last_read_seq: row.last_read_seq,
+        changed,
+    }
+}
