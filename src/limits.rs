@@ -47,6 +47,10 @@ pub const MENTION_ALL_ROOM_MAX: u64 = 100;
 pub const MENTIONED_MAX: usize = 100;
 pub const SEARCH_CHARS_MAX: usize = 200;
 pub const SEARCH_WORDS_MAX: usize = 20;
+/// Texts that are looked at for one page of a search for words side by side.
+pub const SEARCH_CANDIDATES: usize = 500;
+/// Searches that the database of a node works at; more wait, at most [`STATEMENT_DEADLINE`].
+pub const SEARCHES_AT_ONCE: usize = 4;
 /// Of a text that was found, about so much is shown.
 pub const SEARCH_SNIPPET_CHARS: usize = 160;
 

@@ -13,6 +13,7 @@ mod search;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{accounts::Sessions, limiter::Limiter};
@@ -71,6 +72,7 @@ pub struct Chat {
     sessions: Sessions,
     sends: Limiter,
     searches: Limiter,
+    searching: Semaphore,
     sockets: Limiter,
     rate_limits: bool,
 }
@@ -93,6 +95,7 @@ impl Chat {
             refresh_ttl,
             sessions: Sessions::new(),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
+            searching: Semaphore::new(SEARCHES_AT_ONCE),
             searches: Limiter::new(second / SEARCHES_PER_SECOND, SEARCHES_BURST, rate_limits),
             sockets: Limiter::new(minute / SOCKETS_PER_MINUTE, SOCKETS_BURST, rate_limits),
             rate_limits,

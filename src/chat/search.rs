@@ -1,8 +1,10 @@
 //! Search in the messages of one's rooms.
 
+use tokio::time::timeout;
+
 use super::{Chat, Identity, refuse};
 use crate::{
-    limits::{SEARCH_CHARS_MAX, SEARCH_WORDS_MAX},
+    limits::{SEARCH_CHARS_MAX, SEARCH_WORDS_MAX, STATEMENT_DEADLINE},
     protocol::{
         RoomId, UserId,
         check::Checks,
@@ -42,7 +44,11 @@ impl Chat {
             from: search.from,
             after: search.after,
         };
+        // A search may be long, and takes a connection meanwhile: those of others are not to be all taken.
+        let turn = timeout(STATEMENT_DEADLINE, self.searching.acquire()).await;
+        let turn = turn.map_err(|_| Refusal::unavailable())?;
         let page = self.store.search(&query, scope, search.limit).await;
+        drop(turn);
         let mut page = page.map_err(refuse)?;
         let mut rooms: Vec<RoomId> = page.found.iter().map(|found| found.room.id).collect();
         rooms.sort_unstable();

@@ -23,7 +23,7 @@ use super::{
     sql::{Fault, Row, Value, params, script},
 };
 use crate::{
-    limits,
+    limits::{self, SEARCH_CANDIDATES},
     protocol::{
         RoomId, Seq, Time, UserId,
         rest::{Found, FoundRoom, Message, RoomKind},
@@ -69,6 +69,16 @@ pub struct Place {
     created_at: Time,
     room_id: RoomId,
     seq: Seq,
+}
+
+impl Place {
+    fn of(message: &Message) -> Self {
+        Self {
+            created_at: message.created_at,
+            room_id: message.room_id,
+            seq: message.seq,
+        }
+    }
 }
 
 /// As it travels in cursors.
@@ -127,14 +137,19 @@ impl Store {
     /// At most `limit` messages that match, fewer when some of the candidates didn't. The memberships are
     /// those of about the same moment: who asks checks them once more after it.
     pub async fn search(&self, query: &Query, scope: Scope, limit: usize) -> Result<Page> {
-        let (statement, params) = statement(self.db(), query, scope, limit);
+        // Who looks for words side by side looks at more texts than will match.
+        let most = match query.has_phrases() {
+            true => limit.max(SEARCH_CANDIDATES),
+            false => limit,
+        };
+        let (statement, params) = statement(self.db(), query, scope, most);
         let answer = self.db().query_upto(statement, params, PAGE_BYTES).await;
         let (mut rows, mut cut) = answer?;
-        if rows.len() > limit {
-            rows.truncate(limit);
+        if rows.len() > most {
+            rows.truncate(most);
             cut = true;
         }
-        let last = rows.last().map(place).transpose()?;
+        let mut last = rows.last().map(place).transpose()?;
         let candidates = rows
             .into_iter()
             .filter_map(|row| candidate(row).transpose());
@@ -146,8 +161,14 @@ impl Store {
                 .filter_map(|candidate| found(&query, candidate))
                 .collect::<Vec<_>>()
         });
+        let mut found = found.await?;
+        if found.len() > limit {
+            found.truncate(limit);
+            last = found.last().map(|(found, _)| Place::of(&found.message));
+            cut = true;
+        }
         Ok(Page {
-            found: self.with_reactions(found.await?).await?,
+            found: self.with_reactions(found).await?,
             more_after: last.filter(|_| cut),
         })
     }
