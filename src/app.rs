@@ -20,7 +20,7 @@ use crate::{
     limits::*,
     protocol::close::Close,
     shutdown::{self, Shutdown},
-    store::{self, Store, migrate},
+    store::{self, Listener, Store, migrate, search::Indexer},
     telemetry,
     ws::{self, Gateway},
 };
@@ -139,7 +139,8 @@ async fn start(config: Config) -> Result<Server, Failure> {
     let shutdown = Shutdown::default();
 
     let hub = Hub::new(ws::frame::text);
-    let store = Store::open(&config.database, hub.listener()).await?;
+    let indexer = Arc::new(Indexer::default());
+    let store = Store::open(&config.database, listener_of(&hub, &indexer)).await?;
     hub.start(store.clone());
     let chat = Arc::new(Chat::new(
         store.clone(),
@@ -159,6 +160,11 @@ async fn start(config: Config) -> Result<Server, Failure> {
     shutdown
         .tasks
         .spawn(shutdown.token.clone().run_until_cancelled_owned(watching));
+
+    let indexing = indexer.run(store.clone());
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(indexing));
 
     let same_log = stop_with_another_log(store.clone());
     shutdown
@@ -215,6 +221,15 @@ async fn listen(
     listening
         .await
         .map_err(|error| Failure::Listen(setting, address, error))
+}
+
+/// What the store tells of its commits: to the search index, which notes the rooms, and to the hub.
+fn listener_of(hub: &Hub, indexer: &Arc<Indexer>) -> Listener {
+    let (hub, indexer) = (hub.listener(), indexer.clone());
+    Arc::new(move |events| {
+        indexer.note(&events);
+        hub(events);
+    })
 }
 
 fn make_data_dir(config: &Config) -> Result<(), Failure> {

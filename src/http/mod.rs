@@ -19,6 +19,7 @@ mod request;
 mod response;
 mod rooms;
 mod router;
+mod search;
 pub mod server;
 mod service;
 mod site;
