@@ -16,6 +16,8 @@ mod plans;
 mod races;
 #[path = "conformance/schema.rs"]
 mod schema;
+#[path = "conformance/search.rs"]
+mod search;
 #[path = "conformance/tables.rs"]
 mod tables;
 #[path = "conformance/world.rs"]
@@ -79,6 +81,14 @@ on_both! {
         sessions_end,
         lists_of_rooms,
         standings_by_room;
+    search:
+        queries_find_what_the_table_says,
+        any_text_is_found_as_by_reading_all,
+        pages_follow_the_order,
+        only_ones_own_rooms_are_searched,
+        edits_and_deletions_are_followed,
+        several_nodes_index_beside_writers,
+        a_long_history_is_indexed_in_pages;
     schema:
         migrations_run_once,
         several_nodes_migrate_at_once,

@@ -8,6 +8,7 @@ mod client;
 mod deadlines;
 mod hints;
 mod kills;
+mod lines;
 mod mariadb_faults;
 mod model;
 mod page;

@@ -39,7 +39,7 @@ impl Chat {
         }
         checks.line("topic", &topic, 0, TOPIC_CHARS_MAX);
         if kind == Some(RoomKind::Direct) {
-            checks.fail("kind", "unknown", "public or private");
+            checks.fail("kind", "type", "public or private");
         }
         if ids.len() > IDS_PER_REQUEST_MAX {
             checks.fail(

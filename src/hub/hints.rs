@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
 
-use super::{encode, mailbox::ConnectionId, room::Room};
+use super::{
+    encode::{Framed, Wire, framed},
+    mailbox::ConnectionId,
+    room::Room,
+};
 use crate::{
     limits::{
         FANOUT_CHUNK, MARKERS_INTERVAL, MARKERS_ROOM_MAX, TYPING_INTERVAL, TYPING_LISTENERS_MAX,
@@ -80,7 +84,7 @@ impl Room {
         }
         let room_id = self.handle.room_id;
         let frame = Frame::Typing { room_id, user_id };
-        let bytes = encode::framed(&frame.to_json(), self.hub.framing);
+        let bytes = framed(&frame.to_json(), self.hub.framing);
         let told = self.tell(&[(user_id, bytes)]).await;
         self.hub.metrics.typing.increment(told);
     }
@@ -97,7 +101,7 @@ impl Room {
                     seq,
                     unread_mentions: None,
                 };
-                (user_id, encode::framed(&frame.to_json(), self.hub.framing))
+                (user_id, framed(&frame.to_json(), self.hub.framing))
             })
             .collect();
         let told = self.tell(&frames).await;
@@ -105,16 +109,16 @@ impl Room {
     }
 
     /// One write for each listener: the frames, but for his own. How many were told.
-    async fn tell(&mut self, frames: &[(UserId, Bytes)]) -> u64 {
-        let all = join(frames, None);
+    async fn tell(&mut self, frames: &[(UserId, Framed)]) -> u64 {
+        let mut all = [const { None::<Bytes> }; Wire::COUNT];
         let mut told = 0;
         for (index, listener) in self.listeners.0.iter().enumerate() {
-            let own = frames
-                .iter()
-                .any(|(user_id, _)| *user_id == listener.user_id);
-            let bytes = match own {
-                true => join(frames, Some(listener.user_id)),
-                false => all.clone(),
+            let (user_id, wire) = (listener.user_id, listener.mailbox.wire());
+            let bytes = match frames.iter().any(|(whose, _)| *whose == user_id) {
+                true => join(frames, Some(user_id), wire),
+                false => all[wire as usize]
+                    .get_or_insert_with(|| join(frames, None, wire))
+                    .clone(),
             };
             if !bytes.is_empty() && listener.mailbox.hint(&bytes) {
                 told += 1;
@@ -128,11 +132,11 @@ impl Room {
 }
 
 /// The frames of all but one as the bytes of one write.
-fn join(frames: &[(UserId, Bytes)], but: Option<UserId>) -> Bytes {
+fn join(frames: &[(UserId, Framed)], but: Option<UserId>, wire: Wire) -> Bytes {
     let mut bytes = Vec::new();
     for (user_id, frame) in frames {
         if Some(*user_id) != but {
-            bytes.extend_from_slice(frame);
+            bytes.extend_from_slice(&frame.over(wire));
         }
     }
     bytes.into()

@@ -304,7 +304,7 @@ fn room_select(join: &str) -> String {
          FROM rooms r {join} room_members m ON m.room_id = r.id AND m.user_id = ? AND m.left_at IS NULL
          LEFT JOIN messages l ON l.room_id = r.id AND l.seq = r.last_seq AND m.user_id IS NOT NULL
          LEFT JOIN users u ON u.id = l.sender_id
-         LEFT JOIN room_members o ON r.kind = 'direct' AND m.user_id IS NOT NULL AND o.room_id = r.id
+         LEFT JOIN room_members o ON o.room_id = CASE r.kind WHEN 'direct' THEN m.room_id END
              AND (o.user_id <> m.user_id OR r.member_count = 1)
          LEFT JOIN users p ON p.id = o.user_id
          WHERE r.deleted_at IS NULL",
