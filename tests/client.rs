@@ -364,7 +364,7 @@ fn the_outbox_sends_in_order_and_again() {
     let left: Vec<&str> = client
         .outbox
         .iter()
-        .map(|pending| pending.id.as_str())
+        .filter_map(|pending| pending.id())
         .collect();
     assert_eq!(left, ["c", "x"]);
 }

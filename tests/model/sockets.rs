@@ -602,7 +602,8 @@ async fn check_device(
             .map(|(_, member)| json!([member.role, member.rev, member.user]))
             .collect();
         same(&context("members"), &present, &members)?;
-        let settings = json!({"kind": room["kind"], "name": room["name"], "topic": room["topic"]});
+        let settings = json!({"kind": room["kind"], "name": room["name"], "topic": room["topic"],
+            "archived_at": room["archived_at"]});
         same(&context("settings"), &held.settings, &settings)?;
         for (what, held) in [
             ("rev", held.position),
@@ -620,7 +621,10 @@ fn check_outbox(device: &Device, stored: &BTreeMap<u64, BTreeMap<String, Vec<u64
     let client = &device.client;
     let mut last: BTreeMap<u64, u64> = BTreeMap::new();
     for (room_id, id) in &device.said {
-        let refused = client.refused.iter().any(|(pending, _)| pending.id == *id);
+        let refused = client
+            .refused
+            .iter()
+            .any(|(pending, _)| pending.id() == Some(id));
         let ack = client.acks.iter().position(|ack| ack["id"] == *id);
         let Some(ack) = ack else {
             if refused {

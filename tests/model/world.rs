@@ -744,7 +744,7 @@ impl World {
                 .map(|(user, row)| json!([user, row.role, row.rev, super::log::user(*user)]))
                 .collect();
             same(&context("members"), &members, &expected)?;
-            let settings = json!({"kind": "public", "name": room.name, "topic": room.topic});
+            let settings = json!({"kind": "public", "name": room.name, "topic": room.topic, "archived_at": null});
             same(&context("settings"), &held.settings, &settings)?;
             same(&context("position"), &held.position, &room.rev)?;
             same(&context("last_seq"), &held.last_seq, &room.last_seq())?;
@@ -786,7 +786,7 @@ impl World {
                     .client
                     .refused
                     .iter()
-                    .any(|(pending, _)| pending.id == text);
+                    .any(|(pending, _)| pending.id() == Some(&text));
                 let seqs = stored.get(id).map_or(&[][..], Vec::as_slice);
                 let said = format!("device {index} said {id}");
                 match ack {

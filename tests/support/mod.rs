@@ -24,7 +24,7 @@ mod verdict;
 
 pub use asks::{Chain, of_room};
 pub use browser::{Browser, Page};
-pub use client::{Client, Effect, LoadId};
+pub use client::{Change, Client, Effect, LoadId, Room, mentions, number};
 pub use crowd::Crowd;
 pub use database::{Db, Schema, each_database};
 pub use disk::Disk;
