@@ -6,8 +6,8 @@ use hearth::{
     protocol::{
         Rev, RoomId, Seq, Time, UserId,
         rest::{
-            LastMessage, List, Member, Message, MessageKind, Mine, Notify, Role, Room, RoomKind,
-            UserSummary,
+            LastMessage, List, Member, Mentions, Message, MessageKind, Mine, Notify, Role, Room,
+            RoomKind, UserSummary,
         },
     },
     store::{Event, EventBody, MemberEvent, Page, Standing},
@@ -77,6 +77,8 @@ pub struct RoomLog {
 #[derive(Clone, Debug)]
 pub struct MemberRow {
     pub rev: Rev,
+    /// When the present stay began, or the last one.
+    joined_rev: Rev,
     pub role: Option<Role>,
     pub last_read_seq: Seq,
 }
@@ -118,6 +120,7 @@ impl RoomLog {
             topic: self.topic.clone(),
             created_by: UserId(self.owner),
             created_at: Time(0),
+            archived_at: None,
             rev: self.settings_rev,
             last_seq: self.last_seq(),
             member_count: self.member_count(),
@@ -147,9 +150,14 @@ impl RoomLog {
             id,
             kind: MessageKind::Text,
             sender: self::user(user),
-            content,
+            content: Some(content),
             created_at: Time(self.rev as i64),
+            edited_at: None,
+            deleted_at: None,
             reply_to,
+            pinned_at: None,
+            mentions: Mentions::default(),
+            reactions: Vec::new(),
         };
         self.messages.push(message.clone());
         self.read(user, message.seq);
@@ -161,7 +169,7 @@ impl RoomLog {
         self.rev += 1;
         let message = &mut self.messages[seq as usize - 1];
         message.rev = self.rev;
-        message.content = content;
+        message.content = Some(content);
         let message = message.clone();
         self.event(EventBody::Message(Arc::new(message)))
     }
@@ -177,8 +185,10 @@ impl RoomLog {
             true => Some(Role::Member),
             false => None,
         };
+        let before = self.members.get(&user).map_or(0, |row| row.joined_rev);
         let row = MemberRow {
             rev: self.rev,
+            joined_rev: if present { self.rev } else { before },
             role,
             last_read_seq: self.last_seq(),
         };
@@ -193,6 +203,7 @@ impl RoomLog {
         MemberEvent {
             user: self::user(user),
             role: self.members[&user].role,
+            joined_rev: self.members[&user].joined_rev,
             by: None,
             at: None,
             member_count: self.member_count(),
@@ -218,6 +229,7 @@ impl RoomLog {
             last_seq: self.last_seq(),
             last_read_seq: member.last_read_seq,
             unread_mentions: 0,
+            mentioned: Vec::new(),
         })
     }
 
@@ -265,7 +277,7 @@ impl RoomLog {
         let last_message = self.messages.last().map(|message| LastMessage {
             seq: message.seq,
             sender: message.sender.clone(),
-            snippet: message.content.clone(),
+            snippet: message.content.clone().unwrap_or_default(),
             created_at: message.created_at,
         });
         Some(Room {
@@ -275,7 +287,9 @@ impl RoomLog {
                 notify: Notify::All,
                 last_read_seq: standing.last_read_seq,
                 unread_mentions: 0,
+                mentioned: Vec::new(),
                 last_message,
+                peer: None,
             }),
             ..self.settings()
         })

@@ -587,7 +587,12 @@ impl Server {
                     _ => session.refuse(reference.as_ref(), &Refusal::not_found()),
                 }
             }
-            Request::Auth { .. } | Request::Ping => {
+            Request::Auth { .. }
+            | Request::Ping
+            | Request::Edit { .. }
+            | Request::Delete { .. }
+            | Request::React { .. }
+            | Request::Typing { .. } => {
                 self.complaints.push(format!("{frame} wasn't expected"));
             }
         }
@@ -771,7 +776,7 @@ impl Server {
                 }
             },
             Stage::Page => {
-                let standing = room.standing.expect("read first");
+                let standing = room.standing.as_ref().expect("read first");
                 match room.position.filter(|position| *position < standing.rev) {
                     Some(after) => Stage::Verify(log.changes(after)),
                     None => Stage::Attach,
@@ -808,7 +813,7 @@ impl Server {
     }
 
     fn go_live(&mut self, id: ConnectionId, room: &mut Catching) -> Stage {
-        let standing = room.standing.expect("read first");
+        let standing = room.standing.clone().expect("read first");
         let at = room.position.unwrap_or(standing.rev);
         let room_id = RoomId(room.room_id);
         let reference = room.reference.as_ref();
@@ -831,6 +836,7 @@ impl Server {
                 last_seq: room.last_seq,
                 last_read_seq: standing.last_read_seq,
                 unread_mentions: 0,
+                mentioned: &[],
             })),
         };
         // The greeting comes before what the room replays.
