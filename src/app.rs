@@ -15,7 +15,7 @@ use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
     chat::Chat,
     config::{Command, Config},
-    http::{self, Site},
+    http::{self, Site, server::Listeners},
     hub::Hub,
     limits::*,
     protocol::close::Close,
@@ -32,8 +32,8 @@ pub enum Failure {
     DataDir(PathBuf, io::Error),
     #[error("the key for access tokens can't be kept in {0}: {1}; set HEARTH_JWT_SECRET or repair")]
     Secret(PathBuf, io::Error),
-    #[error("{0} can't be listened on: {1}; stop what uses it, or set HEARTH_LISTEN")]
-    Listen(SocketAddr, io::Error),
+    #[error("{1} can't be listened on: {2}; stop what uses it, or set {0}")]
+    Listen(&'static str, SocketAddr, io::Error),
     #[error("{0}; `hearth check` tells more")]
     Store(#[from] store::Error),
     #[error("metrics can't be recorded: {0}")]
@@ -128,8 +128,14 @@ async fn start(config: Config) -> Result<Server, Failure> {
             .map_err(|error| Failure::Secret(config.data_dir.clone(), error))?,
     };
     let metrics = telemetry::start_metrics()?;
-    let listener = TcpListener::bind(config.listen).await;
-    let listener = listener.map_err(|error| Failure::Listen(config.listen, error))?;
+    let (listener, address) = listen("HEARTH_LISTEN", config.listen).await?;
+    let (lines, lines_address) = match config.listen_tcp {
+        Some(address) => {
+            let (listener, address) = listen("HEARTH_LISTEN_TCP", address).await?;
+            (Some(listener), Some(address))
+        }
+        None => (None, None),
+    };
     let shutdown = Shutdown::default();
 
     let hub = Hub::new(ws::frame::text);
@@ -171,10 +177,11 @@ async fn start(config: Config) -> Result<Server, Failure> {
                 }
             }
         }));
-    let address = listener.local_addr();
-    let address = address.map_err(|error| Failure::Listen(config.listen, error))?;
     shutdown.tasks.spawn(http::server::serve(
-        listener,
+        Listeners {
+            http: listener,
+            lines,
+        },
         Arc::new(site),
         connections_max,
         shutdown.token.clone(),
@@ -182,6 +189,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
     ));
     tracing::info!(
         listen.addr = %address,
+        listen.tcp = lines_address.map(tracing::field::display),
         version = env!("CARGO_PKG_VERSION"),
         files_max = files,
         connections_max,
@@ -192,6 +200,21 @@ async fn start(config: Config) -> Result<Server, Failure> {
         hub,
         shutdown,
     })
+}
+
+/// Listens on what this setting says; the address has the port that was taken for port 0.
+async fn listen(
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listening = async {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    listening
+        .await
+        .map_err(|error| Failure::Listen(setting, address, error))
 }
 
 fn make_data_dir(config: &Config) -> Result<(), Failure> {

@@ -109,7 +109,7 @@ pub const MARKERS_INTERVAL: Duration = Duration::from_millis(500);
 // Connections.
 pub const CONNECTIONS_MAX: usize = 18_000;
 pub const CONNECTIONS_PER_USER_MAX: usize = 20;
-/// WebSocket read buffer of a connection; grows while a larger frame is read.
+/// Read buffer of a socket; grows while a larger frame or line is read.
 pub const READ_BUFFER_BYTES: usize = 1_024;
 pub const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// A connection's buffer for what it reads and writes; a longer request head is refused.
@@ -122,7 +122,7 @@ pub const READY_DEADLINE: Duration = Duration::from_secs(2);
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// A request from its last byte to its answer.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
-/// From the upgrade to a valid token.
+/// From the upgrade, or over TCP from the beginning, to a valid token.
 pub const AUTH_DEADLINE: Duration = Duration::from_secs(10);
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A connection with something to write that takes no byte for this long is closed with 4001.

@@ -6,8 +6,12 @@
 mod faults;
 #[path = "conformance/log.rs"]
 mod log;
+#[path = "support/million.rs"]
+mod million;
 #[path = "conformance/pages.rs"]
 mod pages;
+#[path = "conformance/plans.rs"]
+mod plans;
 #[path = "conformance/races.rs"]
 mod races;
 #[path = "conformance/schema.rs"]
@@ -51,6 +55,8 @@ on_both! {
         replies_name_messages,
         a_room_begins_with_its_members,
         a_user_is_in_so_many_rooms;
+    plans:
+        a_room_of_a_million_messages_is_read_by_index;
     races:
         many_senders_leave_no_hole,
         the_same_id_a_hundred_times_at_once,

@@ -25,6 +25,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::{net::TcpStream, sync::Notify};
 
+use super::encode::Wire;
 use crate::{
     limits::{MAILBOX_BYTES_MAX, MAILBOX_FRAMES_MAX, NOTICES_MAX},
     protocol::{Rev, RoomId, Seq, close::Close},
@@ -69,6 +70,7 @@ pub enum Delivery {
 pub struct Mailbox {
     id: ConnectionId,
     stream: TcpStream,
+    wire: Wire,
     out: Mutex<Out>,
     /// The session has something to do: bytes to drain, a notice, a lag, a close.
     wake: Notify,
@@ -106,11 +108,12 @@ pub struct Backlog {
 }
 
 impl Mailbox {
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: TcpStream, wire: Wire) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             stream,
+            wire,
             out: Mutex::new(Out {
                 queue: VecDeque::new(),
                 live_bytes: 0,
@@ -128,6 +131,11 @@ impl Mailbox {
 
     pub fn id(&self) -> ConnectionId {
         self.id
+    }
+
+    /// What is to be written to it: bytes for this wire.
+    pub fn wire(&self) -> Wire {
+        self.wire
     }
 
     /// The socket, for reading; nobody but the mailbox writes to it.
@@ -218,7 +226,10 @@ impl Mailbox {
                     out.advance(written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => return self.fail(&mut out, Close::Gone),
+                Err(_) => {
+                    out.forget();
+                    return self.fail(&mut out, Close::Gone);
+                }
             }
         }
         out.queue = VecDeque::new();
@@ -229,6 +240,14 @@ impl Mailbox {
     pub async fn writable(&self) {
         // An error shows at the next write.
         let _ = self.stream.writable().await;
+    }
+
+    /// Writes all that waits, until the socket breaks.
+    pub async fn flush(&self) {
+        while self.backlog().bytes > 0 {
+            self.writable().await;
+            self.drain();
+        }
     }
 
     /// Waits until nothing waits for the socket any more, or the connection closes.
@@ -323,6 +342,12 @@ impl Mailbox {
 }
 
 impl Out {
+    /// Nobody will read it: what waits for a socket that broke, or whoever drains it would never end.
+    fn forget(&mut self) {
+        self.queue = VecDeque::new();
+        (self.live_bytes, self.live_frames, self.answer_bytes) = (0, 0, 0);
+    }
+
     fn advance(&mut self, mut written: usize) {
         while let Some(chunk) = self.queue.front_mut() {
             let taken = written.min(chunk.bytes.len());
@@ -344,6 +369,8 @@ impl Out {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::{io::AsyncReadExt, net::TcpListener};
 
     use super::*;
@@ -354,7 +381,24 @@ mod tests {
             .await
             .unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        (Mailbox::new(server), client)
+        (Mailbox::new(server, Wire::WebSocket), client)
+    }
+
+    /// Whoever waits until all is written doesn't wait for a reader that has gone.
+    #[tokio::test]
+    async fn what_waits_for_a_broken_socket_is_dropped() {
+        let (mailbox, client) = connected().await;
+        mailbox.writable().await;
+        mailbox.answer(vec![b' '; 16 * 1024 * 1024].into());
+        assert!(mailbox.backlog().bytes > 0, "the reader doesn't read");
+        drop(client);
+        let flushed = tokio::time::timeout(Duration::from_secs(5), mailbox.flush()).await;
+        assert!(flushed.is_ok(), "it is drained for ever");
+        assert_eq!(mailbox.backlog().close, Some(Close::Gone));
+        assert_eq!(
+            mailbox.deliver(&Bytes::from_static(b"x"), 1),
+            Delivery::Closed
+        );
     }
 
     /// Frames of a reader that stops are refused whole beyond the bound, and those that were taken
@@ -384,13 +428,7 @@ mod tests {
                 assert_eq!(frame.to_vec(), number.to_be_bytes().repeat(64));
             }
         };
-        let drainer = async {
-            while mailbox.backlog().bytes > 0 {
-                mailbox.writable().await;
-                mailbox.drain();
-            }
-        };
-        tokio::join!(reader, drainer);
+        tokio::join!(reader, mailbox.flush());
         let out = mailbox.lock();
         assert_eq!(
             (out.live_bytes, out.live_frames, out.answer_bytes),

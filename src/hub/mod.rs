@@ -5,7 +5,7 @@
 //! the log after each commit ([`Hub::listener`]); they are hints: what is lost on the way is read from
 //! the log by the room that misses it.
 //!
-//! Deliberately absent: HTTP, the WebSocket's framing (it is given: [`Framing`]), SQL.
+//! Deliberately absent: HTTP, the framing of either wire (it is given: [`Framing`]), SQL.
 //!
 //! Lock tiers: a registry shard is tier 1, a mailbox tier 2; take them in that order, and neither
 //! across an await.
@@ -15,6 +15,7 @@ pub mod mailbox;
 pub mod order;
 mod pages;
 pub mod room;
+mod touch;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -26,7 +27,7 @@ use futures_util::FutureExt;
 use metrics::{Counter, Gauge, counter, gauge};
 
 pub use self::{
-    encode::Framing,
+    encode::{Framing, Wire},
     mailbox::{Mailbox, Notice},
     pages::CatchUp,
     room::{Attached, Lease, Listener, RoomFailed},
@@ -213,17 +214,17 @@ impl Hub {
             .is_some()
     }
 
-    /// One page of what changed in a room after `after`, framed. Those who ask for the same page at
+    /// One page of what changed in a room after `after`, framed for this wire. Those who ask for the same page at
     /// the same time share one read. The caller holds a lease on the room, and checks the reader's
     /// membership after the page was read. `None`: no such room.
     pub async fn catch_up(
         &self,
         room_id: RoomId,
         after: Rev,
+        wire: Wire,
     ) -> store::Result<Option<Arc<CatchUp>>> {
-        self.pages
-            .read(self.store(), self.framing, room_id, after)
-            .await
+        let key = (room_id, after, wire);
+        self.pages.read(self.store(), self.framing, key).await
     }
 
     /// Compares the heads of all live rooms with the table, now and then, for ever: whatever was lost

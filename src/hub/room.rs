@@ -20,9 +20,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Hub,
-    encode::{self, Encoded, encode},
+    encode::{Encoded, Wire, encode, join},
     mailbox::{ConnectionId, Delivery, Mailbox},
     order::Order,
+    touch::join_touches,
 };
 use crate::{
     limits::{FANOUT_CHUNK, MAILBOX_BYTES_MAX, ROOM_QUEUE_MAX},
@@ -308,7 +309,7 @@ impl Room {
         {
             return Attached::Removed;
         }
-        let replay = join(since.into_iter());
+        let replay = join(since.into_iter(), listener.mailbox.wire());
         listener.mailbox.forget_lag(self.handle.room_id);
         if !greeting.is_empty() {
             listener.mailbox.answer(greeting);
@@ -328,7 +329,7 @@ impl Room {
         let events: Vec<Encoded> = std::iter::from_fn(|| self.order.advance()).collect();
         let mut piece: Vec<Encoded> = Vec::new();
         let mut bytes = 0;
-        for event in encode::join(self.handle.room_id, events, self.hub.framing) {
+        for event in join_touches(self.handle.room_id, events, self.hub.framing) {
             if event.ends {
                 // Their sessions say `removed`.
                 self.fan_out(mem::take(&mut piece)).await;
@@ -356,15 +357,13 @@ impl Room {
         self.fan_out(piece).await;
     }
 
-    /// One write per listener for the whole piece.
+    /// One write per listener for the whole piece, whose bytes are made once for each wire that is
+    /// listened on.
     async fn fan_out(&mut self, piece: Vec<Encoded>) {
         let (Some(first), Some(last)) = (piece.first(), piece.last()) else {
             return;
         };
-        let joined = match &piece[..] {
-            [only] => only.bytes.clone(),
-            many => join(many.iter()),
-        };
+        let mut joined = [const { None::<Bytes> }; Wire::COUNT];
         let before = first.prev;
         let first = first.rev;
         let upto = last.rev;
@@ -373,11 +372,13 @@ impl Room {
         let mut index = 0;
         while index < self.listeners.0.len() {
             let listener = &self.listeners.0[index];
+            let wire = listener.mailbox.wire();
             let delivery = if listener.at < first {
-                listener.mailbox.deliver(&joined, piece.len())
+                let bytes = joined[wire as usize].get_or_insert_with(|| join(piece.iter(), wire));
+                listener.mailbox.deliver(bytes, piece.len())
             } else {
                 // Attached ahead of the room: only what it doesn't have yet.
-                let rest = join(piece.iter().filter(|event| event.rev > listener.at));
+                let rest = join(piece.iter().filter(|event| event.rev > listener.at), wire);
                 if rest.is_empty() {
                     Delivery::Taken
                 } else {
@@ -444,6 +445,7 @@ impl Room {
                         .iter()
                         .map(|event| encode(event, self.hub.framing, true))
                         .collect(),
+                    page.head,
                 );
             }
             // Deleted; the look at the heads tells it.
@@ -453,15 +455,6 @@ impl Room {
             }
         }
     }
-}
-
-/// Frames as the bytes of one write.
-fn join<'a>(events: impl Iterator<Item = &'a Encoded> + Clone) -> Bytes {
-    let mut bytes = Vec::with_capacity(events.clone().map(|event| event.bytes.len()).sum());
-    for event in events {
-        bytes.extend_from_slice(&event.bytes);
-    }
-    bytes.into()
 }
 
 #[cfg(test)]
@@ -478,7 +471,8 @@ mod tests {
         let _client = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
-        let mailbox = Arc::new(Mailbox::new(listener.accept().await.unwrap().0));
+        let (stream, _) = listener.accept().await.unwrap();
+        let mailbox = Arc::new(Mailbox::new(stream, Wire::WebSocket));
         let hub = Hub::new(|buffer, text| buffer.extend_from_slice(text));
         let listener = |at| Listener {
             mailbox: mailbox.clone(),

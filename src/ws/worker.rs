@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     Gateway, Opening,
     catch_up::{Caught, Start, Stop, synced},
-    frame::{self, framed},
+    frame,
 };
 use crate::{
     chat::{Chat, Identity, Updated},
@@ -79,7 +79,12 @@ impl Worker {
     }
 
     pub(super) fn say(&self, frame: &Frame) {
-        self.mailbox.answer(framed(frame));
+        self.mailbox.answer(self.framed(frame));
+    }
+
+    /// A frame as it travels over this session's wire.
+    pub(super) fn framed(&self, frame: &Frame) -> Bytes {
+        frame::framed(frame, self.mailbox.wire())
     }
 
     fn refuse(&self, reference: Option<&Ref>, refusal: &Refusal) {
@@ -160,7 +165,7 @@ impl Worker {
                     prev: None,
                     replay: true,
                 });
-                frame::text(&mut bytes, &frame.to_json());
+                frame::append(&mut bytes, &frame, self.mailbox.wire());
             }
             let Some(standing) = self.standing(lease.room_id()).await? else {
                 return Ok(Caught::Removed);
@@ -168,7 +173,7 @@ impl Worker {
             self.mailbox.answer(Bytes::from(bytes));
             let last_seq = page.items.last().map_or(0, |message| message.seq);
             let at = page.rev.unwrap_or(standing.rev);
-            let greeting = synced(at, last_seq, &standing, None);
+            let greeting = self.framed(&synced(at, last_seq, &standing, None));
             match self.attach(&lease, at, &standing, greeting).await? {
                 Attached::Live => return Ok(Caught::Live(lease)),
                 Attached::Removed => return Ok(Caught::Removed),

@@ -64,7 +64,7 @@ impl Client {
         let (Some(room_id), Some(rev)) = (frame[key].as_u64(), frame["rev"].as_u64()) else {
             return;
         };
-        let me = self.user_id;
+        let (me, awaited) = (self.user_id, self.awaits(room_id));
         let Some(room) = self.rooms.get_mut(&room_id) else {
             return;
         };
@@ -73,6 +73,10 @@ impl Client {
             return;
         }
         if rev <= room.position {
+            return;
+        }
+        if kind == "message_updated" && awaited {
+            // Of the row's older changes it says nothing; catch-up brings the row whole.
             return;
         }
         if prev(frame) > room.position {
