@@ -120,7 +120,12 @@ impl Order {
             path,
             ..
         } = self;
-        let handed_over = matches!(thing, Thing::Owner(_));
+        // Who has handed a room over can't do it again, and an archived one isn't archived.
+        let once = match thing {
+            Thing::Owner(_) => true,
+            Thing::Archived(_) => self.value == true,
+            _ => false,
+        };
         shared.ledger().wish(thing.clone(), self.first, self.value);
         let mut tried = false;
         let fate = loop {
@@ -131,8 +136,7 @@ impl Order {
                     let heard = shared.moment();
                     break Fate::Done { rev, heard };
                 }
-                // Who has handed a room over can't do it again.
-                Ok((403, _)) if handed_over && tried => {
+                Ok((403, _)) if once && tried => {
                     let heard = shared.moment();
                     break Fate::Done { rev: 0, heard };
                 }
