@@ -15,6 +15,7 @@ mod power;
 mod races;
 mod repeats;
 mod rest;
+mod rights;
 mod slow;
 mod socket;
 mod thread;

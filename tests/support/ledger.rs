@@ -186,6 +186,12 @@ impl Wishes {
         possible
     }
 
+    /// One of them was done and answered before this moment.
+    pub fn are_answered(&self, moment: u64) -> bool {
+        let mut fates = self.all.iter().map(|wish| &wish.fate);
+        fates.any(|fate| matches!(fate, Fate::Done { heard, .. } if *heard < moment))
+    }
+
     /// The `rev` of its row as it was last answered before this moment.
     pub fn rev(&self, moment: u64) -> u64 {
         let answered = self.all.iter().map(|wish| match wish.fate {
