@@ -16,6 +16,7 @@ mod power;
 mod races;
 mod repeats;
 mod rest;
+mod rights;
 mod slow;
 mod socket;
 mod thread;
