@@ -56,7 +56,7 @@ async fn typing_reaches_the_others_to_whom_the_room_is_live(db: Db) {
     twin.fence().await;
     let told = json!({"type": "typing", "room_id": room, "user_id": ada.id});
     let frames = up_to_a_message(&mut other, &mut writer, room).await;
-    assert_eq!(frames, [told.clone()], "once in two seconds");
+    assert_eq!(frames, std::slice::from_ref(&told), "once in two seconds");
     for socket in [&mut typist, &mut twin] {
         let frames = socket.read_to(room, 6).await;
         assert!(
