@@ -7,8 +7,8 @@ use rusqlite::{OpenFlags, types::Value as Cell};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::super::{PATIENCE, Server};
 use super::{Member, Room, Rooms, Row};
-use crate::support::{PATIENCE, Server};
 
 const ROOMS: &str = "SELECT id, name, archived_at, deleted_at, rev, last_seq, settings_rev, member_count FROM rooms";
 const MEMBERS: &str =

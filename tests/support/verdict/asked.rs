@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::{
+use super::super::{
     Crowd,
     ledger::{Fate, Ledger, Thing, Wishes},
     truth::{Room, Rooms, Row},

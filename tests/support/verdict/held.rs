@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{
+use super::super::{
     client::Room as Held,
     crowd::Person,
     truth::{Room, Rooms, Row},

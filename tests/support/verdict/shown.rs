@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::support::{
+use super::super::{
     Account, Crowd,
     truth::{Room, Row, number, reactors},
 };
