@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod deadlines;
 mod kills;
+mod many_rooms;
 mod mariadb_faults;
 mod model;
 mod page;
