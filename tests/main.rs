@@ -11,6 +11,7 @@ mod many_rooms;
 mod mariadb_faults;
 mod model;
 mod page;
+mod policy;
 mod power;
 mod races;
 mod repeats;
