@@ -3,6 +3,7 @@
 
 mod support;
 
+mod changes;
 mod cli;
 mod client;
 mod deadlines;
