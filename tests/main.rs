@@ -17,6 +17,7 @@ mod power;
 mod races;
 mod repeats;
 mod rest;
+mod rooms;
 mod slow;
 mod socket;
 mod thread;
