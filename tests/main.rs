@@ -10,6 +10,7 @@ mod deadlines;
 mod kills;
 mod many_rooms;
 mod mariadb_faults;
+mod markers;
 mod model;
 mod page;
 mod policy;
