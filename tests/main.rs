@@ -7,6 +7,7 @@ mod changes;
 mod cli;
 mod client;
 mod deadlines;
+mod hot_spots;
 mod kills;
 mod many_rooms;
 mod mariadb_faults;
