@@ -93,7 +93,8 @@ pub struct Keys {
     /// Rooms whose settings may change.
     pub settings: Vec<RoomId>,
     pub members: Vec<(RoomId, UserId)>,
-    /// Who would leave: where he is the owner, the room's admins are read too.
+    /// Who would leave, or hand his room over to somebody who may leave in the same batch: where he is
+    /// the owner, the room's admins are read too.
     pub leavers: Vec<(RoomId, UserId)>,
     pub sent: Vec<(RoomId, UserId, Uuid)>,
     pub messages: Vec<MessageKey>,
@@ -182,6 +183,7 @@ pub const EVERYONE: UserId = UserId(0);
 /// Which rows a batch depends on.
 pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
     let mut keys = Keys::default();
+    let mut ends = Vec::new();
     for change in changes {
         let room_id = change.room_id();
         keys.rooms.push(room_id);
@@ -235,20 +237,32 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
             Change::Remove { by, user, .. } => {
                 keys.members.extend([(room_id, *by), (room_id, user.id)]);
             }
-            Change::SetRole { by, user, .. } => {
+            Change::SetRole { by, user, role, .. } => {
                 keys.members.extend([(room_id, by.id), (room_id, user.id)]);
+                if *role == Role::Owner {
+                    keys.leavers.push((room_id, by.id));
+                }
             }
             Change::Settings { by, .. } => {
                 keys.members.push((room_id, *by));
                 keys.settings.push(room_id);
             }
-            Change::DeleteRoom { by, .. } => keys.members.push((room_id, *by)),
+            Change::DeleteRoom { by, .. } => {
+                keys.members.push((room_id, *by));
+                ends.push(room_id);
+            }
             Change::Read { user_id, .. } => keys.members.push((room_id, *user_id)),
         }
     }
     fn tidy<T: Ord>(list: &mut Vec<T>) {
         list.sort_unstable();
         list.dedup();
+    }
+    tidy(&mut keys.joiners);
+    // A room that ends makes room for those who join another one.
+    for room_id in ends {
+        let joiners = keys.joiners.iter().map(|user_id| (room_id, *user_id));
+        keys.members.extend(joiners);
     }
     tidy(&mut keys.rooms);
     tidy(&mut keys.settings);
@@ -257,7 +271,6 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
     tidy(&mut keys.sent);
     tidy(&mut keys.messages);
     tidy(&mut keys.reactions);
-    tidy(&mut keys.joiners);
     keys
 }
 

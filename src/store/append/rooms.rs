@@ -269,6 +269,13 @@ impl Judge {
         self.tell(room_id, rev, EventBody::Deleted);
         // To what follows in the batch it doesn't exist.
         self.state.rooms.remove(&room_id);
+        for ((of, user_id), row) in &self.state.members {
+            if let (true, None) = (*of == room_id, row.left_at)
+                && let Some(count) = self.state.room_counts.get_mut(user_id)
+            {
+                *count = count.saturating_sub(1);
+            }
+        }
         self.plan.deleted.insert(room_id, self.now);
         Ok(Outcome::RoomDeleted)
     }
