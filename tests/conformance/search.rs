@@ -25,7 +25,8 @@ use crate::world::{Place, World};
 
 impl World {
     async fn write(&self, room_id: RoomId, sender: &UserSummary, text: &str) -> Seq {
-        self.say(room_id, sender, text, Default::default()).await
+        self.mention(room_id, sender, text, Default::default())
+            .await
     }
 
     /// Indexes all that is committed.
