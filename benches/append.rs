@@ -4,74 +4,39 @@
 #[path = "../tests/support/database.rs"]
 #[allow(unused_imports, reason = "its macro is the tests'")]
 mod database;
+#[path = "support/place.rs"]
+mod place;
 mod support;
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
-use database::{Db, Schema};
+use database::Db;
 use futures_util::future::join_all;
 use hearth::{
     protocol::{
         RoomId,
         rest::{RoomKind, UserSummary},
     },
-    store::{Change, Location, NewRoom, NewUser, Options, Outcome, Store},
+    store::{Change, NewRoom, Outcome},
 };
+use place::Placed;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use support::ascii;
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const ROOMS: usize = 1_000;
 const MEMBERS: usize = 10;
 const USERS: usize = 1_000;
 
-/// Where the rows go; removed with the value.
-#[allow(dead_code, reason = "held to be dropped")]
-enum Place {
-    Sqlite(TempDir),
-    MariaDb(Schema),
-}
-
 struct Stage {
-    store: Store,
+    placed: Placed,
     rooms: Vec<(RoomId, Vec<UserSummary>)>,
-    _place: Place,
 }
 
 async fn set_up(db: Db) -> Stage {
-    let (place, location) = match db {
-        Db::Sqlite => {
-            let dir = TempDir::new().unwrap();
-            let location = Location::Sqlite(dir.path().join("hearth.db"));
-            (Place::Sqlite(dir), location)
-        }
-        Db::MariaDb => {
-            let schema = Schema::create().await;
-            let location = Location::Mysql(schema.url.clone());
-            (Place::MariaDb(schema), location)
-        }
-    };
-    let options = Options { location, pool: 4 };
-    let store = Store::open(&options, Arc::new(|_| {})).await.unwrap();
-    let mut users = Vec::new();
-    for number in 0..USERS {
-        let row = store
-            .create_user(NewUser {
-                username: format!("member{number}"),
-                email: format!("member{number}@example.org"),
-                full_name: None,
-                password_hash: String::new(),
-            })
-            .await
-            .unwrap();
-        users.push(UserSummary {
-            id: row.user.id,
-            username: row.user.username,
-            full_name: None,
-        });
-    }
+    let placed = place::open(db).await;
+    let users = placed.users(USERS).await;
     let mut rooms = Vec::new();
     for number in 0..ROOMS {
         // Distinct, for 37 and the number of users have no common divisor.
@@ -86,21 +51,17 @@ async fn set_up(db: Db) -> Stage {
             members: members.split_off(1),
         };
         let everyone = [vec![room.owner.clone()], room.members.clone()].concat();
-        let room_id = store.create_room(room).await.unwrap().unwrap();
+        let room_id = placed.store.create_room(room).await.unwrap().unwrap();
         rooms.push((room_id, everyone));
     }
-    Stage {
-        store,
-        rooms,
-        _place: place,
-    }
+    Stage { placed, rooms }
 }
 
 async fn append(stage: &Stage, sends: u64, rng: &mut SmallRng) {
     let content = ascii(128);
     let appends = (0..sends).map(|_| {
         let (room_id, members) = &stage.rooms[rng.random_range(0..ROOMS)];
-        stage.store.append(Change::Send {
+        stage.placed.store.append(Change::Send {
             room_id: *room_id,
             sender: members[rng.random_range(0..MEMBERS)].clone(),
             id: uuid::Uuid::now_v7(),
@@ -143,7 +104,7 @@ fn group_commit(criterion: &mut Criterion, runtime: &Runtime, db: Db) {
     }
     group.finish();
     if let Some(stage) = stage {
-        runtime.block_on(stage.store.close());
+        runtime.block_on(stage.placed.store.close());
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
 use hearth::{
-    hub::{Attached, Hub, Lease, Listener, Mailbox},
+    hub::{Attached, Hub, Lease, Listener, Mailbox, Wire},
     protocol::{RoomId, UserId},
     store::{Location, Options, Store},
     ws::frame,
@@ -53,7 +53,7 @@ impl Stage {
             for _ in 0..members {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
-                mailboxes.push(Arc::new(Mailbox::new(stream)));
+                mailboxes.push(Arc::new(Mailbox::new(stream, Wire::WebSocket)));
             }
             mailboxes
         };

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use criterion::Criterion;
 use hearth::{
-    hub::{Hub, Lease, Listener, Mailbox, Registration},
+    hub::{Hub, Lease, Listener, Mailbox, Registration, Wire},
     protocol::{RoomId, UserId, rest::Role},
     store::{Event, EventBody, MemberEvent},
     ws::frame,
@@ -46,7 +46,7 @@ async fn set_up() -> Stage {
     for id in 1..=USERS {
         clients.push(TcpStream::connect(address).await.unwrap());
         let (stream, _) = listener.accept().await.unwrap();
-        let mailbox = Arc::new(Mailbox::new(stream));
+        let mailbox = Arc::new(Mailbox::new(stream, Wire::WebSocket));
         registrations.push(
             hub.connect(UserId(id), mailbox.clone(), CONNECTIONS_MAX)
                 .unwrap(),

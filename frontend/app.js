@@ -1,280 +1,144 @@
-// The page: DOM and requests around the state machine in sync.js and the socket in connection.js.
-//
-// Everything that comes from the state machine passes through `carryOut`, and every change ends in one `render`.
+// The page: what is shown where, and what follows from what the reader does.
 
-import { Connection, invitesReconnect } from "./connection.js";
-import {
-  $, announce, avatar, confirmed, debounced, dressAvatar, icon, linkButton, make, missing, nameOf, newUuid,
-  onSubmit, reconcile, roomIcon, roomName, showErrors, storage,
-} from "./dom.js";
-import { SyncClient } from "./sync.js";
+import { answer, enterRoom, fit, leaveAll, renderComposer, startComposer } from "./composer.js";
+import { act, api, app, attempt, carryOut, hashOf, hashOfMessage, on, render, roomPath, wide } from "./core.js";
+import { $, announce, confirmed, dressAvatar, icon, make, nameOf, reconcile, roomIcon, roomName } from "./dom.js";
+import { personMenu, renderMembers } from "./members.js";
+import { openMenu } from "./menu.js";
+import { mayManage } from "./room-dialogs.js";
+import { forgetSearch, lookAround } from "./search.js";
+import { begin } from "./session.js";
+import { renderSidebar } from "./sidebar.js";
+import { oneLine } from "./text.js";
 import { Timeline } from "./timeline.js";
 
-const CONTENT_CHARS_MAX = 8_000;
-const BANNER_AFTER_MS = 2_000;
-const SESSION_KEY = "hearth.session";
-
-const wide = matchMedia("(min-width: 761px)");
-
-let session = null; // {token, user, expiresAt}
-let client = null;
-let connection = null;
-let connectionState = "stopped";
-let stoppedBecause = null; // the close code after which we don't try again
-let route = { roomId: null, members: false };
 let stranger = null; // the open room when I'm not a member: {id, info} or {id, missing: true}
+
+// ---- what the reader does with messages
+
+const change = (type, row, more = {}) =>
+  act((client, now) => client.change({ type, room_id: timeline.roomId, seq: row.seq, ...more }, now));
+const react = (row, emoji, on) => change("react", row, { emoji, on });
+const pick = (row) => (emoji) => react(row, emoji, true);
+
 const timeline = new Timeline({
-  loadOlder: () => carryOut(client.loadOlder(timeline.roomId)),
-  markRead: (seq) => carryOut(client.markRead(timeline.roomId, seq)),
-  retry: (id) => carryOut(client.retry(id, Date.now())),
-  discard: (id) => carryOut(client.discard(id, Date.now())),
+  render,
+  loadOlder: (downTo) => act((client) => client.loadOlder(timeline.roomId, downTo)),
+  markRead: (seq) => {
+    const effects = app.client.markRead(timeline.roomId, seq);
+    if (effects.length > 0) carryOut(effects); // rendering asks for it each time: nothing new must end there
+  },
+  retry: (id) => act((client, now) => client.retry(id, now)),
+  discard: (id) => act((client, now) => client.discard(id, now)),
+  react,
+  reply: answer,
+  palette: (row, anchor) => openMenu(anchor, { pick: pick(row) }),
+  menu: messageMenu,
+  person: personMenu,
+  save: saveEdit,
+  whoReacted,
+  found: () => {
+    app.route.seq = null;
+    history.replaceState(null, "", hashOf(timeline.roomId, app.route.members)); // so that its link leads there again
+  },
+  farAway: (seq) => lookAround(timeline.roomId, seq, timeline.view),
+});
+startComposer(timeline);
+
+function messageMenu(row, anchor) {
+  const { may, me } = timeline.view;
+  const isMine = row.sender.id === me.id;
+  const entries = [{ label: "Reply", icon: "reply", act: () => answer(row), testid: "menu-reply" }];
+  if (isMine) entries.push({ label: "Edit", icon: "edit", act: () => timeline.edit(row.seq), testid: "menu-edit" });
+  if (may.pin) {
+    const label = row.pinned_at ? "Unpin" : "Pin";
+    entries.push({ label, icon: "pin", act: () => setPin(row, !row.pinned_at), testid: "menu-pin" });
+  }
+  if (isMine || may.moderate) {
+    entries.push({ label: "Delete", icon: "bin", danger: true, act: () => deleteMessage(row), testid: "menu-delete" });
+  }
+  openMenu(anchor, { entries, pick: pick(row) });
+}
+
+async function deleteMessage(row) {
+  const text = `“${oneLine(row.content, 80)}” will be gone for everyone.`;
+  if (await confirmed("Delete this message?", text, "Delete")) change("delete", row);
+}
+
+const setPin = (row, isPinned) =>
+  attempt(() => api(isPinned ? "PUT" : "DELETE", roomPath(timeline.roomId, `/messages/${row.seq}/pin`)));
+
+/** An edit that leaves nothing is a deletion, and is asked about. */
+function saveEdit(row, text) {
+  const content = fit(text);
+  if (content === null && text.trim() !== "") return announce("This is too long.");
+  timeline.edit(null);
+  if (content === null) deleteMessage(row);
+  else if (content !== row.content) change("edit", row, { content });
+}
+
+/** Names where they are known; those that aren't are asked for, for the next time. */
+function whoReacted(ids, count, mine) {
+  const { client, session } = app;
+  carryOut(client.meet(ids));
+  const others = ids.filter((id) => id !== session.user.id).map((id) => client.person(id)).filter(Boolean).map(nameOf);
+  const names = [...(mine ? ["You"] : []), ...others].slice(0, 12);
+  const rest = count - names.length;
+  if (names.length === 0) return count === 1 ? "1 person" : `${count} people`;
+  if (rest > 0) names.push(`${rest} more`);
+  return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0];
+}
+
+// ---- what the state machine tells
+
+on("effect", (effect) => {
+  if (effect.do === "arrived" && effect.roomId === timeline.roomId) timeline.arrived(effect.row);
+  else if (effect.do === "forgot" && effect.roomId === timeline.roomId) {
+    timeline.leave();
+    $("room-dialog").close();
+    announce("You are no longer in this room.");
+  } else if (effect.do === "refused") {
+    const what = { edit: "The change was not saved", delete: "The message was not deleted", react: "The reaction was not taken" };
+    confirmed(what[effect.change.type], effect.message, "All right");
+  }
 });
 
-const outboxPrefix = () => `hearth.outbox.${session.user.id}.`;
-const draftKey = (roomId) => `hearth.draft.${session.user.id}.${roomId}`;
-
-// ---- requests
-
-class Problem extends Error {
-  constructor(status, body) {
-    super(body.detail || body.title || "The server could not do that. Try again in a moment.");
-    Object.assign(this, { status, code: body.code, errors: body.errors ?? [] });
-  }
-}
-
-async function api(method, path, body) {
-  const headers = { Accept: "application/json" };
-  const asked = session;
-  if (asked) headers.Authorization = `Bearer ${asked.token}`;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  let response;
-  try {
-    response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
-  } catch {
-    throw new Problem(0, { detail: "The server can't be reached. Check your connection and try again." });
-  }
-  const answer = response.status === 204 ? null : await response.json().catch(() => ({}));
-  if (response.ok) return answer;
-  const problem = new Problem(response.status, answer ?? {});
-  if (response.status === 401 && asked && asked === session) endSession(reasonOf(problem.code));
-  throw problem;
-}
-
-const reasonOf = (code) => (code === "token_revoked" ? "revoked" : code === "unauthorized" ? "unknown" : "expired");
-
-// ---- forms
-
-onSubmit($("login-form"), (values) => missing(values, "username", "password"), async ({ username, password }) => {
-  startSession(await api("POST", "/api/login", { username: username.trim(), password }));
-});
-
-onSubmit($("register-form"), (values) => {
-  const faults = missing(values, "username", "email", "password");
-  if (values.password && values.password !== values.again) {
-    faults.push({ field: "again", message: "The two passwords differ" });
-  }
-  return faults;
-}, async ({ username, email, password, full_name }) => {
-  const body = { username: username.trim(), email: email.trim(), password };
-  if (full_name.trim()) body.full_name = full_name.trim();
-  startSession(await api("POST", "/api/register", body));
-});
-
-function showAuth(which) {
-  document.body.dataset.view = "auth";
-  const isNew = which === "register";
-  document.title = isNew ? "Create an account · Hearth" : "Log in · Hearth";
-  $("auth-title").textContent = isNew ? "Come in" : "Good to see you";
-  $("auth-lead").textContent = `${isNew ? "A new account on" : "Log in to"} ${location.host}`;
-  $("login-form").hidden = isNew;
-  $("register-form").hidden = !isNew;
-  $(`${which}-username`).focus();
-}
-
-for (const box of document.querySelectorAll("[data-shows]")) {
-  box.addEventListener("change", () => {
-    for (const id of box.dataset.shows.split(" ")) $(id).type = box.checked ? "text" : "password";
-  });
-}
-$("show-register").addEventListener("click", () => showAuth("register"));
-$("show-login").addEventListener("click", () => showAuth("login"));
-
-// ---- the session
-
-function startSession({ access_token, expires_in, user }) {
-  storage.set(SESSION_KEY, { token: access_token, user, expiresAt: Date.now() + expires_in * 1000 });
-  for (const form of [$("login-form"), $("register-form")]) form.reset();
-  for (const box of document.querySelectorAll("[data-shows]")) box.dispatchEvent(new Event("change"));
-  $("auth-notice").hidden = true;
-  enter(storage.get(SESSION_KEY) ?? { token: access_token, user, expiresAt: Infinity });
-}
-
-function enter(held) {
-  session = held;
-  const outbox = storage.keys(outboxPrefix()).map(storage.get).filter(Boolean);
-  outbox.sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
-  client = new SyncClient({ userId: session.user.id, outbox });
-  document.body.dataset.view = "chat";
-  $("my-name").textContent = nameOf(session.user);
-  dressAvatar($("my-avatar"), session.user);
-  const address = new URL("/ws", location.href);
-  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  connection = new Connection({
-    url: address.href,
-    token: session.token,
-    on: {
-      state: connectionChanged,
-      closed: connectionClosed,
-      frame: (frame) => carryOut(client.receive(frame, Date.now())),
-    },
-  });
-  connection.start();
-  followHash();
-}
-
-const END_REASONS = {
-  expired: "Your session has run out. Log in again: your room and what you wrote are kept.",
-  revoked: "This session was ended elsewhere. Log in again to go on.",
-  unknown: "The server doesn't know this session any more. Log in again to go on.",
-  disabled: "This account has been switched off. Ask the administrator.",
-  elsewhere: "You logged out in another tab.",
-  logout: "You are logged out.",
-};
-
-function endSession(reason) {
-  storage.remove(SESSION_KEY);
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  session = null;
-  connection?.stop();
-  connection = client = stranger = null;
+on("ended", () => {
+  stranger = null;
   timeline.leave();
-  for (const list of ["room-list", "member-list", "orphan-list"]) $(list).replaceChildren();
-  $("composer-text").value = "";
-  $("auth-notice").textContent = END_REASONS[reason];
-  $("auth-notice").hidden = false;
-  showAuth("login");
-}
-
-$("log-out").addEventListener("click", async () => {
-  const unsent = client.outbox.filter((item) => item.state !== "stored").length;
-  if (unsent > 0) {
-    const text = `${unsent === 1 ? "One message has" : `${unsent} messages have`} not been sent, and will be lost.`;
-    if (!(await confirmed("Log out?", text, "Log out"))) return;
-  }
-  for (const key of [...storage.keys(outboxPrefix()), ...storage.keys(draftKey(""))]) storage.remove(key);
-  endSession("logout");
-});
-
-addEventListener("storage", ({ key, newValue }) => {
-  if (!session || key === null) return;
-  if (key === SESSION_KEY) {
-    if (newValue === null) endSession("elsewhere");
-    else if (storage.get(SESSION_KEY)?.token !== session.token) location.reload();
-  } else if (newValue === null && key.startsWith(outboxPrefix())) {
-    carryOut(client.discard(key.slice(outboxPrefix().length), Date.now())); // another tab sent or discarded it
+  leaveAll();
+  forgetSearch();
+  for (const list of ["room-list", "people-list", "archived-list", "member-list", "orphan-list", "pin-list"]) {
+    $(list).replaceChildren();
   }
 });
 
-// ---- the connection
-
-function connectionChanged(state) {
-  connectionState = state;
-  if (state === "connecting") stoppedBecause = null;
-  if (state === "live") $("banner").hidden = true;
-  else setTimeout(renderBanner, BANNER_AFTER_MS); // not at each blip
-  render();
-}
-
-function connectionClosed(code) {
-  carryOut(client.disconnected());
-  const reason = { 4004: "expired", 4500: "unknown", 4501: "revoked", 4502: "disabled" }[code];
-  if (reason) {
-    setTimeout(() => session && endSession(reason)); // after the connection has finished its own step
-    return false;
-  }
-  if (!invitesReconnect(code)) stoppedBecause = code;
-  return true;
-}
-
-function renderBanner() {
-  if (!session || connectionState === "live") return;
-  $("banner").hidden = false;
-  $("reconnect").hidden = connectionState === "connecting";
-  const stopped = stoppedBecause === 4503
-    ? "Too many connections are open for you. Close another tab, then try again."
-    : "The server ended the connection. Reload the page, or try again.";
-  const waiting = "No connection. What you write is kept, and sent when it is back.";
-  const text = connectionState === "stopped" ? stopped : waiting;
-  if ($("banner-text").textContent !== text) $("banner-text").textContent = text;
-}
-
-$("reconnect").addEventListener("click", () => connection.start());
-addEventListener("online", () => connection?.check());
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) timeline.lookedAway();
-  else connection?.check();
+  else app.connection?.check();
   render();
 });
 
-// ---- what the state machine asks for
-
-function carryOut(effects) {
-  for (const effect of effects) {
-    const { request } = effect;
-    if (effect.do === "send") connection?.send(effect.frame);
-    else if (effect.do === "wake") setTimeout(() => client && carryOut(client.wake(Date.now())), effect.in_ms);
-    else if (effect.do === "save") storage.set(outboxPrefix() + effect.item.id, effect.item);
-    else if (effect.do === "erase") storage.remove(outboxPrefix() + effect.id);
-    else if (effect.do === "reconnect") connection?.restart();
-    else if (effect.do === "arrived" && effect.roomId === timeline.roomId) timeline.arrived(effect.row);
-    else if (effect.do === "forgot" && effect.roomId === timeline.roomId) {
-      timeline.leave();
-      announce("You are no longer in this room.");
-    }
-    else if (request) setTimeout(() => answer(effect.do, request), request.in_ms ?? 0);
-  }
-  render();
-}
-
-async function answer(what, request) {
-  const asker = client;
-  if (!asker) return;
-  const path = `/api/chat/rooms/${request.roomId}`;
-  const query = new URLSearchParams();
-  if (what === "page") query.set("limit", request.limit);
-  if (what === "page" && request.before !== null) query.set("before", request.before);
-  if (what === "members" && request.cursor !== null) query.set("cursor", request.cursor);
-  const suffix = { page: "/messages", members: "/members", room: "" }[what] + (query.size ? `?${query}` : "");
-  let body = null;
-  try {
-    body = await api("GET", path + suffix);
-  } catch { /* told to the state machine below */ }
-  if (asker !== client) return; // the session ended meanwhile
-  if (what === "room") carryOut(client.roomLoaded(request, body));
-  else if (what === "page") carryOut(body ? client.pageLoaded(request, body) : client.pageFailed(request));
-  else carryOut(body ? client.membersLoaded(request, body) : client.membersFailed(request));
-}
-
-// ---- where we are: the hash holds the room, so that reload, back and links work
+// ---- where we are
 
 function followHash() {
-  if (!session) return;
-  const match = location.hash.match(/^#\/room\/(\d+)(\/members)?$/);
-  route = { roomId: match ? Number(match[1]) : null, members: Boolean(match?.[2]) };
-  if (stranger?.id !== route.roomId) stranger = null;
-  carryOut(client.open(route.roomId, { members: route.members }));
+  if (!app.session) return;
+  const match = location.hash.match(/^#\/room\/(\d+)(?:\/(members|\d+))?$/);
+  const roomId = match ? Number(match[1]) : null;
+  const seq = match?.[2] && match[2] !== "members" ? Number(match[2]) : null;
+  // On the way to a message, the list of members stays as it is where there is room for both.
+  const members = match?.[2] === "members" || (seq !== null && app.route.members && wide.matches);
+  app.route = { roomId, members, seq };
+  if (stranger?.id !== roomId) stranger = null;
+  if (seq !== null && timeline.roomId === roomId) timeline.goTo(seq);
+  carryOut(app.client.open(roomId, { members }));
 }
+
 addEventListener("hashchange", () => {
   followHash();
-  if (route.members && !wide.matches) $("members-close").focus();
-  else if (route.roomId !== null && matchMedia("(pointer: fine)").matches) $("composer-text").focus();
+  if (app.route.members && !wide.matches) $("members-close").focus();
+  else if (app.route.roomId !== null && matchMedia("(pointer: fine)").matches) $("composer-text").focus();
 });
-
-const hashOf = (roomId, members = false) => `#/room/${roomId}${members ? "/members" : ""}`;
-
-function goTo(roomId) {
-  location.hash = hashOf(roomId, route.members && wide.matches);
-}
 
 // ---- rendering
 
@@ -285,67 +149,26 @@ const CONNECTION_WORDS = {
   stopped: "Not connected",
 };
 
-let rendering = false;
-function render() {
-  if (rendering || !session) return;
-  rendering = true;
-  const later = document.hidden ? (act) => setTimeout(act, 100) : requestAnimationFrame; // hidden tabs get no frames
-  later(() => {
-    rendering = false;
-    if (session) renderNow();
-  });
-}
-
-function renderNow() {
+on("render", () => {
+  const { client, route } = app;
   const room = client.room(route.roomId);
   $("chat").dataset.pane = route.roomId === null ? "rooms" : route.members && room ? "members" : "room";
   $("chat").dataset.members = String(route.members && Boolean(room));
-  $("connection-state").textContent = CONNECTION_WORDS[connectionState];
-  $("connection-state").dataset.state = connectionState;
-  renderRooms();
+  $("connection-state").textContent = CONNECTION_WORDS[app.connectionState];
+  $("connection-state").dataset.state = app.connectionState;
+  renderSidebar((id) => act((machine, now) => machine.discard(id, now)));
   $("conversation").hidden = !room;
   $("welcome").hidden = Boolean(room);
   if (room) renderRoom(room);
   else renderWelcome();
-  const unread = [...client.rooms.keys()].reduce((sum, id) => sum + client.unread(id), 0);
-  document.title = `${unread ? `(${unread}) ` : ""}${room ? `${roomName(room.info)} · ` : ""}Hearth`;
-}
-
-function renderRooms() {
-  const byName = (a, b) => roomName(a.info).localeCompare(roomName(b.info)) || a.id - b.id;
-  const rooms = [...client.rooms.values()].sort(byName);
-  const members = route.members && wide.matches;
-  const items = rooms.map((room) => {
-    const { id, info } = room;
-    const [unread, current] = [client.unread(id), id === route.roomId];
-    const sign = JSON.stringify([roomName(info), info.kind, unread, current, members]);
-    return { key: id, info, unread, current, sign };
-  });
-  reconcile($("room-list"), items, ({ key, info, unread, current }) => {
-    const link = make("a", { href: hashOf(key, members), className: unread ? "unread" : "" },
-      icon(roomIcon(info)), make("span", { className: "name", textContent: roomName(info), title: roomName(info) }));
-    if (current) link.setAttribute("aria-current", "page");
-    const hear = (textContent) => link.append(make("span", { className: "visually-hidden", textContent }));
-    if (info.kind === "private") hear(" (private)");
-    if (unread) {
-      const count = unread > 999 ? "999+" : String(unread);
-      const badge = make("span", { className: "badge", attrs: { "data-testid": "unread" } }, count);
-      link.append(badge);
-      hear(" unread");
-    }
-    return make("li", { attrs: { "data-testid": `room-${key}` } }, link);
-  });
-  $("no-rooms").hidden = rooms.length > 0 || client.epoch === null;
-  const orphans = client.outbox.filter((item) => item.state === "failed" && !client.room(item.roomId));
-  $("orphans").hidden = orphans.length === 0;
-  reconcile($("orphan-list"), orphans.map((item) => ({ key: item.id, sign: "", item })), ({ item }) => {
-    const discard = linkButton("Discard", () => timeline.act.discard(item.id), "discard-orphan");
-    return make("li", {}, make("span", { textContent: item.content }), discard);
-  });
-}
-
+  const ids = [...client.rooms.keys()];
+  const unread = ids.reduce((sum, id) => sum + client.unread(id), 0);
+  const name = room ? `${roomName(room.info, app.session.user)} · ` : "";
+  document.title = `${unread ? `(${unread}) ` : ""}${name}Hearth`;
+});
 
 function renderWelcome() {
+  const { client, route, session } = app;
   const id = route.roomId;
   if (id !== null && client.live && stranger?.id !== id) lookAt(id);
   const info = id !== null && stranger?.info;
@@ -364,229 +187,70 @@ function renderWelcome() {
 
 async function lookAt(id) {
   stranger = { id };
-  const info = await api("GET", `/api/chat/rooms/${id}`).catch(() => null);
+  const info = await api("GET", roomPath(id)).catch(() => null);
   if (stranger?.id !== id) return;
   stranger = info ? { id, info } : { id, missing: true };
   render();
 }
 
 function renderRoom(room) {
+  const { client, route, session } = app;
   const { info } = room;
-  $("room-name").textContent = roomName(info);
+  const isDirect = info.kind === "direct" && Boolean(info.peer);
+  const name = roomName(info, session.user);
+  $("room-name").textContent = $("room-name").title = name;
+  $("room-icon").toggleAttribute("hidden", isDirect);
+  $("room-avatar").hidden = !isDirect;
+  if (isDirect) dressAvatar($("room-avatar"), info.peer, client.isOnline(info.peer.id));
   $("room-kind").setAttribute("href", `#i-${roomIcon(info)}`);
-  $("room-topic").textContent = $("room-topic").title = info.topic ?? "";
+  const presence = isDirect && info.peer.id !== session.user.id ? (client.isOnline(info.peer.id) ? "online" : "not online") : "";
+  $("room-topic").textContent = $("room-topic").title = isDirect ? presence : info.topic ?? "";
+  $("room-settings").hidden = !mayManage(info);
   $("member-count").textContent = info.member_count ?? "";
   $("members-toggle").href = hashOf(room.id, !route.members);
   $("members-toggle").setAttribute("aria-expanded", String(route.members));
   $("members-close").href = hashOf(room.id);
-  $("composer-text").placeholder = $("composer-label").textContent = `Message ${roomName(info)}`;
   if (timeline.roomId !== room.id) {
     timeline.enter(room.id);
-    $("composer-text").value = storage.get(draftKey(room.id)) ?? "";
-    growComposer();
+    $("pins").open = false;
+    enterRoom(room.id);
+    if (route.seq !== null) timeline.goTo(route.seq);
   }
-  timeline.show(room, client.rows(room.id), client.pending(room.id), session.user);
+  const may = {
+    write: !info.archived_at,
+    moderate: mayManage(info),
+    pin: !info.archived_at && (mayManage(info) || isDirect),
+  };
+  const view = { me: session.user, person: (id) => client.person(id), may };
+  renderPins(room, may);
+  timeline.show(room, client.rows(room.id), client.pending(room.id), view);
+  renderComposer(room, name);
   if (route.members) renderMembers(room);
 }
 
-function renderMembers(room) {
-  const owner = room.info.role === "owner";
-  const order = (member) => `${member.role === "owner" ? 0 : 1}${nameOf(member.user).toLowerCase()}`;
-  const members = client.members(room.id).sort((a, b) => order(a).localeCompare(order(b)));
-  const items = members.map((member) => ({ key: member.user.id, sign: JSON.stringify([member, owner]), member }));
-  reconcile($("member-list"), items, ({ member: { user, role } }) => {
-    const me = user.id === session.user.id;
-    const name = make("span", { className: "name", title: `@${user.username}` }, nameOf(user));
-    const row = make("li", { attrs: { "data-testid": `member-${user.id}` } }, avatar(user), name);
-    const notes = [role === "member" ? "" : role, me ? "you" : ""].filter(Boolean).join(", ");
-    if (notes) row.append(make("span", { className: "note", textContent: notes }));
-    if (owner && role !== "owner") {
-      const attrs = { "aria-label": `Remove ${nameOf(user)}`, "data-testid": `remove-${user.id}` };
-      const onclick = () => removeMember(room, user);
-      row.append(make("button", { type: "button", className: "icon", title: "Remove", onclick, attrs }, icon("close")));
-    }
-    return row;
+/** One line for the newest, all of them when it is opened. */
+function renderPins(room, may) {
+  const pins = app.client.pins(room.id).reverse();
+  $("pins").hidden = pins.length === 0;
+  if (pins.length === 0) $("pins").open = false;
+  $("pins-newest").textContent = pins.length > 0 ? `${nameOf(pins[0].sender)}: ${oneLine(pins[0].content ?? "")}` : "";
+  $("pins-count").textContent = pins.length > 1 ? String(pins.length) : "";
+  const items = pins.map((row) => ({ key: row.seq, sign: JSON.stringify([row.rev, may.pin]), row }));
+  reconcile($("pin-list"), items, ({ row }) => {
+    const onclick = () => { $("pins").open = false; };
+    const link = make("a", { href: hashOfMessage(room.id, row.seq), onclick }, make("b", { textContent: nameOf(row.sender) }),
+      make("span", { textContent: oneLine(row.content ?? "") }));
+    const item = make("li", { attrs: { "data-testid": `pin-${row.seq}` } }, link);
+    const attrs = { "aria-label": "Unpin", "data-testid": `unpin-${row.seq}` };
+    const unpin = () => setPin(row, false);
+    if (may.pin) item.append(make("button", { type: "button", className: "icon", title: "Unpin", onclick: unpin, attrs }, icon("close")));
+    return item;
   });
-  $("leave").disabled = owner;
-  $("leave-note").hidden = !owner;
 }
 
 $("history-retry").addEventListener("click", () => {
-  const room = client.room(timeline.roomId);
-  carryOut(room?.loaded ? client.loadOlder(room.id) : client.open(route.roomId, { members: route.members }));
+  const room = app.client.room(timeline.roomId);
+  act((client) => (room?.loaded ? client.loadOlder(room.id) : client.open(app.route.roomId, { members: app.route.members })));
 });
 
-// ---- writing
-
-const box = $("composer-text");
-
-function growComposer() {
-  box.style.height = "auto";
-  box.style.height = `${box.scrollHeight}px`; // the style sheet sets the upper bound
-  const left = CONTENT_CHARS_MAX - [...box.value.trimEnd()].length;
-  const over = left < 0;
-  $("composer").classList.toggle("over", over);
-  $("composer-hint").classList.toggle("counts", left < 200);
-  $("composer-hint").textContent =
-    over ? `${-left} characters too many`
-    : left < 200 ? `${left} characters left`
-    : "Enter sends, Shift+Enter starts a new line";
-  $("send").disabled = over || box.value.trim() === "";
-}
-
-box.addEventListener("input", () => {
-  growComposer();
-  if (box.value) storage.set(draftKey(timeline.roomId), box.value);
-  else storage.remove(draftKey(timeline.roomId));
-});
-box.addEventListener("keydown", (event) => {
-  // While an input method composes, its Enter chooses a word; 229 is what older browsers say.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-  event.preventDefault();
-  $("composer").requestSubmit();
-});
-$("composer").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const content = box.value.replaceAll("\0", "").trimEnd();
-  if (content.trim() === "" || [...content].length > CONTENT_CHARS_MAX || timeline.roomId === null) return;
-  timeline.stick = true;
-  const item = { id: newUuid(), roomId: timeline.roomId, content, createdAt: new Date().toISOString() };
-  carryOut(client.enqueue(item, Date.now()));
-  box.value = "";
-  storage.remove(draftKey(timeline.roomId));
-  growComposer();
-  box.focus();
-});
-
-// ---- rooms: make, find, join, leave; members: add, remove
-
-for (const button of document.querySelectorAll("[data-closes]")) {
-  button.addEventListener("click", () => button.closest("dialog").close());
-}
-
-/** Does it, or says why not. */
-async function attempt(act) {
-  try {
-    return await act();
-  } catch (error) {
-    if (session) await confirmed("That did not work", error.message, "All right");
-    return null;
-  }
-}
-
-function openNewRoom() {
-  $("new-room-form").reset();
-  showErrors($("new-room-form"), []);
-  $("new-room-dialog").showModal();
-}
-onSubmit($("new-room-form"), (values) => missing(values, "name"), async ({ name, topic, kind }) => {
-  const body = { name: name.trim(), kind };
-  if (topic.trim()) body.topic = topic.trim();
-  const info = await api("POST", "/api/chat/rooms", body);
-  $("new-room-dialog").close();
-  carryOut(client.joined(info));
-  goTo(info.id);
-});
-
-let browsing = 0; // a later search voids an earlier one's answer
-async function browse(cursor = null, items = []) {
-  const number = ++browsing;
-  const query = new URLSearchParams({ scope: "public" });
-  if ($("browse-query").value.trim()) query.set("q", $("browse-query").value.trim());
-  if (cursor !== null) query.set("cursor", cursor);
-  let note = "";
-  let next = null;
-  try {
-    const page = await api("GET", `/api/chat/rooms?${query}`);
-    items = [...items, ...page.items];
-    next = page.next ?? null;
-    if (items.length === 0) note = "No public room is called that.";
-    if (items.length === 0 && !query.has("q")) note = "There is no public room yet. Make the first one!";
-  } catch (error) {
-    note = error.message;
-  }
-  if (number !== browsing || !session) return;
-  $("browse-note").textContent = note;
-  $("browse-more").hidden = next === null;
-  $("browse-more").onclick = () => browse(next, items);
-  $("public-list").replaceChildren(...items.map(publicRoom));
-}
-
-function publicRoom(info) {
-  const mine = client.room(info.id) !== undefined;
-  const count = info.member_count === 1 ? "1 member" : `${info.member_count} members`;
-  const text = make("div", {}, make("b", { textContent: roomName(info) }),
-    make("p", { className: "note", textContent: info.topic ? `${count} · ${info.topic}` : count }));
-  const enterRoom = () => {
-    if (!mine) return join(info.id);
-    $("browse-dialog").close();
-    goTo(info.id);
-  };
-  const act = mine ? "Open" : "Join";
-  const attrs = { "aria-label": `${act} ${roomName(info)}`, "data-testid": `join-${info.id}` };
-  const button = { type: "button", className: "secondary", textContent: act, onclick: enterRoom, attrs };
-  return make("li", {}, icon(roomIcon(info)), text, make("button", button));
-}
-
-async function join(id) {
-  const info = await attempt(() => api("POST", `/api/chat/rooms/${id}/join`));
-  if (!info || !client) return;
-  $("browse-dialog").close();
-  carryOut(client.joined(info));
-  goTo(id);
-}
-
-function openBrowser() {
-  $("browse-query").value = "";
-  $("public-list").replaceChildren();
-  $("browse-dialog").showModal();
-  browse();
-}
-for (const id of ["new-room", "welcome-new"]) $(id).addEventListener("click", openNewRoom);
-for (const id of ["browse", "welcome-browse"]) $(id).addEventListener("click", openBrowser);
-$("welcome-join").addEventListener("click", () => join(route.roomId));
-
-$("browse-query").addEventListener("input", debounced(() => browse()));
-
-$("leave").addEventListener("click", async () => {
-  const room = client.room(timeline.roomId);
-  const warning = room.info.kind === "private"
-    ? "You can come back only when a member adds you again."
-    : "You can join it again at any time.";
-  if (!(await confirmed(`Leave ${roomName(room.info)}?`, warning, "Leave"))) return;
-  await attempt(() => api("POST", `/api/chat/rooms/${room.id}/leave`));
-});
-
-async function removeMember(room, user) {
-  const text = `${nameOf(user)} will no longer see this room.`;
-  if (!(await confirmed(`Remove ${nameOf(user)}?`, text, "Remove"))) return;
-  await attempt(() => api("DELETE", `/api/chat/rooms/${room.id}/members/${user.id}`));
-}
-
-onSubmit($("add-member-form"), (values) => missing(values, "username"), async ({ username }) => {
-  try {
-    await api("POST", `/api/chat/rooms/${timeline.roomId}/members`, { username: username.trim().replace(/^@/, "") });
-  } catch (error) {
-    const message = error.status === 404 ? "Nobody here has that username" : error.message;
-    throw Object.assign(error, { errors: error.errors.length ? error.errors : [{ field: "username", message }] });
-  }
-  $("add-member-form").reset();
-  announce(`${username} was added.`);
-});
-$("add-member-username").addEventListener("input", debounced(async () => {
-  const q = $("add-member-username").value.trim().replace(/^@/, "");
-  if (!q) return;
-  const found = await api("GET", `/api/users?${new URLSearchParams({ q })}`).catch(() => ({ items: [] }));
-  const options = found.items.map((user) => make("option", { value: user.username, label: nameOf(user) }));
-  $("people").replaceChildren(...options);
-}));
-
-// ---- start
-
-const kept = storage.get(SESSION_KEY);
-if (kept && kept.expiresAt > Date.now()) enter(kept);
-else if (kept) endSession("expired");
-else showAuth("login");
-api("GET", "/api/info").then(({ registration }) => {
-  $("show-register").hidden = registration !== undefined && registration !== "open";
-}, () => {});
+begin(followHash);

@@ -22,16 +22,24 @@ export function icon(name) {
 
 export const nameOf = (user) => user.full_name || user.username;
 const initials = (user) => nameOf(user).split(/\s+/).slice(0, 2).map((word) => [...word][0]).join("").toUpperCase();
-export const roomIcon = (info) => (info.kind === "private" ? "lock" : "hash");
-export const roomName = (info) => info.name ?? (info.peer ? nameOf(info.peer) : "Room");
+export const roomIcon = (info) => (info.archived_at ? "archive" : info.kind === "private" ? "lock" : "hash");
 
-export function dressAvatar(element, user) {
+/** A direct room is called by its peer; with oneself, it holds notes. */
+export function roomName({ kind, name, peer }, me = null) {
+  if (kind !== "direct") return name ?? "Room";
+  if (!peer) return "Direct messages";
+  return peer.id === me?.id ? `${nameOf(peer)} (notes)` : nameOf(peer);
+}
+
+/** With a dot when it is said whether the person is online. */
+export function dressAvatar(element, user, online = null) {
   element.textContent = initials(user);
+  if (online !== null) element.append(make("span", { className: online ? "dot online" : "dot" }));
   element.style.setProperty("--hue", String(Math.round((user.id * 137.508) % 360))); // neighbours differ most
   return element;
 }
-export const avatar = (user) =>
-  dressAvatar(make("span", { className: "avatar", attrs: { "aria-hidden": "true" } }), user);
+export const avatar = (user, online = null) =>
+  dressAvatar(make("span", { className: "avatar", attrs: { "aria-hidden": "true" } }), user, online);
 
 export const linkButton = (textContent, onclick, testid = "") =>
   make("button", { type: "button", className: "link", textContent, onclick, attrs: { "data-testid": testid } });
@@ -46,6 +54,10 @@ const shown = new WeakMap(); // element → the {key, sign} it was built from
 
 export const shownKey = (element) => shown.get(element)?.key;
 
+/** What stands in a new element for this one of the old. */
+const twinOf = ({ dataset: { testid = "" } }, element) =>
+  element.querySelector(`[data-testid="${CSS.escape(testid)}"]`) ?? element.querySelector("a, button");
+
 /** Makes `parent` show `items` in order. Only those whose `sign` changed are built anew: focus and selection stay. */
 export function reconcile(parent, items, build) {
   const held = new Map([...parent.children].map((element) => [shownKey(element), element]));
@@ -58,10 +70,10 @@ export function reconcile(parent, items, build) {
       element = build(item);
       shown.set(element, { key: item.key, sign: item.sign });
       if (old) {
-        const hadFocus = old.contains(document.activeElement);
+        const focused = old.contains(document.activeElement) ? document.activeElement : null;
         old.replaceWith(element);
         if (place === old) place = element;
-        if (hadFocus) element.querySelector("a, button")?.focus({ preventScroll: true });
+        if (focused) twinOf(focused, element)?.focus({ preventScroll: true });
       }
     }
     if (element === place) place = place.nextElementSibling;

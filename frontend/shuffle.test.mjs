@@ -7,6 +7,7 @@ import { SyncClient } from "./sync.js";
 
 const ME = 1;
 const TOO_FAR = 25; // small, so that resets happen
+const PLACES = { page: "loading", members: "membersLoading", pins: "pinsLoading" };
 const user = (id) => ({ id, username: `user${id}` });
 
 /** mulberry32: the same seed, the same run. */
@@ -28,7 +29,7 @@ class ModelServer {
     this.rooms = new Map();
     for (const id of [1, 2, 3]) {
       const members = new Map([[ME, { user: user(ME), role: "member", rev: 1 }], [2, { user: user(2), role: "owner", rev: 2 }]]);
-      this.rooms.set(id, { id, name: `room ${id}`, rev: 2, settingsRev: 0, messages: new Map(), members, lastSeq: 0, read: 0 });
+      this.rooms.set(id, { id, name: `room ${id}`, rev: 2, settingsRev: 0, messages: new Map(), members, lastSeq: 0, read: 0, written: 0 });
     }
     this.hangUp();
   }
@@ -52,7 +53,20 @@ class ModelServer {
   describe(room, forMe = true) {
     const count = [...room.members.values()].filter((member) => member.role !== null).length;
     const base = { id: room.id, name: room.name, rev: room.rev, last_seq: room.lastSeq, member_count: count };
-    return forMe ? { ...base, role: "member", last_read_seq: room.read } : base;
+    return forMe ? { ...base, role: "member", ...this.markers(room) } : base;
+  }
+
+  markers(room) {
+    const mentioned = [...room.messages.values()].filter((row) => row.seq > room.read && row.mentions).map((row) => row.seq);
+    return { last_read_seq: room.read, unread_mentions: mentioned.length, mentioned };
+  }
+
+  /** A row as others than the server see it: who reacted is a list, and only REST says `me`. */
+  shown({ reactions, ...row }, isRest = false) {
+    if (!reactions) return row;
+    const list = [...reactions].map(([emoji, ids]) => ({ emoji, count: ids.length, user_ids: ids }));
+    for (const reaction of list) if (isRest && reaction.user_ids.includes(ME)) reaction.me = true;
+    return list.length ? { ...row, reactions: list } : row;
   }
 
   connect() {
@@ -69,19 +83,64 @@ class ModelServer {
     if (this.chance(0.1)) this.live.push(frame);
   }
 
-  say(room, sender, id, content) {
+  say(room, sender, id, content, mentions) {
     const row = { room_id: room.id, seq: ++room.lastSeq, rev: ++room.rev, id, sender: user(sender), content };
+    if (mentions) row.mentions = mentions;
     room.messages.set(row.seq, row);
     if (sender === ME) room.read = row.seq;
     this.publish(room, { type: "message", ...row });
     return row;
   }
 
-  edit(room, seq) {
-    const row = { ...room.messages.get(seq), rev: ++room.rev, content: `edited at ${room.rev}` };
+  /** Stores `more` over the row, publishes `told` of it, and gives the row. What is undefined is gone. */
+  update(room, seq, more, action, told = more, by = 2) {
+    const row = { ...room.messages.get(seq), ...more, rev: ++room.rev };
+    for (const key of Object.keys(row)) if (row[key] === undefined) delete row[key];
     room.messages.set(seq, row);
-    const { rev, content } = row;
-    this.publish(room, { type: "message_updated", room_id: room.id, seq, rev, content, by: { user_id: 2, action: "edit" } });
+    this.publish(room, { type: "message_updated", room_id: room.id, seq, rev: row.rev, ...told, by: { user_id: by, action } });
+    return row;
+  }
+
+  edit(room, seq, content = `edited at ${room.rev + 1}`, by = 2, mentions = undefined) {
+    const held = room.messages.get(seq);
+    if (held.deleted_at || (held.content === content && held.mentions === mentions)) return held;
+    const more = { content, edited_at: `${room.rev}`, mentions };
+    return this.update(room, seq, more, "edit", JSON.parse(JSON.stringify(more)), by);
+  }
+
+  remove(room, seq, by = 2) {
+    const held = room.messages.get(seq);
+    if (held.deleted_at) return held;
+    const more = { deleted_at: `${room.rev}`, content: undefined, mentions: undefined, reactions: undefined, pinned_at: undefined };
+    return this.update(room, seq, more, "delete", { deleted_at: more.deleted_at }, by);
+  }
+
+  pin(room, seq) {
+    const held = room.messages.get(seq);
+    if (held.deleted_at) return;
+    const pinned_at = held.pinned_at ? undefined : `${room.rev}`;
+    this.update(room, seq, { pinned_at }, pinned_at ? "pin" : "unpin", { pinned_at: pinned_at ?? null });
+  }
+
+  /** Two of other people's reactions may be joined in one frame, which then says neither who nor which. */
+  react(room, seq, emoji, on, by = 2) {
+    const held = room.messages.get(seq);
+    const ids = held.reactions?.get(emoji) ?? [];
+    if (held.deleted_at || ids.includes(by) === on) return held;
+    const reactions = new Map(held.reactions);
+    reactions.set(emoji, on ? [...ids, by] : ids.filter((id) => id !== by));
+    const count = reactions.get(emoji).length;
+    if (count === 0) reactions.delete(emoji);
+    const isJoined = by !== ME && held.rev === room.rev && held.joins && this.faults;
+    const row = { ...held, rev: ++room.rev, reactions };
+    room.messages.set(seq, row);
+    const told = { type: "message_updated", room_id: room.id, seq, rev: row.rev, reactions: [{ emoji, count }] };
+    if (isJoined) {
+      const touched = held.joins.filter((one) => one.emoji !== emoji);
+      this.publish(room, { ...told, prev: row.rev - 2, reactions: [...touched, ...told.reactions] });
+    } else this.publish(room, { ...told, by: { user_id: by, action: on ? "react" : "unreact", emoji } });
+    Object.defineProperty(row, "joins", { value: by === ME ? null : told.reactions }); // what a next one may join
+    return row;
   }
 
   rename(room) {
@@ -125,7 +184,10 @@ class ModelServer {
     } else if (frame.type === "read") {
       const room = this.rooms.get(frame.room_id);
       room.read = Math.max(room.read, Math.min(frame.seq, room.lastSeq));
-      this.inOrder.push({ type: "ack", ref, room_id: room.id, last_read_seq: room.read });
+      const { last_read_seq, unread_mentions } = this.markers(room);
+      this.inOrder.push({ type: "ack", ref, room_id: room.id, last_read_seq, unread_mentions });
+    } else if (["edit", "delete", "react"].includes(frame.type)) {
+      this.receiveChange(frame);
     } else {
       this.receiveMessage(frame);
     }
@@ -148,6 +210,28 @@ class ModelServer {
     this.inOrder.push({ type: "ack", ref: frame.ref, room_id: room.id, id: frame.id, seq: row.seq, rev: row.rev });
   }
 
+  receiveChange(frame) {
+    const { ref, room_id, seq } = frame;
+    const room = this.rooms.get(room_id);
+    const refuse = (code, retryable) => this.inOrder.push({ type: "error", ref, code, retryable, message: code });
+    if (!this.isMember(room) || !room.messages.has(seq)) return refuse("not_found", false);
+    if (this.chance(0.05)) return refuse("unavailable", true);
+    const row =
+      frame.type === "edit" ? this.edit(room, seq, frame.content, ME)
+      : frame.type === "delete" ? this.remove(room, seq, ME)
+      : this.react(room, seq, frame.emoji, frame.on, ME);
+    if (this.chance(0.1)) return refuse("unavailable", true); // done, but nobody knows
+    this.inOrder.push({ type: "ack", ref, room_id, seq, rev: row.rev });
+  }
+
+  /** Done on another device: read there, and told to all. */
+  readElsewhere(room) {
+    room.read = Math.max(room.read, room.lastSeq - Math.floor(this.random() * 3));
+    if (!this.connected || !this.isMember(room)) return;
+    const { last_read_seq: seq, unread_mentions } = this.markers(room);
+    this.inOrder.push({ type: "read", room_id: room.id, user_id: ME, seq, unread_mentions });
+  }
+
   catchUp(ref, id, from, epoch) {
     const room = this.rooms.get(id);
     if (!this.isMember(room)) return this.inOrder.push({ type: "removed", ref, room_id: id });
@@ -160,7 +244,7 @@ class ModelServer {
     let prev = from ?? room.rev;
     const { member_count } = this.describe(room);
     const changes = [
-      ...[...room.messages.values()].map((row) => ({ type: "message", ...row })),
+      ...[...room.messages.values()].map((row) => ({ type: "message", ...this.shown(row) })),
       ...[...room.members.values()].map((member) => ({ type: "member", room_id: id, ...member, member_count })),
       { type: "room", ...this.describe(room, false), rev: room.settingsRev },
     ].filter((change) => change.rev > prev).sort((a, b) => a.rev - b.rev);
@@ -168,7 +252,7 @@ class ModelServer {
       this.inOrder.push({ ...change, prev });
       prev = change.rev;
     }
-    const markers = { last_seq: room.lastSeq, last_read_seq: room.read };
+    const markers = { last_seq: room.lastSeq, ...this.markers(room) };
     this.inOrder.push({ type: "synced", ref, room_id: id, prev, rev: room.rev, ...markers });
   }
 
@@ -180,6 +264,12 @@ class ModelServer {
     const pick = Math.floor(this.random() * choices) - (this.inOrder.length ? 1 : 0);
     return pick < 0 ? this.inOrder.shift() : this.live.splice(pick, 1)[0];
   }
+}
+
+/** Joined changes don't say who reacted, so the ids that a row lists may be fewer than there are; counts and mine are exact. */
+function comparable({ reactions, ...row }) {
+  const told = (reactions ?? []).map(({ emoji, count, me }) => [emoji, count, Boolean(me)]).sort();
+  return { ...row, reactions: told };
 }
 
 function run(seed) {
@@ -201,14 +291,19 @@ function run(seed) {
     }
   };
   const answerTo = ({ request, ...effect }) => {
+    if (effect.do === "people") return { items: request.ids.map(user) };
     const room = server.rooms.get(request.roomId);
     if (!server.isMember(room)) return null;
     if (effect.do === "room") return server.describe(room);
+    if (effect.do === "pins") {
+      const items = [...room.messages.values()].filter((row) => row.pinned_at).map((row) => server.shown(row, true));
+      return { items, next: null, rev: room.rev };
+    }
     if (effect.do === "members") {
       return { items: [...room.members.values()].filter((member) => member.role !== null), next: null, rev: room.rev };
     }
     const rows = [...room.messages.values()].filter((row) => request.before === null || row.seq < request.before);
-    return { items: rows.slice(-5), next: null, rev: room.rev };
+    return { items: rows.slice(-5).map((row) => server.shown(row, true)), next: null, rev: room.rev };
   };
   const advanceRequest = () => {
     if (requests.length === 0) return;
@@ -221,13 +316,7 @@ function run(seed) {
     requests.splice(index, 1);
     const answer = entry.answer !== undefined ? entry.answer : answerTo(entry.effect);
     const { request } = entry.effect;
-    if (answer === null || server.chance(0.1)) {
-      if (entry.effect.do === "page") carryOut(client.pageFailed(request));
-      if (entry.effect.do === "members") carryOut(client.membersFailed(request));
-      if (entry.effect.do === "room") carryOut(client.roomLoaded(request, null));
-    } else if (entry.effect.do === "page") carryOut(client.pageLoaded(request, answer));
-    else if (entry.effect.do === "members") carryOut(client.membersLoaded(request, answer));
-    else carryOut(client.roomLoaded(request, answer));
+    carryOut(client.loaded(entry.effect.do, request, server.chance(0.1) ? null : answer));
   };
   const deliver = () => {
     const frame = server.deliver();
@@ -247,12 +336,33 @@ function run(seed) {
   const change = () => {
     const room = server.rooms.get(1 + below(3));
     const roll = random();
-    if (roll < 0.5) server.say(room, 2, `theirs-${seed}-${now}`, "hello");
-    else if (roll < 0.7 && room.lastSeq > 0) server.edit(room, 1 + below(room.lastSeq));
-    else if (roll < 0.78) server.rename(room);
-    else if (roll < 0.9) server.setMember(room, 3, server.isMember(room, 3) ? null : "member");
-    else if (roll < 0.94) server.setMember(room, ME, server.isMember(room) ? null : "member");
+    const seq = 1 + below(room.lastSeq);
+    const mentions = random() < 0.3 ? [ME] : undefined;
+    if (roll < 0.38) server.say(room, 2, `theirs-${seed}-${now}`, "hello", mentions);
+    else if (roll < 0.7) {
+      if (room.lastSeq === 0) return;
+      if (roll < 0.48) server.edit(room, seq, undefined, 2, mentions);
+      else if (roll < 0.5) server.remove(room, seq);
+      else if (roll < 0.56) server.pin(room, seq);
+      else if (roll < 0.68) server.react(room, seq, "👍🎉".match(/./gu)[below(2)], random() < 0.6, 2 + below(2));
+      else server.react(room, seq, "👍", random() < 0.6, ME); // on another device
+    } else if (roll < 0.76) server.rename(room);
+    else if (roll < 0.88) server.setMember(room, 3, server.isMember(room, 3) ? null : "member");
+    else if (roll < 0.92) server.setMember(room, ME, server.isMember(room) ? null : "member");
+    else if (roll < 0.96) server.readElsewhere(room);
     else if (server.subscribed.delete(room.id)) server.inOrder.push({ type: "lagged", room_id: room.id, rev: room.rev });
+  };
+  const wish = () => {
+    const roomId = 1 + below(3);
+    const rows = client.rows(roomId);
+    if (rows.length === 0) return;
+    const { seq } = rows[below(rows.length)];
+    const kind = random();
+    const frame =
+      kind < 0.3 ? { type: "edit", room_id: roomId, seq, content: `mine at ${now}` }
+      : kind < 0.4 ? { type: "delete", room_id: roomId, seq }
+      : { type: "react", room_id: roomId, seq, emoji: "👍🎉".match(/./gu)[below(2)], on: random() < 0.6 };
+    carryOut(client.change(frame, now));
   };
 
   reconnect();
@@ -262,7 +372,8 @@ function run(seed) {
     if (roll < 0.3) change();
     else if (roll < 0.7) deliver();
     else if (roll < 0.82) advanceRequest();
-    else if (roll < 0.87) write();
+    else if (roll < 0.86) write();
+    else if (roll < 0.885) wish();
     else if (roll < 0.91) carryOut(client.open(1 + below(3), { members: random() < 0.5 }));
     else if (roll < 0.94) carryOut(client.loadOlder(1 + below(3)));
     else if (roll < 0.965) {
@@ -274,9 +385,9 @@ function run(seed) {
     else {
       server.restore(backup);
       requests.length = 0; // their answers were of the old log; a server that restarts drops them
-      for (const id of [1, 2, 3]) for (const what of ["loading", "membersLoading"]) {
-        const room = client.room(id);
-        if (room?.[what]) carryOut(what === "loading" ? client.pageFailed(room[what]) : client.membersFailed(room[what]));
+      for (const id of [1, 2, 3]) for (const [what, place] of Object.entries(PLACES)) {
+        const request = client.room(id)?.[place];
+        if (request) carryOut(client.loaded(what, request, null));
       }
       reconnect();
     }
@@ -309,9 +420,16 @@ function run(seed) {
       [room.rev, room.lastSeq, room.read, room.name, truth.member_count], where);
     if (held.loaded) {
       const expected = [...room.messages.values()].filter((row) => row.seq >= held.oldest);
-      assert.deepEqual(client.rows(room.id), expected, where);
+      assert.deepEqual(client.rows(room.id).map(comparable), expected.map((row) => comparable(server.shown(row, true))), where);
       assert.ok(expected.length > 0 && held.hasOlder === held.oldest > 1, where);
     }
+    if (held.pinsLoaded) {
+      const pinned = (rows) => rows.map(({ seq, content }) => [seq, content]);
+      assert.deepEqual(pinned(client.pins(room.id)), pinned([...room.messages.values()].filter((row) => row.pinned_at)), where);
+    }
+    const markers = server.markers(room);
+    assert.deepEqual([client.unread(room.id), client.mentions(room.id)],
+      [room.lastSeq - room.read, markers.unread_mentions], where);
     if (held.membersLoaded) {
       const roles = (members) => [...members].map((member) => [member.user.id, member.role]).sort((a, b) => a[0] - b[0]);
       const present = [...room.members.values()].filter((member) => member.role !== null);
@@ -319,14 +437,15 @@ function run(seed) {
     }
     // Stored once each, in the order in which they were written (a restore may have lost some that were acknowledged).
     const stored = [...room.messages.values()].filter((row) => row.sender.id === ME && !failed.has(row.id));
-    const order = stored.map((row) => Number(row.content.match(/^\d+$/)?.[0] ?? row.id.split("-")[1]));
+    const order = stored.map((row) => Number(row.content?.match(/^\d+$/)?.[0] ?? row.id.split("-")[1]));
     assert.deepEqual(order, [...new Set(order)].sort((a, b) => a - b), where);
     if (server.epoch === 1) {
       const wanted = written.filter((item) => item.roomId === room.id && !failed.has(item.id)).length;
       assert.equal(stored.length, wanted, where);
     }
   }
-  const waiting = client.outbox.filter((item) => item.state === "queued" || item.state === "sent");
+  assert.equal(client.changes.wishes.size, 0, `seed ${seed}`);
+  const waiting = client.outbox.items.filter((item) => item.state === "queued" || item.state === "sent");
   assert.deepEqual(waiting, [], `seed ${seed}`);
 }
 

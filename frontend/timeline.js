@@ -1,17 +1,22 @@
 // The open room's messages: what is shown in which order, and where the reader stands in it.
 
-import { $, announce, avatar, icon, linkButton, make, nameOf, reconcile, shownKey } from "./dom.js";
+import { $, announce, make, nameOf, reconcile, shownKey } from "./dom.js";
+import { buildMessage } from "./message.js";
+import { oneLine } from "./text.js";
 
 const GROUP_MS = 5 * 60_000;
 const OLDER_BELOW_PX = 600; // how near to the top the next page is asked for
+const REACH_MAX = 1_000; // how many messages are read back to come to one of them
+const UNDER_PINS_PX = 88; // what the line of pins may cover, and a little of what stands before
 const dayFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
-const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
-const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 
 export class Timeline {
-  /** `act` is told what the reader does: loadOlder(), markRead(seq), retry(id), discard(id). */
+  /**
+   * `act` is told what the reader does: loadOlder(downTo), markRead(seq), farAway(seq), found(), and what message.js
+   * asks for.
+   */
   constructor(act) {
-    this.act = act;
+    this.act = { ...act, edit: (row) => this.edit(row?.seq ?? null) };
     this.box = $("timeline");
     this.list = $("messages");
     this.unannounced = [];
@@ -23,6 +28,7 @@ export class Timeline {
     new ResizeObserver(() => {
       if (this.stick && this.placed) this.#toEnd();
     }).observe(this.box);
+    this.list.addEventListener("click", (event) => this.#tapped(event));
     $("jump").addEventListener("click", () => {
       this.stick = true;
       this.#toEnd();
@@ -34,10 +40,13 @@ export class Timeline {
   leave() {
     this.room = null;
     this.roomId = null;
+    this.rows = [];
     this.newAfter = null; // the seq above the "New" line
     this.placed = false; // the first page has been scrolled into place
     this.stick = true; // new messages keep the end in view
     this.unseen = 0;
+    this.editing = null; // the seq of the message whose text is being changed
+    this.goal = null; // the seq of a message to be shown
     this.list.replaceChildren();
   }
 
@@ -57,20 +66,39 @@ export class Timeline {
     setTimeout(() => { // one sentence a second, however many messages
       const [first, ...others] = this.unannounced;
       this.unannounced = [];
-      announce(others.length === 0 ? `${nameOf(first.sender)}: ${first.content}` : `${others.length + 1} new messages`);
+      const text = oneLine(first.content ?? "");
+      announce(others.length === 0 ? `${nameOf(first.sender)}: ${text}` : `${others.length + 1} new messages`);
     }, 1_000);
   }
 
-  show(room, rows, pending, me) {
-    this.room = room;
+  edit(seq) {
+    this.editing = seq;
+    this.stick = seq === null && this.#isAtEnd(); // what is being edited stays in view
+    this.act.render();
+    if (seq === null) $("composer-text").focus();
+  }
+
+  /** The last message that I may still change. */
+  lastOfMine() {
+    return this.rows.findLast((row) => row.sender.id === this.view.me.id && !row.deleted_at) ?? null;
+  }
+
+  goTo(seq) {
+    this.goal = seq;
+  }
+
+  show(room, rows, pending, view) {
+    Object.assign(this, { room, rows, view });
     if (room.loaded && room.markersKnown) this.newAfter ??= Math.max(room.lastReadSeq, room.readAsked);
     this.newestSeq = rows.at(-1)?.seq ?? 0; // not room.lastSeq: what is known of may still be on its way
     const held = this.stick ? null : this.#anchor();
     this.#showHistory(room);
-    reconcile(this.list, this.#items(rows, pending, me), (item) => this.#build(item));
+    reconcile(this.list, this.#items(rows, pending), (item) =>
+      item.separator ? separator(item) : buildMessage(item, view, this.act));
     if (room.loaded && !this.placed) this.#place();
     else if (this.stick) this.#toEnd();
     else if (held) this.#holdStill(held);
+    if (this.goal !== null && room.loaded) this.#seekGoal();
     this.#afterMove();
   }
 
@@ -84,12 +112,14 @@ export class Timeline {
   }
 
   /** Rows and pending messages, with the separators between them. A pending one keeps its key when its row comes. */
-  #items(rows, pending, me) {
+  #items(rows, pending) {
+    const { me } = this.view;
     const entries = rows.map((row) => ({ row, key: `${row.sender.id}:${row.id}`, state: "stored" }));
-    for (const { id, content, createdAt, state, failure } of pending) {
-      const row = { id, sender: me, content, created_at: createdAt };
+    for (const { id, roomId, content, replyTo, createdAt, state, failure } of pending) {
+      const row = { id, room_id: roomId, sender: me, content, reply_to: replyTo, created_at: createdAt };
       entries.push({ row, key: `${me.id}:${id}`, state, failure });
     }
+    const bySeq = new Map(rows.map((row) => [row.seq, row]));
     const items = [];
     const days = new Set(); // clocks differ a little: no day is announced twice
     let before = null;
@@ -108,44 +138,38 @@ export class Timeline {
         items.push({ separator: "new", key: "new", sign: "", text: "New" });
         marked = separated = true;
       }
-      entry.grouped = !separated && before.row.sender.id === row.sender.id && Math.abs(at - before.at) < GROUP_MS;
-      entry.sign = JSON.stringify([row.seq, row.rev, entry.grouped, entry.state, entry.failure]);
+      const follows = !separated && before.row.sender.id === row.sender.id && Math.abs(at - before.at) < GROUP_MS;
+      entry.grouped = follows && !row.reply_to;
+      if (row.reply_to && !row.deleted_at) entry.quote = this.#quote(bySeq.get(row.reply_to));
+      entry.editing = row.seq === this.editing && !row.deleted_at;
+      entry.sign = this.#sign(entry);
       items.push(entry);
       before = { row, at };
     }
     return items;
   }
 
-  #build(item) {
-    if (item.separator) {
-      const attrs = { "data-testid": `separator-${item.separator}` };
-      return make("li", { className: `separator ${item.separator}`, attrs }, make("span", { textContent: item.text }));
-    }
-    const { row, grouped, state, failure } = item;
-    const at = new Date(row.created_at);
-    const attrs = { "data-testid": "message", "data-id": row.id, "data-state": state };
-    if (row.seq) attrs["data-seq"] = row.seq;
-    const title = fullFormat.format(at);
-    const time = make("time", { dateTime: row.created_at, title, textContent: timeFormat.format(at) });
-    const author = make("span", { className: "author", title: `@${row.sender.username}` }, nameOf(row.sender));
-    const head = make("p", { className: grouped ? "head visually-hidden" : "head" }, author, " ", time);
-    const side = grouped
-      ? make("span", { className: "side-time", attrs: { "aria-hidden": "true" } }, time.cloneNode(true))
-      : avatar(row.sender);
-    const text = make("p", { className: "text", dir: "auto" });
-    if (row.deleted_at) text.append(make("em", { textContent: "This message was deleted." }));
-    else text.append(...linked(row.content ?? ""));
-    if (row.edited_at && !row.deleted_at) text.append(make("span", { className: "note", textContent: " (edited)" }));
-    const isOnItsWay = state === "sent" || state === "queued";
-    if (isOnItsWay) text.append(make("span", { className: "visually-hidden", textContent: " (sending)" }));
-    const element = make("li", { className: grouped ? "message grouped" : "message", attrs }, side, head, text);
-    if (state === "failed") {
-      element.append(make("p", { className: "failure", attrs: { role: "alert" } }, icon("alert"),
-        make("span", { textContent: `Not sent. ${failure?.message ?? ""}` }),
-        linkButton("Try again", () => this.act.retry(row.id), "retry"),
-        linkButton("Discard", () => this.act.discard(row.id), "discard")));
-    }
-    return element;
+  #quote(row) {
+    if (!row) return { name: null, text: "An earlier message" };
+    return { name: nameOf(row.sender), text: row.deleted_at ? "This message was deleted" : oneLine(row.content ?? "") };
+  }
+
+  /** What an element depends on; one that is being edited is left alone. */
+  #sign({ row, grouped, state, failure, quote, editing }) {
+    if (editing) return "editing";
+    const names = row.mentions?.map((id) => this.view.person(id)?.username);
+    return JSON.stringify([
+      row.seq, row.rev, row.wished && row.content, grouped, state, failure, quote, names, row.reactions, this.view.may,
+    ]);
+  }
+
+  /** On a touch screen a tap opens what a pointer finds at the message's side. */
+  #tapped(event) {
+    const element = event.target.closest(".message[data-seq]");
+    const isTouch = event.pointerType === "touch" || matchMedia("(hover: none)").matches;
+    if (!element || !isTouch || event.target.closest("a, button, textarea") || String(getSelection())) return;
+    const row = this.rows.find((one) => one.seq === Number(element.dataset.seq));
+    if (row && !row.deleted_at && this.view.may.write) this.act.menu(row, element);
   }
 
   #isAtEnd() {
@@ -161,8 +185,25 @@ export class Timeline {
     this.placed = true;
     this.#toEnd();
     const line = this.list.querySelector(".separator.new");
-    if (line) this.box.scrollTop += line.getBoundingClientRect().top - this.box.getBoundingClientRect().top - 48;
+    if (line) this.box.scrollTop += line.getBoundingClientRect().top - this.box.getBoundingClientRect().top - UNDER_PINS_PX;
     this.stick = this.#isAtEnd();
+  }
+
+  /** Shows the message that is sought in the middle, reads back to it, or has it shown elsewhere when it is far away. */
+  #seekGoal() {
+    const { goal, room } = this;
+    const element = this.list.querySelector(`.message[data-seq="${goal}"]`);
+    const isFar = room.oldest - goal > REACH_MAX;
+    if (!element && goal < room.oldest && room.hasOlder && !isFar && !room.loadFailed) return this.act.loadOlder(goal);
+    this.goal = null;
+    this.act.found();
+    if (!element) return this.act.farAway(goal);
+    const { top, height } = element.getBoundingClientRect();
+    const frame = this.box.getBoundingClientRect();
+    this.box.scrollTop += top + height / 2 - frame.top - frame.height / 2;
+    this.stick = this.#isAtEnd();
+    element.classList.add("lit");
+    setTimeout(() => element.classList.remove("lit"), 2_000);
   }
 
   /** The first message in view, by its lower edge: what stands below stays, even when the message itself is rebuilt. */
@@ -194,9 +235,7 @@ export class Timeline {
   }
 }
 
-/** Text with its web addresses as links. */
-function linked(content) {
-  const parts = content.split(/(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]}])/);
-  return parts.map((part, index) =>
-    index % 2 ? make("a", { href: part, target: "_blank", rel: "noopener noreferrer", textContent: part }) : part);
+function separator({ separator: kind, text }) {
+  const attrs = { "data-testid": `separator-${kind}` };
+  return make("li", { className: `separator ${kind}`, attrs }, make("span", { textContent: text }));
 }

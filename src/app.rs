@@ -15,12 +15,12 @@ use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
     chat::Chat,
     config::{Command, Config},
-    http::{self, Site},
+    http::{self, Site, server::Listeners},
     hub::Hub,
     limits::*,
     protocol::close::Close,
     shutdown::{self, Shutdown},
-    store::{self, Store, migrate},
+    store::{self, Listener, Store, migrate, search::Indexer},
     telemetry,
     ws::{self, Gateway},
 };
@@ -32,8 +32,8 @@ pub enum Failure {
     DataDir(PathBuf, io::Error),
     #[error("the key for access tokens can't be kept in {0}: {1}; set HEARTH_JWT_SECRET or repair")]
     Secret(PathBuf, io::Error),
-    #[error("{0} can't be listened on: {1}; stop what uses it, or set HEARTH_LISTEN")]
-    Listen(SocketAddr, io::Error),
+    #[error("{1} can't be listened on: {2}; stop what uses it, or set {0}")]
+    Listen(&'static str, SocketAddr, io::Error),
     #[error("{0}; `hearth check` tells more")]
     Store(#[from] store::Error),
     #[error("metrics can't be recorded: {0}")]
@@ -128,12 +128,19 @@ async fn start(config: Config) -> Result<Server, Failure> {
             .map_err(|error| Failure::Secret(config.data_dir.clone(), error))?,
     };
     let metrics = telemetry::start_metrics()?;
-    let listener = TcpListener::bind(config.listen).await;
-    let listener = listener.map_err(|error| Failure::Listen(config.listen, error))?;
+    let (listener, address) = listen("HEARTH_LISTEN", config.listen).await?;
+    let (lines, lines_address) = match config.listen_tcp {
+        Some(address) => {
+            let (listener, address) = listen("HEARTH_LISTEN_TCP", address).await?;
+            (Some(listener), Some(address))
+        }
+        None => (None, None),
+    };
     let shutdown = Shutdown::default();
 
     let hub = Hub::new(ws::frame::text);
-    let store = Store::open(&config.database, hub.listener()).await?;
+    let indexer = Arc::new(Indexer::default());
+    let store = Store::open(&config.database, listener_of(&hub, &indexer)).await?;
     hub.start(store.clone());
     let chat = Arc::new(Chat::new(
         store.clone(),
@@ -153,6 +160,15 @@ async fn start(config: Config) -> Result<Server, Failure> {
     shutdown
         .tasks
         .spawn(shutdown.token.clone().run_until_cancelled_owned(watching));
+    let graces = hub.clone().watch_graces();
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(graces));
+
+    let indexing = indexer.run(store.clone());
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(indexing));
 
     let same_log = stop_with_another_log(store.clone());
     shutdown
@@ -171,10 +187,11 @@ async fn start(config: Config) -> Result<Server, Failure> {
                 }
             }
         }));
-    let address = listener.local_addr();
-    let address = address.map_err(|error| Failure::Listen(config.listen, error))?;
     shutdown.tasks.spawn(http::server::serve(
-        listener,
+        Listeners {
+            http: listener,
+            lines,
+        },
         Arc::new(site),
         connections_max,
         shutdown.token.clone(),
@@ -182,6 +199,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
     ));
     tracing::info!(
         listen.addr = %address,
+        listen.tcp = lines_address.map(tracing::field::display),
         version = env!("CARGO_PKG_VERSION"),
         files_max = files,
         connections_max,
@@ -191,6 +209,30 @@ async fn start(config: Config) -> Result<Server, Failure> {
         store,
         hub,
         shutdown,
+    })
+}
+
+/// Listens on what this setting says; the address has the port that was taken for port 0.
+async fn listen(
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listening = async {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    listening
+        .await
+        .map_err(|error| Failure::Listen(setting, address, error))
+}
+
+/// What the store tells of its commits: to the search index, which notes the rooms, and to the hub.
+fn listener_of(hub: &Hub, indexer: &Arc<Indexer>) -> Listener {
+    let (hub, indexer) = (hub.listener(), indexer.clone());
+    Arc::new(move |events| {
+        indexer.note(&events);
+        hub(events);
     })
 }
 

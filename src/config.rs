@@ -68,6 +68,12 @@ struct Settings {
     #[arg(global = true, value_name = "ADDRESS:PORT")]
     listen: String,
 
+    /// Address and port for lines of JSON over plain TCP, without encryption; port 0 takes a free one
+    /// [default: off]
+    #[arg(long, env = "HEARTH_LISTEN_TCP")]
+    #[arg(global = true, value_name = "ADDRESS:PORT")]
+    listen_tcp: Option<String>,
+
     /// Database: sqlite://PATH or mysql://USER:PASSWORD@HOST[:PORT]/NAME
     /// [default: sqlite://DATA_DIR/hearth.db]
     #[arg(long, env = "HEARTH_DATABASE_URL", hide_env_values = true)]
@@ -125,6 +131,8 @@ struct Settings {
 /// The validated settings.
 pub struct Config {
     pub listen: SocketAddr,
+    /// For lines over plain TCP.
+    pub listen_tcp: Option<SocketAddr>,
     pub database: Options,
     pub data_dir: PathBuf,
     /// `None`: the one in the data directory ([`crate::auth::secret`]).
@@ -188,11 +196,18 @@ impl Settings {
         // Compose files hand on unset variables as empty ones.
         let database_url = self.database_url.filter(|url| !url.is_empty());
         let jwt_secret = self.jwt_secret.filter(|secret| !secret.is_empty());
+        let listen_tcp = self.listen_tcp.filter(|address| !address.is_empty());
 
         let listen = self.listen.parse::<SocketAddr>().ok();
         if listen.is_none() {
             fault("HEARTH_LISTEN", "an address and a port, as 127.0.0.1:8000");
         }
+        let lines = listen_tcp.as_ref().map(|address| address.parse());
+        let lines: Option<SocketAddr> = lines.transpose().unwrap_or_else(|_| {
+            let rule = "an address and a port, as 127.0.0.1:8001, or nothing";
+            fault("HEARTH_LISTEN_TCP", rule);
+            None
+        });
         if self.data_dir.is_empty() {
             fault("HEARTH_DATA_DIR", "the path of a directory");
         }
@@ -284,6 +299,10 @@ impl Settings {
         };
         let shown = vec![
             ("HEARTH_LISTEN", self.listen),
+            (
+                "HEARTH_LISTEN_TCP",
+                listen_tcp.unwrap_or_else(|| "(off)".into()),
+            ),
             ("HEARTH_DATABASE_URL", shown(&location)),
             ("HEARTH_DATABASE_POOL", self.database_pool),
             ("HEARTH_DATA_DIR", self.data_dir),
@@ -297,6 +316,7 @@ impl Settings {
         ];
         Ok(Config {
             listen,
+            listen_tcp: lines,
             database: Options { location, pool },
             data_dir,
             jwt_secret: jwt_secret.map(Secret::new),

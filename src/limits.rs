@@ -47,6 +47,12 @@ pub const MENTION_ALL_ROOM_MAX: u64 = 100;
 pub const MENTIONED_MAX: usize = 100;
 pub const SEARCH_CHARS_MAX: usize = 200;
 pub const SEARCH_WORDS_MAX: usize = 20;
+/// Texts that are looked at for one page of a search for words side by side.
+pub const SEARCH_CANDIDATES: usize = 500;
+/// Searches that the database of a node works at; more wait, at most [`STATEMENT_DEADLINE`].
+pub const SEARCHES_AT_ONCE: usize = 4;
+/// Of a text that was found, about so much is shown.
+pub const SEARCH_SNIPPET_CHARS: usize = 160;
 
 // The log.
 /// Appends that share one transaction.
@@ -72,6 +78,21 @@ pub const MARKERS_ROOM_MAX: u64 = 100;
 pub const HEADS_INTERVAL: Duration = Duration::from_secs(5);
 pub const HEADS_PER_STATEMENT: usize = 1_000;
 
+// The search index.
+/// Rooms whose changes wait for the indexer; one more makes it look for them itself.
+pub const INDEX_ROOMS_MAX: usize = 10_000;
+/// How long changes wait, so that several of a room are indexed together.
+pub const INDEX_PAUSE: Duration = Duration::from_millis(300);
+/// After a database that was away.
+pub const INDEX_RETRY: Duration = Duration::from_secs(1);
+/// How often all rooms are looked through for what was not indexed.
+pub const INDEX_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Messages indexed in one transaction, and what their texts may hold together.
+pub const INDEX_PAGE_ROWS: usize = 200;
+pub const INDEX_PAGE_BYTES: usize = 128 * 1024;
+/// Rooms indexed at the same time.
+pub const INDEX_PARALLEL: usize = 4;
+
 // Live delivery.
 /// A mailbox: what one connection may leave unread before its rooms stop delivering to it.
 pub const MAILBOX_BYTES_MAX: usize = 128 * 1024;
@@ -94,8 +115,6 @@ pub const PRESENCE_ROOM_MAX: u64 = 200;
 /// The least time between two presence frames to one connection, and the ids in one.
 pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(2);
 pub const PRESENCE_IDS_MAX: usize = 200;
-/// Users whose coming or going may wait for a connection's next frame; what is beyond is dropped.
-pub const PRESENCE_PENDING_MAX: usize = 2_000;
 /// Ids of `ready.online`.
 pub const ONLINE_MAX: usize = 2_000;
 /// Without a connection a user is still online for so long.
@@ -109,7 +128,7 @@ pub const MARKERS_INTERVAL: Duration = Duration::from_millis(500);
 // Connections.
 pub const CONNECTIONS_MAX: usize = 18_000;
 pub const CONNECTIONS_PER_USER_MAX: usize = 20;
-/// WebSocket read buffer of a connection; grows while a larger frame is read.
+/// Read buffer of a socket; grows while a larger frame or line is read.
 pub const READ_BUFFER_BYTES: usize = 1_024;
 pub const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// A connection's buffer for what it reads and writes; a longer request head is refused.
@@ -122,7 +141,7 @@ pub const READY_DEADLINE: Duration = Duration::from_secs(2);
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// A request from its last byte to its answer.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
-/// From the upgrade to a valid token.
+/// From the upgrade, or over TCP from the beginning, to a valid token.
 pub const AUTH_DEADLINE: Duration = Duration::from_secs(10);
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A connection with something to write that takes no byte for this long is closed with 4001.
@@ -196,4 +215,8 @@ const _: () = {
     assert!(REPLAY_MAX <= SYNC_PAGE_ROWS);
     assert!(LIST_ITEMS_DEFAULT <= LIST_ITEMS_MAX && REPLAY_DEFAULT <= REPLAY_MAX);
     assert!(CONNECTIONS_PER_USER_MAX < CONNECTIONS_MAX);
+    assert!(
+        PRESENCE_ROOM_MAX as usize <= PRESENCE_IDS_MAX,
+        "whom one finds in a small room fits a frame"
+    );
 };

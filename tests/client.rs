@@ -1,5 +1,7 @@
 //! The reference client, rule by rule, without a server.
 
+mod changes;
+
 use serde_json::{Value, json};
 
 use crate::support::{Client, Effect, LoadId};
@@ -195,7 +197,8 @@ fn updates_apply_over_a_page_that_comes_later() {
     let mut client = Client::new(ME);
     client.connected();
     client.receive(&ready("e", vec![room(10, 3)]));
-    let (_, loads) = drain(&mut client);
+    let (frames, loads) = drain(&mut client);
+    client.receive(&synced(frames[0]["ref"].as_u64().unwrap(), 10));
     client.receive(&live(None, 1, 11, "one, edited"));
     client.receive(
         &json!({"type": "message_updated", "room_id": ROOM, "seq": 2, "rev": 12, "pinned_at": "…",
@@ -364,7 +367,7 @@ fn the_outbox_sends_in_order_and_again() {
     let left: Vec<&str> = client
         .outbox
         .iter()
-        .map(|pending| pending.id.as_str())
+        .filter_map(|pending| pending.id())
         .collect();
     assert_eq!(left, ["c", "x"]);
 }

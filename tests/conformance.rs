@@ -10,14 +10,20 @@ mod direct;
 mod faults;
 #[path = "conformance/log.rs"]
 mod log;
+#[path = "support/million.rs"]
+mod million;
 #[path = "conformance/pages.rs"]
 mod pages;
+#[path = "conformance/plans.rs"]
+mod plans;
 #[path = "conformance/races.rs"]
 mod races;
 #[path = "conformance/rulers.rs"]
 mod rulers;
 #[path = "conformance/schema.rs"]
 mod schema;
+#[path = "conformance/search.rs"]
+mod search;
 #[path = "conformance/state.rs"]
 mod state;
 #[path = "conformance/storms.rs"]
@@ -61,6 +67,8 @@ on_both! {
         replies_name_messages,
         a_room_begins_with_its_members,
         a_user_is_in_so_many_rooms;
+    plans:
+        a_room_of_a_million_messages_is_read_by_index;
     races:
         many_senders_leave_no_hole,
         the_same_id_a_hundred_times_at_once,
@@ -104,6 +112,14 @@ on_both! {
         sessions_end,
         lists_of_rooms,
         standings_by_room;
+    search:
+        queries_find_what_the_table_says,
+        any_text_is_found_as_by_reading_all,
+        pages_follow_the_order,
+        only_ones_own_rooms_are_searched,
+        edits_and_deletions_are_followed,
+        several_nodes_index_beside_writers,
+        a_long_history_is_indexed_in_pages;
     schema:
         migrations_run_once,
         several_nodes_migrate_at_once,

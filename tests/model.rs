@@ -7,6 +7,7 @@
 mod broken;
 mod link;
 mod log;
+mod row;
 mod server;
 mod sockets;
 mod world;
@@ -23,20 +24,29 @@ use world::Corners;
 const SEEDS: u64 = 3_000;
 
 /// What the plan must reach, on average at least once in thirty seeds.
-const CORNERS: [&str; 22] = [
+const CORNERS: [&str; 34] = [
     "acks of what was stored before",
     "added",
+    "archives",
     "catch-up applied",
+    "deletions",
     "durable frames lost",
+    "edits",
     "frames late",
     "fresh joins",
     "gaps",
     "gaps while an answer is awaited",
+    "hints",
+    "joined frames",
     "joins",
     "lagged",
+    "leavings",
     "live applied",
     "old frames ignored",
+    "own reads",
     "pages too old",
+    "pins",
+    "reactions",
     "refusals",
     "removed",
     "removed without rev",
@@ -44,6 +54,9 @@ const CORNERS: [&str; 22] = [
     "resets, too far",
     "retryable errors",
     "synced beyond a gap",
+    "roles",
+    "rooms deleted",
+    "rooms handed over",
     "syncs",
     "the log went back",
 ];
@@ -107,12 +120,25 @@ fn the_model_notices_what_is_broken() {
         Broken::PagesOverwrite,
         Broken::IgnoresLagged,
         Broken::NewIdOnResend,
+        Broken::CountsMentions,
+        Broken::KeepsMentionOfDeleted,
+        Broken::KeepsMentionOfEdited,
+        Broken::KeepsMentionsRead,
+        Broken::TakesOldMentions,
+        Broken::PatchesNewerRows,
+        Broken::KeepsCounts,
+        Broken::KeepsRoles,
         Broken::Server(Defect::CatchUpWithoutPrev),
         Broken::Server(Defect::StoresTwice),
         Broken::Server(Defect::SilentReset),
+        Broken::Server(Defect::DropsOwnRead),
+        Broken::Server(Defect::JoinedWithoutPrev),
+        Broken::Server(Defect::MentionsReadEarly),
+        Broken::Server(Defect::DeletesInSilence),
+        Broken::Server(Defect::SmallChangesAfterACut),
     ] {
         let noticed =
-            (0..300).find_map(|seed| Some((seed, world::run(seed, Some(broken), false).err()?)));
+            (0..1_000).find_map(|seed| Some((seed, world::run(seed, Some(broken), false).err()?)));
         match noticed {
             Some((seed, difference)) => println!("{broken:?}: seed {seed}: {difference}"),
             None => panic!("{broken:?} isn't noticed"),

@@ -2,7 +2,7 @@
 //! synced. SIGKILL alone can't show that: what a process has written outlives it in the system's cache. And
 //! a disk that refuses a sync: that commit's outcome is open, and nothing else suffers.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -57,7 +57,7 @@ async fn a_disk_that_lies_loses_what_was_acknowledged() {
         assert_eq!(ack["seq"], number, "{ack}");
     }
     server.kill().await;
-    let cached = Tables::of(&server).read(&BTreeMap::new()).await;
+    let cached = Tables::of(&server).read().await;
     assert_eq!(cached[&room].last_seq, 100, "a kill alone loses nothing");
     let kept = Tables::try_read_sqlite(&disk.kept_database());
     let kept = kept.and_then(|rooms| Some(rooms.get(&room)?.last_seq));
@@ -105,7 +105,7 @@ async fn a_sync_that_fails_leaves_the_outcome_open_and_nothing_else() {
         assert_eq!(b.expect("message").await["seq"], ack["seq"]);
     }
     disk.lose_power(&mut server).await;
-    let rooms = Tables::of(&server).read(&BTreeMap::new()).await;
-    rooms[&room].check(room, 0);
+    let rooms = Tables::of(&server).read().await;
+    rooms[&room].check(room);
     assert_eq!(rooms[&room].last_seq, 10);
 }

@@ -5,4 +5,5 @@ mod bodies;
 mod http;
 mod messages;
 mod rooms;
+mod search;
 mod secrets;

@@ -1,5 +1,5 @@
 //! Promise 6: a slow reader costs only itself. Of 1,000 members of a room some stop reading: all others get
-//! every message, in order; the server's memory has a bound; whoever reads again learns where it stopped
+//! every message, edit and reaction, in order; the server's memory has a bound; whoever reads again learns where it stopped
 //! and has the whole history in the end. Times are printed by `make soak` alone.
 
 use std::time::{Duration, Instant};
@@ -17,6 +17,12 @@ const BURST: u64 = 100;
 const LENGTH: usize = 5_000;
 /// Messages that any reader may be behind: well within a mailbox.
 const STEP: u64 = 10;
+/// Every so many of them one is edited, and so many react to it at the same time.
+const TOUCHED: u64 = 5;
+const REACTIONS: u64 = 3;
+/// What a step takes of the room's `rev`.
+const STEP_REVS: u64 = STEP + STEP / TOUCHED * (1 + REACTIONS);
+const BURST_REVS: u64 = BURST / STEP * STEP_REVS;
 /// For 1,000 sockets' buffers and allocators under load; 100 mailboxes of 128 KiB are 13 MiB of it.
 const GROWTH_KIB: u64 = 64 * 1024;
 
@@ -41,51 +47,73 @@ async fn join(raw: &mut Raw, room: u64, rev: Option<u64>) {
 }
 
 /// A number of a frame's text, without reading the rest of it.
-fn number(text: &[u8], name: &str) -> u64 {
+fn find(text: &[u8], name: &str) -> Option<u64> {
     let name = format!("\"{name}\":");
-    let at = text
-        .windows(name.len())
-        .position(|window| window == name.as_bytes());
-    let at = at.unwrap_or_else(|| panic!("{name} in {}", String::from_utf8_lossy(text)));
-    let digits = &text[at + name.len()..];
-    digits
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .fold(0, |n, byte| n * 10 + u64::from(byte - b'0'))
+    let mut windows = text.windows(name.len());
+    let at = windows.position(|window| window == name.as_bytes())?;
+    let digits = text[at + name.len()..].iter();
+    let digits = digits.take_while(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0, |n, byte| n * 10 + u64::from(byte - b'0')))
 }
 
-/// Reads messages up to this seq: each follows on the one before.
-async fn follow(raw: &mut Raw, from: u64, to: u64) {
-    for seq in from + 1..=to {
+/// Reads changes up to this rev: each follows on the one before. How many were joined ones.
+async fn follow(raw: &mut Raw, from: u64, to: u64) -> u64 {
+    let (mut at, mut joined) = (from, 0);
+    while at < to {
         let (first, text) = raw
             .next_frame(PATIENCE)
             .await
             .expect("the connection lives");
-        assert_eq!(
-            first,
-            0x81,
-            "after {}: {}",
-            seq - 1,
-            String::from_utf8_lossy(&text)
-        );
-        assert_eq!(number(&text, "seq"), seq, "in order, without loss");
+        let frame = || String::from_utf8_lossy(&text);
+        assert_eq!(first, 0x81, "at {at}: {}", frame());
+        let rev = find(&text, "rev").unwrap_or_else(|| panic!("no rev in {}", frame()));
+        if rev != at + 1 {
+            let prev = find(&text, "prev").unwrap_or(rev - 1);
+            assert!(prev == at && rev > at, "at {at}: {}", frame());
+            joined += 1;
+        }
+        at = rev;
     }
+    joined
 }
 
-/// Writes a burst that these sockets follow from `seq` on. The writer waits for them now and then, so that
-/// none of them is slow.
-async fn burst(writer: &Account, room: u64, reading: &mut [Raw], seq: u64) {
+/// Writes a burst that these sockets follow from `rev` on, with edits, and reactions of some others. The writer
+/// waits for them now and then, so that none of them is slow. How many joined frames they got.
+async fn burst(
+    writer: &Account,
+    others: &[Account],
+    room: u64,
+    reading: &mut [Raw],
+    rev: u64,
+) -> u64 {
     let mut socket = writer.connect().await;
     let text = "x".repeat(LENGTH);
-    for at in (seq..seq + BURST).step_by(STEP as usize) {
+    let mut joined = 0;
+    for step in 0..BURST / STEP {
         let writing = async {
-            for _ in 0..STEP {
-                socket.say(room, &text).await;
+            for number in 1..=STEP {
+                let ack = socket.say(room, &text).await;
+                if number % TOUCHED != 0 {
+                    continue;
+                }
+                let edit =
+                    json!({"type": "edit", "room_id": room, "seq": ack["seq"], "content": "y"});
+                assert_eq!(socket.ask(edit).await["type"], "ack");
+                let path = format!("/api/chat/rooms/{room}/messages/{}", ack["seq"]);
+                let path = format!("{path}/reactions/%F0%9F%91%8D");
+                let reacting = others.iter().take(REACTIONS as usize);
+                let answers = reacting.map(|other| other.request("PUT", &path, None));
+                for (status, answer) in join_all(answers).await {
+                    assert_eq!(status, 200, "{answer}");
+                }
             }
         };
-        let others = join_all(reading.iter_mut().map(|raw| follow(raw, at, at + STEP)));
-        tokio::join!(writing, others);
+        let at = rev + step * STEP_REVS;
+        let follow = |raw| follow(raw, at, at + STEP_REVS);
+        let (_, frames) = tokio::join!(writing, join_all(reading.iter_mut().map(follow)));
+        joined += frames.iter().sum::<u64>();
     }
+    joined
 }
 
 /// Reads again after a stall: what came before, in order; `lagged`; from there by `join` the rest, without
@@ -178,9 +206,9 @@ async fn a_crowd_with_slow_readers(print: bool) {
     let (server, ada, room, accounts, mut sockets) = crowd().await;
     let start = MEMBERS as u64 + 2;
     let before = resident_kib(server.pid());
-    let mut lagged_in_all = 0;
+    let (mut lagged_in_all, mut joined) = (0, 0);
     for (round, slow) in [1, 100].into_iter().enumerate() {
-        let seq = round as u64 * BURST;
+        let rev = start + round as u64 * BURST_REVS;
         // Fresh sockets, for a socket's buffers grow while it is read from.
         for (socket, account) in sockets.iter_mut().zip(&accounts).take(slow) {
             *socket = narrow(&server, account).await;
@@ -189,7 +217,7 @@ async fn a_crowd_with_slow_readers(print: bool) {
         }
         let began = Instant::now();
         let (stalled, reading) = sockets.split_at_mut(slow);
-        burst(&ada, room, reading, seq).await;
+        joined += burst(&ada, &accounts, room, reading, rev).await;
         let took = began.elapsed();
         lagged_in_all += slow as u64;
         metric_reaches(&server, "hub_lagged_total", lagged_in_all, PATIENCE).await;
@@ -200,7 +228,7 @@ async fn a_crowd_with_slow_readers(print: bool) {
         );
         let recovering = stalled
             .iter_mut()
-            .map(|raw| recover(raw, room, start + seq, start + seq + BURST));
+            .map(|raw| recover(raw, room, rev, rev + BURST_REVS));
         let lagged = join_all(recovering).await;
         if print {
             let (first, last) = (lagged.iter().min().unwrap(), lagged.iter().max().unwrap());
@@ -215,6 +243,7 @@ async fn a_crowd_with_slow_readers(print: bool) {
         lagged_in_all,
         "nobody else lagged"
     );
+    assert!(joined > 0, "no reactions were joined");
 }
 
 /// Takes no byte from some point on: closed with 4001 after the deadline, and not before.

@@ -3,6 +3,8 @@
 //! again, so that order holds; the resend gets the truth; and whoever listens hears of what was written by
 //! itself, without any other traffic. The proxy cuts the cable to MariaDB around the COMMIT.
 
+mod changes;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -21,7 +23,7 @@ struct House {
     room: u64,
     proxy: Proxy,
     server: Server,
-    _schema: Schema,
+    schema: Schema,
 }
 
 impl House {
@@ -40,7 +42,7 @@ impl House {
             room,
             proxy,
             server,
-            _schema: schema,
+            schema,
         }
     }
 

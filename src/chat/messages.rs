@@ -217,7 +217,7 @@ impl Chat {
     }
 
     /// Notes which of the reactions are the reader's own.
-    async fn mark_mine(
+    pub(super) async fn mark_mine(
         &self,
         who: &Identity,
         room_id: RoomId,

@@ -9,9 +9,11 @@ mod limiter;
 mod mentions;
 mod messages;
 mod rooms;
+mod search;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{accounts::Sessions, limiter::Limiter};
@@ -26,7 +28,7 @@ use crate::{
     store::{Error, Outcome, Refused, Store},
 };
 
-pub use self::{messages::Posted, rooms::Scope};
+pub use self::{messages::Posted, rooms::Scope, search::Search};
 
 /// Who asks: the user and the log-in that a valid access token named.
 #[derive(Clone, Debug)]
@@ -69,6 +71,8 @@ pub struct Chat {
     refresh_ttl: Duration,
     sessions: Sessions,
     sends: Limiter,
+    searches: Limiter,
+    searching: Semaphore,
     sockets: Limiter,
     rate_limits: bool,
 }
@@ -91,6 +95,8 @@ impl Chat {
             refresh_ttl,
             sessions: Sessions::new(),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
+            searching: Semaphore::new(SEARCHES_AT_ONCE),
+            searches: Limiter::new(second / SEARCHES_PER_SECOND, SEARCHES_BURST, rate_limits),
             sockets: Limiter::new(minute / SOCKETS_PER_MINUTE, SOCKETS_BURST, rate_limits),
             rate_limits,
         }
@@ -123,6 +129,7 @@ impl Chat {
     /// Forgets the limits of users who have been quiet: to be called every [`PRUNE_INTERVAL`].
     pub fn prune(&self) {
         self.sends.prune();
+        self.searches.prune();
         self.sockets.prune();
     }
 }

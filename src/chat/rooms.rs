@@ -39,7 +39,7 @@ impl Chat {
         }
         checks.line("topic", &topic, 0, TOPIC_CHARS_MAX);
         if kind == Some(RoomKind::Direct) {
-            checks.fail("kind", "unknown", "public or private");
+            checks.fail("kind", "type", "public or private");
         }
         if ids.len() > IDS_PER_REQUEST_MAX {
             checks.fail(
@@ -226,6 +226,12 @@ impl Chat {
             .store
             .rooms(filter, RoomId(0), ROOMS_PER_USER_MAX)
             .await;
+        rooms.map_err(refuse)
+    }
+
+    /// Those of the user's rooms in which it is shown who is online.
+    pub async fn small_rooms(&self, who: &Identity) -> Result<Vec<RoomId>, Refusal> {
+        let rooms = self.store.rooms_upto(who.user.id, PRESENCE_ROOM_MAX).await;
         rooms.map_err(refuse)
     }
 

@@ -25,7 +25,7 @@ fn the_defaults_are_whole() {
     );
     assert_eq!(config.access_ttl, Duration::from_secs(1_800));
     assert_eq!(config.refresh_ttl, Duration::from_secs(604_800));
-    assert!(config.rate_limits && config.jwt_secret.is_none());
+    assert!(config.rate_limits && config.jwt_secret.is_none() && config.listen_tcp.is_none());
     assert_eq!(
         (config.argon2.m_cost(), config.argon2.t_cost()),
         (19_456, 2)
@@ -36,6 +36,7 @@ fn the_defaults_are_whole() {
 fn every_fault_is_told_at_once_and_no_secret_with_it() {
     let faults = config(&[
         "--listen=localhost",
+        "--listen-tcp=8001",
         "--database-url=mysql://ada:hunter2hunter2@/",
         "--database-pool=0",
         "--data-dir=",
@@ -53,7 +54,7 @@ fn every_fault_is_told_at_once_and_no_secret_with_it() {
         .iter()
         .map(|f| f.split(':').next().unwrap())
         .collect();
-    assert_eq!(faults.len(), 11, "{faults:#?}");
+    assert_eq!(faults.len(), 12, "{faults:#?}");
     assert!(names.iter().all(|name| name.starts_with("HEARTH_")));
     let text = faults.join("\n");
     assert!(!text.contains("hunter2") && !text.contains("too-short"));
@@ -64,6 +65,9 @@ fn rules_of_single_settings() {
     for (flag, good) in [
         ("--listen=[::1]:0", true),
         ("--listen=0.0.0.0:65536", false),
+        ("--listen-tcp=", true),
+        ("--listen-tcp=[::1]:8001", true),
+        ("--listen-tcp=localhost:8001", false),
         ("--database-url=", true),
         ("--database-url=sqlite:///var/lib/hearth/x.db", true),
         ("--database-url=sqlite://:memory:", false),

@@ -1,12 +1,13 @@
-//! `/api/register`, `/api/login`, `/api/me`, `/api/users`.
+//! `/api/register`, `/api/login`, `/api/me`, `/api/users` and those of them who are online.
 
 use super::{
     request::Call,
     response::{self, Outcome},
 };
 use crate::{
+    chat::PageOf,
     limits::USERNAME_CHARS_MAX,
-    protocol::{check::Checks, rest::RegisterBody},
+    protocol::{UserId, check::Checks, error::Refusal, rest::RegisterBody},
 };
 
 pub async fn register(mut call: Call) -> Outcome {
@@ -29,6 +30,29 @@ pub async fn me(call: Call) -> Outcome {
 /// By the beginning of their names, or by ids.
 pub async fn list(call: Call) -> Outcome {
     call.identify().await?;
+    response::ok(&match wanted(&call)? {
+        Wanted::Ids(ids) => call.site.chat.users_by_ids(&ids).await?,
+        Wanted::Named(prefix, at) => call.site.chat.users(prefix, at).await?,
+    })
+}
+
+/// As [`list`], of those who are online.
+pub async fn online(call: Call) -> Outcome {
+    call.identify().await?;
+    response::ok(&match wanted(&call)? {
+        Wanted::Ids(ids) => call.site.gateway.online_of(ids).await?,
+        Wanted::Named(prefix, at) => call.site.gateway.users_online(prefix, at).await?,
+    })
+}
+
+/// Which users are asked for.
+enum Wanted<'a> {
+    Ids(Vec<UserId>),
+    /// Whose names begin so: a page of them.
+    Named(&'a str, PageOf),
+}
+
+fn wanted(call: &Call) -> Result<Wanted<'_>, Refusal> {
     let mut checks = Checks::default();
     let at = call.query.page(&mut checks);
     let prefix = call.query.search(&mut checks, USERNAME_CHARS_MAX);
@@ -41,8 +65,8 @@ pub async fn list(call: Call) -> Outcome {
         checks.fail("ids", "conflict", "ids alone, without q, cursor and limit");
     }
     checks.done()?;
-    response::ok(&match ids {
-        Some(ids) => call.site.chat.users_by_ids(&ids).await?,
-        None => call.site.chat.users(prefix, at).await?,
+    Ok(match ids {
+        Some(ids) => Wanted::Ids(ids),
+        None => Wanted::Named(prefix, at),
     })
 }

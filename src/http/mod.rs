@@ -5,6 +5,9 @@
 //! log and one count each; no token, query string or raw path in either; a handler's panic ends its
 //! request, not the server.
 //!
+//! Its accept loop also takes in those who speak lines over plain TCP, and hands them to `ws`: they count
+//! under the same cap on connections.
+//!
 //! Deliberately absent: HTTP/2 and TLS (a reverse proxy's work), and any trust in what a client says
 //! about itself (`X-Forwarded-For`, `X-Request-Id`).
 
@@ -16,6 +19,7 @@ mod request;
 mod response;
 mod rooms;
 mod router;
+mod search;
 pub mod server;
 mod service;
 mod site;

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
-use super::{accounts, messages, request::Call, response::Outcome, rooms, site, socket};
+use super::{accounts, messages, request::Call, response::Outcome, rooms, search, site, socket};
 use crate::limits::ID_MAX;
 
 /// The parameter that is no id.
@@ -46,6 +46,7 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         POST   "/api/login" [] => accounts::login;
         GET    "/api/me" [] => accounts::me;
         GET    "/api/users" ["q" "ids" "cursor" "limit"] => accounts::list;
+        GET    "/api/users/online" ["q" "ids" "cursor" "limit"] => accounts::online;
 
         GET    "/api/chat/rooms" ["scope" "q" "cursor" "limit"] => rooms::list;
         POST   "/api/chat/rooms" [] => rooms::create;
@@ -70,6 +71,7 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         PUT    "/api/chat/rooms/{room}/messages/{seq}/pin" [] => messages::pin;
         DELETE "/api/chat/rooms/{room}/messages/{seq}/pin" [] => messages::unpin;
         POST   "/api/chat/rooms/{room}/read" [] => messages::read;
+        GET    "/api/chat/search" ["q" "room_id" "from" "cursor" "limit"] => search::search;
         POST   "/api/chat/direct" [] => rooms::direct;
 
         GET    "/ws" [] => socket::all_rooms;

@@ -1,7 +1,7 @@
-//! The accept loop and one task per connection.
+//! The accept loop, for HTTP and for lines over plain TCP, and one task per connection.
 //!
-//! Invariants: at most so many connections are open, more wait in the kernel's queue; a fault of
-//! accept() never ends the loop; a connection on which nothing moves is closed.
+//! Invariants: at most so many connections are open, of both kinds together, more wait in the kernel's
+//! queue; a fault of accept() never ends the loop; a connection on which nothing moves is closed.
 
 use std::{
     io::{self, ErrorKind},
@@ -19,11 +19,43 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Site, service};
-use crate::limits::{ACCEPT_PAUSE, HEADER_DEADLINE, HTTP_BUFFER_BYTES_MAX};
+use crate::{
+    limits::{ACCEPT_PAUSE, HEADER_DEADLINE, HTTP_BUFFER_BYTES_MAX},
+    ws::Gateway,
+};
+
+/// Where clients connect.
+pub struct Listeners {
+    pub http: TcpListener,
+    /// Those who speak lines, if the operator wants them.
+    pub lines: Option<TcpListener>,
+}
+
+/// A new connection, by what it speaks.
+enum Arrival {
+    Http(TcpStream),
+    Lines(TcpStream),
+}
+
+impl Listeners {
+    /// The next connection of either kind. Nothing is lost when it is cancelled.
+    async fn accept(&self) -> io::Result<Arrival> {
+        let lines = async {
+            match &self.lines {
+                Some(listener) => listener.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            accepted = self.http.accept() => accepted.map(|(stream, _)| Arrival::Http(stream)),
+            accepted = lines => accepted.map(|(stream, _)| Arrival::Lines(stream)),
+        }
+    }
+}
 
 /// Accepts connections until `stopping` is cancelled. Each is a task of `tasks`.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Listeners,
     site: Arc<Site>,
     connections_max: usize,
     stopping: CancellationToken,
@@ -34,10 +66,13 @@ pub async fn serve(
         loop {
             let place = places.clone().acquire_owned().await;
             let place = place.expect("the semaphore is never closed");
-            match listener.accept().await {
-                Ok((stream, _)) => {
+            match listeners.accept().await {
+                Ok(Arrival::Http(stream)) => {
                     let connection = connection(stream, site.clone(), place, stopping.clone());
                     tasks.spawn(connection);
+                }
+                Ok(Arrival::Lines(stream)) => {
+                    tasks.spawn(lines(stream, site.gateway.clone(), place));
                 }
                 // The client's affair: it has gone already.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
@@ -87,6 +122,13 @@ async fn connection(
         tracing::debug!(%error, "a connection broke");
     }
     metrics::gauge!("http_connections").decrement(1.0);
+}
+
+async fn lines(stream: TcpStream, gateway: Gateway, _place: OwnedSemaphorePermit) {
+    match prepare(&stream) {
+        Ok(()) => gateway.lines(stream).await,
+        Err(error) => tracing::debug!(%error, "a connection was gone before it was served"),
+    }
 }
 
 /// hyper has no deadline for what a client doesn't read: the kernel keeps it.

@@ -25,6 +25,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::{net::TcpStream, sync::Notify};
 
+use super::encode::Wire;
 use crate::{
     limits::{MAILBOX_BYTES_MAX, MAILBOX_FRAMES_MAX, NOTICES_MAX},
     protocol::{Rev, RoomId, Seq, close::Close},
@@ -54,6 +55,17 @@ pub enum Notice {
     },
 }
 
+/// Whether there may be news of who is online, and who looks next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stir {
+    /// There is none; what comes wakes the session.
+    Quiet,
+    /// There is none; the session looks again by itself, and isn't woken before.
+    Resting,
+    /// There may be some.
+    Waiting,
+}
+
 /// What became of live bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -69,6 +81,7 @@ pub enum Delivery {
 pub struct Mailbox {
     id: ConnectionId,
     stream: TcpStream,
+    wire: Wire,
     out: Mutex<Out>,
     /// The session has something to do: bytes to drain, a notice, a lag, a close.
     wake: Notify,
@@ -84,6 +97,7 @@ struct Out {
     notices: VecDeque<Notice>,
     /// Rooms that stopped delivering, with the last `rev` that was taken.
     lags: Vec<(RoomId, Rev)>,
+    stir: Stir,
     close: Option<Close>,
     /// When the socket last took a byte, or when the queue last became non-empty.
     progress: Instant,
@@ -102,15 +116,17 @@ pub struct Backlog {
     pub bytes: usize,
     pub answer_bytes: usize,
     pub stalled_since: Instant,
+    pub stir: Stir,
     pub close: Option<Close>,
 }
 
 impl Mailbox {
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: TcpStream, wire: Wire) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             stream,
+            wire,
             out: Mutex::new(Out {
                 queue: VecDeque::new(),
                 live_bytes: 0,
@@ -118,6 +134,7 @@ impl Mailbox {
                 answer_bytes: 0,
                 notices: VecDeque::new(),
                 lags: Vec::new(),
+                stir: Stir::Quiet,
                 close: None,
                 progress: Instant::now(),
             }),
@@ -128,6 +145,11 @@ impl Mailbox {
 
     pub fn id(&self) -> ConnectionId {
         self.id
+    }
+
+    /// What is to be written to it: bytes for this wire.
+    pub fn wire(&self) -> Wire {
+        self.wire
     }
 
     /// The socket, for reading; nobody but the mailbox writes to it.
@@ -167,11 +189,32 @@ impl Mailbox {
     /// [`Mailbox::drained`] or by not reading requests.
     pub fn answer(&self, bytes: Bytes) {
         let mut out = self.lock();
-        if let Ok(written) = self.write_through(&mut out, &bytes)
-            && written < bytes.len()
-        {
-            out.answer_bytes += bytes.len() - written;
-            self.enqueue(&mut out, bytes.slice(written..), 0);
+        if let Ok(written) = self.write_through(&mut out, &bytes) {
+            self.keep(&mut out, bytes.slice(written..));
+        }
+    }
+
+    /// Queues what the socket didn't take of an answer.
+    fn keep(&self, out: &mut Out, rest: Bytes) {
+        if !rest.is_empty() {
+            out.answer_bytes += rest.len();
+            self.enqueue(out, rest, 0);
+        }
+    }
+
+    /// Writes a hint if nothing waits and the socket takes it, or at least the beginning of it; else it
+    /// is dropped.
+    pub fn hint(&self, bytes: &Bytes) -> bool {
+        let mut out = self.lock();
+        if out.close.is_some() || !out.queue.is_empty() {
+            return false;
+        }
+        match self.write_through(&mut out, bytes) {
+            Ok(0) | Err(_) => false,
+            Ok(written) => {
+                self.keep(&mut out, bytes.slice(written..));
+                true
+            }
         }
     }
 
@@ -218,7 +261,10 @@ impl Mailbox {
                     out.advance(written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => return self.fail(&mut out, Close::Gone),
+                Err(_) => {
+                    out.forget();
+                    return self.fail(&mut out, Close::Gone);
+                }
             }
         }
         out.queue = VecDeque::new();
@@ -229,6 +275,14 @@ impl Mailbox {
     pub async fn writable(&self) {
         // An error shows at the next write.
         let _ = self.stream.writable().await;
+    }
+
+    /// Writes all that waits, until the socket breaks.
+    pub async fn flush(&self) {
+        while self.backlog().bytes > 0 {
+            self.writable().await;
+            self.drain();
+        }
     }
 
     /// Waits until nothing waits for the socket any more, or the connection closes.
@@ -258,6 +312,7 @@ impl Mailbox {
             bytes: out.live_bytes + out.answer_bytes,
             answer_bytes: out.answer_bytes,
             stalled_since: out.progress,
+            stir: out.stir,
             close: out.close,
         }
     }
@@ -309,6 +364,26 @@ impl Mailbox {
         self.lock().lags.retain(|(lagged, _)| *lagged != room_id);
     }
 
+    /// There may be news of who is online. Wakes the session once, and not while it rests.
+    pub fn stir(&self) {
+        let mut out = self.lock();
+        if out.stir == Stir::Quiet {
+            self.wake.notify_one();
+        }
+        out.stir = Stir::Waiting;
+    }
+
+    /// Whether to look for news now; if so, what comes from here on waits until the next look.
+    pub fn look(&self) -> bool {
+        let mut out = self.lock();
+        let waiting = out.stir == Stir::Waiting;
+        out.stir = match waiting {
+            true => Stir::Resting,
+            false => Stir::Quiet,
+        };
+        waiting
+    }
+
     /// Asks the session to close; the first reason stands. No more live events are taken.
     pub fn close(&self, close: Close) {
         let mut out = self.lock();
@@ -323,6 +398,12 @@ impl Mailbox {
 }
 
 impl Out {
+    /// Nobody will read it: what waits for a socket that broke, or whoever drains it would never end.
+    fn forget(&mut self) {
+        self.queue = VecDeque::new();
+        (self.live_bytes, self.live_frames, self.answer_bytes) = (0, 0, 0);
+    }
+
     fn advance(&mut self, mut written: usize) {
         while let Some(chunk) = self.queue.front_mut() {
             let taken = written.min(chunk.bytes.len());
@@ -344,6 +425,8 @@ impl Out {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::{io::AsyncReadExt, net::TcpListener};
 
     use super::*;
@@ -354,7 +437,24 @@ mod tests {
             .await
             .unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        (Mailbox::new(server), client)
+        (Mailbox::new(server, Wire::WebSocket), client)
+    }
+
+    /// Whoever waits until all is written doesn't wait for a reader that has gone.
+    #[tokio::test]
+    async fn what_waits_for_a_broken_socket_is_dropped() {
+        let (mailbox, client) = connected().await;
+        mailbox.writable().await;
+        mailbox.answer(vec![b' '; 16 * 1024 * 1024].into());
+        assert!(mailbox.backlog().bytes > 0, "the reader doesn't read");
+        drop(client);
+        let flushed = tokio::time::timeout(Duration::from_secs(5), mailbox.flush()).await;
+        assert!(flushed.is_ok(), "it is drained for ever");
+        assert_eq!(mailbox.backlog().close, Some(Close::Gone));
+        assert_eq!(
+            mailbox.deliver(&Bytes::from_static(b"x"), 1),
+            Delivery::Closed
+        );
     }
 
     /// Frames of a reader that stops are refused whole beyond the bound, and those that were taken
@@ -384,13 +484,7 @@ mod tests {
                 assert_eq!(frame.to_vec(), number.to_be_bytes().repeat(64));
             }
         };
-        let drainer = async {
-            while mailbox.backlog().bytes > 0 {
-                mailbox.writable().await;
-                mailbox.drain();
-            }
-        };
-        tokio::join!(reader, drainer);
+        tokio::join!(reader, mailbox.flush());
         let out = mailbox.lock();
         assert_eq!(
             (out.live_bytes, out.live_frames, out.answer_bytes),

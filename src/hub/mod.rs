@@ -5,16 +5,20 @@
 //! the log after each commit ([`Hub::listener`]); they are hints: what is lost on the way is read from
 //! the log by the room that misses it.
 //!
-//! Deliberately absent: HTTP, the WebSocket's framing (it is given: [`Framing`]), SQL.
+//! Deliberately absent: HTTP, the framing of either wire (it is given: [`Framing`]), SQL.
 //!
 //! Lock tiers: a registry shard is tier 1, a mailbox tier 2; take them in that order, and neither
-//! across an await.
+//! across an await. The lock of [`people`] is taken alone.
 
 pub mod encode;
+mod hints;
 pub mod mailbox;
 pub mod order;
 mod pages;
+mod people;
+mod presence;
 pub mod room;
+mod touch;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -26,9 +30,10 @@ use futures_util::FutureExt;
 use metrics::{Counter, Gauge, counter, gauge};
 
 pub use self::{
-    encode::Framing,
-    mailbox::{Mailbox, Notice},
+    encode::{Framing, Wire},
+    mailbox::{Mailbox, Notice, Stir},
     pages::CatchUp,
+    presence::{News, Online, Stamp},
     room::{Attached, Lease, Listener, RoomFailed},
 };
 use crate::{
@@ -37,6 +42,7 @@ use crate::{
     store::{self, Event, EventBody, MemberEvent, Store},
 };
 use pages::Pages;
+use people::People;
 use room::{Handle, Room};
 
 /// See the module's documentation. One per process.
@@ -48,17 +54,22 @@ pub struct Hub {
     users: DashMap<UserId, Vec<Arc<Mailbox>>>,
     rooms: DashMap<RoomId, Arc<Handle>>,
     pages: Pages,
+    people: People,
     metrics: Metrics,
 }
 
 struct Metrics {
     connections: Gauge,
+    online: Gauge,
     rooms: Gauge,
     events: Counter,
     deliveries: Counter,
     lagged: Counter,
     gaps: Counter,
     room_failures: Counter,
+    presence: Counter,
+    typing: Counter,
+    markers: Counter,
 }
 
 impl Hub {
@@ -70,14 +81,19 @@ impl Hub {
             users: DashMap::new(),
             rooms: DashMap::new(),
             pages: Pages::default(),
+            people: People::default(),
             metrics: Metrics {
                 connections: gauge!("hub_connections"),
+                online: gauge!("hub_online_users"),
                 rooms: gauge!("hub_live_rooms"),
                 events: counter!("hub_events_total"),
                 deliveries: counter!("hub_deliveries_total"),
                 lagged: counter!("hub_lagged_total"),
                 gaps: counter!("hub_gaps_total"),
                 room_failures: counter!("hub_room_failures_total"),
+                presence: counter!("hub_hints_total", "kind" => "presence"),
+                typing: counter!("hub_hints_total", "kind" => "typing"),
+                markers: counter!("hub_hints_total", "kind" => "read"),
             },
         })
     }
@@ -110,13 +126,17 @@ impl Hub {
             EventBody::Member(member)
                 if member.role.is_none() || member.joined_rev == event.rev =>
             {
+                self.seat(&event);
                 self.notify_member(event.room_id, event.rev, member);
             }
-            EventBody::Deleted => self.notify_all(Notice::Left {
-                room_id: event.room_id,
-                rev: event.rev,
-            }),
-            EventBody::Read { user_id, seq } => {
+            EventBody::Deleted => {
+                self.seat(&event);
+                self.notify_all(Notice::Left {
+                    room_id: event.room_id,
+                    rev: event.rev,
+                });
+            }
+            EventBody::Read { user_id, seq, .. } => {
                 let notice = Notice::Read {
                     room_id: event.room_id,
                     seq: *seq,
@@ -173,11 +193,14 @@ impl Hub {
             return None;
         }
         connections.push(mailbox.clone());
+        drop(connections);
+        self.expect(user_id);
         self.metrics.connections.increment(1.0);
         Some(Registration {
             hub: self.clone(),
             user_id,
             mailbox,
+            arrived: false,
         })
     }
 
@@ -213,17 +236,17 @@ impl Hub {
             .is_some()
     }
 
-    /// One page of what changed in a room after `after`, framed. Those who ask for the same page at
+    /// One page of what changed in a room after `after`, framed for this wire. Those who ask for the same page at
     /// the same time share one read. The caller holds a lease on the room, and checks the reader's
     /// membership after the page was read. `None`: no such room.
     pub async fn catch_up(
         &self,
         room_id: RoomId,
         after: Rev,
+        wire: Wire,
     ) -> store::Result<Option<Arc<CatchUp>>> {
-        self.pages
-            .read(self.store(), self.framing, room_id, after)
-            .await
+        let key = (room_id, after, wire);
+        self.pages.read(self.store(), self.framing, key).await
     }
 
     /// Compares the heads of all live rooms with the table, now and then, for ever: whatever was lost
@@ -290,6 +313,16 @@ pub struct Registration {
     hub: Arc<Hub>,
     user_id: UserId,
     mailbox: Arc<Mailbox>,
+    arrived: bool,
+}
+
+impl Registration {
+    /// Makes the user be seen online in these, his small rooms, which were read since he registered.
+    pub fn arrive(&mut self, rooms: &[RoomId]) {
+        if !std::mem::replace(&mut self.arrived, true) {
+            self.hub.arrive(self.user_id, rooms);
+        }
+    }
 }
 
 impl Drop for Registration {
@@ -303,5 +336,6 @@ impl Drop for Registration {
                 entry.remove();
             }
         }
+        self.hub.depart(self.user_id, self.arrived);
     }
 }

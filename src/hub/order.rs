@@ -21,6 +21,8 @@ pub struct Order {
     head: Option<Rev>,
     /// The highest `rev` known to exist.
     hint: Rev,
+    /// Up to here only the log is believed: see [`Order::fill`].
+    read: Rev,
     /// Arrived and not yet given, by `rev`.
     pending: BTreeMap<Rev, Encoded>,
     /// Given lately: a chain that ends at the head.
@@ -36,7 +38,10 @@ impl Order {
     /// An event came: from the bus, in any order, any number of times.
     pub fn arrive(&mut self, event: Encoded) {
         self.hint = self.hint.max(event.rev);
-        if self.head.is_some_and(|head| event.rev <= head) {
+        if self
+            .head
+            .is_some_and(|head| event.rev <= head.max(self.read))
+        {
             return;
         }
         self.pending.entry(event.rev).or_insert(event);
@@ -46,16 +51,20 @@ impl Order {
         }
     }
 
-    /// The log says what follows the head: a chain, which stands in for whatever arrived within it.
-    pub fn fill(&mut self, page: Vec<Encoded>) {
+    /// The log says what follows the head: a chain, which stands in for whatever arrived up to `read`,
+    /// where the log was when it was read. Also beyond the end of a page that was cut: a small change
+    /// there may be of a row whose older changes the page left out, for that row comes later. So the log
+    /// is read on until a page reaches where it was.
+    pub fn fill(&mut self, page: Vec<Encoded>, read: Rev) {
         let (Some(head), Some(last)) = (self.head, page.last().map(|event| event.rev)) else {
             return;
         };
         if last <= head {
             return;
         }
-        self.hint = self.hint.max(last);
-        self.pending = self.pending.split_off(&(last + 1));
+        self.hint(read);
+        self.read = self.read.max(read);
+        self.pending = self.pending.split_off(&(read + 1));
         self.pending
             .extend(page.into_iter().map(|event| (event.rev, event)));
     }
@@ -116,16 +125,16 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use rand::{Rng, SeedableRng, rngs::SmallRng, seq::SliceRandom};
 
     use super::*;
+    use crate::hub::encode::framed;
 
     fn event(prev: Rev, rev: Rev) -> Encoded {
         Encoded {
             prev,
             rev,
-            bytes: Bytes::from(rev.to_be_bytes().to_vec()),
+            bytes: framed(&rev.to_be_bytes(), |buffer, text| buffer.extend(text)),
             left: None,
             ends: false,
             touch: None,
@@ -173,7 +182,7 @@ mod tests {
                         prev = rev;
                     }
                 }
-                order.fill(page);
+                order.fill(page, last);
             }
             assert_eq!(order.head(), Some(last), "seed {seed}");
             let mut position = start;
@@ -201,6 +210,27 @@ mod tests {
                 "seed {seed}"
             );
         }
+    }
+
+    /// Behind a page that was cut nothing that arrived may follow, up to where the log was read.
+    #[test]
+    fn what_arrived_behind_a_cut_page_is_read_from_the_log() {
+        let mut order = Order::default();
+        order.adopt(10);
+        for rev in [14, 15, 16] {
+            order.arrive(event(rev - 1, rev));
+        }
+        order.fill(vec![event(10, 13)], 15);
+        assert_eq!(order.advance().map(|event| event.rev), Some(13));
+        order.arrive(event(13, 14));
+        assert!(order.advance().is_none());
+        assert_eq!(order.gap(), Some(13));
+        order.fill(vec![event(13, 15)], 15);
+        let given: Vec<Rev> = std::iter::from_fn(|| order.advance())
+            .map(|event| event.rev)
+            .collect();
+        assert_eq!(given, [15, 16]);
+        assert_eq!(order.gap(), None);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Catch-up pages, framed and shared: many who sync one room after a storm read the log once.
+//! Catch-up pages, framed and shared: many who sync one room after a storm read the log once for each
+//! wire they speak. A page that had both forms would weigh twice as much for everybody.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use tokio::sync::OnceCell;
 
-use super::encode::{Framing, encode};
+use super::encode::{Framing, Wire, encode};
 use crate::{
     protocol::{Rev, RoomId, Seq},
     store::{self, Store},
@@ -15,7 +16,7 @@ use crate::{
 /// Bytes that a session writes before it waits for its socket.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A page of catch-up as it travels: whole frames with `prev`, in chunks of about [`CHUNK_BYTES`].
+/// A page of catch-up as it travels over one wire: whole frames with `prev`, in chunks of about [`CHUNK_BYTES`].
 #[derive(Debug)]
 pub struct CatchUp {
     /// Complete up to here.
@@ -26,30 +27,31 @@ pub struct CatchUp {
     pub chunks: Vec<Bytes>,
 }
 
+type Key = (RoomId, Rev, Wire);
 type Cell = Arc<OnceCell<Option<Arc<CatchUp>>>>;
 
 /// Reads that are under way.
 #[derive(Default)]
-pub(super) struct Pages(DashMap<(RoomId, Rev), Cell>);
+pub(super) struct Pages(DashMap<Key, Cell>);
 
 impl Pages {
     pub(super) async fn read(
         &self,
         store: &Store,
         framing: Framing,
-        room_id: RoomId,
-        after: Rev,
+        key: Key,
     ) -> store::Result<Option<Arc<CatchUp>>> {
-        let cell = self.0.entry((room_id, after)).or_default().clone();
+        let (room_id, after, wire) = key;
+        let cell = self.0.entry(key).or_default().clone();
         let forget = Forget {
             pages: self,
-            key: (room_id, after),
+            key,
             cell: &cell,
         };
         let page = cell
             .get_or_try_init(|| async {
                 let page = store.changes(room_id, after).await?;
-                Ok(page.map(|page| Arc::new(frame(page, framing))))
+                Ok(page.map(|page| Arc::new(frame(page, framing, wire))))
             })
             .await
             .cloned();
@@ -61,7 +63,7 @@ impl Pages {
 /// Ends the sharing, also when the reader is cancelled: who comes later reads anew.
 struct Forget<'a> {
     pages: &'a Pages,
-    key: (RoomId, Rev),
+    key: Key,
     cell: &'a Cell,
 }
 
@@ -75,15 +77,15 @@ impl Drop for Forget<'_> {
     }
 }
 
-fn frame(page: store::Page, framing: Framing) -> CatchUp {
+fn frame(page: store::Page, framing: Framing, wire: Wire) -> CatchUp {
     let mut chunks = Vec::new();
     let mut chunk = Vec::new();
     for event in &page.events {
-        let encoded = encode(event, framing, true);
-        if !chunk.is_empty() && chunk.len() + encoded.bytes.len() > CHUNK_BYTES {
+        let bytes = encode(event, framing, true).bytes.over(wire);
+        if !chunk.is_empty() && chunk.len() + bytes.len() > CHUNK_BYTES {
             chunks.push(Bytes::from(std::mem::take(&mut chunk)));
         }
-        chunk.extend_from_slice(&encoded.bytes);
+        chunk.extend_from_slice(&bytes);
     }
     if !chunk.is_empty() {
         chunks.push(chunk.into());

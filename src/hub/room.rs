@@ -12,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -20,13 +20,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Hub,
-    encode::{self, Encoded, encode},
+    encode::{Encoded, Wire, encode, gather},
+    hints::Hints,
     mailbox::{ConnectionId, Delivery, Mailbox},
     order::Order,
+    touch::join_touches,
 };
 use crate::{
-    limits::{FANOUT_CHUNK, MAILBOX_BYTES_MAX, ROOM_QUEUE_MAX},
-    protocol::{Rev, RoomId, UserId, close::Close},
+    limits::{FANOUT_CHUNK, MAILBOX_BYTES_MAX, MARKERS_ROOM_MAX, ROOM_QUEUE_MAX},
+    protocol::{Rev, RoomId, Seq, UserId, close::Close},
     store::{self, Event, EventBody},
 };
 
@@ -69,6 +71,15 @@ pub(super) enum Command {
     Detach {
         id: ConnectionId,
         reply: Option<oneshot::Sender<()>>,
+    },
+    /// A member has read up to here.
+    Marker {
+        user_id: UserId,
+        seq: Seq,
+    },
+    /// Somebody types on this connection.
+    Typing {
+        id: ConnectionId,
     },
     /// Look at the handle's flags: a hint, a sweep, the last lease.
     Look,
@@ -114,12 +125,27 @@ impl Handle {
     /// Hands an event over without waiting; without a place the room learns that it exists, and
     /// reads it from the log.
     pub(super) fn publish(&self, event: Event) {
-        if matches!(event.body, EventBody::Read { .. }) {
+        if let EventBody::Read {
+            user_id,
+            seq,
+            member_count,
+        } = event.body
+        {
+            if member_count <= MARKERS_ROOM_MAX {
+                self.pass(Command::Marker { user_id, seq });
+            }
             return;
         }
         let rev = event.rev;
         if self.commands.try_send(Command::Event(event)).is_err() {
             self.hint(rev);
+        }
+    }
+
+    /// Hands over what may be dropped; half of the queue is for what may not.
+    fn pass(&self, command: Command) {
+        if self.commands.capacity() > ROOM_QUEUE_MAX / 2 {
+            let _ = self.commands.try_send(command);
         }
     }
 
@@ -168,6 +194,12 @@ impl Lease {
         answer.await.map_err(|_| RoomFailed)
     }
 
+    /// Tells the others that somebody types here.
+    pub fn typing(&self) {
+        let id = self.connection;
+        self.handle.pass(Command::Typing { id });
+    }
+
     /// Ends live delivery; nothing of the room is written after it returns.
     pub async fn detach(self) -> Result<(), RoomFailed> {
         let (reply, answer) = oneshot::channel();
@@ -200,7 +232,7 @@ impl Drop for Lease {
 }
 
 /// The listeners of a room. If the task dies, they are closed with a code that invites a reconnect.
-struct Listeners(Vec<Listener>);
+pub(super) struct Listeners(pub(super) Vec<Listener>);
 
 impl Drop for Listeners {
     fn drop(&mut self) {
@@ -214,11 +246,12 @@ type Reading = Pin<Box<dyn Future<Output = store::Result<Option<store::Page>>> +
 
 /// The task.
 pub(super) struct Room {
-    hub: Arc<Hub>,
-    handle: Arc<Handle>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) handle: Arc<Handle>,
     inbox: mpsc::Receiver<Command>,
     order: Order,
-    listeners: Listeners,
+    pub(super) listeners: Listeners,
+    pub(super) hints: Hints,
     /// The log is being read to fill a gap.
     reading: Option<Reading>,
 }
@@ -231,6 +264,7 @@ impl Room {
             inbox,
             order: Order::default(),
             listeners: Listeners(Vec::new()),
+            hints: Hints::default(),
             reading: None,
         }
     }
@@ -245,6 +279,7 @@ impl Room {
                     self.reading = None;
                     self.filled(read);
                 }
+                _ = self.hints.ripe(), if self.hints.are_waiting() => self.tell_markers().await,
             }
             for command in turn.drain(..) {
                 self.take(command).await;
@@ -286,6 +321,11 @@ impl Room {
                     let _ = reply.send(());
                 }
             }
+            Command::Marker { user_id, seq } => self.hints.mark(user_id, seq, Instant::now()),
+            Command::Typing { id } => {
+                self.deliver().await;
+                self.tell_typing(id).await;
+            }
             Command::Look => {}
             #[cfg(test)]
             Command::Panic => panic!("a test asked for it"),
@@ -308,7 +348,7 @@ impl Room {
         {
             return Attached::Removed;
         }
-        let replay = join(since.into_iter());
+        let replay = gather(since.into_iter(), listener.mailbox.wire());
         listener.mailbox.forget_lag(self.handle.room_id);
         if !greeting.is_empty() {
             listener.mailbox.answer(greeting);
@@ -328,7 +368,7 @@ impl Room {
         let events: Vec<Encoded> = std::iter::from_fn(|| self.order.advance()).collect();
         let mut piece: Vec<Encoded> = Vec::new();
         let mut bytes = 0;
-        for event in encode::join(self.handle.room_id, events, self.hub.framing) {
+        for event in join_touches(self.handle.room_id, events, self.hub.framing) {
             if event.ends {
                 // Their sessions say `removed`.
                 self.fan_out(mem::take(&mut piece)).await;
@@ -356,15 +396,13 @@ impl Room {
         self.fan_out(piece).await;
     }
 
-    /// One write per listener for the whole piece.
+    /// One write per listener for the whole piece, whose bytes are made once for each wire that is
+    /// listened on.
     async fn fan_out(&mut self, piece: Vec<Encoded>) {
         let (Some(first), Some(last)) = (piece.first(), piece.last()) else {
             return;
         };
-        let joined = match &piece[..] {
-            [only] => only.bytes.clone(),
-            many => join(many.iter()),
-        };
+        let mut joined = [const { None::<Bytes> }; Wire::COUNT];
         let before = first.prev;
         let first = first.rev;
         let upto = last.rev;
@@ -373,11 +411,13 @@ impl Room {
         let mut index = 0;
         while index < self.listeners.0.len() {
             let listener = &self.listeners.0[index];
+            let wire = listener.mailbox.wire();
             let delivery = if listener.at < first {
-                listener.mailbox.deliver(&joined, piece.len())
+                let bytes = joined[wire as usize].get_or_insert_with(|| gather(piece.iter(), wire));
+                listener.mailbox.deliver(bytes, piece.len())
             } else {
                 // Attached ahead of the room: only what it doesn't have yet.
-                let rest = join(piece.iter().filter(|event| event.rev > listener.at));
+                let rest = gather(piece.iter().filter(|event| event.rev > listener.at), wire);
                 if rest.is_empty() {
                     Delivery::Taken
                 } else {
@@ -444,6 +484,7 @@ impl Room {
                         .iter()
                         .map(|event| encode(event, self.hub.framing, true))
                         .collect(),
+                    page.head,
                 );
             }
             // Deleted; the look at the heads tells it.
@@ -453,15 +494,6 @@ impl Room {
             }
         }
     }
-}
-
-/// Frames as the bytes of one write.
-fn join<'a>(events: impl Iterator<Item = &'a Encoded> + Clone) -> Bytes {
-    let mut bytes = Vec::with_capacity(events.clone().map(|event| event.bytes.len()).sum());
-    for event in events {
-        bytes.extend_from_slice(&event.bytes);
-    }
-    bytes.into()
 }
 
 #[cfg(test)]
@@ -478,7 +510,8 @@ mod tests {
         let _client = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
-        let mailbox = Arc::new(Mailbox::new(listener.accept().await.unwrap().0));
+        let (stream, _) = listener.accept().await.unwrap();
+        let mailbox = Arc::new(Mailbox::new(stream, Wire::WebSocket));
         let hub = Hub::new(|buffer, text| buffer.extend_from_slice(text));
         let listener = |at| Listener {
             mailbox: mailbox.clone(),

@@ -73,9 +73,13 @@ pub enum Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// The frame as the text that travels.
+    /// The frame as the text that travels: one line, with its end. JSON may be followed by white space,
+    /// so that it is a WebSocket's text as well.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("frames have string keys and no fallible fields")
+        let json = serde_json::to_vec(self);
+        let mut json = json.expect("frames have string keys and no fallible fields");
+        json.push(b'\n');
+        json
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Change, Event, EventBody, Outcome, Refused};
+use super::{Change, Event, EventBody, Outcome, Refused, search};
 use crate::protocol::{
     Rev, RoomId, Seq, Time, UserId,
     rest::{Mentions, Message, Role, RoomKind, UserSummary},
@@ -166,9 +166,10 @@ pub struct Plan {
 }
 
 /// What takes everything but its row from a message: of the room and the seq.
-pub const ERASE: [&str; 2] = [
+pub const ERASE: [&str; 3] = [
     "DELETE FROM reactions WHERE room_id = ? AND seq = ?",
     "DELETE FROM mentions WHERE room_id = ? AND seq = ?",
+    search::ERASE,
 ];
 
 /// What ends a room: of the time and the room.

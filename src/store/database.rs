@@ -25,9 +25,20 @@ impl Database {
         sql: impl Into<String>,
         params: Vec<Value>,
     ) -> Result<Vec<Row>, Fault> {
+        Ok(self.query_upto(sql, params, usize::MAX).await?.0)
+    }
+
+    /// As [`Database::query`], but no further once the rows' texts exceed `bytes_max`: the first row
+    /// always comes. Whether rows were left out.
+    pub async fn query_upto(
+        &self,
+        sql: impl Into<String>,
+        params: Vec<Value>,
+        bytes_max: usize,
+    ) -> Result<(Vec<Row>, bool), Fault> {
         match self {
-            Database::Sqlite(db) => db.query(sql.into(), params).await,
-            Database::Mysql(db) => db.query(sql.into(), params).await,
+            Database::Sqlite(db) => db.query(sql.into(), params, bytes_max).await,
+            Database::Mysql(db) => db.query(sql.into(), params, bytes_max).await,
         }
     }
 

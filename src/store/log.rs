@@ -288,9 +288,19 @@ pub async fn with_reactions(
         }
         messages.push(message);
     }
-    if reacted.is_empty() {
-        return Ok(messages);
+    let mut of = reactions_to(conn, room_id, &reacted).await?;
+    for message in &mut messages {
+        message.reactions = of.remove(&message.seq).unwrap_or_default();
     }
+    Ok(messages)
+}
+
+/// The reactions to these messages, as they are shown.
+pub async fn reactions_to(
+    conn: &mut Conn<'_>,
+    room_id: RoomId,
+    seqs: &[Seq],
+) -> Result<HashMap<Seq, Vec<Reaction>>, Fault> {
     let sql = "SELECT seq, emoji, user_id, n FROM
                   (SELECT seq, emoji, user_id, COUNT(*) OVER (PARTITION BY seq, emoji) AS n,
                           MIN(created_at) OVER (PARTITION BY seq, emoji) AS first_at,
@@ -298,7 +308,7 @@ pub async fn with_reactions(
                    FROM reactions WHERE room_id = ? AND seq IN (#)) AS r
                WHERE k <= ? ORDER BY seq, first_at, emoji, k";
     let mut of: HashMap<Seq, Vec<Reaction>> = HashMap::new();
-    for (sql, mut params) in with_ids(sql, &[room_id.into()], &reacted) {
+    for (sql, mut params) in with_ids(sql, &[room_id.into()], seqs) {
         params.push(limits::REACTION_USERS_MAX.into());
         for mut row in conn.query(&sql, params).await? {
             let (seq, reaction) = rows::reaction(&mut row)?;
@@ -311,10 +321,7 @@ pub async fn with_reactions(
             }
         }
     }
-    for message in &mut messages {
-        message.reactions = of.remove(&message.seq).unwrap_or_default();
-    }
-    Ok(messages)
+    Ok(of)
 }
 
 async fn message(mut conn: Conn<'_>, room_id: RoomId, seq: Seq) -> Result<Option<Message>, Fault> {

@@ -25,7 +25,13 @@ mod embedded {
 /// Where refinery notes which migrations ran.
 const HISTORY: &str = "schema_history";
 /// All that Hearth makes; children before their parents.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 13] = [
+    "message_words_fts",
+    "message_words",
+    "search_cursors",
+    "pins",
+    "mentions",
+    "reactions",
     "messages",
     "room_members",
     "rooms",

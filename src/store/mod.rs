@@ -27,6 +27,7 @@ mod mysql;
 mod queue;
 mod rooms;
 mod rows;
+pub mod search;
 mod sql;
 mod sqlite;
 mod telemetry;
@@ -230,6 +231,8 @@ pub enum EventBody {
     Read {
         user_id: UserId,
         seq: Seq,
+        /// Of the room, then.
+        member_count: u64,
     },
 }
 
@@ -443,6 +446,9 @@ impl Store {
                 fault,
                 "acknowledged messages may be lost with the database's power"
             );
+        }
+        if let Some(fault) = store.search_fault().await? {
+            tracing::error!(fault, "some words are not found by a search");
         }
         Ok(store)
     }

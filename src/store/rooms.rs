@@ -221,6 +221,15 @@ impl Store {
         self.with_mentions(rooms, filter.user_id).await
     }
 
+    /// The rooms that the user is in and that have at most `members_max` members.
+    pub async fn rooms_upto(&self, user_id: UserId, members_max: u64) -> Result<Vec<RoomId>> {
+        let sql = "SELECT r.id FROM room_members m JOIN rooms r ON r.id = m.room_id
+             WHERE m.user_id = ? AND m.left_at IS NULL AND r.deleted_at IS NULL AND r.member_count <= ?";
+        let found = self.db().query(sql, params![user_id, members_max]).await?;
+        let rooms = found.iter().map(|row| row.room_id(0));
+        Ok(rooms.collect::<Result<_, Fault>>()?)
+    }
+
     /// Present members by rising user id after `after`, and the room's `rev` that the page is
     /// complete to. `prefix` is a folded prefix of the username.
     pub async fn members(
@@ -280,7 +289,7 @@ fn room_select(join: &str) -> String {
          FROM rooms r {join} room_members m ON m.room_id = r.id AND m.user_id = ? AND m.left_at IS NULL
          LEFT JOIN messages l ON l.room_id = r.id AND l.seq = r.last_seq AND m.user_id IS NOT NULL
          LEFT JOIN users u ON u.id = l.sender_id
-         LEFT JOIN room_members o ON r.kind = 'direct' AND m.user_id IS NOT NULL AND o.room_id = r.id
+         LEFT JOIN room_members o ON o.room_id = CASE r.kind WHEN 'direct' THEN m.room_id END
              AND (o.user_id <> m.user_id OR r.member_count = 1)
          LEFT JOIN users p ON p.id = o.user_id
          WHERE r.deleted_at IS NULL",

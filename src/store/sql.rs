@@ -256,16 +256,12 @@ impl Conn<'_> {
         }
     }
 
-    /// Reads a room's row under a lock that lets other readers in and no writer, held to the end of
-    /// the transaction: what is read after it shows the room up to exactly this row's `rev`. SQLite
+    /// Reads rows under a lock that lets other readers in and no writer, held to the end of the
+    /// transaction: what is read after a room's row shows the room up to exactly this row's `rev`. SQLite
     /// needs none: a transaction reads one snapshot.
     ///
     /// The lock is there because a plain read on MariaDB can show change N + 1 and not N.
-    pub async fn query_share(
-        &mut self,
-        sql: &'static str,
-        params: Vec<Value>,
-    ) -> Result<Vec<Row>, Fault> {
+    pub async fn query_share(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>, Fault> {
         match self {
             Conn::Sqlite(_) => self.query(sql, params).await,
             // `FOR SHARE` is unknown to MariaDB.

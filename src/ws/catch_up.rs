@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use super::{frame::framed, worker::Worker};
+use super::worker::Worker;
 use crate::{
     chat,
     hub::{Attached, Lease, Listener},
@@ -252,7 +252,7 @@ impl Worker {
         loop {
             let mut last_seq = standing.last_seq;
             if let Some(after) = position.filter(|position| *position < standing.rev) {
-                let page = self.hub.catch_up(room_id, after).await;
+                let page = self.hub.catch_up(room_id, after, self.mailbox.wire()).await;
                 let Some(page) = page.map_err(|error| Stop::Refused(chat::refuse(error)))? else {
                     return Ok(Caught::Removed);
                 };
@@ -290,13 +290,13 @@ impl Worker {
             }
             let greeting = match (start, reset) {
                 (Start::Added { .. }, _) => Bytes::new(),
-                (_, Some(reason)) => framed(&Frame::Reset {
+                (_, Some(reason)) => self.framed(&Frame::Reset {
                     reference,
                     room_id,
                     rev: at,
                     reason,
                 }),
-                (_, None) => synced(at, last_seq, &standing, reference),
+                (_, None) => self.framed(&synced(at, last_seq, &standing, reference)),
             };
             let attached = self.attach(&lease, at, verified, greeting).await?;
             match attached {
@@ -337,13 +337,13 @@ impl Worker {
 }
 
 /// `synced`: the client has reached `at`, where the room's last message was `last_seq`.
-pub(super) fn synced(
+pub(super) fn synced<'a>(
     at: Rev,
     last_seq: Seq,
-    standing: &Standing,
-    reference: Option<&Ref>,
-) -> Bytes {
-    framed(&Frame::Synced(Synced {
+    standing: &'a Standing,
+    reference: Option<&'a Ref>,
+) -> Frame<'a> {
+    Frame::Synced(Synced {
         reference,
         room_id: standing.room_id,
         prev: at,
@@ -352,5 +352,5 @@ pub(super) fn synced(
         last_read_seq: standing.last_read_seq,
         unread_mentions: standing.unread_mentions,
         mentioned: &standing.mentioned,
-    }))
+    })
 }

@@ -1,5 +1,6 @@
 //! The socket: the upgrade from HTTP, the transport, and the session that reads a connection's frames,
-//! calls [`crate::chat`] and [`crate::hub`], and closes it.
+//! calls [`crate::chat`] and [`crate::hub`], and closes it. Lines over plain TCP are served by the same
+//! session: they differ in how a text is read and written ([`socket`], [`frame`]), and in nothing else.
 //!
 //! One task per connection. Its loop ([`session`]) owns the transport and every deadline and does
 //! nothing slow; what a request asks for runs beside it as one boxed piece of work ([`worker`]), so
@@ -9,13 +10,18 @@
 
 mod catch_up;
 pub mod frame;
+mod online;
 mod session;
+mod socket;
 mod transport;
 mod upgrade;
 mod worker;
 
 use std::sync::Arc;
 
+use tokio::net::TcpStream;
+
+use self::socket::Socket;
 use crate::{chat::Chat, hub::Hub, protocol::RoomId, shutdown::Shutdown};
 
 /// Takes sockets in. One per process; clones share it.
@@ -43,5 +49,15 @@ impl Gateway {
             hub,
             shutdown,
         }
+    }
+
+    /// Serves a connection that speaks lines: a socket for all rooms, whose first line brings the token.
+    pub async fn lines(self, stream: TcpStream) {
+        let opening = Opening {
+            token: None,
+            room_id: None,
+            history: 0,
+        };
+        Box::pin(session::open(self, Socket::lines(stream), opening)).await;
     }
 }

@@ -6,36 +6,23 @@
 
 use std::{
     future::Future,
+    os::fd::AsRawFd,
     pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use futures_util::StreamExt;
 use nix::sys::socket::{Shutdown, shutdown};
 use rand::Rng;
-use std::os::fd::AsRawFd;
-use tokio::{net::TcpStream, time::Sleep};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error as SocketError, Message,
-        protocol::{CloseFrame, Role},
-    },
-};
+use tokio::time::Sleep;
 
-use super::{
-    Gateway, Opening, frame,
-    transport::{Socket, Transport, config},
-    worker::Worker,
-};
+use super::{Gateway, Opening, frame, socket::Socket, worker::Worker};
 use crate::{
     chat::Identity,
-    hub::{Mailbox, Registration},
+    hub::{Mailbox, Registration, Stir},
     limits::{
         ANSWERS_BYTES_MAX, AUTH_DEADLINE, CLOSE_DEADLINE, DRAIN_SESSIONS, EXPIRY_SPREAD, HEARTBEAT,
-        RECONNECT_SPREAD, STRIKES_MAX, STRIKES_WINDOW, WRITE_DEADLINE,
+        PRESENCE_INTERVAL, RECONNECT_SPREAD, STRIKES_MAX, STRIKES_WINDOW, WRITE_DEADLINE,
     },
     protocol::{
         Time,
@@ -47,19 +34,8 @@ use crate::{
 };
 
 /// Serves a connection from its first frame to its last.
-pub(super) async fn open(
-    gateway: Gateway,
-    stream: TcpStream,
-    early: Vec<u8>,
-    mut opening: Opening,
-) {
-    let mailbox = Arc::new(Mailbox::new(stream));
-    let transport = Transport {
-        mailbox: mailbox.clone(),
-        heard: Instant::now(),
-    };
-    let mut socket =
-        WebSocketStream::from_partially_read(transport, early, Role::Server, Some(config())).await;
+pub(super) async fn open(gateway: Gateway, mut socket: Socket, mut opening: Opening) {
+    let mailbox = socket.transport().mailbox.clone();
     let close = match Box::pin(admit(&gateway, &mailbox, &mut socket, &mut opening)).await {
         Ok((who, registration)) => {
             let session = Session::new(&who, mailbox.clone(), socket);
@@ -123,7 +99,7 @@ async fn admit(
 /// The token of the first frame, which must be `auth`.
 async fn first_token(socket: &mut Socket) -> Result<String, Close> {
     loop {
-        match read(socket.next().await)? {
+        match socket.read().await? {
             Some(text) => match Frame::decode(&text) {
                 Ok(Frame {
                     request: Request::Auth { token },
@@ -133,20 +109,6 @@ async fn first_token(socket: &mut Socket) -> Result<String, Close> {
             },
             None => continue,
         }
-    }
-}
-
-/// What was read, as the protocol sees it: a text, nothing of interest, or the end.
-fn read(message: Option<Result<Message, SocketError>>) -> Result<Option<String>, Close> {
-    match message {
-        Some(Ok(Message::Text(text))) => Ok(Some(text.as_str().to_owned())),
-        Some(Ok(Message::Binary(_))) => Err(Close::Unsupported),
-        // Pings are answered by tungstenite; after a close frame it ends the stream itself.
-        Some(Ok(_)) => Ok(None),
-        Some(Err(SocketError::Capacity(_))) => Err(Close::TooLarge),
-        Some(Err(SocketError::Utf8(_))) => Err(Close::InvalidText),
-        Some(Err(SocketError::Protocol(_))) => Err(Close::ProtocolError),
-        Some(Err(_)) | None => Err(Close::Gone),
     }
 }
 
@@ -169,6 +131,8 @@ struct Session {
     strikes: Vec<Instant>,
     /// The server goes away: the work in progress may end until then.
     leaving: Option<Instant>,
+    /// Not earlier the client is told again who is online.
+    presence_after: Instant,
 }
 
 impl Session {
@@ -183,6 +147,7 @@ impl Session {
             expires: now + valid + spread,
             strikes: Vec::new(),
             leaving: None,
+            presence_after: now,
         }
     }
 
@@ -210,6 +175,7 @@ impl Session {
             None => {}
         }
         self.take_up_work(doing);
+        self.tell_presence(doing, now);
         let backlog = self.mailbox.backlog();
         let idle = matches!(doing, Doing::Idle(_));
         let reading = idle && backlog.answer_bytes <= ANSWERS_BYTES_MAX;
@@ -219,7 +185,7 @@ impl Session {
             deadline = deadline.min(backlog.stalled_since + WRITE_DEADLINE);
         }
         if reading {
-            let heard = self.socket.get_ref().heard;
+            let heard = self.socket.transport().heard;
             let next = if self.pinged > heard {
                 heard + 2 * HEARTBEAT
             } else {
@@ -228,10 +194,13 @@ impl Session {
             deadline = deadline.min(next);
         } else {
             // Whoever isn't read can't be heard.
-            self.socket.get_mut().heard = now;
+            self.socket.transport().heard = now;
         }
         if let Some(leaving) = self.leaving {
             deadline = deadline.min(leaving);
+        }
+        if idle && backlog.bytes == 0 && backlog.stir != Stir::Quiet {
+            deadline = deadline.min(self.presence_after);
         }
         // Moved only when it would fire too late: firing early costs one look.
         if timer.deadline().into_std() > deadline {
@@ -251,8 +220,8 @@ impl Session {
                 timer.as_mut().reset((Instant::now() + HEARTBEAT).into());
                 self.check_deadlines(reading)?;
             }
-            message = self.socket.next(), if reading => {
-                if let Some(text) = read(message)? {
+            text = self.socket.read(), if reading => {
+                if let Some(text) = text? {
                     self.decode(&text, doing)?;
                 }
             }
@@ -268,6 +237,21 @@ impl Session {
         }
         if let Some(notice) = self.mailbox.take_notice() {
             start(doing, |worker| Box::pin(worker.notice(notice)));
+        }
+    }
+
+    /// Tells who came online and who went: while nothing else is to be done or written, and so often at
+    /// most. Until then the mailbox wakes nobody for it.
+    fn tell_presence(&mut self, doing: &mut Doing, now: Instant) {
+        let Doing::Idle(worker) = doing else { return };
+        let backlog = self.mailbox.backlog();
+        if backlog.stir != Stir::Quiet
+            && backlog.bytes == 0
+            && now >= self.presence_after
+            && self.mailbox.look()
+        {
+            worker.tell_presence();
+            self.presence_after = now + PRESENCE_INTERVAL;
         }
     }
 
@@ -303,13 +287,13 @@ impl Session {
         if backlog.bytes > 0 && now >= backlog.stalled_since + WRITE_DEADLINE {
             return Err(Close::TooSlow);
         }
-        let heard = self.socket.get_ref().heard;
+        let heard = self.socket.transport().heard;
         if reading && now >= heard + 2 * HEARTBEAT {
             return Err(Close::HeartbeatMissed);
         }
         if reading && now >= heard + HEARTBEAT && self.pinged <= heard {
             self.pinged = now;
-            self.mailbox.answer(Bytes::from_static(&frame::PING));
+            self.socket.ping();
         }
         Ok(())
     }
@@ -331,16 +315,17 @@ async fn work(doing: &mut Doing) -> (Box<Worker>, Result<(), Close>) {
     }
 }
 
-/// Tells the client why, and ends the connection so that it can read it: close frame, the client's
-/// answer to it, then the TCP stream, all within [`CLOSE_DEADLINE`].
+/// Tells the client why, and ends the connection so that it can read it: the last word, its answer if
+/// there is one, then the TCP stream, all within [`CLOSE_DEADLINE`].
 async fn goodbye(mut socket: Socket, mailbox: &Mailbox, close: Close) {
     mailbox.close(close);
     let (code, reason) = close.code_and_reason();
     metrics::counter!("ws_closed_total", "code" => code.to_string()).increment(1);
     tracing::debug!(connection = mailbox.id(), code, reason, "socket closed");
     if close == Close::Gone {
-        // Nothing to say, but the answer to the client's close frame may be on its way.
-        mailbox.drain();
+        // Nothing to say, but answers may be on their way: to a close frame, or to one who has sent his
+        // last line and reads on.
+        let _ = tokio::time::timeout(CLOSE_DEADLINE, mailbox.flush()).await;
         return;
     }
     if close == Close::GoingAway {
@@ -348,99 +333,109 @@ async fn goodbye(mut socket: Socket, mailbox: &Mailbox, close: Close) {
         let going_away = server::Frame::GoingAway {
             reconnect_after_ms: spread.as_millis() as u64,
         };
-        mailbox.answer(frame::framed(&going_away));
+        mailbox.answer(frame::framed(&going_away, mailbox.wire()));
     }
     let _ = tokio::time::timeout(CLOSE_DEADLINE, async {
-        let last = CloseFrame {
-            code: code.into(),
-            reason: reason.into(),
+        socket.close(close).await;
+        let last_word = async {
+            mailbox.flush().await;
+            let _ = shutdown(mailbox.stream().as_raw_fd(), Shutdown::Write);
         };
-        if say_close(&mut socket, mailbox, last).await.is_err() {
-            // tungstenite says nothing more after an error of the client's: it is said for it.
-            mailbox.answer(frame::close(code, reason));
-        }
-        loop {
-            if mailbox.backlog().bytes > 0 {
-                tokio::select! {
-                    _ = mailbox.writable() => mailbox.drain(),
-                    message = socket.next() => if message.is_none() { break },
-                }
-            } else if !matches!(socket.next().await, Some(Ok(_))) {
-                break;
-            }
-        }
-        while mailbox.backlog().bytes > 0 {
-            mailbox.writable().await;
-            mailbox.drain();
-        }
-        // What still comes is thrown away, or the close frame would be lost with a TCP reset.
-        let stream = mailbox.stream();
-        let _ = shutdown(stream.as_raw_fd(), Shutdown::Write);
-        let mut scratch = [0; 1024];
-        while stream.readable().await.is_ok() {
-            match stream.try_read(&mut scratch) {
-                Ok(0) => break,
-                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => break,
-                _ => {}
-            }
-        }
+        // What still comes is thrown away, or the last word would be lost with a TCP reset.
+        tokio::join!(last_word, socket.discard());
     })
     .await;
 }
 
-/// Hands the close frame to tungstenite. While many answers wait the transport takes nothing, and nobody
-/// else drains them any more.
-async fn say_close(
-    socket: &mut Socket,
-    mailbox: &Mailbox,
-    last: CloseFrame,
-) -> Result<(), SocketError> {
-    let mut closing = pin!(socket.close(Some(last)));
-    loop {
-        tokio::select! {
-            closed = closing.as_mut() => return closed,
-            _ = mailbox.writable(), if mailbox.backlog().bytes > 0 => mailbox.drain(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio::{io::AsyncReadExt, net::TcpListener};
+    use tokio::{
+        io::AsyncReadExt,
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
+    use crate::hub::Wire;
+
+    /// More than the kernel takes while nobody reads.
+    const BACKLOG: usize = 16 * 1024 * 1024;
+
+    /// Both kinds of socket, each with much that waits, and its client.
+    async fn waiting() -> [(Socket, Arc<Mailbox>, TcpStream); 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut clients = Vec::new();
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await;
+            clients.push(client.unwrap());
+            streams.push(listener.accept().await.unwrap().0);
+        }
+        let sockets = [
+            Socket::lines(streams.pop().unwrap()),
+            Socket::websocket(streams.pop().unwrap(), Vec::new()).await,
+        ];
+        sockets.map(|mut socket| {
+            let mailbox = socket.transport().mailbox.clone();
+            mailbox.answer(vec![b' '; BACKLOG].into());
+            assert!(mailbox.backlog().answer_bytes > ANSWERS_BYTES_MAX);
+            (socket, mailbox, clients.pop().unwrap())
+        })
+    }
 
     /// The close code comes after all that waits, however much: a client in the middle of a catch-up
     /// learns why the connection ends.
     #[tokio::test]
     async fn goodbye_follows_what_still_waits() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let mailbox = Arc::new(Mailbox::new(listener.accept().await.unwrap().0));
-        let transport = Transport {
-            mailbox: mailbox.clone(),
-            heard: Instant::now(),
-        };
-        let socket =
-            WebSocketStream::from_raw_socket(transport, Role::Server, Some(config())).await;
-        // More than the kernel takes while nobody reads.
-        let waiting = vec![b' '; 16 * 1024 * 1024];
-        mailbox.answer(waiting.clone().into());
-        assert!(mailbox.backlog().answer_bytes > ANSWERS_BYTES_MAX);
         let (code, reason) = Close::TokenExpired.code_and_reason();
-        let last = frame::close(code, reason);
-        let reader = async {
-            let mut bytes = vec![0; waiting.len() + last.len()];
-            client.read_exact(&mut bytes).await.unwrap();
-            drop(client);
-            assert_eq!(bytes[waiting.len()..], last[..]);
-        };
-        let ended = async {
-            tokio::join!(reader, goodbye(socket, &mailbox, Close::TokenExpired));
-        };
-        let ended = tokio::time::timeout(5 * CLOSE_DEADLINE, ended).await;
-        assert!(ended.is_ok(), "the close frame never comes");
+        for (socket, mailbox, mut client) in waiting().await {
+            let last = match mailbox.wire() {
+                Wire::WebSocket => frame::close(code, reason).to_vec(),
+                Wire::Lines => br#"{"type":"close","code":4004,"reason":"token expired"}"#
+                    .iter()
+                    .chain(b"\n")
+                    .copied()
+                    .collect(),
+            };
+            let reader = async {
+                let mut bytes = vec![0; BACKLOG + last.len()];
+                client.read_exact(&mut bytes).await.unwrap();
+                drop(client);
+                assert_eq!(bytes[BACKLOG..], last[..]);
+            };
+            let ended =
+                async { tokio::join!(reader, goodbye(socket, &mailbox, Close::TokenExpired)) };
+            let ended = tokio::time::timeout(5 * CLOSE_DEADLINE, ended).await;
+            assert!(ended.is_ok(), "the last word never comes");
+        }
+    }
+
+    /// Who has sent his last line reads on, at his own pace.
+    #[tokio::test]
+    async fn goodbye_leaves_nothing_unsaid() {
+        for (socket, mailbox, mut client) in waiting().await {
+            let mut bytes = Vec::new();
+            let reader = client.read_to_end(&mut bytes);
+            let goodbye = async {
+                goodbye(socket, &mailbox, Close::Gone).await;
+                drop(mailbox);
+            };
+            let (read, ()) = tokio::join!(reader, goodbye);
+            assert_eq!(read.unwrap(), BACKLOG);
+        }
+    }
+
+    /// It doesn't wait for a client that cuts the connection rather than read.
+    #[tokio::test]
+    async fn goodbye_ends_with_the_connection() {
+        for (socket, mailbox, client) in waiting().await {
+            let goodbye = goodbye(socket, &mailbox, Close::TooSlow);
+            let cut = async {
+                tokio::task::yield_now().await;
+                drop(client);
+            };
+            let ended =
+                tokio::time::timeout(CLOSE_DEADLINE / 2, async { tokio::join!(goodbye, cut) });
+            assert!(ended.await.is_ok(), "it goes on after the connection's end");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! The stream under tungstenite: it reads the socket, and what tungstenite itself has to write (pongs,
-//! the closing handshake) goes through the mailbox like everything else.
+//! The stream under a [`super::socket::Socket`]: it reads the connection, and what tungstenite itself
+//! has to write (pongs, the closing handshake) goes through the mailbox like everything else.
 
 use std::{
     io,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::{
     hub::Mailbox,
@@ -24,8 +24,14 @@ pub struct Transport {
     pub heard: Instant,
 }
 
-/// A connection's WebSocket: tungstenite reads, the mailbox writes.
-pub type Socket = WebSocketStream<Transport>;
+impl Transport {
+    pub fn new(mailbox: Mailbox) -> Self {
+        Self {
+            mailbox: Arc::new(mailbox),
+            heard: Instant::now(),
+        }
+    }
+}
 
 /// The limits of PROTOCOL.md, and buffers small enough for many idle connections. Nothing is kept in
 /// tungstenite's write buffer, which never shrinks.

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Gateway, Opening, session};
+use super::{Gateway, Opening, session, socket::Socket};
 use crate::{
     limits::{AUTH_DEADLINE, REPLAY_DEFAULT, REPLAY_MAX},
     protocol::{RoomId, SUBPROTOCOL, error::Refusal},
@@ -173,13 +173,8 @@ async fn start(
     // hyper's 8 KiB read buffer must not live as long as the socket.
     let early = parts.read_buf.to_vec();
     drop(parts.read_buf);
-    Box::pin(session::open(
-        gateway,
-        parts.io.into_inner(),
-        early,
-        opening,
-    ))
-    .await;
+    let socket = Socket::websocket(parts.io.into_inner(), early).await;
+    Box::pin(session::open(gateway, socket, opening)).await;
 }
 
 #[cfg(test)]

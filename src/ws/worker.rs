@@ -12,12 +12,12 @@ use uuid::Uuid;
 use super::{
     Gateway, Opening,
     catch_up::{Caught, Start, Stop, synced},
-    frame::{self, framed},
+    frame,
 };
 use crate::{
     chat::{Chat, Identity, Updated},
-    hub::{Attached, Hub, Lease, Mailbox, Notice, Registration},
-    limits::{HEARTBEAT, HOLD_DEADLINE, ROOMS_PER_USER_MAX},
+    hub::{Attached, Hub, Lease, Mailbox, Notice, Registration, Stamp},
+    limits::{HEARTBEAT, HOLD_DEADLINE, PRESENCE_ROOM_MAX, ROOMS_PER_USER_MAX},
     protocol::{
         self, Rev, RoomId, Seq,
         client::{BadFrame, Frame as ClientFrame, Ref, Request},
@@ -35,7 +35,7 @@ pub(super) struct Worker {
     pub(super) hub: Arc<Hub>,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) who: Identity,
-    _registration: Registration,
+    registration: Registration,
     /// A room socket's room, and the messages to play back.
     only: Option<(RoomId, usize)>,
     /// The rooms that the client knows itself to be in, with the `rev` that `ready` or `added` gave.
@@ -46,6 +46,8 @@ pub(super) struct Worker {
     pub(super) synced: bool,
     /// Rooms in which a message's outcome is open.
     held: HashMap<RoomId, Held>,
+    /// Up to here the client was told who came online and who went.
+    told: Stamp,
 }
 
 /// Until this message's outcome is known, its room takes no other of this socket.
@@ -69,17 +71,23 @@ impl Worker {
             hub: gateway.hub.clone(),
             mailbox,
             who,
-            _registration: registration,
+            registration,
             only: opening.room_id.map(|room_id| (room_id, opening.history)),
             known: HashMap::new(),
             live: HashMap::new(),
             synced: false,
             held: HashMap::new(),
+            told: 0,
         }
     }
 
     pub(super) fn say(&self, frame: &Frame) {
-        self.mailbox.answer(framed(frame));
+        self.mailbox.answer(self.framed(frame));
+    }
+
+    /// A frame as it travels over this session's wire.
+    pub(super) fn framed(&self, frame: &Frame) -> Bytes {
+        frame::framed(frame, self.mailbox.wire())
     }
 
     fn refuse(&self, reference: Option<&Ref>, refusal: &Refusal) {
@@ -101,12 +109,20 @@ impl Worker {
             .my_rooms(&self.who)
             .await
             .map_err(|_| Close::GoingAway)?;
-        self.ready(&rooms);
+        let small = rooms
+            .iter()
+            .filter(|room| room.member_count <= PRESENCE_ROOM_MAX);
+        let small: Vec<RoomId> = small.map(|room| room.id).collect();
+        self.ready(&rooms, &small);
         Ok(())
     }
 
-    fn ready(&mut self, rooms: &[Room]) {
+    /// Makes the user be seen in all of his small rooms, and says `ready` with those of this socket.
+    fn ready(&mut self, rooms: &[Room], small: &[RoomId]) {
         self.known = rooms.iter().map(|room| (room.id, room.rev)).collect();
+        self.registration.arrive(small);
+        let seen = self.hub.online(self.who.user.id, self.only());
+        self.told = seen.told;
         self.say(&Frame::Ready(Box::new(Ready {
             protocol: protocol::VERSION,
             user: &self.who.user,
@@ -114,8 +130,8 @@ impl Worker {
             expires_at: self.who.expires_at,
             epoch: &self.chat.epoch(),
             rooms,
-            online: &[],
-            online_truncated: false,
+            online: &seen.ids,
+            online_truncated: seen.truncated,
             heartbeat_s: HEARTBEAT.as_secs(),
             limits: Limits::CURRENT,
         })));
@@ -128,7 +144,12 @@ impl Worker {
             Err(refusal) if refusal.code == Code::NotFound => return Err(Close::NotAMember),
             Err(_) => return Err(Close::GoingAway),
         };
-        self.ready(std::slice::from_ref(&room));
+        let small = self
+            .chat
+            .small_rooms(&self.who)
+            .await
+            .map_err(|_| Close::GoingAway)?;
+        self.ready(std::slice::from_ref(&room), &small);
         let lease = self.hub.lease(room_id, &self.mailbox);
         let caught = self.replay(lease, history).await;
         self.settle(room_id, caught, None)
@@ -160,7 +181,7 @@ impl Worker {
                     prev: None,
                     replay: true,
                 });
-                frame::text(&mut bytes, &frame.to_json());
+                frame::append(&mut bytes, &frame, self.mailbox.wire());
             }
             let Some(standing) = self.standing(lease.room_id()).await? else {
                 return Ok(Caught::Removed);
@@ -168,7 +189,7 @@ impl Worker {
             self.mailbox.answer(Bytes::from(bytes));
             let last_seq = page.items.last().map_or(0, |message| message.seq);
             let at = page.rev.unwrap_or(standing.rev);
-            let greeting = synced(at, last_seq, &standing, None);
+            let greeting = self.framed(&synced(at, last_seq, &standing, None));
             match self.attach(&lease, at, at, greeting).await? {
                 Attached::Live => return Ok(Caught::Live(lease)),
                 Attached::Removed => return Ok(Caught::Removed),
@@ -182,6 +203,21 @@ impl Worker {
     pub(super) fn lagged(&mut self, room_id: RoomId, rev: Rev) {
         self.live.remove(&room_id);
         self.say(&Frame::Lagged { room_id, rev });
+    }
+
+    /// Tells who came online and who went since it was told last: what doesn't fit, the next time.
+    pub(super) fn tell_presence(&mut self) {
+        let news = self.hub.news(self.who.user.id, self.only(), self.told);
+        self.told = news.told;
+        if news.more {
+            self.mailbox.stir();
+        }
+        if !news.is_empty() {
+            self.say(&Frame::Presence {
+                online: &news.online,
+                offline: &news.offline,
+            });
+        }
     }
 
     pub(super) fn bad_frame(&self, bad: BadFrame) {
@@ -295,7 +331,12 @@ impl Worker {
             .room_id()
             .is_some_and(|room_id| !self.serves(room_id));
         let result = match frame.request {
-            Request::Typing { .. } => Ok(()),
+            Request::Typing { room_id } => {
+                if let Some(lease) = self.live.get(&room_id) {
+                    lease.typing();
+                }
+                Ok(())
+            }
             _ if elsewhere => Err(Stop::Refused(Refusal::not_found())),
             Request::Ping => {
                 self.say(&Frame::Pong { reference });

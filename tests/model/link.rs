@@ -16,16 +16,36 @@ pub enum Fate {
     DoubledLate,
 }
 
-pub fn fate(rng: &mut SmallRng, frame: &Value) -> Fate {
+/// It has a `rev`, and moves the position.
+pub fn is_durable(frame: &Value) -> bool {
     let kind = frame["type"].as_str().unwrap();
-    let durable = ["message", "member", "room"].contains(&kind);
+    ["message", "message_updated", "member", "room"].contains(&kind)
+}
+
+/// `me`: the user at the link's end.
+pub fn fate(rng: &mut SmallRng, frame: &Value, me: u64) -> Fate {
+    let kind = frame["type"].as_str().unwrap();
+    let durable = is_durable(frame);
     // The higher rev wins.
     let comparable = kind == "added" || (kind == "removed" && frame["rev"].is_u64());
+    let own_read = kind == "read" && frame["user_id"] == me;
+    let hint = ["presence", "typing", "read"].contains(&kind) && !own_read;
+    let may_be_late = durable || comparable || own_read || hint;
     match rng.random_range(0..20) {
-        0 if durable => Fate::Lost,
-        1 | 2 if durable || comparable => Fate::Late,
+        0 if durable || hint => Fate::Lost,
+        1 | 2 if may_be_late => Fate::Late,
         3 if kind != "removed" => Fate::Doubled,
-        4 if durable || comparable => Fate::DoubledLate,
+        4 if may_be_late => Fate::DoubledLate,
         _ => Fate::Arrives,
+    }
+}
+
+/// Nothing that comes later would tell a client that this came before an `added` which is late.
+pub fn must_follow(frame: &Value, me: u64) -> bool {
+    match frame["type"].as_str().unwrap() {
+        "lagged" => true,
+        "removed" => frame["rev"].is_null() && frame["ref"].is_null(),
+        "read" => frame["user_id"] == me,
+        _ => false,
     }
 }

@@ -28,6 +28,7 @@ async fn by_subprotocol(server: &Server, path: &str, token: &str) -> (Socket, Op
         Socket {
             stream,
             ready: Value::Null,
+            hints: false,
         },
         chosen,
     )

@@ -1,6 +1,6 @@
-//! A crowd under which faults happen: clients that write, follow, come and go, each by PROTOCOL.md
-//! section 4 over one socket ([`live`]), and people who change memberships and make rooms over REST
-//! ([`changes`]). What must be true afterwards is in [`super::verdict`].
+//! A crowd under which faults happen: clients that write, edit, react, mark, follow, come and go, each by
+//! PROTOCOL.md section 4 over one socket ([`live`]), and people who change memberships, roles, settings and pins
+//! over REST ([`changes`]). What must be true afterwards is in [`super::verdict`].
 
 use std::{
     collections::BTreeMap,
@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -19,7 +20,9 @@ use tokio::{
 
 use super::{
     Account, Client, Server,
-    changes::{Toggle, make_rooms},
+    changes::{Toggle, archive, make_rooms, pin, rule},
+    deeds::Deeds,
+    ledger::Ledger,
     live::live,
     outbox::Outbox,
 };
@@ -27,7 +30,8 @@ use super::{
 const WRITERS: usize = 8;
 const READERS: usize = 3;
 const WANDERERS: usize = 4;
-const ROOMS: usize = 4;
+/// In the last of them nobody comes and goes, and it is archived now and then.
+const ROOMS: usize = 5;
 /// How long nothing may happen that a test waits for.
 pub const STALL: Duration = Duration::from_secs(90);
 
@@ -47,6 +51,12 @@ pub struct Shared {
     pub changes: watch::Sender<u64>,
     /// Counts moments: an ack heard before another message was written has the lower one.
     moments: AtomicU64,
+    /// Locked after a person's state, where both are needed.
+    ledger: Mutex<Ledger>,
+    /// Everybody's name and id, and whether he comes and goes.
+    pub names: Vec<(String, u64, bool)>,
+    /// The room that is archived now and then.
+    pub cellar: u64,
     /// Rooms whose making was answered, and the `rev` that it gave them.
     pub made: Mutex<BTreeMap<u64, u64>>,
     /// So often was a membership of the room changed.
@@ -56,7 +66,7 @@ pub struct Shared {
 /// One client and what it holds.
 pub struct Person {
     pub account: Account,
-    /// Who doesn't write loads all of the history instead.
+    /// Who doesn't write reacts and marks only, and loads all of the history.
     pub writes: bool,
     /// Comes and goes: what he writes may be refused.
     pub wanders: bool,
@@ -66,8 +76,53 @@ pub struct Person {
 pub struct State {
     pub client: Client,
     pub outbox: Outbox,
+    pub deeds: Deeds,
     pub connections: u64,
     pub lags: u64,
+    /// Frames in which several reactions or pins came as one.
+    pub joined: u64,
+}
+
+impl State {
+    /// Nothing that it asked for is open.
+    fn is_done(&self) -> bool {
+        self.outbox.is_empty() && self.deeds.is_empty()
+    }
+}
+
+/// A room's name at first.
+fn name_of(index: usize) -> String {
+    format!("room {index}")
+}
+
+/// Everybody: the writers, of whom the first owns the rooms, the readers, and who comes and goes.
+async fn register(server: &Server) -> Vec<Arc<Person>> {
+    let mut people = Vec::new();
+    for index in 0..WRITERS + READERS + WANDERERS {
+        let wanders = index >= WRITERS + READERS;
+        let writes = wanders || index < WRITERS;
+        let kind = match (wanders, writes) {
+            (true, _) => "wanderer",
+            (false, true) => "writer",
+            (false, false) => "reader",
+        };
+        let account = server.register(&format!("{kind}{index}")).await;
+        let client = Client::new(account.id);
+        people.push(Arc::new(Person {
+            account,
+            writes,
+            wanders,
+            state: Mutex::new(State {
+                client,
+                outbox: Outbox::default(),
+                deeds: Deeds::default(),
+                connections: 0,
+                lags: 0,
+                joined: 0,
+            }),
+        }));
+    }
+    people
 }
 
 /// See the module's documentation.
@@ -97,37 +152,29 @@ impl Person {
 impl Crowd {
     /// Registers everybody, makes the first rooms, and begins.
     pub async fn gather(server: &Server) -> Self {
-        let mut people = Vec::new();
-        for index in 0..WRITERS + READERS + WANDERERS {
-            let wanders = index >= WRITERS + READERS;
-            let writes = wanders || index < WRITERS;
-            let kind = if wanders {
-                "wanderer"
-            } else if writes {
-                "writer"
-            } else {
-                "reader"
-            };
-            let account = server.register(&format!("{kind}{index}")).await;
-            let account_id = account.id;
-            people.push(Arc::new(Person {
-                account,
-                writes,
-                wanders,
-                state: Mutex::new(State {
-                    client: Client::new(account_id),
-                    outbox: Outbox::default(),
-                    connections: 0,
-                    lags: 0,
-                }),
-            }));
+        let people = register(server).await;
+        let owner = people[0].account.clone();
+        let stable = &people[1..WRITERS + READERS];
+        let members: Vec<&Account> = stable.iter().map(|person| &person.account).collect();
+        let mut rooms = Vec::new();
+        for index in 0..ROOMS {
+            let room_id = owner.create_room(&name_of(index), &members).await;
+            rooms.push(room_id);
         }
+        let made = rooms.iter().map(|id| (*id, members.len() as u64 + 2));
+        let named = |person: &Arc<Person>| {
+            let account = &person.account;
+            (account.name.clone(), account.id, person.wanders)
+        };
         let shared = Arc::new(Shared {
             phase: watch::Sender::new(Phase::Write),
             acks: watch::Sender::new(0),
             changes: watch::Sender::new(0),
             moments: AtomicU64::new(0),
-            made: Mutex::default(),
+            ledger: Mutex::default(),
+            names: people.iter().map(named).collect(),
+            cellar: rooms[ROOMS - 1],
+            made: Mutex::new(made.collect()),
             changed: Mutex::default(),
         });
         let mut crowd = Self {
@@ -136,47 +183,50 @@ impl Crowd {
             clients: JoinSet::new(),
             changers: JoinSet::new(),
         };
-        let stable: Vec<&Account> = crowd.people[1..WRITERS + READERS]
-            .iter()
-            .map(|p| &p.account)
-            .collect();
-        let mut rooms = Vec::new();
-        for index in 0..ROOMS {
-            let owner = &crowd.people[0].account;
-            let room_id = owner.create_room(&format!("room {index}"), &stable).await;
-            crowd
-                .shared
-                .made
-                .lock()
-                .unwrap()
-                .insert(room_id, stable.len() as u64 + 2);
-            rooms.push(room_id);
-        }
         for person in &crowd.people {
-            crowd
-                .clients
-                .spawn(live(person.clone(), crowd.shared.clone()));
+            let client = live(person.clone(), crowd.shared.clone());
+            crowd.clients.spawn(client);
         }
-        let owner = &crowd.people[0];
-        for (index, wanderer) in crowd.people[WRITERS + READERS..].iter().enumerate() {
+        crowd.begin_changes(&rooms);
+        crowd
+    }
+
+    fn begin_changes(&mut self, rooms: &[u64]) {
+        let account = |index: usize| self.people[index].account.clone();
+        let shared = || self.shared.clone();
+        let owner = account(0);
+        let open = &rooms[..ROOMS - 1];
+        for (index, wanderer) in self.people[WRITERS + READERS..].iter().enumerate() {
             // Each membership has one who changes it, so that he knows what it must be.
-            for (number, room_id) in rooms.iter().enumerate() {
+            for (number, room_id) in open.iter().enumerate() {
                 let by_himself = (index + number) % 2 == 0;
-                let by = if by_himself { wanderer } else { owner };
+                let by = if by_himself {
+                    &wanderer.account
+                } else {
+                    &owner
+                };
                 let toggle = Toggle {
-                    by: by.account.clone(),
+                    by: by.clone(),
                     user_id: wanderer.account.id,
                     by_himself,
                     room_id: *room_id,
                 };
-                crowd.changers.spawn(toggle.run(crowd.shared.clone()));
+                self.changers.spawn(toggle.run(shared()));
             }
         }
-        let members = crowd.people[1..WRITERS + READERS].iter().step_by(3);
+        for (index, room_id) in open.iter().enumerate() {
+            let people = [owner.clone(), account(1), account(WRITERS)];
+            let room = (*room_id, json!(name_of(index)));
+            self.changers.spawn(rule(people, room, shared()));
+        }
+        for room_id in rooms {
+            self.changers.spawn(pin(owner.clone(), *room_id, shared()));
+        }
+        self.changers.spawn(archive(owner.clone(), shared()));
+        let members = self.people[1..WRITERS + READERS].iter().step_by(3);
         let members = members.map(|person| person.account.clone()).collect();
-        let maker = make_rooms(owner.account.clone(), members, crowd.shared.clone());
-        crowd.changers.spawn(maker);
-        crowd
+        self.changers
+            .spawn(make_rooms(owner.clone(), members, shared()));
     }
 
     pub fn acks(&self) -> u64 {
@@ -207,7 +257,7 @@ impl Crowd {
                 ended.unwrap();
             }
             for person in &people {
-                while !person.state().outbox.is_empty() {
+                while !person.state().is_done() {
                     sleep(Duration::from_millis(5)).await;
                 }
             }
@@ -238,17 +288,20 @@ impl Crowd {
 
     /// Says what happened: a test of faults in which nothing met one shows nothing.
     pub fn report(&self, faults: &str) {
-        let (mut retried, mut duplicates, mut connections, mut lags) = (0, 0, 0, 0);
+        let (mut messages, mut retried, mut duplicates) = (0, 0, 0);
+        let (mut connections, mut lags, mut joined) = (0, 0, 0);
         for person in &self.people {
             let state = person.state();
-            retried += state.outbox.retried;
+            messages += state.outbox.acked.len();
+            retried += state.outbox.retried + state.deeds.retried;
             duplicates += state.outbox.duplicates;
             connections += state.connections;
             lags += state.lags;
+            joined += state.joined;
         }
         println!(
-            "{faults}: {} acks ({duplicates} of messages stored before), {retried} retryable errors, {} changes of \
-             memberships and rooms, {connections} connections, {lags} lags",
+            "{faults}: {} acks, {messages} of them of messages ({duplicates} stored before), {retried} retryable \
+             errors, {} changes by REST, {connections} connections, {lags} lags, {joined} joined frames",
             self.acks(),
             self.shared.changes.borrow().to_owned(),
         );
@@ -269,8 +322,8 @@ impl Crowd {
             _ = failed(&mut self.clients) => {}
             _ = failed(&mut self.changers) => {}
             waited = timeout(STALL, wait) => waited.unwrap_or_else(|_| {
-                let open = self.people.iter().filter(|person| !person.state().outbox.is_empty()).count();
-                panic!("nothing happens any more; {} acks, {open} outboxes are not empty", self.acks())
+                let open = self.people.iter().filter(|person| !person.state().is_done()).count();
+                panic!("nothing happens any more; {} acks, {open} people have something open", self.acks())
             }),
         }
     }
@@ -279,6 +332,15 @@ impl Crowd {
 impl Shared {
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
+    }
+
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap()
+    }
+
+    /// Notes an acknowledgement.
+    pub fn acknowledged(&self) {
+        self.acks.send_modify(|acks| *acks += 1);
     }
 
     pub fn moment(&self) -> u64 {

@@ -1,12 +1,12 @@
-//! One client of a [`super::Crowd`]: it connects, syncs, sends its outbox and writes new messages, again and
-//! again.
+//! One client of a [`super::Crowd`]: it connects, syncs, sends what is open, writes new messages, edits, reacts
+//! and marks, again and again.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     task::JoinSet,
     time::{interval, sleep},
@@ -16,12 +16,19 @@ use uuid::Uuid;
 use super::{
     Effect, LoadId, Socket,
     crowd::{Person, Phase, Shared, State},
+    deeds::Deeds,
+    ledger::{Fate, Thing},
     outbox::Outbox,
     socket::Incoming,
 };
 
 /// Messages that a writer has in flight.
 const WINDOW: usize = 4;
+/// Edits, deletions and reactions that anybody has open.
+const DEEDS: usize = 3;
+/// Every so many messages there is one to which all react.
+const HOT: u64 = 20;
+const EMOJI: [&str; 5] = ["👍", "❤️", "🎉", "👩‍👩‍👧", "🏳️‍🌈"];
 /// After about so many frames a reader's connection breaks.
 const FRAMES: u32 = 40;
 /// How often is asked again for what met a retryable error.
@@ -41,6 +48,7 @@ pub async fn live(person: Arc<Person>, shared: Arc<Shared>) {
                 state.connections += 1;
                 state.client.connected();
                 state.outbox.connected();
+                state.deeds.connected(&mut shared.ledger());
             }
             tokio::select! {
                 () = session(&person, &shared, socket, &mut loads) => {}
@@ -113,10 +121,14 @@ fn next(person: &Person, shared: &Shared) -> (Vec<Effect>, Vec<Value>) {
     let mut state = person.state();
     let mut messages = Vec::new();
     if state.client.is_up() {
-        if person.writes && shared.phase() == Phase::Write {
-            write(person, &mut state, shared);
+        if shared.phase() == Phase::Write {
+            if person.writes {
+                write(person, &mut state, shared);
+            }
+            act(person, &mut state, shared);
         }
         messages = state.outbox.due(Instant::now());
+        messages.extend(state.deeds.due(Instant::now()));
     }
     (state.client.take_effects(), messages)
 }
@@ -134,45 +146,134 @@ fn ask_again(person: &Person) {
 
 fn take(person: &Person, shared: &Shared, frame: &Value) {
     let name = &person.account.name;
-    if Outbox::is_answer(frame) {
-        let mut state = person.state();
-        state
-            .outbox
-            .answered(frame, Instant::now(), shared.moment());
-        drop(state);
-        if frame["type"] == "ack" {
-            shared.acks.send_modify(|acks| *acks += 1);
-        } else if frame["retryable"] != true {
-            let code = frame["code"].as_str().unwrap();
-            let expected = person.wanders && ["forbidden", "not_found"].contains(&code);
-            assert!(expected, "{name}: {frame}");
-        }
+    if Outbox::is_answer(frame) || Deeds::is_answer(frame) {
+        answered(person, shared, frame);
         return;
     }
     // A client is reset when it knows what the log doesn't.
     assert_ne!(frame["type"], "reset", "{name}: {frame}");
     let mut state = person.state();
     state.lags += u64::from(frame["type"] == "lagged");
+    let joined = frame["type"] == "message_updated" && frame["by"].is_null();
+    state.joined += u64::from(joined);
     state.client.receive(frame);
+}
+
+fn answered(person: &Person, shared: &Shared, frame: &Value) {
+    let (now, heard) = (Instant::now(), shared.moment());
+    let mut state = person.state();
+    let room_id = if Outbox::is_answer(frame) {
+        Some(state.outbox.answered(frame, now, heard))
+    } else {
+        let mut ledger = shared.ledger();
+        let thing = state.deeds.answered(frame, now, heard, &mut ledger);
+        // What a message refuses because it was deleted is looked at in the end.
+        thing.and_then(|thing| {
+            let fate = &ledger.get(&thing)?.all.last()?.fate;
+            let gone = *fate == Fate::Refused("not_found".to_owned());
+            (!gone).then_some(thing.room_id())
+        })
+    };
+    if frame["type"] == "ack" {
+        shared.acknowledged();
+    } else if let (Some(room_id), false) = (room_id, frame["retryable"] == true) {
+        let code = frame["code"].as_str().unwrap();
+        let away = person.wanders && ["forbidden", "not_found"].contains(&code);
+        let archived = room_id == shared.cellar && code == "forbidden";
+        assert!(away || archived, "{}: {frame}", person.account.name);
+    }
+}
+
+/// One of the rooms that the client holds; one that it knows to be archived now and then.
+fn a_room(state: &State) -> Option<u64> {
+    let rooms = &state.client.rooms;
+    let index = rand::random_range(0..rooms.len().max(1));
+    let (room_id, room) = rooms.iter().nth(index)?;
+    let archived = !room.settings["archived_at"].is_null();
+    (!archived || rand::random_range(0..10) == 0).then_some(*room_id)
+}
+
+/// Something new to say, which names somebody now and then.
+fn text(person: &Person, shared: &Shared, number: u64) -> String {
+    let mut text = format!("{} says {number} 👍 e\u{301}", person.account.name);
+    match rand::random_range(0..200) {
+        0..20 => {
+            let someone = rand::random_range(0..shared.names.len());
+            text.push_str(&format!(" @{}", shared.names[someone].0));
+        }
+        20 => text.push_str(" @all"),
+        21..25 => text.push_str(&" long".repeat(rand::random_range(1..1_000))),
+        _ => {}
+    }
+    text
 }
 
 /// Writes new messages as long as the window is open, now here, now there.
 fn write(person: &Person, state: &mut State, shared: &Shared) {
-    let rooms: Vec<u64> = state.client.rooms.keys().copied().collect();
     for _ in state.outbox.in_flight..WINDOW {
-        if rooms.is_empty() {
-            return;
-        }
-        let room_id = rooms[rand::random_range(0..rooms.len())];
+        let Some(room_id) = a_room(state) else {
+            continue;
+        };
         if state.outbox.flows(room_id) {
-            let number = state.outbox.sent.len();
-            let mut content = format!("{} says {number} 👍 e\u{301}", person.account.name);
-            if rand::random_range(0..50) == 0 {
-                content.push_str(&" long".repeat(rand::random_range(1..1_000)));
-            }
-            state
-                .outbox
-                .write(room_id, Uuid::now_v7(), content, shared.moment());
+            let content = text(person, shared, shared.moment());
+            let moment = shared.moment();
+            state.outbox.write(room_id, Uuid::now_v7(), content, moment);
         }
     }
+}
+
+/// Does something with messages that are there.
+fn act(person: &Person, state: &mut State, shared: &Shared) {
+    let Some(room_id) = a_room(state) else {
+        return;
+    };
+    let room = &state.client.rooms[&room_id];
+    let (last, marker) = (room.last_seq, room.last_read_seq);
+    if last == 0 {
+        return;
+    }
+    let chance = rand::random_range(0..100);
+    if chance < 5 && marker < last {
+        let seq = rand::random_range(marker + 1..=last);
+        state.client.read(room_id, seq);
+    }
+    if state.deeds.len() >= DEEDS {
+        return;
+    }
+    let wish = if person.writes && chance < 35 {
+        amend(person, state, shared)
+    } else {
+        let hot = last - last % HOT;
+        let seq = match chance % 4 {
+            0 => rand::random_range(1..=last),
+            _ => hot.max(1),
+        };
+        let emoji = EMOJI[rand::random_range(0..EMOJI.len())].to_owned();
+        let thing = Thing::Reaction(room_id, seq, emoji, person.account.id);
+        let on = shared.ledger().known(&thing, json!(false));
+        on.map(|on| (thing, on.clone(), json!(on == false)))
+    };
+    if let Some((thing, first, value)) = wish {
+        state.deeds.begin(thing.clone(), &value);
+        shared.ledger().wish(thing, first, value);
+    }
+}
+
+/// Edits one of his messages, or deletes it: what, its text at first, and what it is to be.
+fn amend(person: &Person, state: &State, shared: &Shared) -> Option<(Thing, Value, Value)> {
+    let acked = &state.outbox.acked;
+    let index = rand::random_range(0..acked.len().max(1));
+    let sent = &state.outbox.sent[*acked.get(index)?];
+    if !state.client.rooms.contains_key(&sent.room_id) {
+        return None;
+    }
+    let thing = Thing::Text(sent.room_id, sent.seq()?);
+    let first = json!(sent.content);
+    let known = shared.ledger().known(&thing, first.clone())?;
+    let value = match rand::random_range(0..8) {
+        _ if known.is_null() => return None,
+        0 => Value::Null,
+        _ => json!(text(person, shared, shared.moment())),
+    };
+    Some((thing, first, value))
 }

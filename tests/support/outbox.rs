@@ -29,6 +29,16 @@ pub struct Sent {
     pub fate: Fate,
 }
 
+impl Sent {
+    /// Its number, once it was acknowledged.
+    pub fn seq(&self) -> Option<u64> {
+        match self.fate {
+            Fate::Acked { seq, .. } => Some(seq),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     Open,
@@ -36,6 +46,8 @@ pub enum Fate {
         seq: u64,
         rev: u64,
         created_at: i64,
+        /// It was stored before: `rev` is that of what became of it since.
+        duplicate: bool,
         /// The moment of the ack.
         heard: u64,
     },
@@ -133,11 +145,12 @@ impl Outbox {
             .is_some_and(|text| text.starts_with(REF))
     }
 
-    /// An `ack` or `error`.
-    pub fn answered(&mut self, answer: &Value, now: Instant, heard: u64) {
+    /// An `ack` or `error`; the room that it is about.
+    pub fn answered(&mut self, answer: &Value, now: Instant, heard: u64) -> u64 {
         let reference = answer["ref"].as_str().unwrap();
         let index: usize = reference[REF.len()..].parse().unwrap();
         let sent = &mut self.sent[index];
+        let room_id = sent.room_id;
         let lane = self.lanes.get_mut(&sent.room_id).unwrap();
         assert!(
             lane.in_flight > 0,
@@ -153,6 +166,7 @@ impl Outbox {
                 seq: number(answer, "seq"),
                 rev: number(answer, "rev"),
                 created_at: millis(&answer["created_at"]),
+                duplicate: answer["duplicate"] == true,
                 heard,
             };
             self.acked.push(index);
@@ -175,5 +189,6 @@ impl Outbox {
         if lane.broken && lane.in_flight == 0 {
             lane.resume = Some(now + PAUSE);
         }
+        room_id
     }
 }

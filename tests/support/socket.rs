@@ -24,6 +24,8 @@ pub struct Socket {
     pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// The `ready` frame, once it was read.
     pub ready: Value,
+    /// Whether hints come out, too: who is online, who types, others' markers.
+    pub hints: bool,
 }
 
 impl Socket {
@@ -38,6 +40,7 @@ impl Socket {
         Ok(Self {
             stream,
             ready: Value::Null,
+            hints: false,
         })
     }
 
@@ -49,7 +52,7 @@ impl Socket {
         self.stream.send(Message::text(frame.to_string())).await
     }
 
-    /// The next frame or the end; pings and pongs are passed over.
+    /// The next frame or the end; pings and pongs are passed over, and hints unless they are wanted.
     pub async fn next(&mut self) -> Incoming {
         tokio::time::timeout(PATIENCE, self.wait())
             .await
@@ -61,7 +64,10 @@ impl Socket {
         loop {
             match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => {
-                    return Incoming::Frame(serde_json::from_str(&text).unwrap());
+                    let frame = serde_json::from_str(&text).unwrap();
+                    if self.hints || !is_hint(&frame) {
+                        return Incoming::Frame(frame);
+                    }
                 }
                 Some(Ok(Message::Close(Some(close)))) => {
                     return Incoming::Closed(close.code.into(), close.reason.to_string());
@@ -112,5 +118,15 @@ impl Socket {
         let ack = self.expect("ack").await;
         assert_eq!(ack["id"], id, "{ack}");
         ack
+    }
+}
+
+/// What comes at any time, and may be dropped.
+pub(super) fn is_hint(frame: &Value) -> bool {
+    match frame["type"].as_str() {
+        Some("presence" | "typing") => true,
+        // One's own has a count.
+        Some("read") => frame.get("unread_mentions").is_none(),
+        _ => false,
     }
 }

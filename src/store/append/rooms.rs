@@ -288,17 +288,26 @@ impl Judge {
     ) -> Result<Outcome, Refused> {
         let old = self.member(room_id, user_id)?.last_read_seq;
         let room = &self.state.rooms[&room_id];
-        let (rev, last_read_seq) = (room.rev, old.max(seq.min(room.last_seq)));
-        if last_read_seq > old {
-            self.mark((room_id, user_id), last_read_seq);
-            let seq = last_read_seq;
+        let (rev, seq) = (room.rev, seq.min(room.last_seq));
+        let member_count = room.member_count;
+        if seq > old {
+            self.mark((room_id, user_id), seq);
+        }
+        // Told also when it is there: whoever repeats what was not answered was not told of it, and the
+        // marker has no rev by which the log shows it.
+        if seq >= old.max(1) {
             self.plan.events.push(Event {
                 room_id,
                 prev: rev,
                 rev,
-                body: EventBody::Read { user_id, seq },
+                body: EventBody::Read {
+                    user_id,
+                    seq,
+                    member_count,
+                },
             });
         }
+        let last_read_seq = old.max(seq);
         Ok(Outcome::Read { last_read_seq })
     }
 

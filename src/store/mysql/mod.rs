@@ -99,13 +99,18 @@ impl Mysql {
         &self.appenders[(room_id.0 % APPENDERS as u64) as usize]
     }
 
-    pub async fn query(&self, sql: String, params: Vec<Value>) -> Result<Vec<Row>, Fault> {
+    pub async fn query(
+        &self,
+        sql: String,
+        params: Vec<Value>,
+        bytes_max: usize,
+    ) -> Result<(Vec<Row>, bool), Fault> {
         let mut tries = 0;
         loop {
             tries += 1;
             let answer = async {
                 let mut conn = deadline(self.shared.pool.get_conn()).await?;
-                Ok(query(&mut conn, &sql, params.clone(), usize::MAX).await?.0)
+                query(&mut conn, &sql, params.clone(), bytes_max).await
             };
             match answer.await {
                 Err(Fault::Gone(_)) if tries < READS_MAX => {}

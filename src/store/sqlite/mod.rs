@@ -8,7 +8,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::FutureExt;
@@ -34,6 +34,8 @@ const STATEMENTS_MAX: usize = 128;
 /// commits change is written once. A start after a crash reads as much.
 const CHECKPOINT_PAGES: u32 = 16_000;
 const CACHE_KIB: u32 = 32 * 1_024;
+/// Steps of SQLite's machine between two looks at the clock: less than a millisecond.
+const STEPS_UNWATCHED: i32 = 10_000;
 /// How long a lock of another process (a migration, a backup) is waited for.
 const BUSY: Duration = limits::LOCK_WAIT;
 
@@ -106,8 +108,13 @@ impl Sqlite {
         .await
     }
 
-    pub async fn query(&self, sql: String, params: Vec<Value>) -> Result<Vec<Row>, Fault> {
-        self.with_reader(move |conn| Ok(query(conn, &sql, &params, usize::MAX)?.0))
+    pub async fn query(
+        &self,
+        sql: String,
+        params: Vec<Value>,
+        bytes_max: usize,
+    ) -> Result<(Vec<Row>, bool), Fault> {
+        self.with_reader(move |conn| query(conn, &sql, &params, bytes_max))
             .await
     }
 
@@ -125,6 +132,7 @@ impl Sqlite {
                 Some(conn) => conn,
                 None => open_reader(&readers.path)?,
             };
+            set_deadline(&mut conn)?;
             let answer = work(&mut conn);
             if conn.is_autocommit() {
                 readers.idle().push(conn);
@@ -195,6 +203,14 @@ fn open_reader(path: &Path) -> Result<Connection, Fault> {
     conn.execute_batch("PRAGMA query_only = ON")
         .map_err(fault)?;
     Ok(conn)
+}
+
+/// What is read from now on ends at [`limits::STATEMENT_DEADLINE`] with a fault that passes.
+fn set_deadline(conn: &mut Connection) -> Result<(), Fault> {
+    let end = Instant::now() + limits::STATEMENT_DEADLINE;
+    let late = move || Instant::now() >= end;
+    conn.progress_handler(STEPS_UNWATCHED, Some(late))
+        .map_err(fault)
 }
 
 /// Rows, until their texts exceed `bytes_max`, and whether more were left.

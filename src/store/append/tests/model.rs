@@ -204,7 +204,7 @@ impl ModelRoom {
 
     /// An event tells what happened at its rev, whole.
     pub fn check_told(&self, event: &Event) {
-        if let EventBody::Read { user_id, seq } = event.body {
+        if let EventBody::Read { user_id, seq, .. } = event.body {
             let of = |entry: &Entry| matches!(entry.what, Read(u, s) if (u, s) == (user_id, seq));
             assert!(self.happened.iter().any(of), "{event:?}");
             return;

@@ -4,6 +4,8 @@
 //!
 //! A seed fixes the plan, not the times: those are the machine's.
 
+mod check;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -15,12 +17,18 @@ use serde_json::{Value, json};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
-use super::link::{self, Fate};
+use check::{check_device, check_outbox};
+
+use super::{
+    link::{self, Fate},
+    row::equal as same,
+};
 use crate::support::{
-    Account, Client, Db, Effect, Incoming, LoadId, PATIENCE, Server, Socket, each_database, uuid,
+    Account, Change, Client, Db, Effect, Incoming, LoadId, PATIENCE, Server, Socket, each_database,
+    uuid,
 };
 
 const USERS: usize = 3;
@@ -28,6 +36,8 @@ const DEVICES: usize = 4;
 const ROOMS: usize = 2;
 /// Between two moments of a plan: the server has things to do, too.
 const PACE: Duration = Duration::from_millis(2);
+/// 👍 and 🎉, as they stand in a path.
+const EMOJI: [&str; 2] = ["%F0%9F%91%8D", "%F0%9F%8E%89"];
 /// Items in a page, so that history and members have many.
 const LIMIT: usize = 5;
 
@@ -156,7 +166,15 @@ impl World {
 
     fn text(&mut self) -> String {
         self.next_text += 1;
-        format!("text {} of seed {}", self.next_text, self.seed)
+        let text = format!("text {} of seed {}", self.next_text, self.seed);
+        match self.rng.random_range(0..10) {
+            0..4 => {
+                let name = self.rng.random_range(0..USERS);
+                format!("{text} @user{name}.{}", self.seed)
+            }
+            4 => format!("{text} @all"),
+            _ => text,
+        }
     }
 
     /// Somebody changes something by REST, and doesn't wait for the answer.
@@ -166,18 +184,41 @@ impl World {
         let account = self.accounts.choose(rng).unwrap().clone();
         let other = self.accounts.choose(rng).unwrap().id;
         let room = format!("/api/chat/rooms/{}", self.rooms.choose(rng).unwrap());
-        let (method, path, body) = match rng.random_range(0..10) {
-            0..4 => {
+        let message = format!("{room}/messages/{}", rng.random_range(1..20));
+        let on = rng.random_bool(0.6);
+        let put = if on { "PUT" } else { "DELETE" };
+        let (method, path, body) = match rng.random_range(0..24) {
+            0..6 => {
                 let body = json!({"id": uuid(), "content": text});
                 ("POST", format!("{room}/messages"), Some(body))
             }
-            4 => ("POST", format!("{room}/join"), None),
-            5 => ("POST", format!("{room}/leave"), None),
-            6 => ("DELETE", format!("{room}/members/{other}"), None),
-            7 => {
+            6..8 => ("PATCH", message, Some(json!({"content": text}))),
+            8 => ("DELETE", message, None),
+            9..13 => {
+                let emoji = EMOJI.choose(rng).unwrap();
+                (put, format!("{message}/reactions/{emoji}"), None)
+            }
+            13 => (put, format!("{message}/pin"), None),
+            14 => ("PATCH", room, Some(json!({"topic": text}))),
+            // It is opened again soon.
+            15 => (
+                "PATCH",
+                room,
+                Some(json!({"archived": rng.random_bool(0.3)})),
+            ),
+            16 => {
+                let role = *["owner", "admin", "admin", "member"].choose(rng).unwrap();
+                let path = format!("{room}/members/{other}");
+                ("PATCH", path, Some(json!({"role": role})))
+            }
+            17 => ("POST", format!("{room}/join"), None),
+            18 => ("POST", format!("{room}/leave"), None),
+            19 => ("DELETE", format!("{room}/members/{other}"), None),
+            20 | 21 => {
                 let body = json!({"seq": rng.random_range(1..30)});
                 ("POST", format!("{room}/read"), Some(body))
             }
+            22 if rng.random_bool(0.1) => ("DELETE", room, None),
             _ => {
                 let body = json!({"user_id": other});
                 ("POST", format!("{room}/members"), Some(body))
@@ -202,23 +243,33 @@ impl World {
         let Some(&room_id) = rooms.choose(rng) else {
             return;
         };
-        match rng.random_range(0..12) {
+        let seq = rng.random_range(1..20);
+        match rng.random_range(0..20) {
             0..6 => {
                 let id = uuid();
                 device.client.say(room_id, id.clone(), text, None);
                 device.said.push((room_id, id));
             }
-            6 => {
+            6..8 => {
                 let last_seq = device.client.rooms[&room_id].last_seq;
                 device.client.read(room_id, rng.random_range(0..=last_seq));
             }
-            7 if up => device.client.join(room_id),
-            8 if up => device.client.join_fresh(room_id),
-            9 if up => {
+            8 | 9 => device
+                .client
+                .put(room_id, Change::Edit { seq, content: text }),
+            10 => device.client.put(room_id, Change::Delete { seq }),
+            11..13 => {
+                let (emoji, on) = ("👍".to_owned(), rng.random_bool(0.7));
+                device.client.put(room_id, Change::React { seq, emoji, on });
+            }
+            13 if up => device.client.type_in(room_id),
+            14 if up => device.client.join(room_id),
+            15 if up => device.client.join_fresh(room_id),
+            16 if up => {
                 let named: Vec<u64> = rooms.into_iter().filter(|_| rng.random_bool(0.6)).collect();
                 device.client.sync(&named);
             }
-            10 if up => {
+            17 if up => {
                 device.client.leave(room_id);
                 device.left.insert(room_id);
             }
@@ -309,8 +360,17 @@ impl World {
             }
         };
         self.frames += 1;
+        let me = device.account.id;
+        if link::must_follow(&frame, me) {
+            while !self.devices[index].late.is_empty() {
+                self.take_late(index).await;
+            }
+        }
+        let Some(device) = self.devices.get_mut(index) else {
+            return Ok(false);
+        };
         let fate = match self.faulty {
-            true => link::fate(&mut self.rng, &frame),
+            true => link::fate(&mut self.rng, &frame, me),
             false => Fate::Arrives,
         };
         match fate {
@@ -443,14 +503,10 @@ impl World {
         }
         self.rest(&BTreeMap::new()).await?;
         let mut heads = BTreeMap::new();
-        for (index, room_id) in self.rooms.iter().enumerate() {
-            let body = json!({"content": "the last"});
-            let path = format!("/api/chat/rooms/{room_id}/messages");
-            let (status, message) = self.accounts[index % USERS].post(&path, body).await;
-            if status != 201 {
-                return Err(format!("{path}: {status} {message}"));
+        for room_id in &self.rooms {
+            if let Some(rev) = self.say_the_last(*room_id).await? {
+                heads.insert(*room_id, rev);
             }
-            heads.insert(*room_id, message["rev"].as_u64().unwrap());
         }
         self.rest(&heads).await?;
         loop {
@@ -467,10 +523,33 @@ impl World {
         }
     }
 
+    /// One more message in a room, unless it was deleted, by whoever is in it; its `rev`.
+    async fn say_the_last(&self, room_id: u64) -> Result<Option<u64>, String> {
+        let room = format!("/api/chat/rooms/{room_id}");
+        let mut refusals = Vec::new();
+        for account in &self.accounts {
+            let open = json!({"archived": false});
+            let (_, _) = account.request("PATCH", &room, Some(&open)).await;
+        }
+        for account in &self.accounts {
+            let body = json!({"content": "the last"});
+            let (status, message) = account.post(&format!("{room}/messages"), body).await;
+            match status {
+                201 => return Ok(message["rev"].as_u64()),
+                404 => {}
+                _ => refusals.push(format!("{room}: {status} {message}")),
+            }
+        }
+        match refusals.pop() {
+            Some(refusal) => Err(refusal),
+            None => Ok(None),
+        }
+    }
+
     async fn end(&mut self) -> Outcome {
         self.heal().await?;
         self.check().await?;
-        self.check_markers().await
+        self.check_reading().await
     }
 
     async fn check(&self) -> Outcome {
@@ -498,159 +577,41 @@ impl World {
         Ok(())
     }
 
-    /// `synced` brings the marker that another device may have raised.
-    async fn check_markers(&mut self) -> Outcome {
-        for device in &mut self.devices {
-            device.client.sync_all();
+    /// Markers and mentions, without asking for them: every `read` of a device's own user comes to it, in
+    /// its time.
+    async fn check_reading(&mut self) -> Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.pump().await?;
+            match self.compare_reading().await {
+                Err(_) if Instant::now() < deadline => sleep(PACE).await,
+                compared => return compared,
+            }
         }
-        self.rest(&BTreeMap::new()).await?;
+    }
+
+    async fn compare_reading(&self) -> Outcome {
         for (index, device) in self.devices.iter().enumerate() {
             for (room_id, held) in &device.client.rooms {
                 let path = format!("/api/chat/rooms/{room_id}");
                 let (_, room) = device.account.get(&path).await;
+                let what = |what: &str| format!("device {index}: {what} of room {room_id}");
+                let marker = json!(held.last_read_seq);
+                same(&what("marker"), &marker, &room["last_read_seq"])?;
                 same(
-                    &format!("device {index}: marker of room {room_id}"),
-                    &json!(held.last_read_seq),
-                    &room["last_read_seq"],
+                    &what("mentions"),
+                    &json!(held.mentioned),
+                    &room["mentioned"],
+                )?;
+                let mentions = json!(held.mentioned.len());
+                same(
+                    &what("unread mentions"),
+                    &mentions,
+                    &room["unread_mentions"],
                 )?;
             }
         }
         Ok(())
-    }
-}
-
-/// All items of a list by its cursor.
-async fn all(account: &Account, path: &str, scope: &str) -> Result<Vec<Value>, String> {
-    let mut items = Vec::new();
-    let mut query = format!("limit=200{scope}");
-    loop {
-        let path = format!("{path}?{query}");
-        let (status, mut page) = account.get(&path).await;
-        if status != 200 {
-            return Err(format!("{path}: {status} {page}"));
-        }
-        items.append(page["items"].as_array_mut().unwrap());
-        let Some(next) = page["next"].as_str() else {
-            return Ok(items);
-        };
-        query = format!("limit=200{scope}&cursor={next}");
-    }
-}
-
-/// A room's whole history, page by page.
-async fn history(account: &Account, room_id: u64) -> Result<Vec<Value>, String> {
-    let mut messages: Vec<Value> = Vec::new();
-    loop {
-        let after = messages
-            .last()
-            .map_or(0, |last| last["seq"].as_u64().unwrap());
-        let path = format!("/api/chat/rooms/{room_id}/messages?limit=200&after={after}");
-        let (status, mut page) = account.get(&path).await;
-        if status != 200 {
-            return Err(format!("{path}: {status} {page}"));
-        }
-        messages.append(page["items"].as_array_mut().unwrap());
-        if page["next"].is_null() {
-            return Ok(messages);
-        }
-    }
-}
-
-async fn check_device(
-    device: &Device,
-    stored: &mut BTreeMap<u64, BTreeMap<String, Vec<u64>>>,
-) -> Outcome {
-    let (account, client) = (&device.account, &device.client);
-    let mine = all(account, "/api/chat/rooms", "&scope=mine").await?;
-    let ids: BTreeSet<u64> = mine
-        .iter()
-        .map(|room| room["id"].as_u64().unwrap())
-        .collect();
-    same("rooms", &client.rooms.keys().copied().collect(), &ids)?;
-    for room_id in ids {
-        let held = &client.rooms[&room_id];
-        let path = format!("/api/chat/rooms/{room_id}");
-        let (_, room) = account.get(&path).await;
-        let context = |what: &str| format!("room {room_id}: {what}");
-        let messages = history(account, room_id).await?;
-        let ids = messages.iter().map(|message| {
-            (
-                message["id"].as_str().unwrap(),
-                message["seq"].as_u64().unwrap(),
-            )
-        });
-        stored.entry(room_id).or_insert_with(|| {
-            let mut stored: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-            for (id, seq) in ids {
-                stored.entry(id.to_owned()).or_default().push(seq);
-            }
-            stored
-        });
-        for (seq, message) in (1..).zip(&messages) {
-            let what = context(&format!("message {seq}"));
-            same(&what, &held.messages.get(&seq), &Some(message))?;
-        }
-        let number = held.messages.len();
-        same(&context("number of messages"), &number, &messages.len())?;
-        let members = all(account, &format!("{path}/members"), "").await?;
-        let members: Vec<Value> = members
-            .iter()
-            .map(|member| json!([member["role"], member["rev"], member["user"]]))
-            .collect();
-        let present: Vec<Value> = held
-            .present()
-            .map(|(_, member)| json!([member.role, member.rev, member.user]))
-            .collect();
-        same(&context("members"), &present, &members)?;
-        let settings = json!({"kind": room["kind"], "name": room["name"], "topic": room["topic"]});
-        same(&context("settings"), &held.settings, &settings)?;
-        for (what, held) in [
-            ("rev", held.position),
-            ("last_seq", held.last_seq),
-            ("member_count", held.member_count),
-        ] {
-            same(&context(what), &json!(held), &room[what])?;
-        }
-    }
-    Ok(())
-}
-
-/// Whatever was acked is stored once, with the ack's numbers and in the order of saying.
-fn check_outbox(device: &Device, stored: &BTreeMap<u64, BTreeMap<String, Vec<u64>>>) -> Outcome {
-    let client = &device.client;
-    let mut last: BTreeMap<u64, u64> = BTreeMap::new();
-    for (room_id, id) in &device.said {
-        let refused = client.refused.iter().any(|(pending, _)| pending.id == *id);
-        let ack = client.acks.iter().position(|ack| ack["id"] == *id);
-        let Some(ack) = ack else {
-            if refused {
-                continue;
-            }
-            return Err(format!("{id}: neither acked nor refused"));
-        };
-        // A room that nobody here may read any more.
-        let Some(stored) = stored.get(room_id) else {
-            continue;
-        };
-        let seq = client.acks[ack]["seq"].as_u64().unwrap();
-        match stored.get(id).map(|seqs| seqs[0]) {
-            None if ack < device.acked_before => {}
-            Some(stored) if stored == seq => {
-                if last.insert(*room_id, seq) > Some(seq) {
-                    return Err(format!("{id}: it overtook another"));
-                }
-            }
-            found => return Err(format!("{id}: acked as {seq}, stored as {found:?}")),
-        }
-    }
-    Ok(())
-}
-
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, held: &T, expected: &T) -> Outcome {
-    if held == expected {
-        Ok(())
-    } else {
-        Err(format!("{what}: {held:?} instead of {expected:?}"))
     }
 }
 
@@ -668,7 +629,14 @@ enum Fall {
 const FALLS: [Fall; 3] = [Fall::Killed, Fall::Epoch, Fall::GoneBack];
 /// Seeds that share a server, and its fall.
 const TOGETHER: u64 = 8;
-const TABLES: [&str; 3] = ["rooms", "room_members", "messages"];
+const TABLES: [&str; 6] = [
+    "rooms",
+    "room_members",
+    "messages",
+    "reactions",
+    "mentions",
+    "pins",
+];
 
 async fn every_client_ends_with_what_rest_says(db: Db) {
     if let Some(seed) = super::one_seed() {

@@ -1,0 +1,55 @@
+// A message's text as pieces: plain text, web addresses and mentions. The page makes an element of each; there is no
+// HTML on the way.
+
+const ADDRESS = /(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]}])/;
+const NAME = /(?<![\p{L}\p{N}._-])@[\p{L}\p{M}\p{N}._-]+/gu;
+const NAME_CHARS_MAX = 64; // names have 32; folding may change their length
+const fold = (name) => name.normalize("NFKC").toLowerCase();
+
+/**
+ * `people`: those of `mentions` whose names are known; `me`: my id. Pieces are {text}, {text, address} and
+ * {text, mention: true, me}.
+ */
+export function pieces(content, { people = [], all = false, me = null } = {}) {
+  const names = new Map(people.map((user) => [fold(user.username), user.id === me]));
+  if (all) names.set("all", true);
+  return content.split(ADDRESS).flatMap((text, index) =>
+    index % 2 ? [{ text, address: text }] : names.size > 0 ? mentionPieces(text, names) : text ? [{ text }] : []);
+}
+
+function mentionPieces(text, names) {
+  const found = [];
+  let end = 0;
+  for (const { 0: word, index } of text.matchAll(NAME)) {
+    const name = longest(word.slice(1), names);
+    if (name === null) continue;
+    if (index > end) found.push({ text: text.slice(end, index) });
+    found.push({ text: `@${name}`, mention: true, me: names.get(fold(name)) });
+    end = index + 1 + name.length;
+  }
+  if (end < text.length) found.push({ text: text.slice(end) });
+  return found;
+}
+
+/** The whole word, or what is left of it without full stops and hyphens at its end. */
+function longest(word, names) {
+  for (let name = word; ; name = name.slice(0, -1)) {
+    if (name.length <= NAME_CHARS_MAX && names.has(fold(name))) return name;
+    if (!/[.-]$/.test(name)) return null;
+  }
+}
+
+/** The beginning of a text on one line. */
+export function oneLine(content, chars_max = 140) {
+  const line = content.replace(/\s+/g, " ").trim();
+  const chars = [...line.slice(0, 2 * chars_max + 2)];
+  return chars.length > chars_max ? `${chars.slice(0, chars_max).join("")}…` : line;
+}
+
+/** "Ana is typing", with at most two names. */
+export function typingWords(names) {
+  if (names.length === 0) return "";
+  if (names.length === 1) return `${names[0]} is typing…`;
+  if (names.length === 2) return `${names[0]} and ${names[1]} are typing…`;
+  return `${names[0]} and ${names.length - 1} others are typing…`;
+}

@@ -1,0 +1,363 @@
+//! Texts cut into tokens, the units of which search knows whether they are there.
+//!
+//! A token is a word: a run of letters and digits, in any case, without its diacritics, in compatibility
+//! form. Scripts that are written without spaces, and Korean, give overlapping pairs of characters in place
+//! of words, then the run's last character alone: so a single character begins a token wherever it stands,
+//! and any part of a run is a phrase of its pairs.
+//!
+//! Pure: no database, no clock. What a text was cut into is stored; another cut needs another index.
+
+use std::{fmt::Write, ops::Range};
+
+use caseless::Caseless;
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// A word, or one character of a run, folded; where it stands in the text, in whole graphemes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    pub text: String,
+    pub range: Range<usize>,
+}
+
+/// What a text consists of, beside what separates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    Word(Unit),
+    /// Characters of scripts without spaces, one after the other.
+    Run(Vec<Unit>),
+}
+
+/// What is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub text: String,
+    pub range: Range<usize>,
+    /// Where its first character ends, if it is a pair; else where it ends.
+    pub first_end: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// Part of a word.
+    Letter,
+    /// A character of a run.
+    Syllable,
+    /// Part of what stands before it.
+    Mark,
+    /// Invisible: neither part of a word nor its end.
+    Nothing,
+    Separator,
+}
+
+/// Scripts without spaces, and Korean, whose words carry endings.
+const SYLLABLES: &[(u32, u32)] = &[
+    (0x0e01, 0x0e4e), // Thai, without its digits
+    (0x0e81, 0x0ecf), // Lao
+    (0x0edc, 0x0edf),
+    (0x1000, 0x103f), // Burmese
+    (0x1050, 0x108f),
+    (0x1100, 0x11ff), // Hangul
+    (0x1780, 0x17d3), // Khmer
+    (0x2e80, 0x2fdf), // Han, Hiragana, Katakana, Bopomofo
+    (0x3005, 0x3007),
+    (0x3021, 0x3029),
+    (0x3031, 0x30ff),
+    (0x3105, 0x31ff),
+    (0x3400, 0x4dbf),
+    (0x4e00, 0x9fff),
+    (0xa960, 0xa97f),
+    (0xac00, 0xd7fb),
+    (0xf900, 0xfaff),
+    (0x1_b000, 0x1_b16f),
+    (0x2_0000, 0x3_ffff),
+];
+
+fn class(c: char) -> Class {
+    let code = u32::from(c);
+    match c {
+        // Soft hyphen, zero-width space and joiners, word joiner, variation selectors.
+        '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{fe00}'..='\u{fe0f}' => Class::Nothing,
+        '\u{e0100}'..='\u{e01ef}' => Class::Nothing,
+        _ if is_combining_mark(c) => Class::Mark,
+        _ if !c.is_alphanumeric() => Class::Separator,
+        _ if SYLLABLES
+            .iter()
+            .any(|(from, to)| (*from..=*to).contains(&code)) =>
+        {
+            Class::Syllable
+        }
+        _ => Class::Letter,
+    }
+}
+
+/// Marks that a search doesn't see: diacritics of Latin, Greek and Cyrillic; the vowel points of Hebrew and
+/// Arabic, the latter's hamza and the line that stretches its words; marks that enclose symbols.
+fn is_diacritic(c: char) -> bool {
+    matches!(
+        c,
+        '\u{300}'..='\u{36f}'
+            | '\u{591}'..='\u{5bd}'
+            | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}' | '\u{5c7}'
+            | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}'
+            | '\u{20d0}'..='\u{20ff}'
+    )
+}
+
+/// Letters whose diacritic is part of them in Unicode, and the i of Turkish, whose upper case is I.
+fn without_stroke(c: char) -> char {
+    match c {
+        'ı' => 'i',
+        'ł' => 'l',
+        'ø' => 'o',
+        'đ' => 'd',
+        'ħ' => 'h',
+        'ŧ' => 't',
+        c => c,
+    }
+}
+
+/// A grapheme in the form in which it is compared.
+fn fold(grapheme: &str) -> String {
+    if grapheme.is_ascii() {
+        return grapheme.to_ascii_lowercase();
+    }
+    // Unicode's compatibility caseless matching (definition D146), decomposed.
+    let folded = grapheme
+        .nfd()
+        .default_case_fold()
+        .nfkd()
+        .default_case_fold();
+    let letters = folded.nfkd().filter(|c| !is_diacritic(*c));
+    letters.map(without_stroke).nfc().collect()
+}
+
+/// Cuts a text into words and runs. Folding goes by graphemes: nothing composes across their borders.
+pub fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    // Whether the last piece may go on.
+    let mut open = false;
+    for (start, grapheme) in text.grapheme_indices(true) {
+        let range = start..start + grapheme.len();
+        for c in fold(grapheme).chars() {
+            let class = class(c);
+            match (class, pieces.last_mut()) {
+                (Class::Nothing, _) => {}
+                (Class::Separator, _) => open = false,
+                (Class::Letter | Class::Mark, Some(Piece::Word(unit))) if open => {
+                    extend(unit, c, range.end);
+                }
+                (Class::Mark, Some(Piece::Run(units))) if open => {
+                    if let Some(unit) = units.last_mut() {
+                        extend(unit, c, range.end);
+                    }
+                }
+                // Of nothing.
+                (Class::Mark, _) => {}
+                (Class::Syllable, Some(Piece::Run(units))) if open => units.push(unit(c, &range)),
+                (Class::Syllable, _) => {
+                    pieces.push(Piece::Run(vec![unit(c, &range)]));
+                    open = true;
+                }
+                (Class::Letter, _) => {
+                    pieces.push(Piece::Word(unit(c, &range)));
+                    open = true;
+                }
+            }
+        }
+    }
+    pieces
+}
+
+fn unit(c: char, range: &Range<usize>) -> Unit {
+    Unit {
+        text: c.into(),
+        range: range.clone(),
+    }
+}
+
+fn extend(unit: &mut Unit, c: char, end: usize) {
+    unit.text.push(c);
+    unit.range.end = end;
+}
+
+/// The tokens of a text, in order: what is stored of a message.
+pub fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    for piece in pieces(text) {
+        match piece {
+            Piece::Word(unit) => tokens.push(alone(&unit)),
+            Piece::Run(units) => {
+                tokens.extend(pairs(&units));
+                tokens.extend(units.last().map(alone));
+            }
+        }
+    }
+    tokens
+}
+
+pub fn alone(unit: &Unit) -> Token {
+    Token {
+        text: unit.text.clone(),
+        range: unit.range.clone(),
+        first_end: unit.range.end,
+    }
+}
+
+pub fn pairs(units: &[Unit]) -> impl Iterator<Item = Token> + '_ {
+    units.windows(2).map(|pair| Token {
+        text: [&*pair[0].text, &*pair[1].text].concat(),
+        range: pair[0].range.start..pair[1].range.end,
+        first_end: pair[0].range.end,
+    })
+}
+
+/// Longer codes are cut here and end in a hash.
+const CODE_HEAD: usize = 64;
+pub const CODE_MAX: usize = CODE_HEAD + 16;
+pub const CODE_MIN: usize = 3;
+
+/// A token as the databases see it: [`CODE_MIN`] to [`CODE_MAX`] of `[a-z0-9]`, beginning with `zz`, so that it is no
+/// stop word, not too short or too long for either, and nothing that either would cut. What begins a token
+/// begins its code ([`code_of_beginning`]).
+pub fn code(token: &str) -> String {
+    let mut code = plain_code(token);
+    if code.len() >= CODE_MAX {
+        code.truncate(CODE_HEAD);
+        // Writing to a String doesn't fail.
+        let _ = write!(code, "{:016x}", fnv1a(token.as_bytes()));
+    }
+    code
+}
+
+/// What the codes of all tokens begin with that begin so, and perhaps a few others: it is cut where a
+/// hash may stand.
+pub fn code_of_beginning(token: &str) -> String {
+    let mut code = plain_code(token);
+    code.truncate(CODE_HEAD);
+    code
+}
+
+/// ASCII as it is, but for q, which announces the bytes of another character in hexadecimal: those begin
+/// with c to f, so that qq is a q.
+fn plain_code(token: &str) -> String {
+    let mut code = String::with_capacity(2 + token.len());
+    code.push_str("zz");
+    for c in token.chars() {
+        match c {
+            'q' => code.push_str("qq"),
+            'a'..='z' | '0'..='9' => code.push(c),
+            c => {
+                code.push('q');
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    let _ = write!(code, "{byte:02x}");
+                }
+            }
+        }
+    }
+    code
+}
+
+/// FNV-1a: who makes two words collide finds one of his messages by the other's word, until the text itself
+/// is looked at.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut() {
+        for (text, expected) in [
+            ("", ""),
+            ("Hello, World!", "hello world"),
+            (
+                "don't e-mail foo_bar@example.org",
+                "don t e mail foo bar example org",
+            ),
+            ("v1.2.3 3,14 x²", "v1 2 3 3 14 x2"),
+            (
+                "Café cafe\u{301} CAFÉ naïve Ærø Łódź",
+                "cafe cafe cafe naive æro lodz",
+            ),
+            (
+                "Straße STRASSE straẞe ﬁn ＦＵＬＬ",
+                "strasse strasse strasse fin full",
+            ),
+            ("İstanbul ISTANBUL ışık IŞIK", "istanbul istanbul isik isik"),
+            ("ΟΔΟΣ οδός οδοσ", "οδοσ οδοσ οδοσ"),
+            ("Ёлка ЙОД", "елка иод"),
+            ("שָׁלוֹם בֵּית־סֵפֶר", "שלום בית ספר"),
+            ("مُحَمَّد أحمد آب مـــرحبا", "محمد احمد اب مرحبا"),
+            ("हिन्दी", "हिन्दी"),
+            ("Zeit\u{ad}geist a\u{200d}b", "zeitgeist ab"),
+            ("東京都", "東京 京都 都"),
+            ("東", "東"),
+            ("Tokyo東京 tower", "tokyo 東京 京 tower"),
+            ("ｶﾞｷﾞ がぎ か\u{3099}", "ガギ ギ がぎ ぎ が"),
+            ("コーヒー", "コー ーヒ ヒー ー"),
+            ("한국어", "한국 국어 어"),
+            ("\u{1112}\u{1161}\u{11ab}", "한"),
+            ("สวัสดี", "สวั วัส สดี ดี"),
+            ("👍🏽 ❤️ 👨‍👩‍👧 …", ""),
+            ("1️⃣ 🇩🇪", "1"),
+            ("\u{301}\u{301}", ""),
+            ("½", "1 2"),
+        ] {
+            let found: Vec<String> = tokens(text).into_iter().map(|token| token.text).collect();
+            assert_eq!(found.join(" "), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_of_whole_graphemes_of_the_text() {
+        for (text, expected) in [
+            ("a ÉTÉ, b", vec!["a", "ÉTÉ", "b"]),
+            ("x e\u{301}\u{302}t.", vec!["x", "e\u{301}\u{302}t"]),
+            ("東京 1️⃣", vec!["東京", "京", "1️⃣"]),
+            ("½", vec!["½", "½"]),
+            ("Zeit\u{ad}geist", vec!["Zeit\u{ad}geist"]),
+        ] {
+            let found: Vec<&str> = tokens(text).into_iter().map(|t| &text[t.range]).collect();
+            assert_eq!(found, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn codes_are_what_both_databases_take() {
+        let long = "a".repeat(200);
+        let same = format!("{}b", "a".repeat(199));
+        for token in [
+            "a",
+            "q",
+            "to",
+            "the",
+            "und",
+            "東京",
+            "я",
+            &long,
+            &same,
+            "достопримечательность",
+            "𝄞",
+        ] {
+            let code = code(token);
+            assert!((CODE_MIN..=CODE_MAX).contains(&code.len()), "{code}");
+            assert!(
+                code.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            );
+            for (end, c) in token.char_indices() {
+                let begins = code_of_beginning(&token[..end + c.len_utf8()]);
+                assert!(code.starts_with(&begins), "{token}: {code} {begins}");
+            }
+        }
+        assert_ne!(code(&long), code(&same));
+        assert_ne!(code("qqe6"), code("q\u{6}"));
+        assert_eq!(code("quiet"), "zzqquiet");
+        assert_eq!(code("東"), "zzqe69db1");
+    }
+}

@@ -1,0 +1,56 @@
+//! Who is online, for those who ask: the hub knows their ids, `chat` their names.
+
+use super::Gateway;
+use crate::{
+    chat::PageOf,
+    limits::{LIST_ITEMS_MAX, ONLINE_MAX},
+    protocol::{
+        UserId,
+        check::fold,
+        error::Refusal,
+        rest::{List, UserSummary},
+    },
+};
+
+impl Gateway {
+    /// Those online whose name begins with `query`, in any case, by rising id. A page is looked for
+    /// among so many of them at most: it may be short, or empty, though others follow it.
+    pub async fn users_online(
+        &self,
+        query: &str,
+        at: PageOf,
+    ) -> Result<List<UserSummary>, Refusal> {
+        let prefix = fold(query);
+        let mut page = List {
+            items: Vec::new(),
+            next: None,
+            rev: None,
+        };
+        let (mut after, mut left) = (UserId(at.after), ONLINE_MAX);
+        loop {
+            let ids = self.hub.online_after(after, LIST_ITEMS_MAX.min(left));
+            let Some(last) = ids.last() else {
+                return Ok(page);
+            };
+            (after, left) = (*last, left - ids.len());
+            let users = self.chat.users_by_ids(&ids).await?.items.into_iter();
+            page.items
+                .extend(users.filter(|user| fold(&user.username).starts_with(&prefix)));
+            if page.items.len() > at.limit {
+                page.items.truncate(at.limit);
+                page.next = page.items.last().map(|user| user.id.to_string());
+                return Ok(page);
+            }
+            if left == 0 {
+                page.next = Some(after.to_string());
+                return Ok(page);
+            }
+        }
+    }
+
+    /// Those of these users who are online.
+    pub async fn online_of(&self, mut ids: Vec<UserId>) -> Result<List<UserSummary>, Refusal> {
+        ids.retain(|user_id| self.hub.is_online(*user_id));
+        self.chat.users_by_ids(&ids).await
+    }
+}

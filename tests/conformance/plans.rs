@@ -1,0 +1,181 @@
+//! How the databases find rows in a room of a million messages: by an index, whatever is asked for.
+//!
+//! MariaDB's general log, and on SQLite a trace, tell the statements that the store really sends; the
+//! database is then asked to explain each of them.
+
+use std::{
+    collections::BTreeSet,
+    ffi::{CStr, c_char, c_int, c_uint, c_void},
+    sync::Mutex,
+};
+
+use hearth::{
+    limits::SYNC_PAGE_ROWS,
+    protocol::{RoomId, UserId, rest::RoomKind},
+    store::{Location, Range},
+};
+use mysql_async::{Conn, Row, prelude::Queryable};
+use rusqlite::ffi;
+use uuid::Uuid;
+
+use crate::{
+    million,
+    world::{Place, World},
+};
+
+const MESSAGES: u64 = 1_000_000;
+/// A number that no other test's statements hold.
+const ROOM: u64 = 918_273_645;
+
+/// Everything that reads a room's log, at every place of it.
+async fn read(world: &World, room: RoomId, user: UserId) {
+    let store = &world.store;
+    let middle = MESSAGES / 2;
+    for range in [
+        Range::Latest,
+        Range::Before(middle),
+        Range::After(middle),
+        Range::Around(middle),
+    ] {
+        let page = store.history(room, range, 50).await.unwrap().unwrap();
+        assert_eq!(page.messages.len(), 50);
+    }
+    let head = million::head(store, room).await;
+    for behind in [10, SYNC_PAGE_ROWS as u64, 100_000, head] {
+        let page = store.changes(room, head - behind).await.unwrap().unwrap();
+        assert!(!page.events.is_empty());
+    }
+    assert!(store.message(room, middle).await.unwrap().is_some());
+    let sent = store.sent(room, user, Uuid::new_v4()).await.unwrap();
+    assert!(sent.is_none());
+    let (_, pins) = store.pins(room, middle, 50).await.unwrap().unwrap();
+    assert_eq!(pins.len(), 50);
+    let pinned = pins[0].seq;
+    let reactions = store.reactions(room, pinned, ("", UserId(0)), 50);
+    assert_eq!(reactions.await.unwrap().len(), 2);
+    store.reactions_of(user, room, &[pinned]).await.unwrap();
+    let standings = store.standings(user, Some(&[room])).await.unwrap();
+    assert_eq!(standings[0].mentioned.len(), 100);
+    assert!(store.room(room, user).await.unwrap().is_some());
+}
+
+pub async fn a_room_of_a_million_messages_is_read_by_index(place: Place) {
+    let world = place.node().await;
+    let members = world.users(10).await;
+    let first = world
+        .room(RoomKind::Public, &members[0], &members[1..])
+        .await;
+    // The next room gets the number that is looked for.
+    place
+        .meddle(&format!("UPDATE rooms SET id = {ROOM} WHERE id = {first}"))
+        .await;
+    place
+        .meddle(&format!("UPDATE room_members SET room_id = {ROOM}"))
+        .await;
+    let room = RoomId(ROOM);
+    million::fill(&place.location, room, &members, MESSAGES).await;
+    let statements = match &place.location {
+        Location::Sqlite(_) => {
+            trace_new_connections();
+            // Its connections are new.
+            let world = place.node().await;
+            read(&world, room, members[1].id).await;
+            TRACED.lock().unwrap().clone()
+        }
+        Location::Mysql(url) => {
+            let mut conn = Conn::from_url(url).await.unwrap();
+            let log = "SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ";
+            conn.query_drop(format!("{log} ON")).await.unwrap();
+            read(&world, room, members[1].id).await;
+            conn.query_drop(format!("{log} OFF")).await.unwrap();
+            let sql = format!(
+                "SELECT DISTINCT CONVERT(argument USING utf8mb4) FROM mysql.general_log
+                 WHERE command_type = 'Execute' AND argument LIKE 'SELECT%{ROOM}%'"
+            );
+            let statements = conn.query::<String, _>(sql).await.unwrap();
+            conn.disconnect().await.unwrap();
+            statements.into_iter().collect()
+        }
+    };
+    assert!(statements.len() >= 12, "{statements:#?}");
+    for sql in statements {
+        match &place.location {
+            Location::Sqlite(path) => explain_sqlite(path, &sql),
+            Location::Mysql(url) => explain_mysql(url, &sql).await,
+        }
+    }
+}
+
+/// The tables that hold a room's log, by their names in the statements.
+const LOG: [&str; 4] = ["m", "messages", "reactions", "mentions"];
+
+fn explain_sqlite(path: &std::path::Path, sql: &str) {
+    let conn = rusqlite::Connection::open(path).unwrap();
+    let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = statement.query_map([], |row| row.get::<_, String>(3));
+    let steps: Vec<String> = steps.unwrap().map(Result::unwrap).collect();
+    let scanned = steps.iter().any(|step| {
+        let mut words = step.split(' ');
+        words.next() == Some("SCAN") && words.next().is_some_and(|table| LOG.contains(&table))
+    });
+    assert!(!scanned, "{sql}\n{steps:#?}");
+    let sorted = steps
+        .iter()
+        .any(|step| step.contains("TEMP B-TREE FOR ORDER BY"));
+    assert!(!sorted || sql.contains(" OVER "), "{sql}\n{steps:#?}");
+}
+
+async fn explain_mysql(url: &str, sql: &str) {
+    let mut conn = Conn::from_url(url).await.unwrap();
+    let steps: Vec<Row> = conn.query(format!("EXPLAIN {sql}")).await.unwrap();
+    conn.disconnect().await.unwrap();
+    for step in &steps {
+        let column = |name: &str| step.get::<Option<String>, _>(name).flatten();
+        let table = column("table").unwrap_or_default();
+        let extra = column("Extra").unwrap_or_default();
+        if LOG.contains(&&*table) {
+            let access = column("type").unwrap_or_default();
+            let by_key = ["const", "eq_ref", "ref", "range"].contains(&&*access);
+            assert!(by_key, "{sql}\n{steps:#?}");
+            let sorted = extra.contains("filesort");
+            assert!(!sorted || sql.contains(" OVER "), "{sql}\n{steps:#?}");
+        }
+    }
+}
+
+/// What SQLite ran since [`trace_new_connections`] about the room, with its parameters.
+static TRACED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Has every connection that this process opens from now on tell its statements
+/// (<https://sqlite.org/c3ref/auto_extension.html>, <https://sqlite.org/c3ref/trace_v2.html>).
+fn trace_new_connections() {
+    unsafe extern "C" fn opened(
+        db: *mut ffi::sqlite3,
+        _: *mut *mut c_char,
+        _: *const ffi::sqlite3_api_routines,
+    ) -> c_int {
+        let when = ffi::SQLITE_TRACE_STMT as c_uint;
+        unsafe { ffi::sqlite3_trace_v2(db, when, Some(ran), std::ptr::null_mut()) }
+    }
+    unsafe extern "C" fn ran(
+        _: c_uint,
+        _: *mut c_void,
+        stmt: *mut c_void,
+        _: *mut c_void,
+    ) -> c_int {
+        // Ours to free; null when memory is short.
+        let sql = unsafe { ffi::sqlite3_expanded_sql(stmt.cast()) };
+        if !sql.is_null() {
+            let text = unsafe { CStr::from_ptr(sql) }
+                .to_string_lossy()
+                .into_owned();
+            unsafe { ffi::sqlite3_free(sql.cast()) };
+            if text.starts_with("SELECT") && text.contains(&ROOM.to_string()) {
+                TRACED.lock().unwrap().insert(text);
+            }
+        }
+        0
+    }
+    let registered = unsafe { ffi::sqlite3_auto_extension(Some(opened)) };
+    assert_eq!(registered, ffi::SQLITE_OK);
+}

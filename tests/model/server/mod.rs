@@ -1,0 +1,395 @@
+//! A server in memory: the sessions, the live rooms and the bus of `src/ws` and `src/hub` step by
+//! step, so that anything may happen between two steps. The order of live events is the real one; the
+//! frames are written from PROTOCOL.md.
+
+mod catch_up;
+mod live;
+mod requests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::log::{Event, Log, Rev, Seq};
+use catch_up::{Catching, Start};
+use live::LiveRoom;
+
+pub type ConnectionId = u64;
+
+/// A frame on its way to a client.
+#[derive(Clone, Debug)]
+pub struct Outgoing(pub Arc<Value>);
+
+impl Outgoing {
+    fn new(frame: Value) -> Self {
+        Self(Arc::new(frame))
+    }
+}
+
+/// What can be wrong with a server, on purpose.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Defect {
+    /// Catch-up frames don't say what they cover.
+    CatchUpWithoutPrev,
+    /// A repeated id is stored again.
+    StoresTwice,
+    /// `reset` isn't said: who is too far behind gets `synced`.
+    SilentReset,
+    /// A user's other sockets aren't told how far he has read.
+    DropsOwnRead,
+    /// Joined reactions and pins don't say what they cover.
+    JoinedWithoutPrev,
+    /// The mentions that `synced` gives were read before the `rev` that it gives.
+    MentionsReadEarly,
+    /// A live room goes on with small changes behind a page of the log that was cut.
+    SmallChangesAfterACut,
+    /// Members aren't told that their room was deleted.
+    DeletesInSilence,
+}
+
+pub struct Server {
+    pub log: Log,
+    pub epoch: u64,
+    pub defect: Option<Defect>,
+    /// Faults of the server's own choice: lost hints, retryable errors.
+    pub faulty: bool,
+    pub sessions: BTreeMap<ConnectionId, Session>,
+    live: BTreeMap<u64, LiveRoom>,
+    /// Events on their way to live rooms.
+    bus: Vec<Event>,
+    next_connection: ConnectionId,
+    pub complaints: Vec<String>,
+    rng: SmallRng,
+}
+
+pub struct Session {
+    user: u64,
+    /// The client is gone: what it had sent is still read, what is said to it isn't.
+    pub zombie: bool,
+    pub inbox: VecDeque<Value>,
+    pub outbox: VecDeque<Outgoing>,
+    known: BTreeMap<u64, Rev>,
+    live: BTreeSet<u64>,
+    synced: bool,
+    notices: VecDeque<Notice>,
+    /// How far the user has read, not told yet: the highest of each room.
+    marks: BTreeMap<u64, Seq>,
+    lags: Vec<(u64, Rev)>,
+    held: BTreeMap<u64, Uuid>,
+    work: Option<Work>,
+}
+
+/// A user came into a room or is out of it.
+#[derive(Clone, Copy)]
+struct Notice {
+    room_id: u64,
+    rev: Rev,
+    is_in: bool,
+    /// `removed` says the `rev`.
+    tells_rev: bool,
+}
+
+enum Work {
+    /// Read the user's rooms.
+    Open,
+    /// Read where he stands in them, and say `ready`.
+    Greet(Vec<Value>),
+    CatchUp(Vec<Catching>),
+}
+
+impl Server {
+    pub fn new(defect: Option<Defect>, seed: u64) -> Self {
+        Self {
+            log: Log::default(),
+            epoch: 1,
+            defect,
+            faulty: true,
+            sessions: BTreeMap::new(),
+            live: BTreeMap::new(),
+            bus: Vec::new(),
+            next_connection: 1,
+            complaints: Vec::new(),
+            rng: SmallRng::seed_from_u64(seed),
+        }
+    }
+
+    /// Stops and starts again, maybe with a log that has gone back in time: then it is another epoch.
+    pub fn restart(&mut self, backup: Option<Log>) {
+        self.sessions.clear();
+        self.live.clear();
+        self.bus.clear();
+        if let Some(log) = backup {
+            self.log = log;
+            self.epoch += 1;
+        }
+    }
+
+    pub fn epoch(&self) -> String {
+        format!("epoch {}", self.epoch)
+    }
+
+    pub fn connect(&mut self, user: u64) -> ConnectionId {
+        let id = self.next_connection;
+        self.next_connection += 1;
+        let session = Session {
+            user,
+            zombie: false,
+            inbox: VecDeque::new(),
+            outbox: VecDeque::new(),
+            known: BTreeMap::new(),
+            live: BTreeSet::new(),
+            synced: false,
+            notices: VecDeque::new(),
+            marks: BTreeMap::new(),
+            lags: Vec::new(),
+            held: BTreeMap::new(),
+            work: Some(Work::Open),
+        };
+        self.hint(
+            json!({"type": "presence", "online": [user], "offline": []}),
+            |_| true,
+        );
+        self.sessions.insert(id, session);
+        id
+    }
+
+    pub fn disconnect(&mut self, id: ConnectionId) {
+        let gone = self.sessions.remove(&id);
+        for room in self.live.values_mut() {
+            room.forget(id);
+        }
+        self.retire();
+        if let Some(gone) = gone
+            && !self.online().contains(&gone.user)
+        {
+            let frame = json!({"type": "presence", "online": [], "offline": [gone.user]});
+            self.hint(frame, |_| true);
+        }
+    }
+
+    fn online(&self) -> BTreeSet<u64> {
+        self.sessions.values().map(|session| session.user).collect()
+    }
+
+    /// Says something that may be dropped, to those whom it concerns.
+    fn hint(&mut self, frame: Value, concerns: impl Fn(&Session) -> bool) {
+        let frame = Outgoing::new(frame);
+        for session in self.sessions.values_mut() {
+            // `ready` comes first.
+            let opening = matches!(session.work, Some(Work::Open | Work::Greet(_)));
+            if !opening && concerns(session) && self.rng.random_bool(0.6) {
+                session.outbox.push_back(frame.clone());
+            }
+        }
+    }
+
+    /// What happens after a commit.
+    pub fn publish(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.tell_stay(&event);
+            // The bus only hints: lost, doubled, in any order.
+            let times = match self.rng.random_range(0..10) {
+                0 if self.faulty => 0,
+                1 if self.faulty => 2,
+                _ => 1,
+            };
+            self.bus.extend(std::iter::repeat_n(event, times));
+        }
+    }
+
+    /// A user's sessions hear of his coming and going; of a change of his role they know already.
+    fn tell_stay(&mut self, event: &Event) {
+        if let Some(stay) = event.stay {
+            let notice = Notice {
+                room_id: event.room_id,
+                rev: stay.rev,
+                is_in: stay.is_in,
+                tells_rev: true,
+            };
+            self.notify(stay.user, notice);
+        }
+    }
+
+    fn notify(&mut self, user: u64, notice: Notice) {
+        for session in self.sessions.values_mut() {
+            if session.user == user {
+                session.notices.push_back(notice);
+            }
+        }
+    }
+
+    /// What happens after a room was deleted: nothing of it is delivered any more, and all hear of it.
+    pub fn room_deleted(&mut self, room_id: u64) {
+        self.live.remove(&room_id);
+        if self.defect == Some(Defect::DeletesInSilence) {
+            return;
+        }
+        let room = &self.log.rooms[&room_id];
+        let notice = Notice {
+            room_id,
+            rev: room.rev,
+            is_in: false,
+            tells_rev: self.rng.random_bool(0.5),
+        };
+        let members = room.members.iter().filter(|(_, row)| row.role.is_some());
+        for user in Vec::from_iter(members.map(|(user, _)| *user)) {
+            self.notify(user, notice);
+        }
+    }
+
+    /// Somebody has read so far.
+    pub fn tell_marker(&mut self, user: u64, room_id: u64, seq: Seq) {
+        let own = self
+            .sessions
+            .values_mut()
+            .filter(|session| session.user == user);
+        for session in own.filter(|_| self.defect != Some(Defect::DropsOwnRead)) {
+            let mark = session.marks.entry(room_id).or_default();
+            *mark = seq.max(*mark);
+        }
+        let frame = json!({"type": "read", "room_id": room_id, "user_id": user, "seq": seq});
+        self.hint(frame, |session| {
+            session.user != user && session.live.contains(&room_id)
+        });
+    }
+
+    /// One step of one session; false when it has nothing to do.
+    pub fn step_session(&mut self, id: ConnectionId) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return false;
+        };
+        match session.work.take() {
+            Some(Work::Open) => self.open(id),
+            Some(Work::Greet(rooms)) => self.greet(id, rooms),
+            Some(Work::CatchUp(rooms)) => self.catch_up(id, rooms),
+            None => return self.attend(id),
+        }
+        true
+    }
+
+    /// Nothing is under way: what comes next.
+    fn attend(&mut self, id: ConnectionId) -> bool {
+        let session = self.sessions.get_mut(&id).unwrap();
+        if !session.lags.is_empty() && session.outbox.is_empty() {
+            for (room_id, rev) in std::mem::take(&mut session.lags) {
+                self.lagged(id, room_id, rev);
+            }
+            return true;
+        }
+        if let Some(notice) = session.notices.pop_front() {
+            self.notice(id, notice);
+            return true;
+        }
+        // Others' requests first, now and then: a mark may be late.
+        if (session.inbox.is_empty() || self.rng.random_bool(0.5))
+            && let Some((room_id, seq)) = session.marks.pop_first()
+        {
+            let user = session.user;
+            session.say(json!({"type": "read", "room_id": room_id, "user_id": user, "seq": seq}));
+            return true;
+        }
+        match session.inbox.pop_front() {
+            Some(frame) => self.request(id, &frame),
+            None if session.zombie => self.disconnect(id),
+            None => return false,
+        }
+        true
+    }
+
+    fn open(&mut self, id: ConnectionId) {
+        let session = self.sessions.get_mut(&id).unwrap();
+        let rooms = self.log.rooms_of(session.user);
+        let rooms: Vec<Value> = rooms
+            .filter_map(|room| room.room_of(session.user))
+            .collect();
+        let known = rooms.iter().map(|room| {
+            let number = |key: &str| room[key].as_u64().unwrap();
+            (number("id"), number("rev"))
+        });
+        session.known = known.collect();
+        session.work = Some(Work::Greet(rooms));
+    }
+
+    /// The markers, and what is counted above them, may be those of a later moment.
+    fn greet(&mut self, id: ConnectionId, mut rooms: Vec<Value>) {
+        let (epoch, online) = (self.epoch(), self.online());
+        let session = self.sessions.get_mut(&id).unwrap();
+        for room in &mut rooms {
+            let standing = self.log.rooms[&room["id"].as_u64().unwrap()].standing(session.user);
+            if let Some(standing) = standing {
+                standing.write(room);
+            }
+        }
+        session.say(
+            json!({"type": "ready", "protocol": 1, "epoch": epoch, "rooms": rooms,
+            "online": online, "online_truncated": false}),
+        );
+    }
+
+    fn notice(&mut self, id: ConnectionId, notice: Notice) {
+        let session = self.sessions.get_mut(&id).unwrap();
+        let Notice {
+            room_id,
+            rev,
+            is_in,
+            tells_rev,
+        } = notice;
+        let known = session.known.get(&room_id).copied();
+        if known.is_some_and(|known| known >= rev) {
+            return;
+        }
+        if !is_in {
+            if known.is_some() {
+                session.known.remove(&room_id);
+                session.held.remove(&room_id);
+                session.live.remove(&room_id);
+                session.lags.retain(|(lagged, _)| *lagged != room_id);
+                let mut frame = json!({"type": "removed", "room_id": room_id});
+                if tells_rev {
+                    frame["rev"] = json!(rev);
+                }
+                session.say(frame);
+                self.release(id, room_id);
+            }
+            return;
+        }
+        let Some(room) = self.log.rooms[&room_id].room_of(session.user) else {
+            return;
+        };
+        let rev = room["rev"].as_u64().unwrap();
+        session.known.insert(room_id, rev);
+        session.say(json!({"type": "added", "room": room}));
+        if session.synced {
+            self.begin(id, vec![(room_id, Start::Added { rev })], None);
+        }
+    }
+}
+
+impl Session {
+    fn say(&mut self, frame: Value) {
+        self.outbox.push_back(Outgoing::new(frame));
+    }
+
+    /// An answer: it repeats the request's `ref`.
+    fn answer(&mut self, reference: Option<&Value>, mut frame: Value) {
+        if let Some(reference) = reference {
+            frame["ref"] = reference.clone();
+        }
+        self.say(frame);
+    }
+
+    fn refuse(&mut self, reference: Option<&Value>, code: &str) {
+        let retryable = code == UNAVAILABLE;
+        self.answer(
+            reference,
+            json!({"type": "error", "code": code, "message": code, "retryable": retryable}),
+        );
+    }
+}
+
+const UNAVAILABLE: &str = "unavailable";
