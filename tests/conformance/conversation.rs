@@ -28,7 +28,9 @@ pub async fn edits_replace_and_repeat(place: Place) {
     let users = world.users(3).await;
     let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
     let (author, other) = (&users[1], &users[2]);
-    let seq = world.say(room, author, "first", mentions(&[other])).await;
+    let seq = world
+        .mention(room, author, "first", mentions(&[other]))
+        .await;
     let head = world.head(room).await;
     let none = Mentions::default;
     for (by, seq, why) in [
@@ -91,9 +93,11 @@ pub async fn a_deletion_erases_everywhere(place: Place) {
     let users = world.users(3).await;
     let room = world.room(RoomKind::Private, &users[0], &users[1..]).await;
     let author = &users[1];
-    let seq = world.say(room, author, "Quetzalcoatl", everyone()).await;
+    let seq = world
+        .mention(room, author, "Quetzalcoatl", everyone())
+        .await;
     let kept = world
-        .say(room, author, "kept", mentions(&[&users[2]]))
+        .mention(room, author, "kept", mentions(&[&users[2]]))
         .await;
     world
         .edit(
@@ -259,20 +263,20 @@ pub async fn mentions_are_unread_until_read(place: Place) {
     };
     let room = world.room(RoomKind::Public, owner, &users[1..3]).await;
     let other = world.room(RoomKind::Public, owner, &users[1..3]).await;
-    world.say(other, owner, "@ada", mentions(&[ada])).await;
+    world.mention(other, owner, "@ada", mentions(&[ada])).await;
     let unread = async |user| check_unread(&place, &world, room, user).await;
 
     // 1: ada, bob and who isn't a member; 2: all, named too; 3: oneself; 4: nobody.
     world
-        .say(room, owner, "1", mentions(&[ada, bob, stranger]))
+        .mention(room, owner, "1", mentions(&[ada, bob, stranger]))
         .await;
     let both = Mentions {
         all: true,
         ..mentions(&[ada])
     };
-    world.say(room, owner, "2", both).await;
-    world.say(room, owner, "3", mentions(&[owner])).await;
-    world.say(room, owner, "4", Mentions::default()).await;
+    world.mention(room, owner, "2", both).await;
+    world.mention(room, owner, "3", mentions(&[owner])).await;
+    world.mention(room, owner, "4", Mentions::default()).await;
     assert_eq!(world.message(room, 1).await.mentions, mentions(&[ada, bob]));
     assert!(world.message(room, 2).await.mentions.all);
     assert_eq!(unread(ada).await, [1, 2]);
@@ -310,7 +314,9 @@ pub async fn mentions_are_unread_until_read(place: Place) {
             .unwrap()
             .is_empty()
     );
-    let away = world.say(room, owner, "@bob", mentions(&[bob, ada])).await;
+    let away = world
+        .mention(room, owner, "@bob", mentions(&[bob, ada]))
+        .await;
     assert_eq!(world.message(room, away).await.mentions, mentions(&[ada]));
     world.join(room, bob).await;
     assert_eq!(unread(bob).await, [] as [Seq; 0]);
@@ -327,7 +333,7 @@ pub async fn mentions_are_unread_until_read(place: Place) {
         } else {
             mentions(&[ada])
         };
-        world.say(room, owner, "@ada", named).await;
+        world.mention(room, owner, "@ada", named).await;
     }
     assert_eq!(unread(ada).await.len() as Seq, many);
     assert_eq!(unread(bob).await.len() as Seq, many.div_ceil(2));
@@ -350,16 +356,16 @@ pub async fn all_are_mentioned_by_few(place: Place) {
         .room(RoomKind::Public, &users[0], &users[1..last])
         .await;
     let means_all = async |seq| world.message(room, seq).await.mentions.all;
-    let seq = world.say(room, &users[1], "@all", everyone()).await;
+    let seq = world.mention(room, &users[1], "@all", everyone()).await;
     assert!(means_all(seq).await);
     world.join(room, &users[last]).await;
-    let seq = world.say(room, &users[1], "@all", everyone()).await;
+    let seq = world.mention(room, &users[1], "@all", everyone()).await;
     assert!(!means_all(seq).await);
     world
         .edit(room, users[1].id, seq, "@all!", everyone())
         .await;
     assert!(!means_all(seq).await);
-    let seq = world.say(room, &users[0], "@all", everyone()).await;
+    let seq = world.mention(room, &users[0], "@all", everyone()).await;
     assert!(means_all(seq).await);
     let rows = place
         .numbers(&format!(

@@ -139,9 +139,14 @@ impl State {
                 self.settings = (room.rev, name, topic, room.archived_at);
             }
             EventBody::Deleted => self.ended = true,
-            EventBody::Read { user_id, seq } => {
+            EventBody::Read {
+                user_id,
+                seq,
+                member_count,
+            } => {
                 let before = self.markers.insert(*user_id, *seq);
-                assert!(before < Some(*seq), "a marker only rises: {event:?}");
+                assert!(before <= Some(*seq), "a marker only rises: {event:?}");
+                assert_eq!(*member_count, self.member_count());
             }
         }
     }

@@ -256,7 +256,7 @@ impl World {
     }
 
     /// Sends a text that names these users: its seq.
-    pub async fn say(
+    pub async fn mention(
         &self,
         room_id: RoomId,
         sender: &UserSummary,
