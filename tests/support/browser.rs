@@ -152,6 +152,11 @@ impl Browser {
             .await;
     }
 
+    /// Closes the page, as its tab's cross does.
+    pub async fn close(&mut self, page: Page) {
+        self.call(Some(&page.session), "Page.close", json!({})).await;
+    }
+
     pub async fn evaluate(&mut self, page: &Page, expression: &str) -> Value {
         let params = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
         let result = self

@@ -121,7 +121,8 @@ impl Socket {
     }
 }
 
-fn is_hint(frame: &Value) -> bool {
+/// What comes at any time, and may be dropped.
+pub(super) fn is_hint(frame: &Value) -> bool {
     match frame["type"].as_str() {
         Some("presence" | "typing") => true,
         // One's own has a count.
