@@ -29,9 +29,7 @@ fn sources(dir: &str) -> Vec<Source> {
             let of_tests = path.file_stem().is_some_and(|name| name == "tests");
             if path.is_dir() && !of_tests {
                 dirs.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs")
-                && !of_tests
-            {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !of_tests {
                 let text = fs::read_to_string(&path).unwrap();
                 let path = path
                     .strip_prefix(root())
