@@ -28,9 +28,7 @@ fn sources(dir: &str) -> Vec<Source> {
             let path = entry.unwrap().path();
             if path.is_dir() && path.file_name().is_some_and(|name| name != "tests") {
                 dirs.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs")
-                && path.file_name().is_some_and(|name| name != "tests.rs")
-            {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !of_tests {
                 let text = fs::read_to_string(&path).unwrap();
                 let path = path
                     .strip_prefix(root())

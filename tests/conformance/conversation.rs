@@ -99,6 +99,7 @@ pub async fn a_deletion_erases_everywhere(place: Place) {
     let kept = world
         .mention(room, author, "kept", mentions(&[&users[2]]))
         .await;
+    world.index().await;
     world
         .edit(
             room,
@@ -112,15 +113,17 @@ pub async fn a_deletion_erases_everywhere(place: Place) {
         world.react(room, users[2].id, seq, "👍", true).await;
         world.pin(room, users[0].id, seq, true).await;
     }
-    assert!(
-        tables_with(&place, "quetzalcoatl")
-            .await
-            .contains("messages")
-    );
+    world.index().await;
+    let holding = tables_with(&place, "quetzalcoatl").await;
+    for table in ["messages", "message_words"] {
+        assert!(holding.contains(table), "{holding:?}");
+    }
     let stranger = refused(&world.delete(room, users[2].id, seq).await);
     assert_eq!(stranger, Refused::NotAuthor);
     assert!(changed(&world.delete(room, users[0].id, seq).await));
     assert!(!changed(&world.delete(room, author.id, seq).await));
+    assert_eq!(tables_with(&place, "quetzalcoatl").await, BTreeSet::new());
+    world.index().await;
     assert_eq!(tables_with(&place, "quetzalcoatl").await, BTreeSet::new());
     for (what, left) in [("reactions", 1), ("mentions", 1), ("pins", 1)] {
         let rows = place

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hearth::{
     limits,
     protocol::rest::{Role, RoomKind, UserSummary},
-    store::{Direct, Location, NewRoom, Outcome, Refused},
+    store::{Direct, NewRoom, Outcome, Refused},
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -131,25 +131,7 @@ pub async fn a_deleted_room_leaves_a_place(place: Place) {
     };
     let rooms = limits::ROOMS_PER_USER_MAX as u64;
     let first = world.room(RoomKind::Public, owner, &users[1..2]).await;
-    // The rest behind the store's back.
-    let insert = match place.location {
-        Location::Sqlite(_) => {
-            "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
-        }
-        Location::Mysql(_) => "",
-    };
-    let series = match place.location {
-        Location::Sqlite(_) => "SELECT i FROM n",
-        Location::Mysql(_) => "SELECT seq AS i FROM seq_2_to_1000",
-    };
-    assert_eq!(rooms, 1_000);
-    place
-        .meddle(&format!(
-            "INSERT INTO room_members (room_id, user_id, role, joined_at, joined_seq, joined_rev, last_read_seq, rev)
-             {insert} SELECT 1000000 + i, {}, 'member', 0, 0, 2, 0, 2 FROM ({series}) AS s",
-            full.id
-        ))
-        .await;
+    place.in_other_rooms(full.id, rooms - 1).await;
     let second = world.room(RoomKind::Public, owner, &[]).await;
     let third = world.room(RoomKind::Public, owner, &[]).await;
     let full_up = async || {

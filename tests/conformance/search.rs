@@ -30,7 +30,7 @@ impl World {
     }
 
     /// Indexes all that is committed.
-    async fn index(&self) {
+    pub async fn index(&self) {
         Indexer::default().sweep(&self.store).await.unwrap();
     }
 

@@ -113,6 +113,18 @@ impl Place {
         }
     }
 
+    /// Makes the user a member of rooms that nothing else is known of.
+    pub async fn in_other_rooms(&self, user_id: UserId, count: u64) {
+        let numbers = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
+        );
+        self.meddle(&format!(
+            "INSERT INTO room_members (room_id, user_id, role, joined_at, joined_seq, joined_rev, last_read_seq, rev)
+             {numbers} SELECT 1000000 + i, {user_id}, 'member', 0, 0, 2, 0, 2 + {user_id} FROM n"
+        ))
+        .await;
+    }
+
     /// As [`Place::select`], of numbers.
     pub async fn numbers(&self, sql: &str) -> Vec<Vec<u64>> {
         let number = |value: Option<String>| value.unwrap().parse().unwrap();

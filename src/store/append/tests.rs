@@ -517,3 +517,25 @@ fn the_oldest_admin_follows_whoever_was_given_the_room() {
     let outcomes = run(&mut model, &mut tables, &batch, Time(3));
     assert_eq!(outcomes[1], Outcome::Refused(Refused::NoHeir));
 }
+
+/// Its memberships end with it, though no change of the batch names them.
+#[test]
+fn a_room_that_ends_takes_no_place() {
+    let (mut model, mut tables) = begin();
+    // One more is his last.
+    let user = person(USERS);
+    let join = |n| Change::Join {
+        room_id: RoomId(n),
+        user: user.clone(),
+    };
+    let full = Outcome::Refused(Refused::TooManyRooms);
+    let outcomes = run(&mut model, &mut tables, &[join(1), join(2)], Time(1));
+    assert_eq!(outcomes[1], full);
+    let end = Change::DeleteRoom {
+        room_id: RoomId(1),
+        by: UserId(1),
+    };
+    let outcomes = run(&mut model, &mut tables, &[join(2), end, join(2)], Time(2));
+    assert_eq!(outcomes[0], full);
+    assert!(matches!(outcomes[2], Outcome::Joined { changed: true, .. }));
+}
