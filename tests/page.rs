@@ -192,9 +192,7 @@ async fn people_see_who_is_there_and_typing() {
     browser.click(&hers, "[data-testid=send]").await;
     browser.wait(&his, &shown(1, "what she writes")).await;
     browser.wait(&his, &format!("!({typing})")).await;
-    browser
-        .evaluate(&hers, "location.href = 'about:blank'")
-        .await;
+    browser.close(hers).await;
     browser.wait(&his, &here(false)).await;
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 }

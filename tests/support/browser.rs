@@ -152,6 +152,12 @@ impl Browser {
             .await;
     }
 
+    /// For good: a page that is only left may live on, with its socket, to be gone back to.
+    pub async fn close(&mut self, page: Page) {
+        self.call(Some(&page.session), "Page.close", json!({}))
+            .await;
+    }
+
     pub async fn evaluate(&mut self, page: &Page, expression: &str) -> Value {
         let params = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
         let result = self

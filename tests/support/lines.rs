@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Account, Incoming, PATIENCE, Server, uuid};
+use super::{Account, Incoming, PATIENCE, Server, socket::is_hint, uuid};
 
 pub struct Lines {
     stream: BufReader<TcpStream>,
@@ -65,8 +65,17 @@ impl Lines {
             .expect("something comes in time")
     }
 
-    /// As [`Lines::next`], for as long as it takes.
+    /// As [`Lines::next`], for as long as it takes. Hints are passed over.
     pub async fn wait(&mut self) -> Incoming {
+        loop {
+            match self.line().await {
+                Incoming::Frame(frame) if is_hint(&frame) => {}
+                incoming => return incoming,
+            }
+        }
+    }
+
+    async fn line(&mut self) -> Incoming {
         let mut line = String::new();
         match self.stream.read_line(&mut line).await {
             Err(error) if error.kind() == ErrorKind::InvalidData => {

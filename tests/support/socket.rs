@@ -121,7 +121,8 @@ impl Socket {
     }
 }
 
-fn is_hint(frame: &Value) -> bool {
+/// Who is online, who types, others' markers.
+pub fn is_hint(frame: &Value) -> bool {
     match frame["type"].as_str() {
         Some("presence" | "typing") => true,
         // One's own has a count.
