@@ -2,6 +2,10 @@
 //! MariaDB where HEARTH_TEST_MYSQL names a server (`scripts/with-mariadb` starts one). Where CI or
 //! HEARTH_TEST_REQUIRE_MYSQL is set, its absence is a failure.
 
+#[path = "conformance/conversation.rs"]
+mod conversation;
+#[path = "conformance/direct.rs"]
+mod direct;
 #[path = "conformance/faults.rs"]
 mod faults;
 #[path = "conformance/log.rs"]
@@ -14,10 +18,16 @@ mod pages;
 mod plans;
 #[path = "conformance/races.rs"]
 mod races;
+#[path = "conformance/rulers.rs"]
+mod rulers;
 #[path = "conformance/schema.rs"]
 mod schema;
 #[path = "conformance/search.rs"]
 mod search;
+#[path = "conformance/state.rs"]
+mod state;
+#[path = "conformance/storms.rs"]
+mod storms;
 #[path = "conformance/tables.rs"]
 mod tables;
 #[path = "conformance/world.rs"]
@@ -66,6 +76,7 @@ on_both! {
         joins_race_for_the_last_place,
         a_full_queue_answers_at_once,
         a_faulty_room_fails_alone,
+        three_hundred_react_at_once,
         nothing_is_told_before_a_beginning,
         closing_drains_what_waits;
     pages:
@@ -74,6 +85,26 @@ on_both! {
         changes_are_cut_by_rows_and_bytes,
         history_at_its_edges,
         members_by_page;
+    conversation:
+        edits_replace_and_repeat,
+        a_deletion_erases_everywhere,
+        emoji_are_kept_apart,
+        mentions_are_unread_until_read,
+        all_are_mentioned_by_few,
+        pins_by_page,
+        a_broken_extra_is_an_error;
+    rulers:
+        roles_are_given_and_handed_over,
+        one_owner_whoever_races,
+        settings_and_the_archive,
+        a_deleted_room_is_gone_everywhere,
+        nothing_comes_after_the_end;
+    direct:
+        a_direct_room_is_one,
+        direct_rooms_have_rules_of_their_own,
+        a_deleted_room_leaves_a_place;
+    storms:
+        what_is_told_is_what_is_stored;
     tables:
         names_are_taken_once,
         keys_are_compared_by_bytes,
@@ -108,6 +139,11 @@ mod network {
             faults::unknown_commits_are_told_and_never_doubled,
         )
         .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_end_with_a_lost_answer_is_told() {
+        on_mysql("lost_end", faults::an_end_with_a_lost_answer_is_told).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,20 +3,26 @@
 
 mod support;
 
+mod changes;
 mod cli;
 mod client;
 mod deadlines;
 mod hints;
+mod hot_spots;
 mod kills;
 mod lines;
+mod many_rooms;
 mod mariadb_faults;
+mod markers;
 mod model;
 mod page;
+mod policy;
 mod power;
 mod races;
 mod repeats;
 mod rest;
 mod rights;
+mod rooms;
 mod slow;
 mod socket;
 mod thread;

@@ -9,6 +9,7 @@ mod connections;
 mod limits;
 mod positions;
 mod room_sockets;
+mod rows;
 mod shutdown;
 mod tokens;
 mod wire;

@@ -59,7 +59,7 @@ fn candidates(content: &str) -> Vec<Candidates> {
             if name.chars().count() <= USERNAME_CHARS_MAX {
                 candidates.push(fold(name));
             }
-            let shorter = name.strip_suffix(['.', '-', '_']);
+            let shorter = name.strip_suffix(['.', '-']);
             name = shorter.unwrap_or_default();
         }
         if !candidates.is_empty() {
@@ -110,6 +110,7 @@ mod tests {
             ("@ada-", &[1], false),
             ("@bob_", &[3], false),
             ("@bob", &[], false),
+            ("@ada_", &[], false),
             ("@x-y.", &[5], false),
             ("@Zoe\u{308}", &[], false),
             ("@ZOË", &[4], false),

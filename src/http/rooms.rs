@@ -113,8 +113,9 @@ pub async fn add_member(mut call: Call) -> Outcome {
     }
 }
 
-pub async fn remove_member(call: Call) -> Outcome {
+pub async fn remove_member(mut call: Call) -> Outcome {
     let who = call.identify().await?;
+    call.no_body().await?;
     let chat = &call.site.chat;
     chat.remove_member(&who, call.room_id(), call.user_id())
         .await?;

@@ -19,12 +19,6 @@ pub enum Database {
 }
 
 impl Database {
-    /// Whether one plain statement shows one state of the database. MySQL's read views may show a
-    /// commit and not the one before it.
-    pub fn has_snapshots(&self) -> bool {
-        matches!(self, Database::Sqlite(_))
-    }
-
     /// One statement that reads.
     pub async fn query(
         &self,

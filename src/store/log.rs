@@ -118,8 +118,42 @@ fn retried<T: Send + 'static>(
 }
 
 /// [`Store::changes`], to be run in a transaction of its own.
-pub fn changes_script(room_id: RoomId, after: Rev) -> impl Script<Option<Page>> {
+fn changes_script(room_id: RoomId, after: Rev) -> impl Script<Option<Page>> {
     retried(move |conn| Box::pin(changes(conn, room_id, after)))
+}
+
+/// As [`changes_script`], to tell what a commit did whose answer was lost: that the room was deleted, too.
+pub fn told_script(room_id: RoomId, after: Rev) -> impl Script<Option<Page>> {
+    retried(move |conn| {
+        Box::pin(async move {
+            let found = changes(conn, room_id, after).await?;
+            match found {
+                Ok(None) => Ok(Ok(deletion(conn, room_id, after).await?)),
+                found => Ok(found),
+            }
+        })
+    })
+}
+
+/// A page that holds nothing but the room's end.
+async fn deletion(conn: &mut Conn<'_>, room_id: RoomId, after: Rev) -> Result<Option<Page>, Fault> {
+    let sql = "SELECT rev FROM rooms WHERE id = ? AND deleted_at IS NOT NULL AND rev > ?";
+    let found = conn.query(sql, params![room_id, after]).await?;
+    let Some(rev) = found.first().map(|row| row.u64(0)).transpose()? else {
+        return Ok(None);
+    };
+    Ok(Some(Page {
+        upto: rev,
+        last: true,
+        head: rev,
+        last_seq: 0,
+        events: vec![Event {
+            room_id,
+            prev: after,
+            rev,
+            body: EventBody::Deleted,
+        }],
+    }))
 }
 
 /// A changed row on its way into a page.

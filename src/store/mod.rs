@@ -314,7 +314,8 @@ pub struct Direct {
     pub new: bool,
 }
 
-/// Where one member stands in one room, read in one statement: the membership holds as of `rev`.
+/// Where one member stands in one room, read in one statement: as new as all that was known before it was
+/// asked. On MySQL `rev` may be ahead of the rest by what is just being committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     pub room_id: RoomId,

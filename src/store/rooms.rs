@@ -89,14 +89,18 @@ impl Store {
 
     /// Where the user stands in these rooms (all of his rooms when `None`), by room id; rooms that
     /// he isn't in are left out. `last_read_seq` may be ahead of `last_seq` by what is just being sent.
+    ///
+    /// A plain read on MySQL may show a room at N + 1 beside a membership from before N, while both are
+    /// being committed. A membership holds as of what was known before this was asked, not as of the
+    /// `rev` that comes with it.
     pub async fn standings(
         &self,
         user_id: UserId,
         rooms: Option<&[RoomId]>,
     ) -> Result<Vec<Standing>> {
         // A row for each unread mention; a room without one has one row.
-        let select = "SELECT room_id, role, head, last_seq, last_read_seq, rev, seq, n FROM
-             (SELECT m.room_id, m.role, r.rev AS head, r.last_seq, m.last_read_seq, m.rev, x.seq,
+        let select = "SELECT room_id, role, rev, last_seq, last_read_seq, seq, n FROM
+             (SELECT m.room_id, m.role, r.rev, r.last_seq, m.last_read_seq, x.seq,
                      COUNT(x.seq) OVER (PARTITION BY m.room_id) AS n,
                      ROW_NUMBER() OVER (PARTITION BY m.room_id ORDER BY x.seq DESC) AS k
               FROM room_members m JOIN rooms r ON r.id = m.room_id
@@ -123,41 +127,22 @@ impl Store {
         };
         let mut standings: Vec<Standing> = Vec::new();
         for (sql, params) in statements {
-            // A plain read on MySQL may show a room at N + 1 beside a membership from before N. What
-            // a second one shows is as new as all that the first has shown: heads come from the
-            // first, memberships from the second.
-            let heads = match self.db().has_snapshots() {
-                true => None,
-                false => {
-                    let rows = self.db().query(sql.clone(), params.clone()).await?;
-                    let heads = rows.iter().map(|row| Ok((row.u64(0)?, row.u64(2)?)));
-                    Some(heads.collect::<Result<HashMap<u64, Rev>, Fault>>()?)
-                }
-            };
             for row in self.db().query(sql, params).await? {
                 let room_id = row.room_id(0)?;
                 if let Some(last) = standings.last_mut()
                     && last.room_id == room_id
                 {
-                    last.mentioned.extend(row.opt_u64(6)?);
+                    last.mentioned.extend(row.opt_u64(5)?);
                     continue;
                 }
-                let rev = match &heads {
-                    None => row.u64(2)?,
-                    Some(heads) => match heads.get(&room_id.0) {
-                        Some(rev) => *rev,
-                        None => continue,
-                    },
-                };
                 standings.push(Standing {
                     room_id,
                     role: Role::from_word(row.str(1)?)?,
-                    // Changed after the head was read: the membership holds as of its own rev.
-                    rev: rev.max(row.u64(5)?),
+                    rev: row.u64(2)?,
                     last_seq: row.u64(3)?,
                     last_read_seq: row.u64(4)?,
-                    unread_mentions: row.u64(7)?,
-                    mentioned: row.opt_u64(6)?.into_iter().collect(),
+                    unread_mentions: row.u64(6)?,
+                    mentioned: row.opt_u64(5)?.into_iter().collect(),
                 });
             }
         }

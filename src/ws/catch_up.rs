@@ -245,6 +245,10 @@ impl Worker {
             Start::Added { rev } => Some(rev),
             _ => None,
         };
+        // Where live delivery begins when there is nothing to catch up with.
+        let mut begin = standing.rev;
+        // The room was known to have come this far before the membership was read.
+        let mut verified = self.known.get(&room_id).copied().unwrap_or_default();
         loop {
             let mut last_seq = standing.last_seq;
             if let Some(after) = position.filter(|position| *position < standing.rev) {
@@ -259,6 +263,7 @@ impl Worker {
                     Some(_) => continue,
                     None => return Ok(Caught::Removed),
                 };
+                verified = page.upto;
                 for chunk in &page.chunks {
                     self.mailbox.drained().await;
                     if let Some(close) = self.mailbox.backlog().close {
@@ -272,7 +277,17 @@ impl Worker {
                     continue;
                 }
             }
-            let at = position.unwrap_or(standing.rev);
+            let at = position.unwrap_or(begin);
+            if at > verified {
+                // Head and membership were shown by one statement: a plain read on MySQL may show change
+                // N + 1 beside a membership from before N. What a later one shows is as new.
+                verified = at;
+                standing = match self.standing(room_id).await? {
+                    Some(standing) => standing,
+                    None => return Ok(Caught::Removed),
+                };
+                continue;
+            }
             let greeting = match (start, reset) {
                 (Start::Added { .. }, _) => Bytes::new(),
                 (_, Some(reason)) => self.framed(&Frame::Reset {
@@ -283,7 +298,7 @@ impl Worker {
                 }),
                 (_, None) => self.framed(&synced(at, last_seq, &standing, reference)),
             };
-            let attached = self.attach(&lease, at, &standing, greeting).await?;
+            let attached = self.attach(&lease, at, verified, greeting).await?;
             match attached {
                 Attached::Live => return Ok(Caught::Live(lease)),
                 Attached::Removed => return Ok(Caught::Removed),
@@ -292,17 +307,19 @@ impl Worker {
                         Some(standing) => standing,
                         None => return Ok(Caught::Removed),
                     };
+                    begin = standing.rev;
                 }
             }
         }
     }
 
-    /// Goes live at `at`, the position that the client has reached, with `greeting` first.
+    /// Goes live at `at`, the position that the client has reached, with `greeting` first. The membership
+    /// was read when the room was known to have come to `verified`.
     pub(super) async fn attach(
         &self,
         lease: &Lease,
         at: Rev,
-        standing: &Standing,
+        verified: Rev,
         greeting: Bytes,
     ) -> Result<Attached, Stop> {
         let mailbox = self.mailbox.clone();
@@ -310,7 +327,7 @@ impl Worker {
             mailbox,
             user_id: self.who.user.id,
             at,
-            verified: standing.rev,
+            verified,
         };
         lease
             .attach(listener, greeting)

@@ -190,7 +190,7 @@ impl Worker {
             let last_seq = page.items.last().map_or(0, |message| message.seq);
             let at = page.rev.unwrap_or(standing.rev);
             let greeting = self.framed(&synced(at, last_seq, &standing, None));
-            match self.attach(&lease, at, &standing, greeting).await? {
+            match self.attach(&lease, at, at, greeting).await? {
                 Attached::Live => return Ok(Caught::Live(lease)),
                 Attached::Removed => return Ok(Caught::Removed),
                 // The page is played back again; the client replaces by `seq`.

@@ -14,7 +14,7 @@ use hearth::{
         Rev, RoomId,
         rest::{RoomKind, UserSummary},
     },
-    store::{Change, Error, Location, NewRoom, Outcome},
+    store::{Change, Error, EventBody, Location, NewRoom, Outcome, Refused},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,7 +23,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::world::{Place, World, send};
+use crate::world::{Place, World, refused, send};
 
 /// What becomes of a COMMIT.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -253,6 +253,39 @@ pub async fn unknown_commits_are_told_and_never_doubled(place: Place) {
         check_chain(&world, room).await;
     }
     world.store.close().await;
+}
+
+pub async fn an_end_with_a_lost_answer_is_told(place: Place) {
+    for fate in [Fate::AnswerLost, Fate::Lost] {
+        let armed = Arc::new(AtomicU64::new(0));
+        let arm = armed.clone();
+        let decide = move |n: u64| match arm.load(Ordering::SeqCst) {
+            at if at == n => fate,
+            _ => Fate::Passes,
+        };
+        let (world, proxy) = node(&place, Arc::new(decide)).await;
+        let user = world.user().await;
+        let room = world.room(RoomKind::Public, &user, &[]).await;
+        let (seq, _) = world.send(room, &user).await;
+        armed.store(proxy.commits.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let end = Change::DeleteRoom {
+            room_id: room,
+            by: user.id,
+        };
+        let answer = world.store.append(end).await;
+        assert!(matches!(answer, Err(Error::Unknown(_))), "{answer:?}");
+        // What follows is judged only after the lost commit was looked up, and told.
+        let (outcome, expected) = match fate {
+            Fate::AnswerLost => (world.read(room, user.id, seq).await, Refused::NoRoom),
+            _ => (world.leave(room, &user).await, Refused::NoHeir),
+        };
+        assert_eq!(refused(&outcome), expected);
+        let told = world.told_of(room);
+        let ended = matches!(told.last().unwrap().body, EventBody::Deleted);
+        assert_eq!(ended, fate == Fate::AnswerLost);
+        check_chain(&world, room).await;
+        world.store.close().await;
+    }
 }
 
 pub async fn silence_is_unknown_and_heals(place: Place) {

@@ -4,13 +4,16 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use hearth::{
     limits,
-    protocol::{Rev, Seq, rest::RoomKind},
+    protocol::{Rev, Seq, UserId, rest::RoomKind},
     store::{Error, Event, EventBody, Outcome, Refused},
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::world::{Place, refused, send};
+use crate::{
+    state::State,
+    world::{Place, refused, send},
+};
 
 pub async fn many_senders_leave_no_hole(place: Place) {
     const ROOMS: usize = 7;
@@ -293,4 +296,83 @@ pub async fn closing_drains_what_waits(place: Place) {
         room.last_seq, sent,
         "what was acknowledged, and nothing else"
     );
+}
+
+pub async fn three_hundred_react_at_once(place: Place) {
+    const PEOPLE: usize = 300;
+    let world = Arc::new(place.node().await);
+    let users = world.users(PEOPLE).await;
+    let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
+    let (seq, sent) = world.send(room, &users[0]).await;
+    let mut tasks = JoinSet::new();
+    for (n, user) in users.iter().enumerate() {
+        let (world, user_id) = (world.clone(), user.id);
+        tasks.spawn(async move {
+            let emoji = if n % 3 == 0 { "👎" } else { "👍" };
+            match world.react(room, user_id, seq, emoji, true).await {
+                Outcome::Updated {
+                    rev, changed: true, ..
+                } => rev,
+                other => panic!("{other:?}"),
+            }
+        });
+    }
+    let revs: BTreeSet<_> = tasks.join_all().await.into_iter().collect();
+    assert!(
+        revs.into_iter().eq(sent + 1..=sent + PEOPLE as u64),
+        "dense"
+    );
+    world.check_told(room).await;
+    let sql = format!(
+        "SELECT user_id FROM reactions WHERE room_id = {room} AND LOWER(HEX(emoji)) = 'HEX' ORDER BY created_at, user_id"
+    );
+    let page = world.store.changes(room, sent).await.unwrap().unwrap();
+    let EventBody::Message(paged) = &page.events[0].body else {
+        panic!("{page:?}");
+    };
+    let stored = world.message(room, seq).await;
+    assert_eq!((page.events.len(), &stored), (1, &**paged), "compacted");
+    assert_eq!(stored.rev, sent + PEOPLE as u64);
+    assert_eq!(stored.reactions.len(), 2);
+    for reaction in &stored.reactions {
+        let (hex, count) = match &*reaction.emoji {
+            "👎" => ("f09f918e", 100),
+            _ => ("f09f918d", 200),
+        };
+        assert_eq!(reaction.count, count);
+        let of = place
+            .numbers(&sql.replace("'HEX'", &format!("'{hex}'")))
+            .await
+            .concat();
+        let first = of[..limits::REACTION_USERS_MAX].iter().copied();
+        assert!(
+            first.eq(reaction.user_ids.iter().map(|id| id.0)),
+            "the first to react"
+        );
+    }
+    let mut listed = 0;
+    let mut after = (String::new(), UserId(0));
+    loop {
+        let page = world
+            .store
+            .reactions(room, seq, (&after.0, after.1), 64)
+            .await
+            .unwrap();
+        listed += page.len();
+        let Some(last) = page.last() else { break };
+        after = (last.emoji.clone(), last.user.id);
+    }
+    assert_eq!(listed, PEOPLE);
+    // And back.
+    let mut tasks = JoinSet::new();
+    for (n, user) in users.iter().enumerate() {
+        let (world, user_id) = (world.clone(), user.id);
+        let emoji = if n % 3 == 0 { "👎" } else { "👍" };
+        tasks.spawn(async move { world.react(room, user_id, seq, emoji, false).await });
+    }
+    tasks.join_all().await;
+    assert!(world.message(room, seq).await.reactions.is_empty());
+    world.check_told(room).await;
+    let state = State::told(&world, room);
+    state.check_tables(&place, room).await;
 }

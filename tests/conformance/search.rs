@@ -13,7 +13,7 @@ use hearth::{
         rest::{Found, RoomKind, UserSummary},
     },
     store::{
-        Change, Location, Outcome,
+        Change, Location,
         search::{Indexer, Query, Scope},
     },
 };
@@ -24,19 +24,9 @@ use uuid::Uuid;
 use crate::world::{Place, World};
 
 impl World {
-    async fn say(&self, room_id: RoomId, sender: &UserSummary, text: &str) -> Seq {
-        let change = Change::Send {
-            room_id,
-            sender: sender.clone(),
-            id: Uuid::new_v4(),
-            content: text.into(),
-            reply_to: None,
-            named: Default::default(),
-        };
-        match self.append(change).await {
-            Outcome::Sent { seq, .. } => seq,
-            other => panic!("{other:?}"),
-        }
+    async fn write(&self, room_id: RoomId, sender: &UserSummary, text: &str) -> Seq {
+        self.mention(room_id, sender, text, Default::default())
+            .await
     }
 
     /// Indexes all that is committed.
@@ -128,7 +118,7 @@ pub async fn queries_find_what_the_table_says(place: Place) {
     let ada = world.user().await;
     let room = world.room(RoomKind::Private, &ada, &[]).await;
     for (index, text) in table::TEXTS.iter().enumerate() {
-        assert_eq!(world.say(room, &ada, text).await, index as Seq + 1);
+        assert_eq!(world.write(room, &ada, text).await, index as Seq + 1);
     }
     world.index().await;
     assert!(table::QUERIES.len() >= 200);
@@ -214,7 +204,7 @@ pub async fn any_text_is_found_as_by_reading_all(place: Place) {
     let mut texts = Vec::new();
     for _ in 0..150 {
         let text = text(&mut random, 12);
-        world.say(room, &ada, &text).await;
+        world.write(room, &ada, &text).await;
         texts.push(text);
     }
     world.index().await;
@@ -244,7 +234,9 @@ pub async fn pages_follow_the_order(place: Place) {
         rooms.push(world.room(RoomKind::Public, &ada, &[]).await);
     }
     for n in 0..60 {
-        world.say(rooms[n % 3], &ada, &format!("common {n}")).await;
+        world
+            .write(rooms[n % 3], &ada, &format!("common {n}"))
+            .await;
     }
     // Moments that are shared, and a clock that went back.
     place
@@ -272,7 +264,7 @@ pub async fn pages_follow_the_order(place: Place) {
     // A page that is cut by its bytes.
     let big = format!("enormous {}", "x ".repeat(3_990));
     for _ in 0..50 {
-        world.say(rooms[0], &ada, &big).await;
+        world.write(rooms[0], &ada, &big).await;
     }
     world.index().await;
     assert_eq!(
@@ -290,9 +282,9 @@ pub async fn only_ones_own_rooms_are_searched(place: Place) {
     let private = world
         .room(RoomKind::Private, &ada, std::slice::from_ref(&bob))
         .await;
-    world.say(public, &ada, "secret of ada").await;
-    world.say(public, &bob, "secret of bob").await;
-    world.say(private, &ada, "secret of both").await;
+    world.write(public, &ada, "secret of ada").await;
+    world.write(public, &bob, "secret of bob").await;
+    world.write(private, &ada, "secret of both").await;
     world.index().await;
     let finds = async |user, query| world.finds(user, query).await.len();
     assert_eq!(
@@ -331,7 +323,7 @@ pub async fn edits_and_deletions_are_followed(place: Place) {
         "fourth apple",
         "👍",
     ] {
-        world.say(room, &ada, text).await;
+        world.write(room, &ada, text).await;
     }
     world.index().await;
     let words = async || place.count("SELECT COUNT(*) FROM message_words").await;
@@ -512,9 +504,9 @@ pub async fn a_long_history_is_indexed_in_pages(place: Place) {
     sends.join_all().await;
     // A room whose rows can't be read holds nobody up.
     let broken = world.room(RoomKind::Private, &ada, &[]).await;
-    world.say(broken, &ada, "broken").await;
+    world.write(broken, &ada, "broken").await;
     let other = world.room(RoomKind::Private, &ada, &[]).await;
-    world.say(other, &ada, "other room").await;
+    world.write(other, &ada, "other room").await;
     place
         .meddle(&format!(
             "UPDATE messages SET sender_id = -9 WHERE room_id = {broken}"

@@ -11,14 +11,15 @@ use std::{
 use hearth::{
     protocol::{
         Rev, RoomId, Seq, Time, UserId,
-        rest::{RoomKind, UserSummary},
+        rest::{Mentions, Message, Role, RoomKind, UserSummary},
     },
     store::{
         Change, Event, EventBody, Listener, Location, NewRoom, NewUser, Options, Outcome, Page,
-        Refused, Store,
+        Refused, RoomFilter, Store,
     },
 };
 use mysql_async::prelude::Queryable;
+use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
 /// Where a test's database is; dropped when the test ends, however it ends.
@@ -66,6 +67,58 @@ impl Place {
                 conn.disconnect().await.unwrap();
             }
         }
+    }
+}
+
+impl Place {
+    /// Reads behind the store's back; every value as text.
+    pub async fn select(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        match &self.location {
+            Location::Sqlite(path) => {
+                let conn = rusqlite::Connection::open(path).unwrap();
+                conn.busy_timeout(Duration::from_secs(5)).unwrap();
+                let mut statement = conn.prepare(sql).unwrap();
+                let columns = statement.column_count();
+                let rows = statement.query_map([], |row| {
+                    (0..columns)
+                        .map(|column| {
+                            Ok(match row.get_ref(column)? {
+                                ValueRef::Null => None,
+                                ValueRef::Integer(int) => Some(int.to_string()),
+                                ValueRef::Real(real) => Some(real.to_string()),
+                                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                                    Some(String::from_utf8_lossy(bytes).into_owned())
+                                }
+                            })
+                        })
+                        .collect()
+                });
+                rows.unwrap().map(Result::unwrap).collect()
+            }
+            Location::Mysql(url) => {
+                let mut conn = mysql_async::Conn::from_url(url).await.unwrap();
+                let rows: Vec<mysql_async::Row> = conn.query(sql).await.unwrap();
+                conn.disconnect().await.unwrap();
+                let text = |value| match value {
+                    mysql_async::Value::NULL => None,
+                    mysql_async::Value::Bytes(bytes) => {
+                        Some(String::from_utf8_lossy(&bytes).into_owned())
+                    }
+                    other => Some(other.as_sql(true)),
+                };
+                rows.into_iter()
+                    .map(|row| row.unwrap().into_iter().map(text).collect())
+                    .collect()
+            }
+        }
+    }
+
+    /// As [`Place::select`], of numbers.
+    pub async fn numbers(&self, sql: &str) -> Vec<Vec<u64>> {
+        let number = |value: Option<String>| value.unwrap().parse().unwrap();
+        let rows = self.select(sql).await.into_iter();
+        rows.map(|row| row.into_iter().map(number).collect())
+            .collect()
     }
 }
 
@@ -202,6 +255,119 @@ impl World {
         self.append(Change::Remove { room_id, by, user }).await
     }
 
+    /// Sends a text that names these users: its seq.
+    pub async fn mention(
+        &self,
+        room_id: RoomId,
+        sender: &UserSummary,
+        content: &str,
+        named: Mentions,
+    ) -> Seq {
+        let change = Change::Send {
+            room_id,
+            sender: sender.clone(),
+            id: Uuid::new_v4(),
+            content: content.into(),
+            reply_to: None,
+            named,
+        };
+        match self.append(change).await {
+            Outcome::Sent { seq, .. } => seq,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn edit(
+        &self,
+        room_id: RoomId,
+        user_id: UserId,
+        seq: Seq,
+        content: &str,
+        named: Mentions,
+    ) -> Outcome {
+        self.append(Change::Edit {
+            room_id,
+            user_id,
+            seq,
+            content: content.into(),
+            named,
+        })
+        .await
+    }
+
+    pub async fn delete(&self, room_id: RoomId, user_id: UserId, seq: Seq) -> Outcome {
+        self.append(Change::Delete {
+            room_id,
+            user_id,
+            seq,
+        })
+        .await
+    }
+
+    pub async fn react(
+        &self,
+        room_id: RoomId,
+        user_id: UserId,
+        seq: Seq,
+        emoji: &str,
+        on: bool,
+    ) -> Outcome {
+        self.append(Change::React {
+            room_id,
+            user_id,
+            seq,
+            emoji: emoji.into(),
+            on,
+        })
+        .await
+    }
+
+    pub async fn pin(&self, room_id: RoomId, user_id: UserId, seq: Seq, on: bool) -> Outcome {
+        self.append(Change::Pin {
+            room_id,
+            user_id,
+            seq,
+            on,
+        })
+        .await
+    }
+
+    pub async fn set_role(
+        &self,
+        room_id: RoomId,
+        by: &UserSummary,
+        user: &UserSummary,
+        role: Role,
+    ) -> Outcome {
+        let (by, user) = (by.clone(), user.clone());
+        self.append(Change::SetRole {
+            room_id,
+            by,
+            user,
+            role,
+        })
+        .await
+    }
+
+    pub async fn archive(&self, room_id: RoomId, by: UserId, archived: bool) -> Outcome {
+        self.append(Change::Settings {
+            room_id,
+            by,
+            name: None,
+            topic: None,
+            archived: Some(archived),
+        })
+        .await
+    }
+
+    pub async fn delete_room(&self, room_id: RoomId, by: UserId) -> Outcome {
+        self.append(Change::DeleteRoom { room_id, by }).await
+    }
+
+    pub async fn message(&self, room_id: RoomId, seq: Seq) -> Message {
+        self.store.message(room_id, seq).await.unwrap().unwrap()
+    }
+
     pub async fn read(&self, room_id: RoomId, user_id: UserId, seq: Seq) -> Outcome {
         self.append(Change::Read {
             room_id,
@@ -280,6 +446,18 @@ pub fn check_page(page: &Page, after: Rev) {
     assert_eq!(page.last, page.upto == page.head);
 }
 
+/// Ids of the rooms in a user's list.
+pub async fn listed(world: &World, user_id: UserId, mine: bool, public: bool) -> Vec<RoomId> {
+    let filter = RoomFilter {
+        user_id,
+        mine,
+        public,
+        query: String::new(),
+    };
+    let rooms = world.store.rooms(filter, RoomId(0), 200).await.unwrap();
+    rooms.into_iter().map(|room| room.id).collect()
+}
+
 pub fn send(room_id: RoomId, sender: &UserSummary, id: Uuid) -> Change {
     Change::Send {
         room_id,
@@ -288,6 +466,20 @@ pub fn send(room_id: RoomId, sender: &UserSummary, id: Uuid) -> Change {
         content: format!("hello from {}", sender.username),
         reply_to: None,
         named: Default::default(),
+    }
+}
+
+pub fn mentions(users: &[&UserSummary]) -> Mentions {
+    let mut users: Vec<UserId> = users.iter().map(|user| user.id).collect();
+    users.sort_unstable();
+    Mentions { users, all: false }
+}
+
+/// `@all`.
+pub fn everyone() -> Mentions {
+    Mentions {
+        users: Vec::new(),
+        all: true,
     }
 }
 

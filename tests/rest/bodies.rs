@@ -26,8 +26,41 @@ fn routes(room: u64) -> Vec<(Method, String, Option<Value>)> {
             format!("{room}/members"),
             Some(json!({"user_id": 2})),
         ),
+        (Method::PATCH, room.clone(), Some(json!({"name": "x"}))),
+        (Method::DELETE, room.clone(), None),
+        (
+            Method::PATCH,
+            format!("{room}/me"),
+            Some(json!({"notify": "none"})),
+        ),
+        (
+            Method::PATCH,
+            format!("{room}/members/2"),
+            Some(json!({"role": "admin"})),
+        ),
         (Method::DELETE, format!("{room}/members/2"), None),
+        (Method::GET, format!("{room}/pins"), None),
         (Method::GET, format!("{room}/messages"), None),
+        (
+            Method::PATCH,
+            format!("{room}/messages/1"),
+            Some(json!({"content": "x"})),
+        ),
+        (Method::DELETE, format!("{room}/messages/1"), None),
+        (Method::GET, format!("{room}/messages/1/reactions"), None),
+        (Method::PUT, format!("{room}/messages/1/reactions/x"), None),
+        (
+            Method::DELETE,
+            format!("{room}/messages/1/reactions/x"),
+            None,
+        ),
+        (Method::PUT, format!("{room}/messages/1/pin"), None),
+        (Method::DELETE, format!("{room}/messages/1/pin"), None),
+        (
+            Method::POST,
+            "/api/chat/direct".into(),
+            Some(json!({"user_id": 2})),
+        ),
         (
             Method::POST,
             format!("{room}/messages"),
@@ -186,6 +219,28 @@ async fn bodies_are_taken_strictly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_takes_no_body_refuses_one() {
+    let (server, ada, room, http) = started().await;
+    let acts = |method: &Method| *method != Method::GET;
+    let routes = routes(room).into_iter();
+    for (method, path, _) in routes.filter(|(method, _, body)| body.is_none() && acts(method)) {
+        for body in ["{}", "null", " ", "{\"name\":\"x\"}"] {
+            let request = http.request(method.clone(), server.url(&path));
+            let request = request.bearer_auth(&ada.token).body(body);
+            let answer = request.header("content-type", "application/json").send();
+            problem(answer.await.unwrap(), 400, "invalid").await;
+        }
+        let large = http
+            .request(method.clone(), server.url(&path))
+            .bearer_auth(&ada.token);
+        let large = large.body("x".repeat(128 * 1024 + 1)).send();
+        problem(large.await.unwrap(), 413, "too_large").await;
+    }
+    let (_, now) = ada.get(&format!("/api/chat/rooms/{room}")).await;
+    assert_eq!(now["rev"], 2, "nothing was done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_not_known_gets_401_everywhere() {
     let (server, ada, room, http) = started().await;
     let (token, basic) = (
@@ -246,17 +301,36 @@ async fn other_methods_and_other_paths_are_refused() {
             .send();
         async { request.await.unwrap() }
     };
+    let member = format!("{room}/members/1");
+    let message = format!("{room}/messages/1");
     for (path, allow) in [
         ("/api/info", "GET, HEAD"),
+        ("/api/login", "POST"),
+        ("/api/me", "GET, HEAD"),
+        ("/api/users", "GET, HEAD"),
+        (&room, "GET, HEAD, PATCH, DELETE"),
+        (&*format!("{room}/me"), "PATCH"),
+        (&*format!("{room}/leave"), "POST"),
+        (&*format!("{room}/members"), "GET, HEAD, POST"),
+        (&*format!("{room}/pins"), "GET, HEAD"),
+        (&*format!("{room}/read"), "POST"),
+        (&message, "PATCH, DELETE"),
+        (&*format!("{message}/reactions"), "GET, HEAD"),
+        (&*format!("{message}/reactions/x"), "PUT, DELETE"),
+        (&*format!("{message}/pin"), "PUT, DELETE"),
+        ("/api/chat/direct", "POST"),
         ("/api/register", "POST"),
         ("/api/chat/rooms", "GET, HEAD, POST"),
         (&*format!("{room}/join"), "POST"),
         (&*format!("{room}/messages"), "GET, HEAD, POST"),
-        (&*format!("{room}/members/1"), "DELETE"),
+        (&member, "PATCH, DELETE"),
         ("/ws", "GET"),
         ("/healthz", "GET, HEAD"),
     ] {
-        for method in ["PUT", "PATCH", "OPTIONS", "PROPFIND"] {
+        let known = [
+            "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND",
+        ];
+        for method in known.iter().filter(|method| !allow.contains(*method)) {
             let answer = request(method, path).await;
             assert_eq!(answer.headers()["allow"], allow, "{method} {path}");
             problem(answer, 405, "method_not_allowed").await;
@@ -279,6 +353,14 @@ async fn other_methods_and_other_paths_are_refused() {
         "/api/chat/rooms/1.0",
         "/api/chat/rooms/-1",
         "/api/chat/rooms/9007199254740992",
+        "/api/chat/rooms/1/messages/0",
+        "/api/chat/rooms/1/messages/01",
+        "/api/chat/rooms/1/messages/x/pin",
+        "/api/chat/rooms/1/messages/1/pins",
+        "/api/chat/rooms/1/members/0",
+        "/api/chat/rooms/1/members/me",
+        "/api/chat/rooms/1/me/",
+        "/api/chat/rooms/%31",
         "/nothing.js",
         "/Cargo.toml",
         "/src/main.rs",

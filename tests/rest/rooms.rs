@@ -100,7 +100,7 @@ async fn rooms_are_checked(db: Db) {
             json!({"name": "a\0b", "kind": "public", "topic": "a\0b"}),
             vec!["name format", "topic format"],
         ),
-        (json!({"name": "x", "kind": "direct"}), vec!["kind type"]),
+        (json!({"name": "x", "kind": "direct"}), vec!["kind unknown"]),
         (
             json!({"name": "x", "kind": "public", "members": [999]}),
             vec!["members unknown"],
@@ -244,7 +244,7 @@ async fn members_come_and_go_by_the_rules(db: Db) {
         assert_eq!(ada.post(&members, body.clone()).await.0, 400, "{body}");
     }
 
-    // Only the owner removes; he can neither leave nor be removed.
+    // The owner and admins remove; the owner isn't removed, and leaves only when there is an admin.
     assert_eq!(bob.delete(&member(&carol)).await.0, 403);
     assert_eq!(carol.delete(&member(&ada)).await.0, 403);
     assert_eq!(ada.delete(&member(&ada)).await.0, 403);

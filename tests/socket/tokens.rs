@@ -74,6 +74,7 @@ async fn ready_is_complete(db: Db) {
     let ready = bob.connect().await.ready;
     assert_eq!(ready["protocol"], 1);
     assert_eq!(ready["heartbeat_s"], 30);
+    // Ada is live, and oneself always is.
     assert_eq!(ready["online"], json!([ada.id, bob.id]));
     assert_eq!(ready["online_truncated"], false);
     assert!(

@@ -152,10 +152,9 @@ impl Browser {
             .await;
     }
 
-    /// For good: a page that is only left may live on, with its socket, to be gone back to.
+    /// Closes the page, as its tab's cross does.
     pub async fn close(&mut self, page: Page) {
-        self.call(Some(&page.session), "Page.close", json!({}))
-            .await;
+        self.call(Some(&page.session), "Page.close", json!({})).await;
     }
 
     pub async fn evaluate(&mut self, page: &Page, expression: &str) -> Value {

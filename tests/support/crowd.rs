@@ -305,6 +305,7 @@ impl Crowd {
             self.acks(),
             self.shared.changes.borrow().to_owned(),
         );
+        assert!(joined > 0, "no frames were joined");
     }
 
     /// Waits; panics with whatever panics in the crowd, and when it takes too long.

@@ -65,26 +65,23 @@ impl Lines {
             .expect("something comes in time")
     }
 
-    /// As [`Lines::next`], for as long as it takes. Hints are passed over.
+    /// As [`Lines::next`], for as long as it takes. Hints, which come at any time, are passed over.
     pub async fn wait(&mut self) -> Incoming {
-        loop {
-            match self.line().await {
-                Incoming::Frame(frame) if is_hint(&frame) => {}
-                incoming => return incoming,
-            }
-        }
-    }
-
-    async fn line(&mut self) -> Incoming {
         let mut line = String::new();
-        match self.stream.read_line(&mut line).await {
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                panic!("a line in UTF-8: {error}")
+        let frame = loop {
+            line.clear();
+            match self.stream.read_line(&mut line).await {
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    panic!("a line in UTF-8: {error}")
+                }
+                Ok(0) | Err(_) => return Incoming::Broken,
+                Ok(_) => assert!(line.ends_with('\n'), "a whole line: {line}"),
             }
-            Ok(0) | Err(_) => return Incoming::Broken,
-            Ok(_) => assert!(line.ends_with('\n'), "a whole line: {line}"),
-        }
-        let frame: Value = serde_json::from_str(&line).unwrap();
+            let frame: Value = serde_json::from_str(&line).unwrap();
+            if !is_hint(&frame) {
+                break frame;
+            }
+        };
         if frame["type"] != "close" {
             return Incoming::Frame(frame);
         }

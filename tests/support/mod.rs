@@ -56,3 +56,16 @@ pub fn kills(default: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "`make soak` tells it")]
     std::env::var("HEARTH_TEST_KILLS").map_or(default, |kills| kills.parse().expect("a number"))
 }
+
+/// The seeds of a test with random parts: as many, or HEARTH_TEST_SEED alone.
+pub fn seeds(count: u64) -> Vec<u64> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a failing seed is run again by hand"
+    )]
+    let one = std::env::var("HEARTH_TEST_SEED").ok();
+    match one {
+        Some(seed) => vec![seed.parse().expect("HEARTH_TEST_SEED is a number")],
+        None => (0..count).collect(),
+    }
+}

@@ -121,8 +121,8 @@ impl Socket {
     }
 }
 
-/// Who is online, who types, others' markers.
-pub fn is_hint(frame: &Value) -> bool {
+/// What comes at any time, and may be dropped.
+pub(super) fn is_hint(frame: &Value) -> bool {
     match frame["type"].as_str() {
         Some("presence" | "typing") => true,
         // One's own has a count.

@@ -351,7 +351,7 @@ pub fn fault(error: mysql_async::Error) -> Fault {
 /// What the log shows after a head, told page by page.
 async fn tell_since(shared: &Shared, room_id: RoomId, mut after: Rev) -> Result<(), Fault> {
     loop {
-        let script = super::log::changes_script(room_id, after);
+        let script = super::log::told_script(room_id, after);
         let Some(page) = shared.read_once(&script).await? else {
             return Ok(());
         };

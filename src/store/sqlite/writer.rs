@@ -329,7 +329,7 @@ impl Writer {
     fn tell_since(&mut self, rooms: Vec<(RoomId, Rev)>) {
         for (room_id, mut after) in rooms {
             loop {
-                let script = log::changes_script(room_id, after);
+                let script = log::told_script(room_id, after);
                 let page = self
                     .begin("BEGIN")
                     .and_then(|()| run(&script, &mut self.conn));

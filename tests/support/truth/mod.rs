@@ -118,6 +118,8 @@ pub struct Room {
     /// Whom each message mentions, by the table that unread mentions are counted from.
     pub mentions: BTreeMap<u64, BTreeSet<u64>>,
     pub pins: BTreeSet<u64>,
+    /// Messages whose words a search finds.
+    words: BTreeSet<u64>,
     /// So many reactions a message's own row says that it has.
     counted: BTreeMap<u64, u64>,
     /// Rows that were read twice: never.
@@ -248,6 +250,8 @@ impl Room {
                     ..Row::default()
                 };
                 assert_eq!(*row, left, "room {id}: left of the deleted message {seq}");
+                let found = self.words.contains(seq);
+                assert!(!found, "room {id}: words of the deleted message {seq}");
             } else {
                 assert!(
                     row.content.is_some(),

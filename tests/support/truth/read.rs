@@ -18,8 +18,9 @@ const MESSAGES: &str = "SELECT room_id, seq, rev, id, sender_id, created_at, con
 const REACTIONS: &str = "SELECT room_id, seq, emoji, user_id FROM reactions";
 const MENTIONS: &str = "SELECT room_id, seq, user_id FROM mentions";
 const PINS: &str = "SELECT room_id, seq FROM pins";
-/// In the order in which [`Rooms::take`] takes them.
-const ALL: [&str; 6] = [ROOMS, MEMBERS, MESSAGES, REACTIONS, MENTIONS, PINS];
+const WORDS: &str = "SELECT room_id, seq FROM message_words";
+/// Each row finds its room there, and a reaction its message.
+const ALL: [&str; 7] = [ROOMS, MEMBERS, MESSAGES, REACTIONS, MENTIONS, PINS, WORDS];
 
 /// Where the tables are.
 #[derive(Clone, Debug)]
@@ -171,6 +172,7 @@ fn take(rooms: &mut Rooms, sql: &str, row: Cells) {
             of_message.insert(row.int(2));
         }
         PINS => drop(room.pins.insert(row.int(1))),
+        WORDS => drop(room.words.insert(row.int(1))),
         other => panic!("nobody asked {other}"),
     }
 }

@@ -1,0 +1,84 @@
+//! Somebody in 500 rooms comes back: what it costs the database, in statements.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
+use mysql_async::prelude::Queryable;
+use serde_json::{Value, json};
+
+use crate::support::{Account, MariaDb, Server, Socket};
+
+const ROOMS: usize = 500;
+/// Rooms in which something happened meanwhile.
+const CHANGED: usize = 10;
+/// Beside it the heads of live rooms are looked at now and then, and a connection of the pool may be new.
+const BESIDE: u64 = 2;
+
+/// SELECTs that this database has run so far; nobody else uses it.
+async fn selects(connection: &mut mysql_async::Conn) -> u64 {
+    let sql = "SHOW GLOBAL STATUS LIKE 'Com_select'";
+    let row: Option<(String, u64)> = connection.query_first(sql).await.unwrap();
+    row.unwrap().1
+}
+
+/// Catches up with all rooms from these positions: the frames of changes, and `synced` of each room.
+async fn sync(socket: &mut Socket, rooms: &BTreeMap<String, u64>) -> (usize, usize) {
+    socket
+        .send(json!({"type": "sync", "ref": 1, "rooms": rooms}))
+        .await;
+    let (mut changes, mut synced) = (0, 0);
+    while synced < rooms.len() {
+        let frame = socket.frame().await;
+        match frame["type"].as_str().unwrap() {
+            "synced" => synced += 1,
+            "message" => changes += 1,
+            _ => panic!("{frame}"),
+        }
+    }
+    (changes, synced)
+}
+
+fn positions(socket: &Socket) -> BTreeMap<String, u64> {
+    let rooms = socket.ready["rooms"].as_array().unwrap().iter();
+    let position = |room: &Value| (room["id"].to_string(), room["rev"].as_u64().unwrap());
+    rooms.map(position).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unchanged_rooms_cost_one_statement_together() {
+    let database = MariaDb::start().await;
+    let server = Server::start_on_url(&database.url(), &[]).await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let members: [&Account; 1] = [&bob];
+    let making = stream::iter(0..ROOMS).map(|number| {
+        let (ada, members) = (&ada, &members);
+        async move { ada.create_room(&format!("room {number}"), members).await }
+    });
+    let rooms: Vec<u64> = making.buffer_unordered(16).collect().await;
+
+    let mut counter = mysql_async::Conn::from_url(database.url()).await.unwrap();
+    let before = selects(&mut counter).await;
+    let mut socket = bob.connect().await;
+    let coming = selects(&mut counter).await - before;
+    let held = positions(&socket);
+    assert_eq!(held.len(), ROOMS);
+    let before = selects(&mut counter).await;
+    assert_eq!(sync(&mut socket, &held).await, (0, ROOMS));
+    let unchanged = selects(&mut counter).await - before;
+
+    for room in &rooms[..CHANGED] {
+        let path = format!("/api/chat/rooms/{room}/messages");
+        assert_eq!(ada.post(&path, json!({"content": "new"})).await.0, 201);
+    }
+    let mut socket = bob.connect().await;
+    let before = selects(&mut counter).await;
+    assert_eq!(sync(&mut socket, &held).await, (CHANGED, ROOMS));
+    let changed = selects(&mut counter).await - before;
+    println!(
+        "{ROOMS} rooms: {coming} statements to come, {unchanged} to sync; {changed} to sync with {CHANGED} changed"
+    );
+    assert!(unchanged <= 1 + BESIDE, "{unchanged}");
+    // A page: the room, its messages, its members; and the membership after it was read.
+    assert!(changed <= 1 + 4 * CHANGED as u64 + BESIDE, "{changed}");
+}
