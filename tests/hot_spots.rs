@@ -30,7 +30,10 @@ async fn listen(server: &Server, account: &Account, room: u64) -> (Raw, u64) {
     raw.json().await;
     raw.text(&json!({"type": "join", "room_id": room}).to_string())
         .await;
-    let synced = raw.json().await;
+    let mut synced = raw.json().await;
+    while synced["type"] != "synced" {
+        synced = raw.json().await;
+    }
     (raw, synced["rev"].as_u64().unwrap())
 }
 
@@ -47,6 +50,10 @@ async fn follow(raw: &mut Raw, from: u64, to: u64, mut take: impl FnMut(&Value))
             .await
             .expect("the connection lives");
         let frame: Value = serde_json::from_slice(&text).unwrap();
+        if frame["rev"].is_null() {
+            // A hint: who is online.
+            continue;
+        }
         chain.take(&frame);
         take(&frame);
         carried.frames += 1;

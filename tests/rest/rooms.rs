@@ -100,7 +100,7 @@ async fn rooms_are_checked(db: Db) {
             json!({"name": "a\0b", "kind": "public", "topic": "a\0b"}),
             vec!["name format", "topic format"],
         ),
-        (json!({"name": "x", "kind": "direct"}), vec!["kind unknown"]),
+        (json!({"name": "x", "kind": "direct"}), vec!["kind type"]),
         (
             json!({"name": "x", "kind": "public", "members": [999]}),
             vec!["members unknown"],
