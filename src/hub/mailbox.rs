@@ -427,6 +427,7 @@ impl Out {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt;
     use tokio::{io::AsyncReadExt, net::TcpListener};
 
     use super::*;
@@ -490,5 +491,41 @@ mod tests {
             (out.live_bytes, out.live_frames, out.answer_bytes),
             (0, 0, 0)
         );
+    }
+
+    /// A hint is never behind anything: what finds no place at once is dropped, and frames stay whole.
+    #[tokio::test]
+    async fn a_hint_is_written_at_once_or_not_at_all() {
+        let (mailbox, mut client) = connected().await;
+        mailbox.writable().await;
+        assert!(mailbox.hint(&Bytes::from_static(b"hint")));
+        let waiting = vec![b' '; 16 * 1024 * 1024];
+        mailbox.answer(waiting.clone().into());
+        let before = mailbox.backlog().bytes;
+        assert!(before > 0 && !mailbox.hint(&Bytes::from_static(b"dropped")));
+        assert_eq!(mailbox.backlog().bytes, before);
+        let mut read = vec![0; 4 + waiting.len()];
+        let (result, ()) = tokio::join!(client.read_exact(&mut read), mailbox.flush());
+        result.unwrap();
+        assert_eq!(&read[..5], b"hint ");
+        mailbox.close(Close::TooSlow);
+        assert!(!mailbox.hint(&Bytes::from_static(b"closed")));
+    }
+
+    /// News wake a session once, and not while it rests between two frames.
+    #[tokio::test]
+    async fn news_wake_a_quiet_session_once() {
+        let (mailbox, _client) = connected().await;
+        let woken = || mailbox.woken().now_or_never().is_some();
+        for _ in 0..3 {
+            mailbox.stir();
+        }
+        assert!(woken() && !woken());
+        assert!(mailbox.look(), "there was some");
+        mailbox.stir();
+        assert!(!woken() && mailbox.look(), "it looks by itself");
+        assert!(!mailbox.look(), "and then there was none");
+        mailbox.stir();
+        assert!(woken());
     }
 }
