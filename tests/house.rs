@@ -26,7 +26,8 @@ fn sources(dir: &str) -> Vec<Source> {
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(&dir).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && path.file_name().is_some_and(|name| name != "tests") {
+            let of_tests = path.file_stem().is_some_and(|name| name == "tests");
+            if path.is_dir() && !of_tests {
                 dirs.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") && !of_tests {
                 let text = fs::read_to_string(&path).unwrap();

@@ -154,7 +154,8 @@ impl Browser {
 
     /// Closes the page, as its tab's cross does.
     pub async fn close(&mut self, page: Page) {
-        self.call(Some(&page.session), "Page.close", json!({})).await;
+        self.call(Some(&page.session), "Page.close", json!({}))
+            .await;
     }
 
     pub async fn evaluate(&mut self, page: &Page, expression: &str) -> Value {
