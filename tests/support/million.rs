@@ -7,7 +7,7 @@ use hearth::{
 use mysql_async::prelude::Queryable;
 
 /// Gives a room that was just made `count` messages of its members in turn, at most a million: revs and
-/// seqs without a hole, 60 words in all texts, every thousandth pinned and with two reactions.
+/// seqs without a hole, one of 60 words and one of 10,000 in each text, every thousandth pinned and with two reactions.
 pub async fn fill(location: &Location, room_id: RoomId, members: &[UserSummary], count: u64) {
     assert!(count <= 1_000_000);
     let first_rev = members.len() as u64 + 1;
@@ -20,12 +20,18 @@ pub async fn fill(location: &Location, room_id: RoomId, members: &[UserSummary],
              SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d + 100000 * g.d AS n
              FROM digits a, digits b, digits c, digits e, digits f, digits g)"
     );
-    let (id, word, integer) = match location {
-        Location::Sqlite(_) => ("randomblob(16)", "'word' || ", "INTEGER"),
-        Location::Mysql(_) => ("UNHEX(MD5(n))", "CONCAT('word', ", "SIGNED"),
+    let (id, text, integer) = match location {
+        Location::Sqlite(_) => (
+            "randomblob(16)",
+            "'common' || (n % 60) || ' rare' || (n % 10000)",
+            "INTEGER",
+        ),
+        Location::Mysql(_) => (
+            "UNHEX(MD5(n))",
+            "CONCAT('common', n % 60, ' rare', n % 10000)",
+            "SIGNED",
+        ),
     };
-    let close = if word.starts_with("CONCAT") { ")" } else { "" };
-    let text = format!("{word}(n % 60){close}");
     let statements = [
         format!(
             "INSERT INTO messages (room_id, seq, rev, id, sender_id, kind, content, extra, created_at, pinned_at)
