@@ -119,6 +119,12 @@ document.addEventListener("visibilitychange", () => {
   render();
 });
 
+// A page that was left may be kept, with its socket, to be shown again: whoever left isn't here.
+window.addEventListener("pagehide", () => app.connection?.stop());
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted && app.session) app.connection?.start();
+});
+
 // ---- where we are
 
 function followHash() {

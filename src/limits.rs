@@ -177,6 +177,9 @@ pub const PASSWORD_DEADLINE: Duration = Duration::from_secs(2);
 // Limits by user (lifted by HEARTH_RATE_LIMITS=off).
 pub const SENDS_PER_SECOND: u32 = 20;
 pub const SENDS_BURST: u32 = 100;
+/// Changes of rooms and memberships, and markers.
+pub const CHANGES_PER_SECOND: u32 = 20;
+pub const CHANGES_BURST: u32 = 1_000;
 pub const SEARCHES_PER_SECOND: u32 = 2;
 pub const SEARCHES_BURST: u32 = 20;
 pub const SOCKETS_PER_MINUTE: u32 = 60;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use unicode_normalization::char::is_combining_mark;
+
 use super::{Chat, refuse};
 use crate::{
     limits::{MENTIONS_MAX, USERNAME_CHARS_MAX},
@@ -12,6 +14,11 @@ use crate::{
         rest::Mentions,
     },
 };
+
+/// Characters of a name as it is typed: each may come with a mark of its own.
+const NAME_CHARS_MAX: usize = 2 * USERNAME_CHARS_MAX;
+/// Of one text: what is beyond is nobody's name.
+const CANDIDATES_MAX: usize = 500;
 
 /// What stands behind an `@`: the names that it may mean, folded, the longest first.
 type Candidates = Vec<String>;
@@ -37,8 +44,9 @@ impl Chat {
     }
 }
 
+/// Also marks that a letter before them takes in: names are compared composed.
 fn is_of_name(c: char) -> bool {
-    c.is_alphanumeric() || "._-".contains(c)
+    c.is_alphanumeric() || "._-".contains(c) || is_combining_mark(c)
 }
 
 /// Each `@` of a text that doesn't stand behind a character of a name, and what may be meant.
@@ -55,10 +63,17 @@ fn candidates(content: &str) -> Vec<Candidates> {
         let end = tail.find(|c| !is_of_name(c)).unwrap_or(tail.len());
         let mut name = &tail[..end];
         let mut candidates = Candidates::new();
-        while !name.is_empty() {
-            if name.chars().count() <= USERNAME_CHARS_MAX {
-                candidates.push(fold(name));
-            }
+        // A name that is longer only by what may be left off begins with the longest that can be one.
+        if let Some((longest, _)) = name.char_indices().nth(NAME_CHARS_MAX) {
+            let rest = name[longest..].trim_start_matches(['.', '-']);
+            name = if rest.is_empty() {
+                &name[..longest]
+            } else {
+                ""
+            };
+        }
+        while !name.is_empty() && found.len() + candidates.len() < CANDIDATES_MAX {
+            candidates.push(fold(name));
             let shorter = name.strip_suffix(['.', '-']);
             name = shorter.unwrap_or_default();
         }
@@ -112,7 +127,7 @@ mod tests {
             ("@bob", &[], false),
             ("@ada_", &[], false),
             ("@x-y.", &[5], false),
-            ("@Zoe\u{308}", &[], false),
+            ("@Zoe\u{308}", &[4], false),
             ("@ZOË", &[4], false),
             ("mail ada@ada.example", &[], false),
             ("a.@ada", &[], false),

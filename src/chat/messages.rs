@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::{Chat, Identity, PageOf, Sent, Updated, judged, mismatch, page, refuse};
+use super::{Chat, Identity, PageOf, Sent, Updated, judged, mismatch, refuse};
 use crate::{
     protocol::{
         RoomId, Seq, UserId,
@@ -98,7 +98,7 @@ impl Chat {
         if !sent.duplicate {
             return Ok(Posted::New(message));
         }
-        if self.standings(who, &[room_id]).await?.is_empty() {
+        if !self.is_member(who, room_id).await? {
             // He has left: what others said of it is not his to see.
             message.content = None;
             message.reactions.clear();
@@ -249,13 +249,16 @@ impl Chat {
         at: PageOf,
     ) -> Result<List<Message>, Refusal> {
         self.member(who, room_id).await?;
-        let pins = self.store.pins(room_id, at.after, at.limit + 1).await;
-        let (rev, mut messages) = pins.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
+        let pins = self.store.pins(room_id, at.after, at.limit).await;
+        let (rev, mut items, more) = pins.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
         self.member(who, room_id).await?;
-        self.mark_mine(who, room_id, &mut messages).await?;
-        let mut list = page(messages, at.limit, |message| message.seq);
-        list.rev = Some(rev);
-        Ok(list)
+        self.mark_mine(who, room_id, &mut items).await?;
+        let last = items.last().filter(|_| more);
+        Ok(List {
+            next: last.map(|message| message.seq.to_string()),
+            rev: Some(rev),
+            items,
+        })
     }
 
     /// Who reacted to a message with what, after an emoji and a user.
@@ -313,6 +316,7 @@ impl Chat {
         room_id: RoomId,
         seq: Seq,
     ) -> Result<ReadAnswer, Refusal> {
+        self.changes.charge(who.user.id)?;
         let user_id = who.user.id;
         let change = Change::Read {
             room_id,
@@ -322,7 +326,7 @@ impl Chat {
         match self.store.append(change).await.map_err(refuse)? {
             Outcome::Read { last_read_seq } => Ok(ReadAnswer {
                 last_read_seq,
-                unread_mentions: self.member(who, room_id).await?.unread_mentions,
+                unread_mentions: self.standing(who, room_id).await?.unread_mentions,
             }),
             Outcome::Refused(refused) => Err(judged(refused, "seq")),
             outcome => Err(mismatch(outcome)),

@@ -13,6 +13,7 @@ mod search;
 
 use std::{sync::Arc, time::Duration};
 
+use dashmap::DashSet;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     limits::*,
     protocol::{
-        Rev, Seq, SessionId, Time,
+        Rev, Seq, SessionId, Time, UserId,
         error::{Code, Refusal},
         rest::User,
     },
@@ -71,8 +72,11 @@ pub struct Chat {
     refresh_ttl: Duration,
     sessions: Sessions,
     sends: Limiter,
+    changes: Limiter,
     searches: Limiter,
     searching: Semaphore,
+    /// Users whose search runs.
+    searchers: DashSet<UserId>,
     sockets: Limiter,
     rate_limits: bool,
 }
@@ -95,7 +99,9 @@ impl Chat {
             refresh_ttl,
             sessions: Sessions::new(),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
+            changes: Limiter::new(second / CHANGES_PER_SECOND, CHANGES_BURST, rate_limits),
             searching: Semaphore::new(SEARCHES_AT_ONCE),
+            searchers: DashSet::new(),
             searches: Limiter::new(second / SEARCHES_PER_SECOND, SEARCHES_BURST, rate_limits),
             sockets: Limiter::new(minute / SOCKETS_PER_MINUTE, SOCKETS_BURST, rate_limits),
             rate_limits,
@@ -129,6 +135,7 @@ impl Chat {
     /// Forgets the limits of users who have been quiet: to be called every [`PRUNE_INTERVAL`].
     pub fn prune(&self) {
         self.sends.prune();
+        self.changes.prune();
         self.searches.prune();
         self.sockets.prune();
     }

@@ -28,6 +28,7 @@ pub enum Scope {
 impl Chat {
     /// Makes a room; its maker is the owner, and all of `members` are in it from the start.
     pub async fn create_room(&self, who: &Identity, body: CreateRoomBody) -> Result<Room, Refusal> {
+        self.changes.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let name = checks.required("name", body.name);
@@ -75,6 +76,7 @@ impl Chat {
 
     /// The direct room with somebody, or with oneself; true: it was made.
     pub async fn direct(&self, who: &Identity, body: DirectBody) -> Result<(Room, bool), Refusal> {
+        self.changes.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let id = checks.required("user_id", body.user_id);
@@ -100,6 +102,7 @@ impl Chat {
         room_id: RoomId,
         body: PatchRoomBody,
     ) -> Result<Room, Refusal> {
+        self.changes.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let name = checks.optional("name", body.name);
@@ -127,8 +130,9 @@ impl Chat {
         }
     }
 
-    /// Deletes the room, with all that is in it.
+    /// Deletes the room: nobody is in it or finds it any more. Its rows stay in the database.
     pub async fn delete_room(&self, who: &Identity, room_id: RoomId) -> Result<(), Refusal> {
+        self.changes.charge(who.user.id)?;
         let by = who.user.id;
         let change = Change::DeleteRoom { room_id, by };
         match self.store.append(change).await.map_err(refuse)? {
@@ -167,6 +171,7 @@ impl Chat {
         user_id: UserId,
         body: PatchMemberBody,
     ) -> Result<Member, Refusal> {
+        self.changes.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let role = checks.required("role", body.role);
@@ -245,24 +250,39 @@ impl Chat {
         standings.map_err(refuse)
     }
 
-    /// Where the user stands in the room; who isn't in it is refused: `forbidden` in a public room,
-    /// `not_found` else.
-    pub(super) async fn member(
+    pub(super) async fn is_member(&self, who: &Identity, room_id: RoomId) -> Result<bool, Refusal> {
+        let mine = self.store.rooms_of(who.user.id, &[room_id]).await;
+        Ok(!mine.map_err(refuse)?.is_empty())
+    }
+
+    /// Who isn't in the room is refused: `forbidden` in a public room, `not_found` else.
+    pub(super) async fn member(&self, who: &Identity, room_id: RoomId) -> Result<(), Refusal> {
+        match self.is_member(who, room_id).await? {
+            true => Ok(()),
+            false => Err(self.no_member(who, room_id).await),
+        }
+    }
+
+    /// Where a member stands in the room; others are refused as [`Chat::member`] does.
+    pub(super) async fn standing(
         &self,
         who: &Identity,
         room_id: RoomId,
     ) -> Result<Standing, Refusal> {
         match self.standings(who, &[room_id]).await?.pop() {
             Some(standing) => Ok(standing),
-            None => {
-                self.room(who, room_id).await?;
-                Err(not_member())
-            }
+            None => Err(self.no_member(who, room_id).await),
         }
+    }
+
+    async fn no_member(&self, who: &Identity, room_id: RoomId) -> Refusal {
+        let room = self.room(who, room_id).await;
+        room.err().unwrap_or_else(not_member)
     }
 
     /// Takes the user into a public room.
     pub async fn join(&self, who: &Identity, room_id: RoomId) -> Result<Room, Refusal> {
+        self.changes.charge(who.user.id)?;
         let user = who.user.summary();
         let change = Change::Join { room_id, user };
         match self.store.append(change).await.map_err(refuse)? {
@@ -274,6 +294,7 @@ impl Chat {
 
     /// Ends the user's membership; the owner's place goes to an admin, without one he stays.
     pub async fn leave(&self, who: &Identity, room_id: RoomId) -> Result<(), Refusal> {
+        self.changes.charge(who.user.id)?;
         let user = who.user.summary();
         self.end_membership(Change::Leave { room_id, user }).await
     }
@@ -307,6 +328,7 @@ impl Chat {
         room_id: RoomId,
         body: AddMemberBody,
     ) -> Result<(Member, bool), Refusal> {
+        self.changes.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let id = checks.optional("user_id", body.user_id);
@@ -383,6 +405,7 @@ impl Chat {
         room_id: RoomId,
         user_id: UserId,
     ) -> Result<(), Refusal> {
+        self.changes.charge(who.user.id)?;
         self.member(who, room_id).await?;
         if user_id == who.user.id {
             return self.leave(who, room_id).await;

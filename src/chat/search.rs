@@ -1,5 +1,8 @@
 //! Search in the messages of one's rooms.
 
+use std::time::Duration;
+
+use dashmap::DashSet;
 use tokio::time::timeout;
 
 use super::{Chat, Identity, refuse};
@@ -34,7 +37,7 @@ impl Chat {
         checks.done()?;
         let query = Query::parse(&search.text).map_err(unsearchable)?;
         if let Some(room_id) = search.room_id
-            && self.standings(who, &[room_id]).await?.is_empty()
+            && !self.is_member(who, room_id).await?
         {
             return Err(Refusal::not_found());
         }
@@ -44,6 +47,8 @@ impl Chat {
             from: search.from,
             after: search.after,
         };
+        // One at a time of each user, or he alone could keep all others waiting.
+        let _only = self.one_search(who)?;
         // A search may be long, and takes a connection meanwhile: those of others are not to be all taken.
         let turn = timeout(STATEMENT_DEADLINE, self.searching.acquire()).await;
         let turn = turn.map_err(|_| Refusal::unavailable())?;
@@ -53,11 +58,9 @@ impl Chat {
         let mut rooms: Vec<RoomId> = page.found.iter().map(|found| found.room.id).collect();
         rooms.sort_unstable();
         rooms.dedup();
-        let mine = self.standings(who, &rooms).await?;
-        page.found.retain(|found| {
-            mine.iter()
-                .any(|standing| standing.room_id == found.room.id)
-        });
+        let mine = self.store.rooms_of(who.user.id, &rooms).await;
+        let mine = mine.map_err(refuse)?;
+        page.found.retain(|found| mine.contains(&found.room.id));
         for found in &mut page.found {
             let message = std::slice::from_mut(&mut found.message);
             self.mark_mine(who, found.room.id, message).await?;
@@ -67,6 +70,31 @@ impl Chat {
             next: page.more_after.map(|place| place.to_string()),
             rev: None,
         })
+    }
+}
+
+/// A search that runs; its user may begin another when it is dropped.
+struct OneSearch<'a> {
+    searchers: &'a DashSet<UserId>,
+    user_id: UserId,
+}
+
+impl Drop for OneSearch<'_> {
+    fn drop(&mut self) {
+        self.searchers.remove(&self.user_id);
+    }
+}
+
+impl Chat {
+    fn one_search(&self, who: &Identity) -> Result<OneSearch<'_>, Refusal> {
+        let user_id = who.user.id;
+        match self.searchers.insert(user_id) {
+            true => Ok(OneSearch {
+                searchers: &self.searchers,
+                user_id,
+            }),
+            false => Err(Refusal::rate_limited(Duration::from_millis(200))),
+        }
     }
 }
 

@@ -87,7 +87,7 @@ pub fn encode(event: &Event, framing: Framing, chained: bool) -> Encoded {
         })
         .to_json(),
         // Told by the sessions, not by the room.
-        EventBody::Deleted | EventBody::Read { .. } => Vec::new(),
+        EventBody::Deleted { .. } | EventBody::Read { .. } => Vec::new(),
         EventBody::Member(member) => Frame::Member(Live {
             change: MemberChange {
                 room_id: event.room_id,
@@ -122,7 +122,7 @@ pub fn encode(event: &Event, framing: Framing, chained: bool) -> Encoded {
         rev: event.rev,
         bytes: framed(&text, framing),
         left,
-        ends: matches!(event.body, EventBody::Deleted),
+        ends: matches!(event.body, EventBody::Deleted { .. }),
         touch,
     }
 }

@@ -129,12 +129,13 @@ impl Hub {
                 self.seat(&event);
                 self.notify_member(event.room_id, event.rev, member);
             }
-            EventBody::Deleted => {
+            EventBody::Deleted { members } => {
                 self.seat(&event);
-                self.notify_all(Notice::Left {
+                let notice = Notice::Left {
                     room_id: event.room_id,
                     rev: event.rev,
-                });
+                };
+                members.iter().for_each(|id| self.notify(*id, notice));
             }
             EventBody::Read { user_id, seq, .. } => {
                 let notice = Notice::Read {
@@ -165,15 +166,6 @@ impl Hub {
 
     fn notify(&self, user_id: UserId, notice: Notice) {
         if let Some(connections) = self.users.get(&user_id) {
-            connections
-                .iter()
-                .for_each(|mailbox| mailbox.notice(notice));
-        }
-    }
-
-    /// Tells everybody: sessions pass over what isn't about a room of theirs.
-    fn notify_all(&self, notice: Notice) {
-        for connections in &self.users {
             connections
                 .iter()
                 .for_each(|mailbox| mailbox.notice(notice));
@@ -259,24 +251,29 @@ impl Hub {
             let rooms: Vec<RoomId> = self.rooms.iter().map(|room| *room.key()).collect();
             for chunk in rooms.chunks(HEADS_PER_STATEMENT) {
                 match self.store().heads(chunk).await {
-                    Ok(heads) => heads.into_iter().for_each(|(room_id, rev, deleted)| {
-                        if deleted {
-                            self.publish(Event {
-                                room_id,
-                                prev: rev - 1,
-                                rev,
-                                body: EventBody::Deleted,
-                            });
-                        } else if let Some(room) = self.rooms.get(&room_id) {
-                            room.hint(rev);
+                    Ok(heads) => {
+                        for (room_id, rev, deleted) in heads {
+                            if deleted {
+                                self.tell_end(room_id).await;
+                            } else if let Some(room) = self.rooms.get(&room_id) {
+                                room.hint(rev);
+                            }
                         }
-                    }),
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "the heads of live rooms can't be read");
                         break;
                     }
                 }
             }
+        }
+    }
+
+    /// Tells the end of a room that some still listen to.
+    async fn tell_end(&self, room_id: RoomId) {
+        match self.store().end_of(room_id).await {
+            Ok(event) => event.into_iter().for_each(|event| self.publish(event)),
+            Err(error) => tracing::warn!(room_id = room_id.0, %error, "a room's end can't be read"),
         }
     }
 

@@ -78,7 +78,7 @@ impl Hub {
                     }
                 }
             }
-            EventBody::Deleted => return self.people.write().delete(room_id),
+            EventBody::Deleted { .. } => return self.people.write().delete(room_id),
             _ => return,
         };
         self.stir(others);

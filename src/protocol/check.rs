@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use caseless::Caseless;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
@@ -14,6 +14,18 @@ use crate::limits::*;
 
 /// Nobody's name: with an `@` before it, it means everybody.
 pub const RESERVED_NAME: &str = "all";
+
+/// Whether a character shows something by itself: not white space, marks, joiners, selectors, directions,
+/// fillers and what is no character.
+fn is_seen(c: char) -> bool {
+    let unseen = c.is_control()
+        || c.is_whitespace()
+        || is_combining_mark(c)
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e0fff}');
+    !unseen
+}
 
 /// Collects the broken fields of one request, so that all are named at once.
 #[derive(Debug, Default)]
@@ -78,8 +90,8 @@ impl Checks {
             self.fail(name, "length", format!("{min} to {max} characters"));
         } else if text.contains('\0') {
             self.fail(name, "format", "no NUL characters");
-        } else if min > 0 && text.chars().all(char::is_whitespace) {
-            self.fail(name, "blank", "not only white space");
+        } else if min > 0 && !text.chars().any(is_seen) {
+            self.fail(name, "blank", "not only white space and what can't be seen");
         }
     }
 
@@ -87,15 +99,23 @@ impl Checks {
     pub fn line(&mut self, name: &'static str, text: &str, min: usize, max: usize) {
         let before = self.errors.len();
         self.text(name, text, min, max);
-        if self.errors.len() == before && text.chars().any(char::is_control) {
-            self.fail(name, "format", "one line, no control characters");
+        let breaks = |c: char| {
+            c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        if self.errors.len() == before && text.chars().any(breaks) {
+            self.fail(
+                name,
+                "format",
+                "one line, no control characters, nothing that turns its direction",
+            );
         }
     }
 
     /// One grapheme of at most [`EMOJI_BYTES_MAX`], which can be seen.
     pub fn emoji(&mut self, name: &'static str, text: &str) {
         let one = text.graphemes(true).count() == 1;
-        let seen = text.chars().all(|c| !c.is_control() && !c.is_whitespace());
+        let plain = text.chars().all(|c| !c.is_control() && !c.is_whitespace());
+        let seen = plain && text.chars().any(is_seen);
         if !one || !seen || text.len() > EMOJI_BYTES_MAX {
             let rule =
                 format!("one character as people see it, of at most {EMOJI_BYTES_MAX} bytes");
@@ -117,7 +137,9 @@ impl Checks {
                 "format",
                 "letters, digits, dot, underscore and hyphen only",
             );
-        } else if fold(text) == RESERVED_NAME {
+        } else if !text.chars().any(char::is_alphanumeric) {
+            self.fail(name, "format", "at least one letter or digit");
+        } else if fold(text).trim_end_matches(['.', '-']) == RESERVED_NAME {
             self.fail(name, "taken", "this name means everybody");
         }
     }

@@ -93,6 +93,8 @@ pub struct Keys {
     /// Rooms whose settings may change.
     pub settings: Vec<RoomId>,
     pub members: Vec<(RoomId, UserId)>,
+    /// Rooms that may end: all who are in them are read.
+    pub ending: Vec<RoomId>,
     /// Who would leave, or hand his room over to somebody who may leave in the same batch: where he is
     /// the owner, the room's admins are read too.
     pub leavers: Vec<(RoomId, UserId)>,
@@ -111,6 +113,8 @@ pub struct State {
     pub rooms: HashMap<RoomId, RoomRow>,
     pub settings: HashMap<RoomId, SettingsRow>,
     pub members: HashMap<(RoomId, UserId), MemberRow>,
+    /// Who is in the rooms that may end.
+    pub present: HashMap<RoomId, Vec<UserId>>,
     /// Of those who may follow an owner.
     pub names: HashMap<UserId, UserSummary>,
     pub sent: HashMap<(RoomId, UserId, Uuid), SentRow>,
@@ -184,7 +188,6 @@ pub const EVERYONE: UserId = UserId(0);
 /// Which rows a batch depends on.
 pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
     let mut keys = Keys::default();
-    let mut ends = Vec::new();
     for change in changes {
         let room_id = change.room_id();
         keys.rooms.push(room_id);
@@ -250,7 +253,7 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
             }
             Change::DeleteRoom { by, .. } => {
                 keys.members.push((room_id, *by));
-                ends.push(room_id);
+                keys.ending.push(room_id);
             }
             Change::Read { user_id, .. } => keys.members.push((room_id, *user_id)),
         }
@@ -261,8 +264,9 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
     }
     tidy(&mut keys.joiners);
     // A room that ends makes room for those who join another one.
-    for room_id in ends {
-        let joiners = keys.joiners.iter().map(|user_id| (room_id, *user_id));
+    tidy(&mut keys.ending);
+    for room_id in &keys.ending {
+        let joiners = keys.joiners.iter().map(|user_id| (*room_id, *user_id));
         keys.members.extend(joiners);
     }
     tidy(&mut keys.rooms);

@@ -15,13 +15,14 @@ use crate::protocol::{
 };
 
 impl Store {
-    /// Pinned messages by rising `seq` after `after`, and the room's `rev`. `None`: no such room.
+    /// Pinned messages by rising `seq` after `after`, the room's `rev`, and whether there are more.
+    /// `None`: no such room.
     pub async fn pins(
         &self,
         room_id: RoomId,
         after: Seq,
         limit: usize,
-    ) -> Result<Option<(Rev, Vec<Message>)>> {
+    ) -> Result<Option<(Rev, Vec<Message>, bool)>> {
         let script = script(move |conn| Box::pin(pins(conn, room_id, after, limit)));
         Ok(self.db().read(script).await?)
     }
@@ -94,7 +95,7 @@ async fn pins(
     room_id: RoomId,
     after: Seq,
     limit: usize,
-) -> Result<Option<(Rev, Vec<Message>)>, Fault> {
+) -> Result<Option<(Rev, Vec<Message>, bool)>, Fault> {
     let Some(head) = log::head(&mut conn, room_id).await? else {
         return Ok(None);
     };
@@ -103,7 +104,10 @@ async fn pins(
          JOIN users u ON u.id = m.sender_id WHERE p.room_id = ? AND p.seq > ? ORDER BY p.seq LIMIT ?",
         rows::MESSAGE_COLUMNS
     );
-    let found = conn.query(&sql, params![room_id, after, limit]).await?;
-    let messages = log::with_reactions(&mut conn, room_id, found).await?;
-    Ok(Some((head.rev, messages)))
+    let params = params![room_id, after, limit + 1];
+    let (mut found, cut) = conn.query_upto(&sql, params, log::PAGE_BYTES).await?;
+    let more = cut || found.len() > limit;
+    found.truncate(limit);
+    let (messages, more) = log::with_reactions(&mut conn, room_id, found, more).await?;
+    Ok(Some((head.rev, messages, more)))
 }

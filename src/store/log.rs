@@ -24,7 +24,10 @@ use crate::{
 
 /// Text held at once for one page, a row more may come on top: 500 ordinary messages fit, and a session
 /// that reads slowly holds [`limits::SYNC_PARALLEL`] pages.
-const PAGE_BYTES: usize = 128 * 1024;
+pub const PAGE_BYTES: usize = 128 * 1024;
+/// Reactions that are listed by one page, those of a message more may come on top; and of one message at most.
+const PAGE_REACTIONS: u64 = 10_000;
+const LISTED_MAX: u64 = (limits::REACTION_KINDS_MAX * limits::REACTION_USERS_MAX) as u64;
 /// How often a page with a hole is read before that is an error.
 const READS_MAX: usize = 3;
 
@@ -44,6 +47,15 @@ impl Store {
         let limit = limit as u64;
         let script = retried(move |conn| Box::pin(history(conn, room_id, range, limit)));
         Ok(self.db().read(script).await?)
+    }
+
+    /// The end of a room that was deleted.
+    pub async fn end_of(&self, room_id: RoomId) -> Result<Option<Event>> {
+        let script = script(move |mut conn: Conn<'_>| {
+            Box::pin(async move { deletion(&mut conn, room_id, 0).await })
+        });
+        let page = self.db().read(script).await?;
+        Ok(page.and_then(|page| page.events.into_iter().next()))
     }
 
     /// One message as it is now.
@@ -137,11 +149,17 @@ pub fn told_script(room_id: RoomId, after: Rev) -> impl Script<Option<Page>> {
 
 /// A page that holds nothing but the room's end.
 async fn deletion(conn: &mut Conn<'_>, room_id: RoomId, after: Rev) -> Result<Option<Page>, Fault> {
-    let sql = "SELECT rev FROM rooms WHERE id = ? AND deleted_at IS NOT NULL AND rev > ?";
+    let sql =
+        "SELECT rev, deleted_at FROM rooms WHERE id = ? AND deleted_at IS NOT NULL AND rev > ?";
     let found = conn.query(sql, params![room_id, after]).await?;
-    let Some(rev) = found.first().map(|row| row.u64(0)).transpose()? else {
+    let Some(row) = found.first() else {
         return Ok(None);
     };
+    let (rev, deleted_at) = (row.u64(0)?, row.time(1)?);
+    let sql = "SELECT user_id FROM room_members WHERE room_id = ? AND left_at = ?";
+    let members = conn.query(sql, params![room_id, deleted_at]).await?;
+    let members = members.iter().map(|row| row.user_id(0));
+    let members = members.collect::<Result<_, Fault>>()?;
     Ok(Some(Page {
         upto: rev,
         last: true,
@@ -151,7 +169,7 @@ async fn deletion(conn: &mut Conn<'_>, room_id: RoomId, after: Rev) -> Result<Op
             room_id,
             prev: after,
             rev,
-            body: EventBody::Deleted,
+            body: EventBody::Deleted { members },
         }],
     }))
 }
@@ -265,7 +283,7 @@ async fn messages_after(
     let params = params![room_id, after, rows_max];
     let (rows, cut) = conn.query_upto(&sql, params, PAGE_BYTES).await?;
     let cut = cut || rows.len() == rows_max;
-    let messages = with_reactions(conn, room_id, rows).await?;
+    let (messages, cut) = with_reactions(conn, room_id, rows, cut).await?;
     let changed = messages.into_iter().map(|message| Changed {
         rev: message.rev,
         body: EventBody::Message(Arc::new(message)),
@@ -273,26 +291,33 @@ async fn messages_after(
     Ok((changed.collect(), cut))
 }
 
-/// Messages of one room with their reactions, which are asked for only where there are any.
+/// Messages of one room with their reactions, which are asked for only where there are any, until these are
+/// [`PAGE_REACTIONS`]; and whether some were left, here or (`cut`) before.
 pub async fn with_reactions(
     conn: &mut Conn<'_>,
     room_id: RoomId,
     rows: Vec<Row>,
-) -> Result<Vec<Message>, Fault> {
+    mut cut: bool,
+) -> Result<(Vec<Message>, bool), Fault> {
     let mut messages = Vec::with_capacity(rows.len());
-    let mut reacted = Vec::new();
+    let (mut reacted, mut listed) = (Vec::new(), 0);
     for row in rows {
-        let (message, has_reactions) = rows::message(row)?;
-        if has_reactions {
+        if listed > PAGE_REACTIONS {
+            cut = true;
+            break;
+        }
+        let (message, reactions) = rows::message(row)?;
+        if reactions > 0 {
             reacted.push(message.seq);
         }
+        listed += reactions.min(LISTED_MAX);
         messages.push(message);
     }
     let mut of = reactions_to(conn, room_id, &reacted).await?;
     for message in &mut messages {
         message.reactions = of.remove(&message.seq).unwrap_or_default();
     }
-    Ok(messages)
+    Ok((messages, cut))
 }
 
 /// The reactions to these messages, as they are shown.
@@ -330,7 +355,8 @@ async fn message(mut conn: Conn<'_>, room_id: RoomId, seq: Seq) -> Result<Option
         rows::MESSAGE_COLUMNS
     );
     let found = conn.query(&sql, params![room_id, seq]).await?;
-    Ok(with_reactions(&mut conn, room_id, found).await?.pop())
+    let (mut messages, _) = with_reactions(&mut conn, room_id, found, false).await?;
+    Ok(messages.pop())
 }
 
 /// As [`messages_after`], of memberships, those that ended too.
@@ -448,7 +474,7 @@ async fn run_of(
     };
     let params = params![room_id, low, high];
     let (found, cut) = conn.query_upto(&sql, params, bytes).await?;
-    let messages = with_reactions(conn, room_id, found).await?;
+    let (messages, cut) = with_reactions(conn, room_id, found, cut).await?;
     for (index, message) in (0..).zip(&messages) {
         let expected = if falling { high - index } else { low + index };
         if message.seq != expected {

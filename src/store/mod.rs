@@ -195,7 +195,7 @@ pub enum Refused {
     Archived,
     /// Not in a direct room.
     Direct,
-    /// The user to remove isn't a member.
+    /// The user to remove, or whose role is to change, isn't a member.
     NoSuchMember,
     /// `reply_to` names a message that doesn't exist.
     NoSuchMessage,
@@ -225,8 +225,10 @@ pub enum EventBody {
     Member(MemberEvent),
     /// The room's settings, `mine` left out; `Room::rev` is that of the settings' change.
     Room(Arc<Room>),
-    /// The room doesn't exist any more.
-    Deleted,
+    /// The room doesn't exist any more; those who were in it.
+    Deleted {
+        members: Arc<[UserId]>,
+    },
     /// A marker was raised by reading.
     Read {
         user_id: UserId,

@@ -87,6 +87,18 @@ impl Store {
         Ok(true)
     }
 
+    /// Those of these rooms that the user is in.
+    pub async fn rooms_of(&self, user_id: UserId, rooms: &[RoomId]) -> Result<Vec<RoomId>> {
+        let sql = "SELECT room_id FROM room_members WHERE user_id = ? AND left_at IS NULL AND room_id IN (#)";
+        let mut mine = Vec::new();
+        for (sql, params) in with_ids(sql, &[user_id.into()], rooms) {
+            for row in self.db().query(sql, params).await? {
+                mine.push(row.room_id(0)?);
+            }
+        }
+        Ok(mine)
+    }
+
     /// Where the user stands in these rooms (all of his rooms when `None`), by room id; rooms that
     /// he isn't in are left out. `last_read_seq` may be ahead of `last_seq` by what is just being sent.
     ///

@@ -92,8 +92,8 @@ impl Extra {
     }
 }
 
-/// A message without its reactions, and whether it has any.
-pub fn message(mut row: Row) -> Result<(Message, bool), Fault> {
+/// A message without its reactions, and how many it has.
+pub fn message(mut row: Row) -> Result<(Message, u64), Fault> {
     let extra = match row.is_null(14)? {
         true => Extra::default(),
         false => Extra::from_column(Some(row.str(14)?))?,
@@ -114,7 +114,7 @@ pub fn message(mut row: Row) -> Result<(Message, bool), Fault> {
         mentions: extra.mentions,
         reactions: Vec::new(),
     };
-    Ok((message, extra.reactions > 0))
+    Ok((message, extra.reactions))
 }
 
 /// Of the columns seq, emoji, user id and count, by the order of a message's emoji and of who reacted.

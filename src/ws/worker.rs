@@ -164,7 +164,7 @@ impl Worker {
                 .chat
                 .history(&self.who, lease.room_id(), Range::Latest, history.max(1))
                 .await;
-            let page = match page {
+            let mut page = match page {
                 Ok(page) => page,
                 Err(refusal)
                     if refusal.code == Code::Unavailable || refusal.code == Code::Internal =>
@@ -175,7 +175,9 @@ impl Worker {
             };
             let mut bytes = Vec::new();
             let skip = page.items.len().saturating_sub(history);
-            for message in page.items.iter().skip(skip) {
+            for message in page.items.iter_mut().skip(skip) {
+                // Frames don't say what differs by reader.
+                message.reactions.iter_mut().for_each(|of| of.me = false);
                 let frame = Frame::Message(Live {
                     change: message,
                     prev: None,

@@ -411,7 +411,7 @@ pub async fn pins_by_page(place: Place) {
         assert!(!changed(&world.pin(room, users[0].id, seq, true).await));
     }
     let page = async |after| {
-        let (rev, messages) = world.store.pins(room, after, 2).await.unwrap().unwrap();
+        let (rev, messages, _) = world.store.pins(room, after, 2).await.unwrap().unwrap();
         assert_eq!(rev, world.head(room).await);
         assert!(messages.iter().all(|message| message.pinned_at.is_some()));
         messages

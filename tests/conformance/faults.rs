@@ -281,7 +281,7 @@ pub async fn an_end_with_a_lost_answer_is_told(place: Place) {
         };
         assert_eq!(refused(&outcome), expected);
         let told = world.told_of(room);
-        let ended = matches!(told.last().unwrap().body, EventBody::Deleted);
+        let ended = matches!(told.last().unwrap().body, EventBody::Deleted { .. });
         assert_eq!(ended, fate == Fate::AnswerLost);
         check_chain(&world, room).await;
         world.store.close().await;

@@ -51,7 +51,7 @@ async fn read(world: &World, room: RoomId, user: UserId) {
     assert!(store.message(room, middle).await.unwrap().is_some());
     let sent = store.sent(room, user, Uuid::new_v4()).await.unwrap();
     assert!(sent.is_none());
-    let (_, pins) = store.pins(room, middle, 50).await.unwrap().unwrap();
+    let (_, pins, _) = store.pins(room, middle, 50).await.unwrap().unwrap();
     assert_eq!(pins.len(), 50);
     let pinned = pins[0].seq;
     let reactions = store.reactions(room, pinned, ("", UserId(0)), 50);

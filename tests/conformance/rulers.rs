@@ -392,7 +392,7 @@ pub async fn nothing_comes_after_the_end(place: Place) {
         assert_eq!(ended, Outcome::RoomDeleted);
         let told = deleter.told_of(room);
         assert!(
-            matches!(told.last().unwrap().body, EventBody::Deleted),
+            matches!(told.last().unwrap().body, EventBody::Deleted { .. }),
             "told before answered"
         );
         let revs = tasks.join_all().await.concat();

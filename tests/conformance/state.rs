@@ -138,7 +138,7 @@ impl State {
                 let (name, topic) = (room.name.clone(), room.topic.clone());
                 self.settings = (room.rev, name, topic, room.archived_at);
             }
-            EventBody::Deleted => self.ended = true,
+            EventBody::Deleted { .. } => self.ended = true,
             EventBody::Read {
                 user_id,
                 seq,

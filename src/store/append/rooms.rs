@@ -1,6 +1,6 @@
 //! Who comes into a room, goes, and rules it; its settings; markers.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Judge, MemberRow, MemberWrite};
 use crate::{
@@ -216,9 +216,6 @@ impl Judge {
         archived: Option<bool>,
     ) -> Result<Outcome, Refused> {
         let judge = self.member(room_id, by)?.role;
-        if archived != Some(false) {
-            self.open_room(room_id)?;
-        }
         if self.state.rooms[&room_id].kind == RoomKind::Direct {
             return Err(Refused::Direct);
         }
@@ -238,6 +235,9 @@ impl Judge {
         };
         if new == *old && archived_at == was_archived {
             return Ok(Outcome::Set);
+        }
+        if archived != Some(false) {
+            self.open_room(room_id)?;
         }
         let (rev, room) = self.advance(room_id, |room| room.archived_at = archived_at);
         let event = Room {
@@ -266,7 +266,14 @@ impl Judge {
             return Err(Refused::NotOwner);
         }
         let (rev, _) = self.advance(room_id, |room| room.member_count = 0);
-        self.tell(room_id, rev, EventBody::Deleted);
+        // Those that were found, and those that the batch has brought.
+        let found = self.state.present.get(&room_id).into_iter().flatten();
+        let rows = self.state.members.iter();
+        let brought = rows.filter(|((of, _), row)| *of == room_id && row.left_at.is_none());
+        let brought = brought.map(|((_, user_id), _)| user_id);
+        let members: BTreeSet<UserId> = found.chain(brought).copied().collect();
+        let members = members.into_iter().collect();
+        self.tell(room_id, rev, EventBody::Deleted { members });
         // To what follows in the batch it doesn't exist.
         self.state.rooms.remove(&room_id);
         for ((of, user_id), row) in &self.state.members {

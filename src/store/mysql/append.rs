@@ -5,7 +5,7 @@
 //! any size, always prepared, and the join follows the list's order, which is the order of the locks.
 //! (Row constructors in IN were thirty times slower on MariaDB 10.11.) STRAIGHT_JOIN keeps that order.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use mysql_async::{Conn, prelude::Queryable};
 
@@ -47,8 +47,11 @@ const LOCK_MEMBERS: &str =
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', user_id BIGINT PATH '$[1]')) k
     JOIN room_members m ON m.room_id = k.room_id AND m.user_id = k.user_id FOR UPDATE";
 
+/// Who is in a room that may end.
+const PRESENT: &str = "SELECT user_id FROM room_members WHERE room_id = ? AND left_at IS NULL";
+
 /// The admins of a room whose owner would leave.
-const LOCK_HEIRS: &str =
+const HEIRS: &str =
     "SELECT m.room_id, m.user_id, m.role, m.joined_at, m.joined_seq, m.joined_rev, m.left_at,
         m.last_read_seq, m.rev, u.id, u.username, u.full_name
     FROM room_members m JOIN users u ON u.id = m.user_id
@@ -199,13 +202,19 @@ pub async fn load(conn: &mut Conn, keys: &Keys) -> Result<State, Fault> {
             .members
             .insert((row.room_id(0)?, row.user_id(1)?), member(&row)?);
     }
+    for id in &keys.ending {
+        let found = query(conn, PRESENT, params![*id], usize::MAX).await?.0;
+        let present = found.iter().map(|row| row.user_id(0));
+        let present = present.collect::<Result<_, Fault>>()?;
+        state.present.insert(*id, present);
+    }
     for key in &keys.leavers {
         if state
             .members
             .get(key)
             .is_some_and(|row| row.role == Role::Owner)
         {
-            let heirs = query(conn, LOCK_HEIRS, params![key.0], usize::MAX).await?.0;
+            let heirs = query(conn, HEIRS, params![key.0], usize::MAX).await?.0;
             for mut row in heirs {
                 state
                     .members
@@ -289,7 +298,9 @@ async fn load_messages(conn: &mut Conn, keys: &Keys, state: &mut State) -> Resul
         let key = key.ok_or_else(|| Fault::Refused("a reaction that was not asked for".into()))?;
         state.reactions.insert(key.clone());
     }
-    for mut row in query(conn, COUNT_REACTIONS, params![messages], usize::MAX)
+    let reacted: BTreeSet<_> = keys.reactions.iter().map(|key| (key.0, key.1)).collect();
+    let reacted = list(&reacted, |json, (room, seq)| item!(json, "[{room},{seq}]"));
+    for mut row in query(conn, COUNT_REACTIONS, params![reacted], usize::MAX)
         .await?
         .0
     {
@@ -322,9 +333,9 @@ async fn write_messages(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
     });
     bulk(conn, INSERT_MESSAGE, rows.collect()).await?;
     let (texts, rest): (Vec<_>, Vec<_>) = plan.updates.iter().partition(|(_, write)| write.text);
-    for ((room, seq), write) in texts {
+    let texts = texts.into_iter().map(|((room, seq), write)| {
         let row = &write.row;
-        let params = params![
+        super::parameters(params![
             row.rev,
             Extra::of(&row.mentions, row.reactions).to_column(),
             row.pinned_at,
@@ -333,9 +344,9 @@ async fn write_messages(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
             row.deleted_at,
             *room,
             *seq,
-        ];
-        execute(conn, UPDATE_TEXT, params).await?;
-    }
+        ])
+    });
+    bulk(conn, UPDATE_TEXT, texts.collect()).await?;
     if !rest.is_empty() {
         let updates = rest.iter().map(|((room, seq), write)| {
             let extra = Extra::of(&write.row.mentions, write.row.reactions).to_column();
@@ -346,9 +357,10 @@ async fn write_messages(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
         let updates = updates.expect("numbers and texts are plain JSON");
         execute(conn, UPDATE_MESSAGE, params![updates]).await?;
     }
-    for ((room, seq), on) in &plan.pins {
-        let sql = if *on { PIN } else { UNPIN };
-        execute(conn, sql, params![*room, *seq]).await?;
+    for (sql, wanted) in [(UNPIN, false), (PIN, true)] {
+        let pins = plan.pins.iter().filter(|(_, on)| **on == wanted);
+        let rows = pins.map(|((room, seq), _)| super::parameters(params![*room, *seq]));
+        bulk(conn, sql, rows.collect()).await?;
     }
     let (come, go): (Vec<_>, Vec<_>) = plan
         .reactions
@@ -373,10 +385,10 @@ async fn write_messages(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
             mentions.map(|((room, user, seq), _)| super::parameters(params![*room, *user, *seq]));
         bulk(conn, sql, rows.collect()).await?;
     }
-    for (room, seq) in &plan.erased {
-        for sql in ERASE {
-            execute(conn, sql, params![*room, *seq]).await?;
-        }
+    for sql in ERASE {
+        let erased = plan.erased.iter();
+        let rows = erased.map(|(room, seq)| super::parameters(params![*room, *seq]));
+        bulk(conn, sql, rows.collect()).await?;
     }
     Ok(())
 }

@@ -163,7 +163,7 @@ impl Waiting {
 /// Rooms whose cursor is behind, by rising id.
 async fn behind(store: &Store) -> Result<Vec<RoomId>> {
     let sql = "SELECT r.id FROM rooms r LEFT JOIN search_cursors c ON c.room_id = r.id
-               WHERE r.id > ? AND r.rev > COALESCE(c.rev, 0) ORDER BY r.id LIMIT ?";
+               WHERE r.id > ? AND r.rev > COALESCE(c.rev, 0) AND r.deleted_at IS NULL ORDER BY r.id LIMIT ?";
     let (mut rooms, mut after) = (Vec::new(), RoomId(0));
     loop {
         let params = params![after, HEADS_PER_STATEMENT];
@@ -180,7 +180,8 @@ async fn behind(store: &Store) -> Result<Vec<RoomId>> {
 
 /// Indexes some of what a room's cursor has before it; whether there is more.
 async fn index_page(store: &Store, room_id: RoomId) -> Result<bool> {
-    let sql = "SELECT r.rev, c.rev FROM rooms r LEFT JOIN search_cursors c ON c.room_id = r.id WHERE r.id = ?";
+    let sql = "SELECT r.rev, c.rev FROM rooms r LEFT JOIN search_cursors c ON c.room_id = r.id
+               WHERE r.id = ? AND r.deleted_at IS NULL";
     let heads = store.db().query(sql, params![room_id]).await?;
     let Some(row) = heads.first() else {
         return Ok(false);

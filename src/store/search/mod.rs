@@ -274,8 +274,8 @@ fn candidate(mut row: Row) -> Result<Option<Candidate>, Fault> {
         name: row.text(kind + 1)?,
         peer,
     };
-    let (message, has_reactions) = rows::message(row)?;
-    Ok(Some((message, room, has_reactions)))
+    let (message, reactions) = rows::message(row)?;
+    Ok(Some((message, room, reactions > 0)))
 }
 
 /// The candidate with its snippet, if its text matches.

@@ -102,6 +102,14 @@ fn read(conn: &Connection, keys: &Keys, state: &mut State) -> rusqlite::Result<(
             state.members.insert(*key, row);
         }
     }
+    for id in &keys.ending {
+        let mut present = conn.prepare_cached(
+            "SELECT user_id FROM room_members WHERE room_id = ? AND left_at IS NULL",
+        )?;
+        let present = present.query_map([id.0 as i64], |row| Ok(UserId(u64_of(row, 0)?)))?;
+        let present = present.collect::<rusqlite::Result<_>>()?;
+        state.present.insert(*id, present);
+    }
     for key in &keys.leavers {
         if state
             .members

@@ -178,17 +178,19 @@ pub fn open_writer(path: &Path) -> Result<Connection, Error> {
     // fullfsync: where fsync alone doesn't reach the disk (macOS); elsewhere it does nothing.
     conn.execute_batch(&format!(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
-         PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+         PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
          PRAGMA cache_size = -{CACHE_KIB}; PRAGMA journal_size_limit = 67108864;"
     ))
     .map_err(unavailable)?;
     let pragma = |name: &str| conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
     let synchronous: i64 = pragma("synchronous").map_err(unavailable)?;
     let foreign_keys: i64 = pragma("foreign_keys").map_err(unavailable)?;
-    if mode != "wal" || synchronous != 2 || foreign_keys != 1 {
+    // What is deleted is overwritten, not only unlinked: a deleted text isn't in the file any more.
+    let secure_delete: i64 = pragma("secure_delete").map_err(unavailable)?;
+    if mode != "wal" || synchronous != 2 || foreign_keys != 1 || secure_delete != 1 {
         return Err(Error::Broken(format!(
-            "{}: journal_mode is {mode}, synchronous {synchronous}, foreign_keys {foreign_keys}, where wal, 2 and 1 \
-             are needed to keep what was acknowledged",
+            "{}: journal_mode is {mode}, synchronous {synchronous}, foreign_keys {foreign_keys}, secure_delete \
+             {secure_delete}, where wal, 2, 1 and 1 are needed to keep what was acknowledged and nothing else",
             path.display()
         )));
     }

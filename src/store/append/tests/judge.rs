@@ -295,15 +295,13 @@ fn judge(kind: RoomKind, seen: &Seen, change: &Change, now: Time, in_rooms: u64)
             ..
         } => {
             let role = stands(*by)?.role;
-            if *archived != Some(false) {
-                open()?;
-            }
             group()?;
             if role == Role::Member {
                 return Err(Refused::NotAdmin);
             }
             let name = name.as_ref().unwrap_or(&seen.name).clone();
             let topic = topic.as_ref().unwrap_or(&seen.topic).clone();
+            let unarchives = *archived == Some(false);
             let archived = match archived {
                 Some(true) => seen.archived.or(Some(now)),
                 Some(false) => None,
@@ -311,6 +309,9 @@ fn judge(kind: RoomKind, seen: &Seen, change: &Change, now: Time, in_rooms: u64)
             };
             if (&name, &topic, archived) == (&seen.name, &seen.topic, seen.archived) {
                 return Ok((Answer::Set, vec![]));
+            }
+            if !unarchives {
+                open()?;
             }
             let set = Set {
                 name,

@@ -211,7 +211,7 @@ impl ModelRoom {
         }
         let Entry { at, by, what } = self.entry(event.rev);
         let told = match (&event.body, what) {
-            (EventBody::Deleted, Ended) => true,
+            (EventBody::Deleted { .. }, Ended) => true,
             (
                 EventBody::Room(room),
                 Set {

@@ -45,6 +45,12 @@ impl Tables {
             .iter()
             .filter_map(|key| self.members.get_key_value(key));
         state.members = members.map(|(key, row)| (*key, row.clone())).collect();
+        for id in &keys.ending {
+            let rows = self.members.iter();
+            let present = rows.filter(|((of, _), row)| of == id && row.left_at.is_none());
+            let present = present.map(|((_, user_id), _)| *user_id).collect();
+            state.present.insert(*id, present);
+        }
         for key in &keys.leavers {
             if state
                 .members
