@@ -131,7 +131,8 @@ fn expected(action: Action, role: Role, kind: Kind) -> &'static str {
                 Join => true,
                 Leave => true,
                 RemoveOwner => role == Role::Owner,
-                Unarchive => rules,
+                // It is already: who may, hears so.
+                Archive | Unarchive => rules,
                 _ => false,
             };
             return may(open);
