@@ -12,6 +12,7 @@ import { renderSidebar } from "./sidebar.js";
 import { oneLine } from "./text.js";
 import { Timeline } from "./timeline.js";
 
+let left = null; // the room that I was in until just now
 let stranger = null; // the open room when I'm not a member: {id, info} or {id, missing: true}
 
 // ---- what the reader does with messages
@@ -96,6 +97,7 @@ on("effect", (effect) => {
   else if (effect.do === "forgot" && effect.roomId === timeline.roomId) {
     timeline.leave();
     $("room-dialog").close();
+    [left, stranger] = [effect.roomId, null]; // it is looked at anew: perhaps it is there, perhaps not
     announce("You are no longer in this room.");
   } else if (effect.do === "refused") {
     const what = { edit: "The change was not saved", delete: "The message was not deleted", react: "The reaction was not taken" };
@@ -182,8 +184,10 @@ function renderWelcome() {
   $("welcome-new").hidden = $("welcome-browse").hidden = id !== null && (Boolean(info) || !stranger);
   const [title, text] =
     client.epoch === null ? ["One moment", "Connecting to the server."]
+    : info && left === id ? [roomName(info), "You are no longer in this room. It is public: you can join it again."]
     : info ? [roomName(info), info.topic || "A public room that you have not joined yet."]
     : id !== null && !stranger ? ["One moment", "Looking for this room."]
+    : id !== null && left === id ? ["You are no longer in this room", "You were taken out of it, or it was deleted."]
     : id !== null ? ["Nothing here", "There is no such room, or it is not yours to see."]
     : client.rooms.size > 0 ? ["Choose a room", "Your rooms are in the list. You can also make one, or find another."]
     : [`Welcome, ${nameOf(session.user)}`, "Make a room and add people to it, or find a public room and say hello."];

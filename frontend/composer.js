@@ -64,8 +64,8 @@ function grow() {
   $("composer").classList.toggle("over", over);
   $("composer-hint").classList.toggle("counts", left < 200);
   $("composer-hint").textContent =
-    over ? `${-left} characters too many`
-    : left < 200 ? `${left} characters left`
+    over ? `${-left} ${left === -1 ? "character" : "characters"} too many`
+    : left < 200 ? `${left} ${left === 1 ? "character" : "characters"} left`
     : "Enter sends, Shift+Enter starts a new line";
   $("send").disabled = over || box.value.trim() === "";
 }

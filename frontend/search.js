@@ -15,7 +15,7 @@ async function search(cursor = null, shown = 0) {
   const query = new URLSearchParams({ q: $("search-query").value.trim() });
   if ($("search-here").checked && app.route.roomId !== null) query.set("room_id", app.route.roomId);
   if (cursor) query.set("cursor", cursor);
-  if (!/[\p{L}\p{N}]/u.test(query.get("q"))) return show([], "", null, 0);
+  if (!/[\p{L}\p{N}]/u.test(query.get("q"))) return show([], query.get("q") && "Type at least one letter or digit.", null, 0);
   try {
     const page = await api("GET", `/api/chat/search?${query}`);
     const note = page.items.length + shown === 0 ? "Nothing was found. Whole words are sought; word* finds beginnings." : "";
