@@ -106,7 +106,7 @@ on("effect", (effect) => {
 });
 
 on("ended", () => {
-  stranger = null;
+  left = stranger = null;
   timeline.leave();
   leaveAll();
   forgetSearch();
@@ -138,6 +138,7 @@ function followHash() {
   const members = match?.[2] === "members" || (seq !== null && app.route.members && wide.matches);
   app.route = { roomId, members, seq };
   if (stranger?.id !== roomId) stranger = null;
+  if (left !== roomId) left = null;
   if (seq !== null && timeline.roomId === roomId) timeline.goTo(seq);
   carryOut(app.client.open(roomId, { members }));
 }
