@@ -14,7 +14,7 @@ use bytes::Bytes;
 use criterion::Criterion;
 use hearth::{
     hub::{Hub, Lease, Listener, Mailbox, Registration, Wire},
-    protocol::{RoomId, UserId, rest::Role},
+    protocol::{RoomId, SessionId, UserId, rest::Role},
     store::{Event, EventBody, MemberEvent},
     ws::frame,
 };
@@ -48,7 +48,7 @@ async fn set_up() -> Stage {
         let (stream, _) = listener.accept().await.unwrap();
         let mailbox = Arc::new(Mailbox::new(stream, Wire::WebSocket));
         registrations.push(
-            hub.connect(UserId(id), mailbox.clone(), CONNECTIONS_MAX)
+            hub.connect(UserId(id), SessionId(id), mailbox.clone(), CONNECTIONS_MAX)
                 .unwrap(),
         );
         mailboxes.push(mailbox);
@@ -96,7 +96,7 @@ fn churn(hub: &Arc<Hub>, mailbox: &Arc<Mailbox>, stop: &AtomicBool) -> u64 {
     let mut times = 0;
     while !stop.load(Ordering::Relaxed) {
         let user_id = UserId(rng.random_range(1..=2 * USERS));
-        let registration = hub.connect(user_id, mailbox.clone(), CONNECTIONS_MAX);
+        let registration = hub.connect(user_id, SessionId(1), mailbox.clone(), CONNECTIONS_MAX);
         let lease = hub.lease(RoomId(rng.random_range(1..=ROOMS)), mailbox);
         drop((registration, lease));
         times += 1;

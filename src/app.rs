@@ -145,11 +145,25 @@ async fn start(config: Config) -> Result<Server, Failure> {
     let chat = Arc::new(Chat::new(
         store.clone(),
         Passwords::start(config.argon2.clone()).map_err(Failure::Threads)?,
-        Tokens::new(&key, config.access_ttl),
+        Tokens::new(
+            &key,
+            config
+                .jwt_secret_previous
+                .as_ref()
+                .map(|secret| secret.expose().as_bytes()),
+            config.access_ttl,
+        ),
         config.refresh_ttl,
         config.rate_limits,
     ));
     let gateway = Gateway::new(chat.clone(), hub.clone(), shutdown.clone());
+    let revocations = gateway.clone().watch_revocations();
+    shutdown.tasks.spawn(
+        shutdown
+            .token
+            .clone()
+            .run_until_cancelled_owned(revocations),
+    );
     let site = Site::new(
         chat.clone(),
         gateway,
@@ -183,7 +197,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
             loop {
                 tokio::select! {
                     _ = upkeep.tick() => metrics.run_upkeep(),
-                    _ = prune.tick() => chat.prune(),
+                    _ = prune.tick() => chat.prune().await,
                 }
             }
         }));

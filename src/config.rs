@@ -96,6 +96,11 @@ struct Settings {
     #[arg(global = true, value_name = "SECRET")]
     jwt_secret: Option<String>,
 
+    /// The key before HEARTH_JWT_SECRET: its tokens are still accepted, none is signed with it
+    #[arg(long, env = "HEARTH_JWT_SECRET_PREVIOUS", hide_env_values = true)]
+    #[arg(global = true, value_name = "SECRET")]
+    jwt_secret_previous: Option<String>,
+
     /// Life of an access token, at most 1d: a number and s, m, h or d
     #[arg(long, env = "HEARTH_ACCESS_TTL", default_value = "30m")]
     #[arg(global = true, value_name = "DURATION")]
@@ -137,6 +142,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `None`: the one in the data directory ([`crate::auth::secret`]).
     pub jwt_secret: Option<Secret>,
+    pub jwt_secret_previous: Option<Secret>,
     pub access_ttl: Duration,
     pub refresh_ttl: Duration,
     /// A valid filter; it is kept as text because it can't be cloned otherwise.
@@ -196,6 +202,7 @@ impl Settings {
         // Compose files hand on unset variables as empty ones.
         let database_url = self.database_url.filter(|url| !url.is_empty());
         let jwt_secret = self.jwt_secret.filter(|secret| !secret.is_empty());
+        let previous = self.jwt_secret_previous.filter(|secret| !secret.is_empty());
         let listen_tcp = self.listen_tcp.filter(|address| !address.is_empty());
 
         let listen = self.listen.parse::<SocketAddr>().ok();
@@ -221,11 +228,13 @@ impl Settings {
         if pool.is_none() {
             fault("HEARTH_DATABASE_POOL", "a number from 1 to 1000");
         }
-        if jwt_secret
-            .as_ref()
-            .is_some_and(|s| s.len() < SECRET_BYTES_MIN)
-        {
-            fault("HEARTH_JWT_SECRET", "at least 32 bytes, better random ones");
+        for (name, secret) in [
+            ("HEARTH_JWT_SECRET", &jwt_secret),
+            ("HEARTH_JWT_SECRET_PREVIOUS", &previous),
+        ] {
+            if secret.as_ref().is_some_and(|s| s.len() < SECRET_BYTES_MIN) {
+                fault(name, "at least 32 bytes, better random ones");
+            }
         }
         let access_ttl = duration(&self.access_ttl).filter(|ttl| *ttl <= ACCESS_TTL_MAX);
         if access_ttl.is_none() {
@@ -307,6 +316,15 @@ impl Settings {
             ("HEARTH_DATABASE_POOL", self.database_pool),
             ("HEARTH_DATA_DIR", self.data_dir),
             ("HEARTH_JWT_SECRET", secret),
+            (
+                "HEARTH_JWT_SECRET_PREVIOUS",
+                if previous.is_some() {
+                    "(hidden)"
+                } else {
+                    "(none)"
+                }
+                .into(),
+            ),
             ("HEARTH_ACCESS_TTL", self.access_ttl),
             ("HEARTH_REFRESH_TTL", self.refresh_ttl),
             ("HEARTH_LOG", self.log.clone()),
@@ -320,6 +338,7 @@ impl Settings {
             database: Options { location, pool },
             data_dir,
             jwt_secret: jwt_secret.map(Secret::new),
+            jwt_secret_previous: previous.map(Secret::new),
             access_ttl,
             refresh_ttl,
             log_filter: self.log,

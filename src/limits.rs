@@ -163,9 +163,21 @@ pub const REFRESH_TTL_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// How far clocks may differ where an access token's times are checked.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(2);
 pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
-/// Log-ins whose user is remembered, and for how long a revocation may go unnoticed.
+/// Log-ins whose user is remembered, and for how long.
 pub const SESSIONS_CACHED: usize = 10_000;
 pub const SESSION_CACHED_FOR: Duration = Duration::from_secs(5);
+/// A refresh token that was just exchanged may be shown again by the same device: its answer was lost.
+pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
+/// Living log-ins of one user; another one ends the least used.
+pub const LOGINS_PER_USER_MAX: usize = 100;
+/// How often every node looks for log-ins that ended elsewhere.
+pub const REVOCATIONS_INTERVAL: Duration = Duration::from_millis(500);
+/// A transaction may commit so much later than one that began after it: its revocation is still read.
+pub const REVOCATIONS_WINDOW: Duration = Duration::from_secs(30);
+/// Revocations that are read at once.
+pub const REVOCATIONS_PAGE: usize = 1_000;
+/// How long revocations are kept, for nodes whose database was away.
+pub const REVOCATIONS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 pub const USER_AGENT_CHARS_MAX: usize = 200;
 
 // Passwords.
@@ -214,6 +226,10 @@ const _: () = {
     assert!(STATEMENT_DEADLINE.as_millis() < APPEND_DEADLINE.as_millis());
     assert!(APPEND_DEADLINE.as_millis() < REQUEST_DEADLINE.as_millis());
     assert!(APPEND_DEADLINE.as_millis() < DRAIN_LOG.as_millis());
+    assert!(
+        APPEND_DEADLINE.as_millis() < REVOCATIONS_WINDOW.as_millis(),
+        "no transaction outlives the window"
+    );
     assert!(TOKEN_BYTES_MAX < HTTP_BUFFER_BYTES_MAX);
     assert!(REPLAY_MAX <= SYNC_PAGE_ROWS);
     assert!(LIST_ITEMS_DEFAULT <= LIST_ITEMS_MAX && REPLAY_DEFAULT <= REPLAY_MAX);

@@ -110,6 +110,8 @@ on_both! {
         keys_are_compared_by_bytes,
         users_are_found,
         sessions_end,
+        refresh_tokens_are_exchanged_once,
+        so_many_log_ins_live,
         lists_of_rooms,
         standings_by_room;
     search:

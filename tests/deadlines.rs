@@ -18,6 +18,7 @@ async fn deadlines_are_kept() {
         who_says_nothing_is_pinged_and_then_closed(),
         who_does_not_say_who_he_is_is_closed_after_ten_seconds(),
         a_socket_outlives_its_token_by_at_most_a_minute(),
+        a_renewed_socket_outlives_all_of_its_tokens(),
     );
 }
 
@@ -147,4 +148,31 @@ async fn a_socket_outlives_its_token_by_at_most_a_minute() {
         *last - *first > Duration::from_secs(10),
         "spread, so that not all come back at once: {closings:?}"
     );
+}
+
+/// Several lifetimes of a token on one socket, beyond the minute that one gets anyway: nothing is missed.
+async fn a_renewed_socket_outlives_all_of_its_tokens() {
+    let server = Server::start_with(Db::Sqlite, &[("HEARTH_ACCESS_TTL", "12s")]).await;
+    let mut ada = server.register("ada").await;
+    let room = ada.create_room("hall", &[]).await;
+    let mut socket = ada.connect().await;
+    socket.join(room).await;
+    let started = Instant::now();
+    let mut seqs = Vec::new();
+    while started.elapsed() < Duration::from_secs(78) {
+        let body = json!({"refresh_token": ada.refresh_token});
+        let (status, tokens) = ada.post("/api/refresh", body).await;
+        assert_eq!(status, 200, "{tokens}");
+        ada = server.account(&tokens);
+        let renewal = json!({"type": "auth", "token": ada.token});
+        assert_eq!(socket.ask(renewal).await["type"], "ack");
+        let path = format!("/api/chat/rooms/{room}/messages");
+        let (status, message) = ada.post(&path, json!({"content": "still here"})).await;
+        assert_eq!(status, 201, "{message}");
+        seqs.push(socket.expect("message").await["seq"].as_u64().unwrap());
+        tokio::time::sleep(Duration::from_secs(6)).await;
+    }
+    let whole: Vec<u64> = (1..=seqs.len() as u64).collect();
+    assert_eq!(seqs, whole);
+    assert!(seqs.len() >= 5, "{seqs:?}");
 }

@@ -23,6 +23,7 @@ mod repeats;
 mod rest;
 mod rights;
 mod rooms;
+mod sessions;
 mod slow;
 mod socket;
 mod thread;

@@ -1,15 +1,19 @@
 //! Access tokens (JWT, RFC 9068) and refresh tokens.
 //!
-//! Invariants: one algorithm, HS256, is pinned and never read from a token; every claim is required
-//! and checked; what is wrong with a token is not told, but that it has expired. Refresh tokens are
-//! random and only their hash is kept.
+//! Invariants: one algorithm, HS256, is pinned and never read from a token; its key is one of at most two
+//! that the token's `kid` can name; every claim is required and checked; what is wrong with a token is not
+//! told, but that it has expired. Of refresh tokens only the hash is kept.
+//!
+//! A log-in's first refresh token is random. Each later one is the HMAC of the one before, under a key of
+//! its own: whoever exchanges a token twice, because the first answer was lost, gets the same one, which
+//! is stored nowhere and which nobody without the key can tell.
 
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use ring::{
-    digest,
+    digest, hmac,
     rand::{SecureRandom, SystemRandom},
 };
 use serde::{Deserialize, Serialize};
@@ -32,7 +36,12 @@ const TYPE: &str = "at+jwt";
 /// Signs access tokens and checks them.
 pub struct Tokens {
     signing: EncodingKey,
-    checking: DecodingKey,
+    /// The present key's name.
+    kid: String,
+    /// By their names: the present key, and the one before while its tokens live.
+    checking: Vec<(String, DecodingKey)>,
+    /// Makes refresh tokens' successors.
+    succession: hmac::Key,
     validation: Validation,
     access_ttl: Duration,
 }
@@ -58,7 +67,8 @@ struct Claims {
 }
 
 impl Tokens {
-    pub fn new(secret: &[u8], access_ttl: Duration) -> Self {
+    /// `previous`: a key that signs no more, whose tokens are still accepted.
+    pub fn new(secret: &[u8], previous: Option<&[u8]>, access_ttl: Duration) -> Self {
         // The first caller installs it; all others find the same one.
         let _ = RING.install_default();
         let mut validation = Validation::new(Algorithm::HS256);
@@ -69,7 +79,17 @@ impl Tokens {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         Self {
             signing: EncodingKey::from_secret(secret),
-            checking: DecodingKey::from_secret(secret),
+            kid: kid(secret),
+            checking: [Some(secret), previous]
+                .into_iter()
+                .flatten()
+                .map(|secret| (kid(secret), DecodingKey::from_secret(secret)))
+                .collect(),
+            succession: {
+                let signing = hmac::Key::new(hmac::HMAC_SHA256, secret);
+                let key = hmac::sign(&signing, b"hearth: successors of refresh tokens");
+                hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
+            },
             validation,
             access_ttl,
         }
@@ -93,6 +113,7 @@ impl Tokens {
         };
         let mut header = Header::new(Algorithm::HS256);
         header.typ = Some(TYPE.into());
+        header.kid = Some(self.kid.clone());
         jsonwebtoken::encode(&header, &claims, &self.signing)
             .expect("claims are plain JSON and the key is an HMAC key")
     }
@@ -102,12 +123,17 @@ impl Tokens {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(unauthorized());
         }
-        let token = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation)
-            .map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => {
-                    Refusal::new(Code::TokenExpired, "The access token has expired.")
+        let header = jsonwebtoken::decode_header(token).map_err(|_| unauthorized())?;
+        let named = |(kid, _): &&(String, DecodingKey)| Some(kid) == header.kid.as_ref();
+        let (_, key) = self.checking.iter().find(named).ok_or_else(unauthorized)?;
+        let token =
+            jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::ExpiredSignature => {
+                        Refusal::new(Code::TokenExpired, "The access token has expired.")
+                    }
+                    _ => unauthorized(),
                 }
-                _ => unauthorized(),
             })?;
         let Claims {
             sub, sid, iat, exp, ..
@@ -130,16 +156,31 @@ impl Tokens {
     }
 }
 
+impl Tokens {
+    /// The refresh token that follows this one.
+    pub fn successor(&self, refresh_token: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.succession, refresh_token.as_bytes()))
+    }
+}
+
 fn unauthorized() -> Refusal {
     Refusal::new(Code::Unauthorized, "A valid access token is needed.")
 }
 
-/// A refresh token, and the hash under which the store keeps it.
-pub fn refresh_token() -> (String, [u8; 32]) {
-    let token = URL_SAFE_NO_PAD.encode(random_bytes::<32>());
-    let hash = digest::digest(&digest::SHA256, token.as_bytes());
-    let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
-    (token, hash)
+/// A key's name: the beginning of its hash, which tells nothing of it.
+fn kid(secret: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(&hash(secret)[..9])
+}
+
+/// A log-in's first refresh token.
+pub fn refresh_token() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<32>())
+}
+
+/// The hash under which the store keeps a refresh token or a code.
+pub fn hash(secret: impl AsRef<[u8]>) -> [u8; 32] {
+    let hash = digest::digest(&digest::SHA256, secret.as_ref());
+    hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 /// A log-in's id: random, below 2^53, never 0.
@@ -166,7 +207,7 @@ mod tests {
     const SECRET: &[u8] = b"a secret of the tests, 32 bytes or more";
 
     fn tokens() -> Tokens {
-        Tokens::new(SECRET, Duration::from_secs(1_800))
+        Tokens::new(SECRET, None, Duration::from_secs(1_800))
     }
 
     fn now() -> i64 {
@@ -182,7 +223,18 @@ mod tests {
     }
 
     fn header() -> Value {
-        json!({"typ": "at+jwt", "alg": "HS256"})
+        json!({"typ": "at+jwt", "alg": "HS256", "kid": kid(SECRET)})
+    }
+
+    /// A good header, but for one; `Null` leaves it out.
+    fn head_with(name: &str, value: Value) -> Value {
+        let mut header = header();
+        header[name] = value;
+        header
+            .as_object_mut()
+            .unwrap()
+            .retain(|_, value| !value.is_null());
+        header
     }
 
     fn claims() -> Value {
@@ -231,7 +283,7 @@ mod tests {
         let (head, _) = message.split_once('.').unwrap();
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let none = |alg: &str| {
-            let header = part(json!({"typ": "at+jwt", "alg": alg}));
+            let header = part(head_with("alg", json!(alg)));
             format!("{header}.{}.", part(claims()))
         };
         let table: Vec<(&str, String)> = vec![
@@ -247,46 +299,28 @@ mod tests {
             ("alg none", none("none")),
             ("alg None", none("None")),
             ("alg NONE", none("NONE")),
-            (
-                "alg none, signed",
-                headed(json!({"typ": "at+jwt", "alg": "none"})),
-            ),
-            (
-                "alg HS384 named",
-                headed(json!({"typ": "at+jwt", "alg": "HS384"})),
-            ),
+            ("alg none, signed", headed(head_with("alg", json!("none")))),
+            ("alg HS384 named", headed(head_with("alg", json!("HS384")))),
             (
                 "alg HS512 used",
                 forge(
-                    &json!({"typ": "at+jwt", "alg": "HS512"}),
+                    &head_with("alg", json!("HS512")),
                     &claims(),
                     SECRET,
                     hmac::HMAC_SHA512,
                 ),
             ),
-            (
-                "alg RS256",
-                headed(json!({"typ": "at+jwt", "alg": "RS256"})),
-            ),
-            (
-                "alg ES256",
-                headed(json!({"typ": "at+jwt", "alg": "ES256"})),
-            ),
-            (
-                "alg EdDSA",
-                headed(json!({"typ": "at+jwt", "alg": "EdDSA"})),
-            ),
-            ("no alg", headed(json!({"typ": "at+jwt"}))),
-            ("typ JWT", headed(json!({"typ": "JWT", "alg": "HS256"}))),
-            ("no typ", headed(json!({"alg": "HS256"}))),
-            (
-                "crit",
-                headed(json!({"typ": "at+jwt", "alg": "HS256", "crit": ["b64"]})),
-            ),
+            ("alg RS256", headed(head_with("alg", json!("RS256")))),
+            ("alg ES256", headed(head_with("alg", json!("ES256")))),
+            ("alg EdDSA", headed(head_with("alg", json!("EdDSA")))),
+            ("no alg", headed(head_with("alg", Value::Null))),
+            ("typ JWT", headed(head_with("typ", json!("JWT")))),
+            ("no typ", headed(head_with("typ", Value::Null))),
+            ("crit", headed(head_with("crit", json!(["b64"])))),
             (
                 "its own key",
                 forge(
-                    &json!({"typ": "at+jwt", "alg": "HS256", "jwk": {"kty": "oct", "k": part(json!("k"))}}),
+                    &head_with("jwk", json!({"kty": "oct", "k": part(json!("k"))})),
                     &claims(),
                     b"k",
                     hmac::HMAC_SHA256,
@@ -295,9 +329,39 @@ mod tests {
             (
                 "kid as a path",
                 forge(
-                    &json!({"typ": "at+jwt", "alg": "HS256", "kid": "../../dev/null"}),
+                    &head_with("kid", json!("../../dev/null")),
                     &claims(),
                     b"",
+                    hmac::HMAC_SHA256,
+                ),
+            ),
+            (
+                "its own key, named by none of ours",
+                forge(
+                    &head_with("kid", json!(kid(b"k"))),
+                    &claims(),
+                    b"k",
+                    hmac::HMAC_SHA256,
+                ),
+            ),
+            ("kid as SQL", headed(head_with("kid", json!("' OR '1'='1")))),
+            ("kid of another type", headed(head_with("kid", json!(1)))),
+            ("no kid", headed(head_with("kid", Value::Null))),
+            (
+                "jku",
+                forge(
+                    &head_with("jku", json!("https://elsewhere.example/keys")),
+                    &claims(),
+                    b"k",
+                    hmac::HMAC_SHA256,
+                ),
+            ),
+            (
+                "x5u",
+                forge(
+                    &head_with("x5u", json!("https://elsewhere.example/cert")),
+                    &claims(),
+                    b"k",
                     hmac::HMAC_SHA256,
                 ),
             ),
@@ -346,7 +410,8 @@ mod tests {
                 "claims no object",
                 forge(&header(), &json!([1]), SECRET, hmac::HMAC_SHA256),
             ),
-            ("a refresh token", refresh_token().0),
+            ("a refresh token", refresh_token()),
+            ("its successor", tokens().successor(&refresh_token())),
             ("oversized", with("pad", json!("x".repeat(TOKEN_BYTES_MAX)))),
         ];
         assert!(table.len() >= 40);
@@ -368,6 +433,34 @@ mod tests {
                 Code::TokenExpired
             );
         }
+    }
+
+    /// A key is replaced without a log-in's end: its tokens are accepted for as long as it is named.
+    #[test]
+    fn two_keys_live_while_one_replaces_the_other() {
+        const NEXT: &[u8] = b"another secret of the tests, 32 bytes or more";
+        let old = tokens().issue(UserId(7), SessionId(9));
+        let both = Tokens::new(NEXT, Some(SECRET), Duration::from_secs(1_800));
+        let new = both.issue(UserId(7), SessionId(9));
+        assert!(both.verify(&old).is_ok() && both.verify(&new).is_ok());
+        assert!(tokens().verify(&new).is_err());
+        let alone = Tokens::new(NEXT, None, Duration::from_secs(1_800));
+        assert!(alone.verify(&old).is_err() && alone.verify(&new).is_ok());
+        // The name of one key doesn't open with the other.
+        let crossed = forge(&header(), &claims(), NEXT, hmac::HMAC_SHA256);
+        assert!(both.verify(&crossed).is_err());
+    }
+
+    #[test]
+    fn a_successor_follows_from_the_token_and_the_key_alone() {
+        let token = refresh_token();
+        let other = Tokens::new(b"another secret", None, Duration::from_secs(1));
+        assert_eq!(tokens().successor(&token), tokens().successor(&token));
+        assert_ne!(tokens().successor(&token), other.successor(&token));
+        assert_ne!(
+            tokens().successor(&token),
+            tokens().successor(&refresh_token())
+        );
     }
 
     #[test]

@@ -1,52 +1,31 @@
-//! Accounts: registering, logging in, who a token names, and finding users.
+//! Accounts: registering, logging in, changing one's own, and finding users.
 //!
-//! Invariants: a log-in is a row before its tokens are given away; a name that doesn't exist, a wrong
-//! password and a disabled account are answered alike and take as long.
+//! Invariant: a name that doesn't exist, a wrong password and a disabled account are answered alike and
+//! take as long.
 
-use std::{sync::Arc, time::Instant};
-
-use quick_cache::sync::Cache;
-
-use super::{Chat, Identity, PageOf, page, refuse};
+use super::{Chat, Identity, PageOf, page, refuse, sessions::Granted};
 use crate::{
-    auth::{passwords, tokens},
+    auth::passwords,
     limits::*,
     protocol::{
-        SessionId, Time, UserId,
+        UserId,
         check::{Checks, fold},
         error::{Code, Refusal},
-        rest::{List, LoginBody, RegisterBody, Tokens, User, UserSummary},
+        rest::{List, LoginBody, PatchMeBody, RegisterBody, User, UserSummary},
     },
-    store::{NewSession, NewUser, UserRow},
+    store::{NewUser, Profile, UserRow},
 };
-
-/// The users of recent log-ins, so that a request needn't read them: bounded in number and in age.
-pub struct Sessions(Cache<SessionId, (Instant, Arc<User>)>);
-
-impl Sessions {
-    pub fn new() -> Self {
-        Self(Cache::new(SESSIONS_CACHED))
-    }
-
-    fn get(&self, id: SessionId) -> Option<Arc<User>> {
-        let (since, user) = self.0.get(&id)?;
-        (since.elapsed() < SESSION_CACHED_FOR).then_some(user)
-    }
-
-    fn put(&self, id: SessionId, user: &Arc<User>) {
-        self.0.insert(id, (Instant::now(), user.clone()));
-    }
-}
 
 impl Chat {
     /// Makes an account and logs its owner in.
-    pub async fn register(&self, body: RegisterBody, user_agent: &str) -> Result<Tokens, Refusal> {
+    pub async fn register(&self, body: RegisterBody, user_agent: &str) -> Result<Granted, Refusal> {
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let username = checks.required("username", body.username);
         let email = checks.required("email", body.email);
         let password = checks.required("password", body.password);
         let full_name = checks.optional("full_name", body.full_name);
+        let cookie = checks.optional("cookie", body.cookie);
         if let Some(username) = &username {
             checks.username("username", username);
         }
@@ -70,22 +49,17 @@ impl Chat {
             password_hash: self.passwords.hash(password).await?,
         };
         let row = self.store.create_user(user).await.map_err(refuse)?;
-        self.log_in(row.user, user_agent).await
+        self.log_in(row.user, user_agent, cookie).await
     }
 
     /// Checks the password and begins a log-in.
-    pub async fn login(&self, body: LoginBody, user_agent: &str) -> Result<Tokens, Refusal> {
+    pub async fn login(&self, body: LoginBody, user_agent: &str) -> Result<Granted, Refusal> {
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let username = checks.required("username", body.username);
         let password = checks.required("password", body.password);
-        if password
-            .as_ref()
-            .is_some_and(|p| p.len() > PASSWORD_BYTES_MAX)
-        {
-            let rule = format!("at most {PASSWORD_BYTES_MAX} bytes");
-            checks.fail("password", "length", rule);
-        }
+        let cookie = checks.optional("cookie", body.cookie);
+        at_most(&mut checks, "password", password.as_deref());
         checks.done()?;
         let (Some(username), Some(password)) = (username, password) else {
             return Err(Refusal::internal());
@@ -94,7 +68,9 @@ impl Chat {
         let hash = row.as_ref().and_then(|row| row.password_hash.clone());
         let verified = self.passwords.verify(hash, password).await?;
         match row {
-            Some(row) if verified && row.user.is_active => self.log_in(row.user, user_agent).await,
+            Some(row) if verified && row.user.is_active => {
+                self.log_in(row.user, user_agent, cookie).await
+            }
             _ => Err(Refusal::new(
                 Code::Unauthorized,
                 "The username or the password is wrong.",
@@ -102,57 +78,24 @@ impl Chat {
         }
     }
 
-    /// Writes the log-in's row, then makes its tokens.
-    async fn log_in(&self, user: User, user_agent: &str) -> Result<Tokens, Refusal> {
-        let session_id = tokens::session_id();
-        let (refresh_token, refresh_hash) = tokens::refresh_token();
-        let session = NewSession {
-            id: session_id,
-            user_id: user.id,
-            refresh_hash,
-            user_agent: user_agent.chars().take(USER_AGENT_CHARS_MAX).collect(),
-            expires_at: Time(Time::now().0 + self.refresh_ttl.as_millis() as i64),
-        };
-        self.store.create_session(session).await.map_err(refuse)?;
-        Ok(Tokens {
-            access_token: self.tokens.issue(user.id, session_id),
-            refresh_token,
-            token_type: "bearer",
-            expires_in: self.tokens.access_ttl().as_secs(),
-            user,
-        })
-    }
-
-    /// Who the access token names: `token_expired`, `token_revoked` or `unauthorized` otherwise, and
-    /// `forbidden` when the account is disabled.
-    pub async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
-        let access = self.tokens.verify(token)?;
-        let user = match self.sessions.get(access.session_id) {
-            Some(user) => user,
-            None => {
-                let row = self.store.session_user(access.session_id).await;
-                let row = row.map_err(refuse)?.ok_or_else(|| {
-                    Refusal::new(Code::TokenRevoked, "This log-in has ended. Log in again.")
-                })?;
-                let user = Arc::new(row.user);
-                self.sessions.put(access.session_id, &user);
-                user
-            }
-        };
-        if user.id != access.user_id {
-            return Err(Refusal::new(
-                Code::Unauthorized,
-                "A valid access token is needed.",
-            ));
+    /// Changes what is told of me; an empty full name takes it away.
+    pub async fn patch_me(&self, who: &Identity, body: PatchMeBody) -> Result<User, Refusal> {
+        self.changes.charge(who.user.id)?;
+        let mut checks = Checks::default();
+        checks.unknown(body.unknown);
+        let full_name = checks.optional("full_name", body.full_name);
+        let email = checks.optional("email", body.email);
+        if let Some(full_name) = &full_name {
+            checks.line("full_name", full_name, 0, FULL_NAME_CHARS_MAX);
         }
-        if !user.is_active {
-            return Err(Refusal::forbidden("This account is disabled."));
+        if let Some(email) = &email {
+            checks.email("email", email);
         }
-        Ok(Identity {
-            user,
-            session_id: access.session_id,
-            expires_at: access.expires_at,
-        })
+        checks.done()?;
+        let profile = Profile { full_name, email };
+        let row = self.store.set_profile(who.user.id, profile).await;
+        self.sessions.forget();
+        Ok(row.map_err(refuse)?.ok_or_else(Refusal::not_found)?.user)
     }
 
     /// Users whose name begins with `query`, in any case.
@@ -177,5 +120,13 @@ impl Chat {
             return Ok(None);
         }
         self.store.user_by_name(&fold(name)).await.map_err(refuse)
+    }
+}
+
+/// Notes a password that is longer than any may be: it isn't hashed.
+pub(super) fn at_most(checks: &mut Checks, field: &'static str, password: Option<&str>) {
+    if password.is_some_and(|password| password.len() > PASSWORD_BYTES_MAX) {
+        let rule = format!("at most {PASSWORD_BYTES_MAX} bytes");
+        checks.fail(field, "length", rule);
     }
 }

@@ -5,11 +5,13 @@
 //! is read for a member is given to him only if he is still one after it was read.
 
 mod accounts;
+mod deletion;
 mod limiter;
 mod mentions;
 mod messages;
 mod rooms;
 mod search;
+mod sessions;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +19,7 @@ use dashmap::DashSet;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use self::{accounts::Sessions, limiter::Limiter};
+use self::{limiter::Limiter, sessions::Sessions};
 use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     limits::*,
@@ -29,7 +31,12 @@ use crate::{
     store::{Error, Outcome, Refused, Store},
 };
 
-pub use self::{messages::Posted, rooms::Scope, search::Search};
+pub use self::{
+    messages::Posted,
+    rooms::Scope,
+    search::Search,
+    sessions::{Granted, Refresh, Watched},
+};
 
 /// Who asks: the user and the log-in that a valid access token named.
 #[derive(Clone, Debug)]
@@ -108,6 +115,11 @@ impl Chat {
         }
     }
 
+    /// How long a log-in lives that isn't refreshed.
+    pub fn refresh_ttl(&self) -> Duration {
+        self.refresh_ttl
+    }
+
     /// The log's epoch.
     pub fn epoch(&self) -> Arc<str> {
         self.store.epoch()
@@ -132,8 +144,10 @@ impl Chat {
         self.sockets.charge(who.user.id)
     }
 
-    /// Forgets the limits of users who have been quiet: to be called every [`PRUNE_INTERVAL`].
-    pub fn prune(&self) {
+    /// Forgets the limits of users who have been quiet, and log-ins that have long ended: to be called every
+    /// [`PRUNE_INTERVAL`].
+    pub async fn prune(&self) {
+        self.prune_sessions().await;
         self.sends.prune();
         self.changes.prune();
         self.searches.prune();

@@ -1,8 +1,11 @@
 //! `/api/register`, `/api/login`, `/api/me`, `/api/users` and those of them who are online.
 
+use http::StatusCode;
+
 use super::{
     request::Call,
     response::{self, Outcome},
+    sessions,
 };
 use crate::{
     chat::PageOf,
@@ -12,19 +15,34 @@ use crate::{
 
 pub async fn register(mut call: Call) -> Outcome {
     let body: RegisterBody = call.json().await?;
-    let tokens = call.site.chat.register(body, call.user_agent()).await?;
-    response::created(&tokens)
+    let granted = call.site.chat.register(body, call.user_agent()).await?;
+    sessions::granted(&call, StatusCode::CREATED, granted)
 }
 
 pub async fn login(mut call: Call) -> Outcome {
     let body = call.login().await?;
-    let tokens = call.site.chat.login(body, call.user_agent()).await?;
-    response::ok(&tokens)
+    let granted = call.site.chat.login(body, call.user_agent()).await?;
+    sessions::granted(&call, StatusCode::OK, granted)
 }
 
 pub async fn me(call: Call) -> Outcome {
     let who = call.identify().await?;
     response::ok(&*who.user)
+}
+
+pub async fn patch_me(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    response::ok(&call.site.chat.patch_me(&who, body).await?)
+}
+
+pub async fn delete_me(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    let deleted = call.site.chat.delete_me(&who, body).await;
+    sessions::ended(&call, who.user.id).await;
+    deleted?;
+    sessions::without_cookie()
 }
 
 /// By the beginning of their names, or by ids.

@@ -22,6 +22,7 @@ mod router;
 mod search;
 pub mod server;
 mod service;
+mod sessions;
 mod site;
 mod socket;
 

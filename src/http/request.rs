@@ -19,7 +19,7 @@ use crate::{
     chat::Identity,
     limits::{BODY_DEADLINE, BODY_DISCARDED_BYTES_MAX, CLOSE_DEADLINE, REQUEST_BYTES_MAX},
     protocol::{
-        RoomId, Seq, UserId, check,
+        RoomId, Seq, SessionId, UserId, check,
         error::{Code, Refusal},
         rest::{Field, LoginBody, Unknown},
     },
@@ -45,6 +45,11 @@ impl Call {
     /// The path's first id.
     pub fn room_id(&self) -> RoomId {
         RoomId(self.parameters.ids[0])
+    }
+
+    /// The path's only id, where that is a log-in's.
+    pub fn session_id(&self) -> SessionId {
+        SessionId(self.parameters.ids[0])
     }
 
     /// The path's second id.
@@ -205,6 +210,7 @@ fn login_form(bytes: &[u8]) -> Result<LoginBody, Refusal> {
     let mut body = LoginBody {
         username: Field::Missing,
         password: Field::Missing,
+        cookie: Field::Missing,
         unknown: Unknown::default(),
     };
     for (name, value) in form_urlencoded::parse(bytes) {

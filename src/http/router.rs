@@ -7,7 +7,9 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
-use super::{accounts, messages, request::Call, response::Outcome, rooms, search, site, socket};
+use super::{
+    accounts, messages, request::Call, response::Outcome, rooms, search, sessions, site, socket,
+};
 use crate::limits::ID_MAX;
 
 /// The parameter that is no id.
@@ -44,7 +46,15 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         GET    "/api/info" [] => site::info;
         POST   "/api/register" [] => accounts::register;
         POST   "/api/login" [] => accounts::login;
+        POST   "/api/refresh" [] => sessions::refresh;
+        POST   "/api/logout" [] => sessions::log_out;
+        POST   "/api/logout/all" [] => sessions::log_out_everywhere;
         GET    "/api/me" [] => accounts::me;
+        PATCH  "/api/me" [] => accounts::patch_me;
+        DELETE "/api/me" [] => accounts::delete_me;
+        POST   "/api/me/password" [] => sessions::change_password;
+        GET    "/api/me/sessions" [] => sessions::list;
+        DELETE "/api/me/sessions/{session}" [] => sessions::end;
         GET    "/api/users" ["q" "ids" "cursor" "limit"] => accounts::list;
         GET    "/api/users/online" ["q" "ids" "cursor" "limit"] => accounts::online;
 

@@ -38,7 +38,7 @@ pub use self::{
 };
 use crate::{
     limits::{HEADS_INTERVAL, HEADS_PER_STATEMENT},
-    protocol::{Rev, RoomId, UserId, close::Close},
+    protocol::{Rev, RoomId, SessionId, UserId, close::Close},
     store::{self, Event, EventBody, MemberEvent, Store},
 };
 use pages::Pages;
@@ -51,11 +51,17 @@ pub struct Hub {
     me: Weak<Hub>,
     framing: Framing,
     store: OnceLock<Store>,
-    users: DashMap<UserId, Vec<Arc<Mailbox>>>,
+    users: DashMap<UserId, Vec<Connection>>,
     rooms: DashMap<RoomId, Arc<Handle>>,
     pages: Pages,
     people: People,
     metrics: Metrics,
+}
+
+/// A place in the registry.
+struct Connection {
+    session_id: SessionId,
+    mailbox: Arc<Mailbox>,
 }
 
 struct Metrics {
@@ -168,7 +174,7 @@ impl Hub {
         if let Some(connections) = self.users.get(&user_id) {
             connections
                 .iter()
-                .for_each(|mailbox| mailbox.notice(notice));
+                .for_each(|connection| connection.mailbox.notice(notice));
         }
     }
 
@@ -177,6 +183,7 @@ impl Hub {
     pub fn connect(
         self: &Arc<Self>,
         user_id: UserId,
+        session_id: SessionId,
         mailbox: Arc<Mailbox>,
         max: usize,
     ) -> Option<Registration> {
@@ -184,7 +191,10 @@ impl Hub {
         if connections.len() >= max {
             return None;
         }
-        connections.push(mailbox.clone());
+        connections.push(Connection {
+            session_id,
+            mailbox: mailbox.clone(),
+        });
         drop(connections);
         self.expect(user_id);
         self.metrics.connections.increment(1.0);
@@ -280,7 +290,27 @@ impl Hub {
     /// Asks every connection to close.
     pub fn close_all(&self, close: Close) {
         for connections in &self.users {
-            connections.iter().for_each(|mailbox| mailbox.close(close));
+            for connection in connections.iter() {
+                connection.mailbox.close(close);
+            }
+        }
+    }
+
+    /// The log-ins by which a user is connected here.
+    pub fn sessions_of(&self, user_id: UserId) -> Vec<SessionId> {
+        let connections = self.users.get(&user_id);
+        let ids = connections.iter().flat_map(|of| of.iter());
+        ids.map(|connection| connection.session_id).collect()
+    }
+
+    /// Asks a user's connections by these log-ins to close: nothing is delivered to them any more.
+    pub fn end(&self, user_id: UserId, sessions: &[SessionId], close: Close) {
+        if let Some(connections) = self.users.get(&user_id) {
+            for connection in connections.iter() {
+                if sessions.contains(&connection.session_id) {
+                    connection.mailbox.close(close);
+                }
+            }
         }
     }
 }
@@ -328,7 +358,7 @@ impl Drop for Registration {
         if let dashmap::Entry::Occupied(mut entry) = self.hub.users.entry(self.user_id) {
             entry
                 .get_mut()
-                .retain(|mailbox| mailbox.id() != self.mailbox.id());
+                .retain(|connection| connection.mailbox.id() != self.mailbox.id());
             if entry.get().is_empty() {
                 entry.remove();
             }

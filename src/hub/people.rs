@@ -142,7 +142,9 @@ impl Hub {
         user_ids.dedup();
         for user_id in user_ids {
             if let Some(connections) = self.users.get(&user_id) {
-                connections.iter().for_each(|mailbox| mailbox.stir());
+                for connection in connections.iter() {
+                    connection.mailbox.stir();
+                }
             }
         }
     }

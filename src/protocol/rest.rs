@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rev, RoomId, Seq, Time, UserId};
+use super::{Rev, RoomId, Seq, SessionId, Time, UserId};
 use crate::limits;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,10 +244,23 @@ pub struct List<T> {
 pub struct Tokens {
     pub user: User,
     pub access_token: String,
-    pub refresh_token: String,
+    /// `None`: it comes as a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
     pub token_type: &'static str,
     /// Seconds until the access token expires.
     pub expires_in: u64,
+}
+
+/// A log-in of one's own.
+#[derive(Clone, Debug, Serialize)]
+pub struct LogIn {
+    pub id: SessionId,
+    pub user_agent: String,
+    pub created_at: Time,
+    pub last_used_at: Time,
+    /// The one that asks.
+    pub current: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -378,6 +391,9 @@ pub struct RegisterBody {
     pub password: Field<String>,
     #[serde(default)]
     pub full_name: Field<String>,
+    /// The refresh token is to come as a cookie.
+    #[serde(default)]
+    pub cookie: Field<bool>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -389,6 +405,47 @@ pub struct LoginBody {
     pub username: Field<String>,
     #[serde(default)]
     pub password: Field<String>,
+    /// The refresh token is to come as a cookie.
+    #[serde(default)]
+    pub cookie: Field<bool>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// Empty where the cookie brings the token.
+#[derive(Debug, Deserialize)]
+pub struct RefreshBody {
+    #[serde(default)]
+    pub refresh_token: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// What of one's own account is to change.
+#[derive(Debug, Deserialize)]
+pub struct PatchMeBody {
+    #[serde(default)]
+    pub full_name: Field<String>,
+    #[serde(default)]
+    pub email: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct DeleteMeBody {
+    #[serde(default)]
+    pub current_password: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct PasswordBody {
+    #[serde(default)]
+    pub current_password: Field<String>,
+    #[serde(default)]
+    pub new_password: Field<String>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }

@@ -202,6 +202,9 @@ pub struct Ack<'a> {
     pub last_read_seq: Option<Seq>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread_mentions: Option<u64>,
+    /// Of the token that the socket has now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
 }
 
 #[derive(Debug, Serialize)]

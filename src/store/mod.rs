@@ -28,6 +28,7 @@ mod queue;
 mod rooms;
 mod rows;
 pub mod search;
+pub mod sessions;
 mod sql;
 mod sqlite;
 mod telemetry;
@@ -380,14 +381,11 @@ pub struct NewUser {
     pub password_hash: String,
 }
 
-/// A log-in to be written to `auth_sessions`; only the refresh token's hash is kept.
+/// What a user tells of himself; what is `None` stays, and an empty full name goes.
 #[derive(Clone, Debug)]
-pub struct NewSession {
-    pub id: crate::protocol::SessionId,
-    pub user_id: UserId,
-    pub refresh_hash: [u8; 32],
-    pub user_agent: String,
-    pub expires_at: Time,
+pub struct Profile {
+    pub full_name: Option<String>,
+    pub email: Option<String>,
 }
 
 /// Where the database is and how it is used: the part of the configuration that is the store's.

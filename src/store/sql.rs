@@ -208,6 +208,13 @@ impl Row {
         self.text(column).map(Some)
     }
 
+    pub fn bytes(&self, column: usize) -> Result<&[u8], Fault> {
+        match self.value(column)? {
+            Value::Blob(bytes) => Ok(bytes),
+            _ => Err(Self::ill_typed(column)),
+        }
+    }
+
     pub fn uuid(&self, column: usize) -> Result<Uuid, Fault> {
         match self.value(column)? {
             Value::Blob(bytes) => Uuid::from_slice(bytes).map_err(|_| Self::ill_typed(column)),

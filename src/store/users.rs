@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 
 use super::{
-    Error, NewSession, NewUser, Result, Store, UserRow, rows,
-    sql::{Fault, params, with_ids},
+    Error, Event, NewUser, Profile, Result, Store, UserRow, rows, sessions,
+    sql::{Conn, Fault, params, script, with_ids},
 };
 use crate::protocol::{
-    SessionId, Time, UserId,
+    Time, UserId,
     check::fold,
     rest::{SiteRole, User, UserKind, UserSummary},
 };
@@ -72,7 +72,40 @@ impl Store {
         })
     }
 
-    async fn one_user(&self, sql: &str, params: Vec<super::sql::Value>) -> Result<Option<UserRow>> {
+    /// `Error::Taken("email")`; `None` when the user is gone.
+    pub async fn set_profile(&self, id: UserId, profile: Profile) -> Result<Option<UserRow>> {
+        let email_key = profile.email.as_deref();
+        let email_key = email_key.map(|email| bounded(fold(email)).into_owned());
+        let named = profile.full_name.is_some();
+        let full_name = profile.full_name.filter(|name| !name.is_empty());
+        let params = params![named, full_name, profile.email, email_key, Time::now(), id];
+        let sql = "UPDATE users SET full_name = CASE WHEN ? = 1 THEN ? ELSE full_name END, email = COALESCE(?, email), \
+                   email_key = COALESCE(?, email_key), updated_at = ? WHERE id = ? AND is_active = 1";
+        match self.db().execute(sql, params).await? {
+            Ok(_) => self.user(id).await,
+            Err(Fault::Unique(_)) => Err(Error::Taken("email")),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// Whether an active admin other than this user exists.
+    pub async fn has_admin_beside(&self, id: UserId) -> Result<bool> {
+        let found = self.db().query(ADMIN_BESIDE, params![id]).await?;
+        Ok(!found.is_empty())
+    }
+
+    /// Takes a user's name, address and password away and ends his log-ins: what he wrote stays, by a
+    /// "Deleted user". `false`, and nothing was done, when he is the last active admin.
+    pub async fn delete_user(&self, id: UserId) -> Result<bool> {
+        let script = script(move |conn| Box::pin(delete(conn, id)));
+        Ok(self.db().write(script).await??)
+    }
+
+    pub(super) async fn one_user(
+        &self,
+        sql: &str,
+        params: Vec<super::sql::Value>,
+    ) -> Result<Option<UserRow>> {
         let sql = sql.replacen("(#)", rows::USER_COLUMNS, 1);
         let mut found = self.db().query(sql, params).await?;
         Ok(found.pop().map(rows::user).transpose()?)
@@ -130,34 +163,47 @@ impl Store {
         let users = found.into_iter().map(|mut row| rows::summary(&mut row, 0));
         Ok(users.collect::<Result<_, Fault>>()?)
     }
-
-    pub async fn create_session(&self, session: NewSession) -> Result<()> {
-        let now = Time::now();
-        let params = params![
-            session.id,
-            session.user_id,
-            session.refresh_hash,
-            session.user_agent,
-            now,
-            now,
-            session.expires_at,
-        ];
-        let sql = "INSERT INTO auth_sessions (id, user_id, refresh_hash, user_agent, created_at, last_used_at, \
-                   expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
-        self.db().execute(sql, params).await??;
-        Ok(())
-    }
-
-    /// The user of a log-in that is neither revoked nor expired.
-    pub async fn session_user(&self, id: SessionId) -> Result<Option<UserRow>> {
-        self.one_user(
-            "SELECT (#) FROM auth_sessions s JOIN users u ON u.id = s.user_id
-             WHERE s.id = ? AND s.revoked_at IS NULL AND s.expires_at > ?",
-            params![id, Time::now()],
-        )
-        .await
-    }
 }
+
+/// Admins besides one user, the row of each locked when it is asked so.
+const ADMIN_BESIDE: &str =
+    "SELECT id FROM users WHERE role = 'admin' AND is_active = 1 AND id <> ? ORDER BY id LIMIT 1";
+
+async fn delete(mut conn: Conn<'_>, id: UserId) -> Result<(bool, Vec<Event>), Fault> {
+    let sql = "SELECT role FROM users WHERE id = ?";
+    let found = conn.query_update(sql, params![id]).await?;
+    let Some(row) = found.first() else {
+        return Ok((true, Vec::new()));
+    };
+    if row.str(0)? == "admin"
+        && conn
+            .query_update(ADMIN_BESIDE, params![id])
+            .await?
+            .is_empty()
+    {
+        return Ok((false, Vec::new()));
+    }
+    let now = Time::now();
+    // NUL is in no key that was typed.
+    let key = format!("\0deleted:{id}");
+    let params = params![
+        format!("deleted-{id}"),
+        key.as_str(),
+        "",
+        key.as_str(),
+        DELETED_NAME,
+        now,
+        id
+    ];
+    let sql = "UPDATE users SET username = ?, username_key = ?, email = ?, email_key = ?, full_name = ?, \
+               password_hash = NULL, role = 'user', is_active = 0, updated_at = ? WHERE id = ?";
+    conn.execute(sql, params).await?;
+    sessions::end_all(&mut conn, id, None, now).await?;
+    Ok((true, Vec::new()))
+}
+
+/// The full name of who deleted his account.
+const DELETED_NAME: &str = "Deleted user";
 
 /// Keys that begin with `prefix` are at least the first and below the second, byte by byte.
 pub fn prefix_range(prefix: &str) -> (String, String) {

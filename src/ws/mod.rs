@@ -11,6 +11,7 @@
 mod catch_up;
 pub mod frame;
 mod online;
+mod revocations;
 mod session;
 mod socket;
 mod transport;

@@ -28,7 +28,7 @@ use crate::{
         Time,
         client::{Frame, Request},
         close::Close,
-        error::Code,
+        error::{Code, Refusal},
         server,
     },
 };
@@ -69,18 +69,7 @@ async fn admit(
             _ = gateway.shutdown.token.cancelled() => return Err(Close::GoingAway),
         },
     };
-    let who = gateway
-        .chat
-        .authenticate(&token)
-        .await
-        .map_err(|refusal| match refusal.code {
-            Code::TokenExpired => Close::TokenExpired,
-            Code::TokenRevoked => Close::Revoked,
-            Code::Forbidden => Close::Disabled,
-            // The database doesn't answer: come back later.
-            Code::Unavailable | Code::Internal => Close::GoingAway,
-            _ => Close::Unauthenticated,
-        })?;
+    let who = gateway.chat.authenticate(&token).await.map_err(no_entry)?;
     gateway
         .chat
         .charge_socket(&who)
@@ -88,12 +77,26 @@ async fn admit(
     let max = gateway.chat.connections_max();
     let registration = gateway
         .hub
-        .connect(who.user.id, mailbox.clone(), max)
+        .connect(who.user.id, who.session_id, mailbox.clone(), max)
         .ok_or(Close::TooManyConnections)?;
+    // A log-in that ended before the connection could be found by it.
+    gateway.chat.confirm(&who).await.map_err(no_entry)?;
     if gateway.shutdown.token.is_cancelled() {
         return Err(Close::GoingAway);
     }
     Ok((who, registration))
+}
+
+/// How a connection is closed whose token is refused.
+fn no_entry(refusal: Refusal) -> Close {
+    match refusal.code {
+        Code::TokenExpired => Close::TokenExpired,
+        Code::TokenRevoked => Close::Revoked,
+        Code::Forbidden => Close::Disabled,
+        // The database doesn't answer: come back later.
+        Code::Unavailable | Code::Internal => Close::GoingAway,
+        _ => Close::Unauthenticated,
+    }
 }
 
 /// The token of the first frame, which must be `auth`.
@@ -112,6 +115,13 @@ async fn first_token(socket: &mut Socket) -> Result<String, Close> {
     }
 }
 
+/// When a socket closes whose token ends then: some time after it, so that not all of a server's sockets
+/// close together.
+fn closes_for(token_end: Time) -> Instant {
+    let valid = Duration::from_millis((token_end.0 - Time::now().0).max(0) as u64);
+    Instant::now() + valid + EXPIRY_SPREAD.mul_f64(rand::rng().random())
+}
+
 /// Work in progress: it owns the worker and gives it back.
 type Work = Pin<Box<dyn Future<Output = (Box<Worker>, Result<(), Close>)> + Send>>;
 
@@ -125,7 +135,8 @@ struct Session {
     socket: Socket,
     /// When the last ping of ours went out.
     pinged: Instant,
-    /// When the socket closes for its token's sake.
+    /// The token's end, and when the socket closes for its sake.
+    valid_until: Time,
     expires: Instant,
     /// Bad frames of late.
     strikes: Vec<Instant>,
@@ -137,14 +148,13 @@ struct Session {
 
 impl Session {
     fn new(who: &Identity, mailbox: Arc<Mailbox>, socket: Socket) -> Self {
-        let valid = Duration::from_millis((who.expires_at.0 - Time::now().0).max(0) as u64);
-        let spread = EXPIRY_SPREAD.mul_f64(rand::rng().random());
         let now = Instant::now();
         Self {
             mailbox,
             socket,
             pinged: now,
-            expires: now + valid + spread,
+            valid_until: who.expires_at,
+            expires: closes_for(who.expires_at),
             strikes: Vec::new(),
             leaving: None,
             presence_after: now,
@@ -213,6 +223,11 @@ impl Session {
             _ = self.mailbox.writable(), if backlog.bytes > 0 => self.mailbox.drain(),
             _ = self.mailbox.woken() => {}
             (worker, result) = async { work(doing).await }, if !idle => {
+                // `auth` may have brought a newer token.
+                if worker.who.expires_at != self.valid_until {
+                    self.valid_until = worker.who.expires_at;
+                    self.expires = closes_for(self.valid_until);
+                }
                 *doing = Doing::Idle(worker);
                 result?;
             }

@@ -344,9 +344,7 @@ impl Worker {
                 self.say(&Frame::Pong { reference });
                 Ok(())
             }
-            Request::Auth { .. } => Err(Stop::Refused(Refusal::forbidden(
-                "This socket has its token already.",
-            ))),
+            Request::Auth { token } => self.renew(&token, reference).await,
             Request::Sync { epoch, rooms } => self.sync(epoch, rooms, reference).await,
             Request::Join {
                 room_id,
@@ -395,6 +393,31 @@ impl Worker {
             Err(Stop::Close(close)) => Err(close),
         };
         (self, result)
+    }
+
+    /// Takes a newer token of the same log-in; an older one shortens nothing.
+    async fn renew(&mut self, token: &str, reference: Option<&Ref>) -> Result<(), Stop> {
+        self.chat.charge_socket(&self.who).map_err(Stop::Refused)?;
+        let who = self.chat.authenticate(token).await;
+        let who = who.map_err(|refusal| match refusal.code.retryable() {
+            true => Stop::Refused(refusal),
+            false => Stop::Refused(Refusal::new(Code::Unauthorized, refusal.message)),
+        })?;
+        if who.session_id != self.who.session_id {
+            return Err(Stop::Refused(Refusal::new(
+                Code::Unauthorized,
+                "This is the token of another log-in than this socket's.",
+            )));
+        }
+        if who.expires_at > self.who.expires_at {
+            self.who = who;
+        }
+        self.say(&Frame::Ack(Ack {
+            reference,
+            expires_at: Some(self.who.expires_at),
+            ..Ack::default()
+        }));
+        Ok(())
     }
 
     /// A room socket knows one room.

@@ -2,12 +2,16 @@
 
 use hearth::{
     limits,
+    limits::LOGINS_PER_USER_MAX,
     protocol::{
         RoomId, SessionId, Time, UserId,
         check::fold,
         rest::{RoomKind, UserKind},
     },
-    store::{Change, Error, NewRoom, NewSession, NewUser, RoomFilter},
+    store::{
+        Change, Error, NewRoom, NewUser, RoomFilter,
+        sessions::{Exchange, Exchanged, NewSession},
+    },
 };
 use uuid::Uuid;
 
@@ -346,4 +350,90 @@ pub async fn standings_by_room(place: Place) {
     let heads = world.store.heads(&asked).await.unwrap();
     assert_eq!(heads.len(), 9);
     assert!(heads.contains(&(rooms[1], 4, false)) && heads.contains(&(rooms[2], 4, false)));
+}
+
+/// 500 races on each database of two who exchange the same token at the same moment, from one device and from
+/// two: one successor lives, or none.
+pub async fn refresh_tokens_are_exchanged_once(place: Place) {
+    let world = place.node().await;
+    let user = world.user().await;
+    let hash = |race: u64, step: u8| {
+        let mut hash = [step; 32];
+        hash[..8].copy_from_slice(&race.to_be_bytes());
+        hash
+    };
+    for race in 1..=500 {
+        let session = NewSession {
+            id: SessionId(race),
+            user_id: user.id,
+            refresh_hash: hash(race, 0),
+            user_agent: "a browser".into(),
+            expires_at: in_an_hour(),
+        };
+        world.store.create_session(session).await.unwrap();
+        let exchange = async |from: u8, to: u8, user_agent: &str| {
+            let exchange = Exchange {
+                shown: hash(race, from),
+                successor: hash(race, to),
+                user_agent: user_agent.into(),
+                expires_at: in_an_hour(),
+            };
+            world.store.exchange(exchange).await.unwrap()
+        };
+        let other = if race % 2 == 0 {
+            "a browser"
+        } else {
+            "a thief"
+        };
+        let both = tokio::join!(exchange(0, 1, "a browser"), exchange(0, 1, other));
+        let given = |exchanged: &Exchanged| matches!(exchanged, Exchanged::Successor(..));
+        match (&both.0, &both.1) {
+            (a, b) if other == "a browser" => {
+                assert!(given(a) && given(b), "{race}: {both:?}");
+                assert!(given(&exchange(1, 2, "a browser").await), "{race}");
+                // Its successor was used: whoever shows the first one now has stolen one of them.
+                let again = exchange(0, 1, "a browser").await;
+                assert!(matches!(again, Exchanged::Reused(..)), "{race}: {again:?}");
+                let last = exchange(2, 3, "a browser").await;
+                assert!(matches!(last, Exchanged::Ended), "{race}: {last:?}");
+            }
+            (Exchanged::Successor(..), Exchanged::Reused(..))
+            | (Exchanged::Reused(..), Exchanged::Successor(..)) => {
+                let next = exchange(1, 2, "a browser").await;
+                assert!(matches!(next, Exchanged::Ended), "{race}: {next:?}");
+            }
+            _ => panic!("{race}: {both:?}"),
+        }
+    }
+    let unknown = Exchange {
+        shown: [255; 32],
+        successor: [254; 32],
+        user_agent: "a browser".into(),
+        expires_at: in_an_hour(),
+    };
+    let exchanged = world.store.exchange(unknown).await.unwrap();
+    assert!(matches!(exchanged, Exchanged::Unknown), "{exchanged:?}");
+}
+
+pub async fn so_many_log_ins_live(place: Place) {
+    let world = place.node().await;
+    let user = world.user().await;
+    let other = world.user().await;
+    for id in 1..=LOGINS_PER_USER_MAX as u64 + 5 {
+        let session = NewSession {
+            id: SessionId(id),
+            user_id: if id == 3 { other.id } else { user.id },
+            refresh_hash: [id as u8; 32],
+            user_agent: String::new(),
+            expires_at: in_an_hour(),
+        };
+        world.store.create_session(session).await.unwrap();
+    }
+    assert_eq!(
+        world.store.sessions(user.id).await.unwrap().len(),
+        LOGINS_PER_USER_MAX
+    );
+    assert_eq!(world.store.sessions(other.id).await.unwrap().len(), 1);
+    let ended = world.store.revocations_after(0).await.unwrap();
+    assert_eq!(ended.len(), 4);
 }

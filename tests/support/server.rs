@@ -192,12 +192,36 @@ impl Server {
             .request("POST", "/api/register", None, Some(&body))
             .await;
         assert_eq!(status, 201, "{tokens}");
+        self.account(&tokens)
+    }
+
+    /// Another log-in of an account that [`Server::register`] made.
+    pub async fn log_in(&self, name: &str) -> Account {
+        let body = json!({"username": name, "password": format!("correct horse {name}")});
+        let (status, tokens) = self.request("POST", "/api/login", None, Some(&body)).await;
+        assert_eq!(status, 200, "{tokens}");
+        self.account(&tokens)
+    }
+
+    /// Whom these tokens are of.
+    pub fn account(&self, tokens: &Value) -> Account {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Account {
             id: tokens["user"]["id"].as_u64().unwrap(),
-            name: name.to_owned(),
-            token: tokens["access_token"].as_str().unwrap().to_owned(),
+            name: text(&tokens["user"]["username"]),
+            token: text(&tokens["access_token"]),
+            refresh_token: text(&tokens["refresh_token"]),
             address: self.address,
             http: self.http.clone(),
+        }
+    }
+
+    /// The same person on another node.
+    pub fn here(&self, account: &Account) -> Account {
+        let address = self.address;
+        Account {
+            address,
+            ..account.clone()
         }
     }
 
@@ -274,6 +298,8 @@ pub struct Account {
     pub id: u64,
     pub name: String,
     pub token: String,
+    /// Of the log-in, as it was given; empty where it came as a cookie.
+    pub refresh_token: String,
     address: SocketAddr,
     http: reqwest::Client,
 }

@@ -1,0 +1,123 @@
+//! The deletion of one's own account: out of every room, then without a name. What was written stays, by a
+//! "Deleted user"; direct rooms stay with the other one.
+
+use super::{Chat, Identity, judged, mismatch, refuse};
+use crate::{
+    protocol::{
+        UserId,
+        error::Refusal,
+        rest::{DeleteMeBody, Role, Room, RoomKind, SiteRole},
+    },
+    store::{Change, Outcome, Refused},
+};
+
+impl Chat {
+    /// Deletes the asker's account. Rooms that he owns go to an admin, or else to another member; those
+    /// that he is alone in are deleted.
+    pub async fn delete_me(&self, who: &Identity, body: DeleteMeBody) -> Result<(), Refusal> {
+        self.changes.charge(who.user.id)?;
+        self.confirmed(who, body).await?;
+        let last_admin = || {
+            Refusal::forbidden(
+                "The last admin's account can't be deleted: make somebody else admin first.",
+            )
+        };
+        let is_admin = who.user.role == SiteRole::Admin;
+        if is_admin
+            && !self
+                .store
+                .has_admin_beside(who.user.id)
+                .await
+                .map_err(refuse)?
+        {
+            return Err(last_admin());
+        }
+        self.leave_rooms(who).await?;
+        let deleted = self.store.delete_user(who.user.id).await;
+        self.sessions.forget();
+        if !deleted.map_err(refuse)? {
+            return Err(last_admin());
+        }
+        // Into what he was added in the meantime.
+        self.leave_rooms(who).await
+    }
+
+    async fn leave_rooms(&self, who: &Identity) -> Result<(), Refusal> {
+        for room in self.my_rooms(who).await? {
+            if room.kind != RoomKind::Direct {
+                self.leave_for_good(who, &room).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn leave_for_good(&self, who: &Identity, room: &Room) -> Result<(), Refusal> {
+        let user = who.user.summary();
+        let room_id = room.id;
+        let leave = Change::Leave {
+            room_id,
+            user: user.clone(),
+        };
+        if !self.without_heir(leave.clone()).await? {
+            return Ok(());
+        }
+        // The owner, and no admin to follow him.
+        let members = self.store.members(room_id, "", UserId(0), 2).await;
+        let members = members
+            .map_err(refuse)?
+            .map_or(vec![], |(_, members)| members);
+        let Some(heir) = members.into_iter().find(|member| member.user.id != user.id) else {
+            let change = Change::DeleteRoom {
+                room_id,
+                by: user.id,
+            };
+            return self.change_if_there(change).await;
+        };
+        let archive = |archived: bool| Change::Settings {
+            room_id,
+            by: user.id,
+            name: None,
+            topic: None,
+            archived: Some(archived),
+        };
+        if room.archived_at.is_some() {
+            self.change_if_there(archive(false)).await?;
+        }
+        self.change_if_there(Change::SetRole {
+            room_id,
+            by: user.clone(),
+            user: heir.user,
+            role: Role::Owner,
+        })
+        .await?;
+        if room.archived_at.is_some() {
+            self.change_if_there(archive(true)).await?;
+        }
+        self.change_if_there(leave).await
+    }
+
+    /// Leaves the room; whether that was refused for want of an heir.
+    async fn without_heir(&self, leave: Change) -> Result<bool, Refusal> {
+        match self.store.append(leave).await.map_err(refuse)? {
+            Outcome::Refused(Refused::NoHeir) => Ok(true),
+            outcome => settled(outcome).map(|()| false),
+        }
+    }
+
+    async fn change_if_there(&self, change: Change) -> Result<(), Refusal> {
+        settled(self.store.append(change).await.map_err(refuse)?)
+    }
+}
+
+/// A change of a room that one wants to leave: if it is gone, or one isn't in it any more, all is well.
+fn settled(outcome: Outcome) -> Result<(), Refusal> {
+    match outcome {
+        Outcome::Left { .. }
+        | Outcome::Set
+        | Outcome::Joined { .. }
+        | Outcome::RoomDeleted
+        | Outcome::Refused(Refused::NoRoom | Refused::NotMember | Refused::NoSuchMember) => Ok(()),
+        Outcome::Refused(refused) => Err(judged(refused, "room_id")),
+        outcome => Err(mismatch(outcome)),
+    }
+}

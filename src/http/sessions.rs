@@ -1,0 +1,131 @@
+//! `/api/refresh`, `/api/logout`, `/api/me/password`, `/api/me/sessions`, and the cookie that may hold the
+//! refresh token.
+//!
+//! Invariant: what ends a log-in is answered once its connections here are closed.
+
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{COOKIE, SET_COOKIE},
+};
+
+use super::{
+    request::Call,
+    response::{self, Outcome},
+};
+use crate::{
+    chat::Granted,
+    protocol::{UserId, check::Checks, error::Refusal, rest::RefreshBody},
+};
+
+const NAME: &str = "hearth_refresh";
+const SECURE: bool = false;
+
+/// Answers with a log-in's tokens.
+pub fn granted(call: &Call, status: StatusCode, granted: Granted) -> Outcome {
+    let mut answer = response::json(status, &granted.tokens);
+    if let Some(token) = granted.cookie {
+        let max_age = call.site.chat.refresh_ttl().as_secs();
+        let secure = if SECURE { "; Secure" } else { "" };
+        let cookie = format!(
+            "{NAME}={token}; Path=/api; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"
+        );
+        let cookie = HeaderValue::from_str(&cookie).expect("base64url and numbers");
+        answer.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    Ok(answer)
+}
+
+/// 204, and the browser forgets the cookie.
+pub fn without_cookie() -> Outcome {
+    let mut answer = response::no_content()?;
+    let gone = HeaderValue::from_static(
+        "hearth_refresh=; Path=/api; Max-Age=0; HttpOnly; SameSite=Strict",
+    );
+    answer.headers_mut().insert(SET_COOKIE, gone);
+    Ok(answer)
+}
+
+/// Closes the connections of log-ins that have ended. What fails is done by the watch over revocations.
+pub async fn ended(call: &Call, user_id: UserId) {
+    let _ = call.site.gateway.enforce(user_id).await;
+}
+
+pub async fn refresh(mut call: Call) -> Outcome {
+    let body: RefreshBody = call.json().await?;
+    let mut checks = Checks::default();
+    checks.unknown(body.unknown);
+    let given = checks.optional("refresh_token", body.refresh_token);
+    checks.done()?;
+    let (token, cookie) = match (given, cookie(&call.head.headers)) {
+        (Some(token), _) => (token, false),
+        (None, Some(token)) => {
+            //ORIGIN
+            (token.to_owned(), true)
+        }
+        (None, None) => {
+            let rule = "this field is required where no cookie comes";
+            return Err(Refusal::invalid_field("refresh_token", "missing", rule));
+        }
+    };
+    let chat = &call.site.chat;
+    match chat.refresh(&token, call.user_agent(), cookie).await {
+        Ok(tokens) => granted(&call, StatusCode::OK, tokens),
+        Err(refused) => {
+            if let Some(user_id) = refused.ended {
+                ended(&call, user_id).await;
+            }
+            Err(refused.refusal)
+        }
+    }
+}
+
+pub async fn log_out(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    call.no_body().await?;
+    let done = call.site.chat.log_out(&who).await;
+    ended(&call, who.user.id).await;
+    done?;
+    without_cookie()
+}
+
+pub async fn log_out_everywhere(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    call.no_body().await?;
+    let done = call.site.chat.log_out_everywhere(&who).await;
+    ended(&call, who.user.id).await;
+    done?;
+    without_cookie()
+}
+
+pub async fn change_password(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    let done = call.site.chat.change_password(&who, body).await;
+    ended(&call, who.user.id).await;
+    done?;
+    response::no_content()
+}
+
+pub async fn list(call: Call) -> Outcome {
+    let who = call.identify().await?;
+    response::ok(&call.site.chat.log_ins(&who).await?)
+}
+
+pub async fn end(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    call.no_body().await?;
+    let done = call.site.chat.end_log_in(&who, call.session_id()).await;
+    ended(&call, who.user.id).await;
+    done?;
+    response::no_content()
+}
+
+/// The refresh token that the cookie holds.
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(COOKIE).into_iter();
+    let pairs = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'));
+    let mut values = pairs.filter_map(|pair| pair.trim().strip_prefix(NAME)?.strip_prefix('='));
+    values.next()
+}

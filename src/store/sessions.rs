@@ -1,0 +1,369 @@
+//! Log-ins: rows of `auth_sessions`, the exchange of their refresh tokens, and their end.
+//!
+//! Invariants: a refresh token is exchanged under the lock of its log-in's row, so that a log-in has one
+//! living token; what ends a log-in writes a row of `revocations` in the same transaction, and every node
+//! reads those ([`Store::revocations_after`]).
+
+use std::sync::Arc;
+
+use super::{
+    Result, Store, UserRow, rows,
+    sql::{Conn, Fault, params, script, with_ids},
+};
+use crate::{
+    limits::{LOGINS_PER_USER_MAX, REFRESH_GRACE, REVOCATIONS_KEPT, REVOCATIONS_PAGE},
+    protocol::{SessionId, Time, UserId, rest::LogIn},
+};
+
+/// SHA-256 of a token or a code: all that is kept of it.
+pub type Hash = [u8; 32];
+
+/// A log-in to be written to `auth_sessions`.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    pub id: SessionId,
+    pub user_id: UserId,
+    pub refresh_hash: Hash,
+    pub user_agent: String,
+    pub expires_at: Time,
+}
+
+/// A refresh token that is to be exchanged for its successor.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub shown: Hash,
+    pub successor: Hash,
+    pub user_agent: String,
+    /// When the log-in ends unless it is refreshed again.
+    pub expires_at: Time,
+}
+
+/// What became of an exchange.
+#[derive(Debug)]
+pub enum Exchanged {
+    /// The successor is the log-in's token: now, or since the same device exchanged the same token a moment
+    /// ago and has perhaps not heard of it.
+    Successor(SessionId, Box<UserRow>),
+    /// An old token was shown again: its log-in, of this user, ended just now.
+    Reused(UserId, SessionId),
+    /// Its log-in has ended.
+    Ended,
+    /// No log-in ever had it.
+    Unknown,
+}
+
+/// A row of `revocations`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Rising, but not in the order of commits.
+    pub id: u64,
+    pub user_id: UserId,
+}
+
+impl Store {
+    /// Writes a log-in. Those of the user that are long over are forgotten, and beyond
+    /// [`LOGINS_PER_USER_MAX`] living ones the least used end.
+    pub async fn create_session(&self, session: NewSession) -> Result<()> {
+        let session = Arc::new(session);
+        let script = script(move |conn| Box::pin(create(conn, session.clone())));
+        Ok(self.db().write(script).await??)
+    }
+
+    /// The user of a log-in that is neither revoked nor expired.
+    pub async fn session_user(&self, id: SessionId) -> Result<Option<UserRow>> {
+        self.one_user(
+            "SELECT (#) FROM auth_sessions s JOIN users u ON u.id = s.user_id
+             WHERE s.id = ? AND s.revoked_at IS NULL AND s.expires_at > ?",
+            params![id, Time::now()],
+        )
+        .await
+    }
+
+    /// Exchanges a refresh token.
+    pub async fn exchange(&self, exchange: Exchange) -> Result<Exchanged> {
+        let exchange = Arc::new(exchange);
+        let script = script(move |conn| Box::pin(swap(conn, exchange.clone())));
+        Ok(self.db().write(script).await??)
+    }
+
+    /// A user's living log-ins, the last used first.
+    pub async fn sessions(&self, user_id: UserId) -> Result<Vec<LogIn>> {
+        let sql = "SELECT id, user_agent, created_at, last_used_at FROM auth_sessions
+             WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY last_used_at DESC, id LIMIT ?";
+        let params = params![user_id, Time::now(), LOGINS_PER_USER_MAX];
+        let found = self.db().query(sql, params).await?;
+        let sessions = found.into_iter().map(|mut row| {
+            Ok(LogIn {
+                id: SessionId(row.u64(0)?),
+                user_agent: row.text(1)?,
+                created_at: row.time(2)?,
+                last_used_at: row.time(3)?,
+                current: false,
+            })
+        });
+        Ok(sessions.collect::<Result<_, Fault>>()?)
+    }
+
+    /// Of these log-ins, those that live; and whether the user is active.
+    pub async fn living(
+        &self,
+        user_id: UserId,
+        sessions: &[SessionId],
+    ) -> Result<(Vec<SessionId>, bool)> {
+        let active = self
+            .user(user_id)
+            .await?
+            .is_some_and(|row| row.user.is_active);
+        let mut living = Vec::new();
+        let sql = "SELECT id FROM auth_sessions WHERE id IN (#) AND revoked_at IS NULL";
+        for (sql, params) in with_ids(sql, &[], sessions) {
+            for row in self.db().query(sql, params).await? {
+                living.push(SessionId(row.u64(0)?));
+            }
+        }
+        Ok((living, active))
+    }
+
+    /// Ends one log-in of this user. Whether it lived.
+    pub async fn end_session(&self, user_id: UserId, id: SessionId) -> Result<bool> {
+        let script = script(move |conn| Box::pin(end(conn, user_id, id)));
+        Ok(self.db().write(script).await??)
+    }
+
+    /// Ends all log-ins of this user, but perhaps one.
+    pub async fn end_sessions(&self, user_id: UserId, but: Option<SessionId>) -> Result<()> {
+        let script = script(move |mut conn: Conn<'_>| {
+            Box::pin(async move {
+                end_all(&mut conn, user_id, but, Time::now()).await?;
+                Ok(((), Vec::new()))
+            })
+        });
+        Ok(self.db().write(script).await??)
+    }
+
+    /// Sets another password in place of the one with this hash, and ends all log-ins but one. Whether the
+    /// password was still that one.
+    pub async fn change_password(
+        &self,
+        user_id: UserId,
+        from: String,
+        to: String,
+        but: SessionId,
+    ) -> Result<bool> {
+        let hashes = Arc::new((from, to));
+        let script =
+            script(move |conn| Box::pin(change_password(conn, user_id, hashes.clone(), but)));
+        Ok(self.db().write(script).await??)
+    }
+
+    /// What ended after the row with this id, by rising id: at most [`REVOCATIONS_PAGE`].
+    pub async fn revocations_after(&self, id: u64) -> Result<Vec<Revocation>> {
+        let sql = "SELECT id, user_id FROM revocations WHERE id > ? ORDER BY id LIMIT ?";
+        let found = self.db().query(sql, params![id, REVOCATIONS_PAGE]).await?;
+        let revocations = found.into_iter().map(|row| {
+            Ok(Revocation {
+                id: row.u64(0)?,
+                user_id: row.user_id(1)?,
+            })
+        });
+        Ok(revocations.collect::<Result<_, Fault>>()?)
+    }
+
+    /// The id of the newest row of `revocations`.
+    pub async fn last_revocation(&self) -> Result<u64> {
+        let sql = "SELECT MAX(id) FROM revocations";
+        let found = self.db().query(sql, params![]).await?;
+        let last = found.first().map(|row| row.opt_u64(0)).transpose()?;
+        Ok(last.flatten().unwrap_or(0))
+    }
+
+    /// Forgets what nobody asks for any more: revocations that every node has read, and used tokens whose
+    /// life would have ended.
+    pub async fn forget_ended(&self, used_before: Time) -> Result<()> {
+        let read = Time(Time::now().0 - REVOCATIONS_KEPT.as_millis() as i64);
+        let db = self.db();
+        db.execute(
+            "DELETE FROM revocations WHERE revoked_at < ?",
+            params![read],
+        )
+        .await??;
+        let sql = "DELETE FROM used_refresh_tokens WHERE used_at < ?";
+        db.execute(sql, params![used_before]).await??;
+        Ok(())
+    }
+}
+
+type Written<T> = Result<(T, Vec<super::Event>), Fault>;
+
+async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<()> {
+    let now = Time::now();
+    let user_id = session.user_id;
+    let sql = "DELETE FROM auth_sessions WHERE user_id = ? AND expires_at < ?";
+    conn.execute(sql, params![user_id, now]).await?;
+    let sql = "SELECT id FROM auth_sessions WHERE user_id = ? AND revoked_at IS NULL
+         ORDER BY last_used_at DESC, id LIMIT ? OFFSET ?";
+    let params = params![user_id, LOGINS_PER_USER_MAX, LOGINS_PER_USER_MAX - 1];
+    for row in conn.query(sql, params).await? {
+        let id = SessionId(row.u64(0)?);
+        end_one(&mut conn, user_id, id, now).await?;
+    }
+    let params = params![
+        session.id,
+        user_id,
+        session.refresh_hash,
+        session.user_agent.as_str(),
+        now,
+        now,
+        session.expires_at,
+    ];
+    let sql = "INSERT INTO auth_sessions (id, user_id, refresh_hash, user_agent, created_at, last_used_at, \
+               expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    conn.execute(sql, params).await?;
+    Ok(((), Vec::new()))
+}
+
+async fn swap(mut conn: Conn<'_>, exchange: Arc<Exchange>) -> Written<Exchanged> {
+    let exchanged = judge(&mut conn, &exchange).await?;
+    Ok((exchanged, Vec::new()))
+}
+
+/// Every way leads over the lock of the log-in's row, so that two who show the same token come one after the
+/// other.
+async fn judge(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, Fault> {
+    let now = Time::now();
+    let sql = "SELECT id FROM auth_sessions WHERE refresh_hash = ?";
+    let found = conn.query_update(sql, params![exchange.shown]).await?;
+    if let Some(row) = found.first() {
+        let id = SessionId(row.u64(0)?);
+        let Some((_, user)) = living(conn, id, now).await? else {
+            return Ok(Exchanged::Ended);
+        };
+        if user.user.is_active {
+            let sql =
+                "INSERT INTO used_refresh_tokens (hash, session_id, used_at) VALUES (?, ?, ?)";
+            conn.execute(sql, params![exchange.shown, id, now]).await?;
+            let sql = "UPDATE auth_sessions SET refresh_hash = ?, user_agent = ?, last_used_at = ?, expires_at = ?
+                 WHERE id = ?";
+            let params = params![
+                exchange.successor,
+                exchange.user_agent.as_str(),
+                now,
+                exchange.expires_at,
+                id
+            ];
+            conn.execute(sql, params).await?;
+        }
+        return Ok(Exchanged::Successor(id, Box::new(user)));
+    }
+
+    let sql = "SELECT session_id, used_at FROM used_refresh_tokens WHERE hash = ?";
+    let found = conn.query(sql, params![exchange.shown]).await?;
+    let Some(row) = found.first() else {
+        return Ok(Exchanged::Unknown);
+    };
+    let (id, used_at) = (SessionId(row.u64(0)?), row.time(1)?);
+    let sql = "SELECT user_id, refresh_hash, user_agent FROM auth_sessions WHERE id = ?";
+    let found = conn.query_update(sql, params![id]).await?;
+    let Some(row) = found.first() else {
+        return Ok(Exchanged::Ended);
+    };
+    let user_id = row.user_id(0)?;
+    let same_device = row.str(2)? == exchange.user_agent;
+    let current = row.bytes(1)? == exchange.successor;
+    let Some((_, user)) = living(conn, id, now).await? else {
+        return Ok(Exchanged::Ended);
+    };
+    let in_time = now.0 - used_at.0 <= REFRESH_GRACE.as_millis() as i64;
+    if in_time && same_device && current {
+        return Ok(Exchanged::Successor(id, Box::new(user)));
+    }
+    end_one(conn, user_id, id, now).await?;
+    Ok(Exchanged::Reused(user_id, id))
+}
+
+/// A log-in that is neither revoked nor expired, and its user.
+async fn living(
+    conn: &mut Conn<'_>,
+    id: SessionId,
+    now: Time,
+) -> Result<Option<(SessionId, UserRow)>, Fault> {
+    let sql = format!(
+        "SELECT {} FROM auth_sessions s JOIN users u ON u.id = s.user_id
+         WHERE s.id = ? AND s.revoked_at IS NULL AND s.expires_at > ?",
+        rows::USER_COLUMNS
+    );
+    let mut found = conn.query_share(&sql, params![id, now]).await?;
+    let user = found.pop().map(rows::user).transpose()?;
+    Ok(user.map(|user| (id, user)))
+}
+
+async fn end(mut conn: Conn<'_>, user_id: UserId, id: SessionId) -> Written<bool> {
+    let sql = "SELECT id FROM auth_sessions WHERE id = ? AND user_id = ? AND revoked_at IS NULL";
+    let lives = !conn
+        .query_update(sql, params![id, user_id])
+        .await?
+        .is_empty();
+    if lives {
+        end_one(&mut conn, user_id, id, Time::now()).await?;
+    }
+    Ok((lives, Vec::new()))
+}
+
+async fn end_one(
+    conn: &mut Conn<'_>,
+    user_id: UserId,
+    id: SessionId,
+    now: Time,
+) -> Result<(), Fault> {
+    let sql = "UPDATE auth_sessions SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL";
+    conn.execute(sql, params![now, id]).await?;
+    note(conn, user_id, Some(id), now).await
+}
+
+/// Ends all log-ins of a user, but perhaps one, within a transaction.
+pub(super) async fn end_all(
+    conn: &mut Conn<'_>,
+    user_id: UserId,
+    but: Option<SessionId>,
+    now: Time,
+) -> Result<(), Fault> {
+    // No log-in has the id 0.
+    let but = but.unwrap_or(SessionId(0));
+    let sql = "UPDATE auth_sessions SET revoked_at = ? WHERE user_id = ? AND id <> ? AND revoked_at IS NULL";
+    conn.execute(sql, params![now, user_id, but]).await?;
+    note(conn, user_id, None, now).await
+}
+
+/// Makes every node look at this user's connections, once the transaction has committed.
+pub(super) async fn note(
+    conn: &mut Conn<'_>,
+    user_id: UserId,
+    session_id: Option<SessionId>,
+    now: Time,
+) -> Result<(), Fault> {
+    let sql = "INSERT INTO revocations (user_id, session_id, revoked_at) VALUES (?, ?, ?)";
+    conn.execute(sql, params![user_id, session_id, now])
+        .await
+        .map(drop)
+}
+
+async fn change_password(
+    mut conn: Conn<'_>,
+    user_id: UserId,
+    hashes: Arc<(String, String)>,
+    but: SessionId,
+) -> Written<bool> {
+    let (from, to) = &*hashes;
+    let sql = "SELECT password_hash FROM users WHERE id = ? AND is_active = 1";
+    let mut found = conn.query_update(sql, params![user_id]).await?;
+    let now_is = found.pop().map(|mut row| row.opt_text(0)).transpose()?;
+    if now_is.flatten().as_deref() != Some(from) {
+        return Ok((false, Vec::new()));
+    }
+    let now = Time::now();
+    let sql = "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?";
+    conn.execute(sql, params![to.as_str(), now, user_id])
+        .await?;
+    end_all(&mut conn, user_id, Some(but), now).await?;
+    Ok((true, Vec::new()))
+}

@@ -1,0 +1,212 @@
+//! Refresh with rotation: the successor, the grace, reuse; and the cookie that may hold the token.
+
+use reqwest::{
+    Response,
+    header::{COOKIE, ORIGIN, SET_COOKIE, USER_AGENT},
+};
+use serde_json::{Value, json};
+
+use crate::support::{Account, Db, Server, each_database};
+
+async fn refresh(server: &Server, token: &str, user_agent: &str) -> (u16, Value) {
+    let request = reqwest::Client::new()
+        .post(server.url("/api/refresh"))
+        .header(USER_AGENT, user_agent)
+        .json(&json!({"refresh_token": token}));
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+async fn me(server: &Server, token: &str) -> (u16, Value) {
+    server.request("GET", "/api/me", Some(token), None).await
+}
+
+async fn log_in_with(server: &Server, account: &Account, user_agent: &str) -> Value {
+    let request = reqwest::Client::new()
+        .post(server.url("/api/login"))
+        .header(USER_AGENT, user_agent)
+        .json(&json!({"username": account.name, "password": format!("correct horse {}", account.name)}));
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("a text: {value}"))
+}
+
+async fn a_refresh_token_is_exchanged(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let tokens = log_in_with(&server, &ada, "a browser").await;
+    let first = text(&tokens["refresh_token"]);
+    let account = server.account(&tokens);
+    let mut socket = account.connect().await;
+
+    let (status, next) = refresh(&server, first, "a browser").await;
+    assert_eq!(status, 200, "{next}");
+    assert_eq!(next["user"], tokens["user"]);
+    assert_ne!(next["refresh_token"], tokens["refresh_token"]);
+    assert_eq!(me(&server, text(&next["access_token"])).await.0, 200);
+    // An answer that was lost is given again, to the device that it was meant for.
+    let (status, again) = refresh(&server, first, "a browser").await;
+    assert_eq!(status, 200, "{again}");
+    assert_eq!(again["refresh_token"], next["refresh_token"]);
+    assert!(socket.fence().await.is_empty(), "the socket lives on");
+
+    // Whoever else shows it has stolen it: the log-in ends, with all of its tokens.
+    let (status, problem) = refresh(&server, first, "a thief").await;
+    assert_eq!((status, &problem["code"]), (401, &json!("token_revoked")));
+    assert_eq!(socket.closed().await, 4501);
+    for token in [&tokens["access_token"], &next["access_token"]] {
+        let (status, problem) = me(&server, text(token)).await;
+        assert_eq!((status, &problem["code"]), (401, &json!("token_revoked")));
+    }
+    let (status, problem) = refresh(&server, text(&next["refresh_token"]), "a browser").await;
+    assert_eq!((status, &problem["code"]), (401, &json!("token_revoked")));
+    assert_eq!(
+        me(&server, &ada.token).await.0,
+        200,
+        "her other log-in lives"
+    );
+}
+
+async fn a_used_successor_ends_the_grace(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let (_, second) = refresh(&server, &ada.refresh_token, "").await;
+    let (status, third) = refresh(&server, text(&second["refresh_token"]), "").await;
+    assert_eq!(status, 200, "{third}");
+    let (status, problem) = refresh(&server, &ada.refresh_token, "").await;
+    assert_eq!((status, &problem["code"]), (401, &json!("token_revoked")));
+    let (status, _) = refresh(&server, text(&third["refresh_token"]), "").await;
+    assert_eq!(status, 401);
+}
+
+async fn what_is_no_refresh_token_is_refused(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    for token in ["", "x", &ada.token, &"x".repeat(5_000)] {
+        let (status, problem) = refresh(&server, token, "").await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (401, &json!("unauthorized")),
+            "{token}"
+        );
+    }
+    // A refresh token opens nothing by itself.
+    assert_eq!(me(&server, &ada.refresh_token).await.0, 401);
+    for (body, field, code) in [
+        (json!({}), "refresh_token", "missing"),
+        (json!({"refresh_token": 1}), "refresh_token", "type"),
+        (
+            json!({"refresh_token": "x", "user_id": 1}),
+            "user_id",
+            "unknown",
+        ),
+    ] {
+        let (status, problem) = server
+            .request("POST", "/api/refresh", None, Some(&body))
+            .await;
+        assert_eq!(status, 400, "{body}");
+        assert_eq!(
+            (
+                &problem["errors"][0]["field"],
+                &problem["errors"][0]["code"]
+            ),
+            (&json!(field), &json!(code))
+        );
+    }
+}
+
+async fn an_idle_log_in_ends(db: Db) {
+    let settings = [("HEARTH_ACCESS_TTL", "1s"), ("HEARTH_REFRESH_TTL", "1s")];
+    let server = Server::start_with(db, &settings).await;
+    let ada = server.register("ada").await;
+    // The only way to see a moment pass is to let it pass.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let (status, problem) = refresh(&server, &ada.refresh_token, "").await;
+    assert_eq!((status, &problem["code"]), (401, &json!("token_revoked")));
+}
+
+each_database!(
+    a_refresh_token_is_exchanged,
+    a_used_successor_ends_the_grace,
+    what_is_no_refresh_token_is_refused,
+    an_idle_log_in_ends,
+);
+
+/// The cookie's attributes, in order, its value aside.
+fn cookie(response: &Response) -> (String, Vec<String>) {
+    let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+    let mut parts = cookie.split("; ").map(str::to_owned);
+    (parts.next().unwrap(), parts.collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_may_come_as_a_cookie() {
+    let public = [("HEARTH_PUBLIC_URL", "https://chat.example.org")];
+    for (settings, secure) in [(&public[..0], false), (&public[..], true)] {
+        let server = Server::start_with(Db::Sqlite, settings).await;
+        server.register("ada").await;
+        let http = reqwest::Client::new();
+        let own = match secure {
+            true => "https://chat.example.org".to_owned(),
+            false => server.url(""),
+        };
+        let body = json!({"username": "ada", "password": "correct horse ada", "cookie": true});
+        let login = http.post(server.url("/api/login")).json(&body).send().await;
+        let login = login.unwrap();
+        let (first, mut attributes) = cookie(&login);
+        let mut expected = vec!["Path=/api", "Max-Age=604800", "HttpOnly", "SameSite=Strict"];
+        expected.extend(secure.then_some("Secure"));
+        attributes.sort();
+        expected.sort_unstable();
+        assert_eq!(attributes, expected);
+        let tokens: Value = login.json().await.unwrap();
+        assert_eq!(tokens.get("refresh_token"), None, "{tokens}");
+        assert!(
+            !tokens
+                .to_string()
+                .contains(first.split_once('=').unwrap().1)
+        );
+
+        let by_cookie = async |path: &str, cookie: &str, origin: Option<&str>, token: &str| {
+            let mut request = http.post(server.url(path)).header(COOKIE, cookie);
+            if let Some(origin) = origin {
+                request = request.header(ORIGIN, origin);
+            }
+            request = match token.is_empty() {
+                true => request.json(&json!({})),
+                false => request.bearer_auth(token),
+            };
+            request.send().await.unwrap()
+        };
+        for origin in [Some("https://evil.example"), Some("null"), None] {
+            let refused = by_cookie("/api/refresh", &first, origin, "").await;
+            assert_eq!(refused.status(), 403, "{origin:?}");
+        }
+        let refreshed = by_cookie(
+            "/api/refresh",
+            &format!("a=b; {first}; c=d"),
+            Some(&own),
+            "",
+        )
+        .await;
+        assert_eq!(refreshed.status(), 200);
+        let (second, _) = cookie(&refreshed);
+        assert_ne!(first, second);
+        let tokens: Value = refreshed.json().await.unwrap();
+        assert_eq!(tokens.get("refresh_token"), None, "{tokens}");
+
+        let token = text(&tokens["access_token"]);
+        let out = by_cookie("/api/logout", &second, Some(&own), token).await;
+        assert_eq!(out.status(), 204);
+        let (gone, attributes) = cookie(&out);
+        assert_eq!(gone, "hearth_refresh=");
+        assert!(
+            attributes.contains(&"Max-Age=0".to_owned()),
+            "{attributes:?}"
+        );
+        let refused = by_cookie("/api/refresh", &second, Some(&own), "").await;
+        assert_eq!(refused.status(), 401);
+    }
+}
