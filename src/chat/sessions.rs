@@ -246,6 +246,7 @@ impl Chat {
 
     /// Ends one of my log-ins.
     pub async fn end_log_in(&self, who: &Identity, id: SessionId) -> Result<(), Refusal> {
+        self.changes.charge(who.user.id)?;
         let ended = self.store.end_session(who.user.id, id).await;
         self.sessions.forget();
         match ended.map_err(refuse)? {
