@@ -113,6 +113,9 @@ async fn serve(config: Config) -> Result<(), Failure> {
 
 /// Builds everything, from the bottom up, and begins to accept.
 async fn start(config: Config) -> Result<Server, Failure> {
+    for setting in &config.unknown {
+        tracing::warn!(setting, "there is no such setting; is it mistyped?");
+    }
     let files = raise_file_limit();
     let connections_max = CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED).max(1));
     if connections_max < CONNECTIONS_MAX {

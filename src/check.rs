@@ -41,6 +41,12 @@ pub async fn run(config: &Config) -> bool {
         text += &format!("  {name}={value}\n");
     }
     let mut findings = vec![data_dir(&config.data_dir)];
+    findings.extend(config.unknown.iter().map(|name| {
+        Fault(
+            format!("{name}: there is no such setting"),
+            "See `hearth serve --help` for its right name, or remove it.".into(),
+        )
+    }));
     if config.jwt_secret.is_none() {
         findings.push(key(&config.data_dir));
     }

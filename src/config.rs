@@ -9,9 +9,14 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use self::values::Secret;
@@ -150,6 +155,8 @@ pub struct Config {
     pub log_format: LogFormat,
     pub argon2: argon2::Params,
     pub rate_limits: bool,
+    /// Names in the environment that look like settings and are none: mistyped, perhaps.
+    pub unknown: Vec<String>,
     /// Name and value of each setting, secrets hidden, to be shown.
     pub shown: Vec<(&'static str, String)>,
 }
@@ -183,7 +190,21 @@ pub fn load() -> Result<(Command, Config), Fault> {
         Err(error) if !error.not_found() => return Err(Fault::DotEnv(error.to_string())),
         _ => {}
     }
-    parse(std::env::args_os())
+    let (command, mut config) = parse(std::env::args_os())?;
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    config.unknown = unknown(names);
+    Ok((command, config))
+}
+
+/// Of these names, those that begin as a setting's and aren't one.
+fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
+    let line = CommandLine::command();
+    let known: Vec<&OsStr> = line.get_arguments().filter_map(|of| of.get_env()).collect();
+    let mut unknown: Vec<String> = names
+        .filter(|name| name.starts_with("HEARTH_") && !known.contains(&OsStr::new(name)))
+        .collect();
+    unknown.sort();
+    unknown
 }
 
 fn parse<T: Into<OsString> + Clone>(
@@ -345,6 +366,7 @@ impl Settings {
             log_format,
             argon2,
             rate_limits,
+            unknown: Vec::new(),
             shown,
         })
     }

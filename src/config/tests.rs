@@ -166,3 +166,16 @@ fn the_command_line_alone() {
     }
     assert!(matches!(parse(["hearth"]), Err(Fault::CommandLine(_))));
 }
+
+#[test]
+fn mistyped_names_are_noticed() {
+    let names = [
+        "HEARTH_LISTEN",
+        "HEARTH_LISTN",
+        "HEARTH_",
+        "PATH",
+        "hearth_log",
+    ];
+    let found = unknown(names.map(str::to_owned).into_iter());
+    assert_eq!(found, ["HEARTH_", "HEARTH_LISTN"]);
+}
