@@ -15,7 +15,7 @@ use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
     chat::Chat,
     config::{Command, Config},
-    http::{self, Site, server::Listeners},
+    http::{self, Origins, Site, server::Listeners},
     hub::Hub,
     limits::*,
     protocol::close::Close,
@@ -171,6 +171,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
         chat.clone(),
         gateway,
         metrics.clone(),
+        Origins::new(config.public_url.as_ref(), config.cors_origins.clone()),
         shutdown.token.clone(),
     );
     let watching = hub.clone().watch_heads();

@@ -18,9 +18,10 @@ use std::{
 
 use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 pub use self::values::Secret;
-use self::values::{argon2_params, duration, location, shown};
+use self::values::{argon2_params, duration, is_origin, location, public, shown};
 use crate::{
     limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
     store::{Location, Options},
@@ -78,6 +79,17 @@ struct Settings {
     #[arg(long, env = "HEARTH_LISTEN_TCP")]
     #[arg(global = true, value_name = "ADDRESS:PORT")]
     listen_tcp: Option<String>,
+
+    /// The URL under which people reach this server: for links, for cookies, and the origin that counts as its own
+    /// [default: none; the host that a request names]
+    #[arg(long, env = "HEARTH_PUBLIC_URL")]
+    #[arg(global = true, value_name = "URL")]
+    public_url: Option<String>,
+
+    /// Origins of web pages elsewhere that may use the API, separated by commas
+    #[arg(long, env = "HEARTH_CORS_ORIGINS")]
+    #[arg(global = true, value_name = "ORIGINS")]
+    cors_origins: Option<String>,
 
     /// Database: sqlite://PATH or mysql://USER:PASSWORD@HOST[:PORT]/NAME
     /// [default: sqlite://DATA_DIR/hearth.db]
@@ -143,6 +155,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// For lines over plain TCP.
     pub listen_tcp: Option<SocketAddr>,
+    /// `http` or `https`, without a path.
+    pub public_url: Option<Url>,
+    /// As browsers write them.
+    pub cors_origins: Vec<String>,
     pub database: Options,
     pub data_dir: PathBuf,
     /// `None`: the one in the data directory ([`crate::auth::secret`]).
@@ -236,6 +252,22 @@ impl Settings {
             fault("HEARTH_LISTEN_TCP", rule);
             None
         });
+        let public_url = self.public_url.filter(|url| !url.is_empty());
+        let public = public_url.as_deref().map(public);
+        if public == Some(None) {
+            let rule = "http or https, a host and perhaps a port, as https://chat.example.org";
+            fault("HEARTH_PUBLIC_URL", rule);
+        }
+        let cors_origins = self.cors_origins.unwrap_or_default();
+        let origins = cors_origins.split(',').map(str::trim);
+        let origins: Vec<String> = origins
+            .filter(|origin| !origin.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if !origins.iter().all(|origin| is_origin(origin)) {
+            let rule = "origins as browsers write them, as https://example.org or http://localhost:5173; never *";
+            fault("HEARTH_CORS_ORIGINS", rule);
+        }
         if self.data_dir.is_empty() {
             fault("HEARTH_DATA_DIR", "the path of a directory");
         }
@@ -333,6 +365,11 @@ impl Settings {
                 "HEARTH_LISTEN_TCP",
                 listen_tcp.unwrap_or_else(|| "(off)".into()),
             ),
+            (
+                "HEARTH_PUBLIC_URL",
+                public_url.unwrap_or_else(|| "(none)".into()),
+            ),
+            ("HEARTH_CORS_ORIGINS", cors_origins),
             ("HEARTH_DATABASE_URL", shown(&location)),
             ("HEARTH_DATABASE_POOL", self.database_pool),
             ("HEARTH_DATA_DIR", self.data_dir),
@@ -356,6 +393,8 @@ impl Settings {
         Ok(Config {
             listen,
             listen_tcp: lines,
+            public_url: public.flatten(),
+            cors_origins: origins,
             database: Options { location, pool },
             data_dir,
             jwt_secret: jwt_secret.map(Secret::new),

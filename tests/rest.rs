@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bodies;
+mod browser;
 mod http;
 mod messages;
 mod rooms;

@@ -94,3 +94,17 @@ pub fn argon2_params(text: &str) -> Option<argon2::Params> {
     let bounded = text.split(',').count() == 3 && m <= ARGON2_MEMORY_KIB_MAX && t <= 100 && p <= 64;
     argon2::Params::new(m, t, p, None).ok().filter(|_| bounded)
 }
+
+/// A URL under which a server can be reached: nothing but scheme, host and port.
+pub fn public(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    let web = matches!(url.scheme(), "http" | "https");
+    (plain && anonymous && web).then_some(url)
+}
+
+/// Whether this is an origin exactly as a browser writes it.
+pub fn is_origin(text: &str) -> bool {
+    public(text).is_some_and(|url| url.origin().ascii_serialization() == text)
+}

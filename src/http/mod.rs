@@ -14,6 +14,7 @@
 mod accounts;
 mod files;
 mod messages;
+mod origins;
 mod query;
 mod request;
 mod response;
@@ -33,11 +34,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{chat::Chat, ws::Gateway};
 
+pub use self::origins::Origins;
+
 /// What the handlers share. One per process.
 pub struct Site {
     pub chat: Arc<Chat>,
     pub gateway: Gateway,
     pub metrics: PrometheusHandle,
+    pub origins: Origins,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
     routes: router::Router,
@@ -48,12 +52,14 @@ impl Site {
         chat: Arc<Chat>,
         gateway: Gateway,
         metrics: PrometheusHandle,
+        origins: Origins,
         stopping: CancellationToken,
     ) -> Self {
         Self {
             chat,
             gateway,
             metrics,
+            origins,
             stopping,
             routes: router::Router::new(),
         }

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::FutureExt;
 use http::{
-    HeaderValue, Method, Request, StatusCode, Version,
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Version,
     header::{ALLOW, CONNECTION, HOST},
     request::Parts,
     uri::Authority,
@@ -43,6 +43,10 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
     let span = tracing::info_span!("request", request.id = %id, user.id = field::Empty);
     let method = request.method().clone();
     let has_body = !request.body().is_end_stream();
+    let sharing = match request.uri().path().starts_with("/api/") {
+        true => site.origins.sharing(request.headers()),
+        false => HeaderMap::new(),
+    };
     let (route, mut answer) = async {
         let (head, body) = request.into_parts();
         match route(&site, &head) {
@@ -56,6 +60,14 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
             }
             Routed::Answer(route, outcome) => (route, finish(outcome, &id)),
             Routed::NotAllowed(route, allow) => {
+                if head.method == Method::OPTIONS
+                    && let Some(methods) = site.origins.preflight(&head.headers, &allow)
+                {
+                    let mut answer = Answer::default();
+                    *answer.status_mut() = StatusCode::NO_CONTENT;
+                    answer.headers_mut().extend(methods);
+                    return (route, answer);
+                }
                 let refusal = Refusal::new(Code::MethodNotAllowed, "This path has other methods.");
                 let mut answer = response::problem(&refusal, &id);
                 answer.headers_mut().insert(ALLOW, allow);
@@ -86,6 +98,7 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    answer.headers_mut().extend(sharing);
     response::finish(answer.headers_mut(), &id);
     span.in_scope(|| record(&method, route, answer.status(), started.elapsed()));
     Ok(answer)

@@ -18,14 +18,17 @@ use crate::{
 };
 
 const NAME: &str = "hearth_refresh";
-const SECURE: bool = false;
 
 /// Answers with a log-in's tokens.
 pub fn granted(call: &Call, status: StatusCode, granted: Granted) -> Outcome {
     let mut answer = response::json(status, &granted.tokens);
     if let Some(token) = granted.cookie {
         let max_age = call.site.chat.refresh_ttl().as_secs();
-        let secure = if SECURE { "; Secure" } else { "" };
+        let secure = if call.site.origins.secure() {
+            "; Secure"
+        } else {
+            ""
+        };
         let cookie = format!(
             "{NAME}={token}; Path=/api; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"
         );
@@ -59,7 +62,7 @@ pub async fn refresh(mut call: Call) -> Outcome {
     let (token, cookie) = match (given, cookie(&call.head.headers)) {
         (Some(token), _) => (token, false),
         (None, Some(token)) => {
-            //ORIGIN
+            call.site.origins.check_cookie(&call.head.headers)?;
             (token.to_owned(), true)
         }
         (None, None) => {

@@ -19,6 +19,7 @@ pub async fn one_room(call: Call) -> Outcome {
 /// gateway's to judge. Its extensions hold an `Arc<OwnedSemaphorePermit>`: the connection's place under
 /// [`crate::limits::CONNECTIONS_MAX`], to be kept as long as the socket lives.
 async fn upgrade(call: Call, room_id: Option<RoomId>) -> Outcome {
+    call.site.origins.check_upgrade(&call.head.headers)?;
     let request = Request::from_parts(call.head, call.body);
     let response = call.site.gateway.upgrade(request, room_id)?;
     Ok(response.map(|()| Full::default()))
