@@ -15,7 +15,7 @@ use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
     chat::Chat,
     config::{Command, Config},
-    http::{self, Origins, Site, server::Listeners},
+    http::{self, Origins, Proxies, Site, server::Listeners},
     hub::Hub,
     limits::*,
     protocol::close::Close,
@@ -172,6 +172,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
         gateway,
         metrics.clone(),
         Origins::new(config.public_url.as_ref(), config.cors_origins.clone()),
+        Proxies::new(config.trusted_proxies.clone()),
         shutdown.token.clone(),
     );
     let watching = hub.clone().watch_heads();

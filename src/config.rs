@@ -17,11 +17,12 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser, Subcommand};
+use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 pub use self::values::Secret;
-use self::values::{argon2_params, duration, is_origin, location, public, shown};
+use self::values::{argon2_params, duration, is_origin, location, networks, public, shown};
 use crate::{
     limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
     store::{Location, Options},
@@ -91,6 +92,12 @@ struct Settings {
     #[arg(global = true, value_name = "ORIGINS")]
     cors_origins: Option<String>,
 
+    /// Proxies that are believed about who came to them (X-Forwarded-For): addresses or networks, separated by
+    /// commas, as 127.0.0.1,10.0.0.0/8
+    #[arg(long, env = "HEARTH_TRUSTED_PROXIES")]
+    #[arg(global = true, value_name = "NETWORKS")]
+    trusted_proxies: Option<String>,
+
     /// Database: sqlite://PATH or mysql://USER:PASSWORD@HOST[:PORT]/NAME
     /// [default: sqlite://DATA_DIR/hearth.db]
     #[arg(long, env = "HEARTH_DATABASE_URL", hide_env_values = true)]
@@ -159,6 +166,7 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// As browsers write them.
     pub cors_origins: Vec<String>,
+    pub trusted_proxies: Vec<IpNet>,
     pub database: Options,
     pub data_dir: PathBuf,
     /// `None`: the one in the data directory ([`crate::auth::secret`]).
@@ -268,6 +276,12 @@ impl Settings {
             let rule = "origins as browsers write them, as https://example.org or http://localhost:5173; never *";
             fault("HEARTH_CORS_ORIGINS", rule);
         }
+        let trusted_proxies = self.trusted_proxies.unwrap_or_default();
+        let proxies = networks(&trusted_proxies);
+        if proxies.is_none() {
+            let rule = "addresses or networks, as 127.0.0.1,10.0.0.0/8";
+            fault("HEARTH_TRUSTED_PROXIES", rule);
+        }
         if self.data_dir.is_empty() {
             fault("HEARTH_DATA_DIR", "the path of a directory");
         }
@@ -370,6 +384,7 @@ impl Settings {
                 public_url.unwrap_or_else(|| "(none)".into()),
             ),
             ("HEARTH_CORS_ORIGINS", cors_origins),
+            ("HEARTH_TRUSTED_PROXIES", trusted_proxies),
             ("HEARTH_DATABASE_URL", shown(&location)),
             ("HEARTH_DATABASE_POOL", self.database_pool),
             ("HEARTH_DATA_DIR", self.data_dir),
@@ -395,6 +410,7 @@ impl Settings {
             listen_tcp: lines,
             public_url: public.flatten(),
             cors_origins: origins,
+            trusted_proxies: proxies.unwrap_or_default(),
             database: Options { location, pool },
             data_dir,
             jwt_secret: jwt_secret.map(Secret::new),

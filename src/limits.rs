@@ -186,6 +186,27 @@ pub const PASSWORD_QUEUE_MAX: usize = 50;
 pub const ARGON2_MEMORY_KIB_MAX: u32 = 4 * 1024 * 1024;
 pub const PASSWORD_DEADLINE: Duration = Duration::from_secs(2);
 
+// Guesses at passwords (lifted by HEARTH_RATE_LIMITS=off): so many at once, then one in each interval.
+/// By network: a school's pupils come from one.
+pub const NETWORK_GUESSES: u32 = 200;
+pub const NETWORK_GUESS_INTERVAL: Duration = Duration::from_millis(500);
+/// At one account from one network.
+pub const PAIR_GUESSES: u32 = 10;
+pub const PAIR_GUESS_INTERVAL: Duration = Duration::from_secs(15);
+/// At one account from all networks together, but those from which it was logged in to.
+pub const ACCOUNT_GUESSES: u32 = 100;
+pub const ACCOUNT_GUESS_INTERVAL: Duration = Duration::from_secs(60);
+/// By everybody, new accounts included.
+pub const ALL_GUESSES: u32 = 1_000;
+pub const ALL_GUESSES_INTERVAL: Duration = Duration::from_millis(20);
+/// New accounts by network.
+pub const REGISTRATIONS: u32 = 60;
+pub const REGISTRATION_INTERVAL: Duration = Duration::from_secs(10);
+/// Accounts in networks that are counted one by one; beyond it networks are held back first.
+pub const GUESS_KEYS_MAX: usize = 50_000;
+/// Accounts and networks that are remembered to belong together.
+pub const HOMES_MAX: usize = 100_000;
+
 // Limits by user (lifted by HEARTH_RATE_LIMITS=off).
 pub const SENDS_PER_SECOND: u32 = 20;
 pub const SENDS_BURST: u32 = 100;

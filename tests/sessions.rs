@@ -3,5 +3,6 @@
 
 mod deletion;
 mod ends;
+mod guesses;
 mod refresh;
 mod renewal;

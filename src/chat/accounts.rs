@@ -3,7 +3,7 @@
 //! Invariant: a name that doesn't exist, a wrong password and a disabled account are answered alike and
 //! take as long.
 
-use super::{Chat, Identity, PageOf, page, refuse, sessions::Granted};
+use super::{Chat, Device, Identity, PageOf, page, refuse, sessions::Granted};
 use crate::{
     auth::passwords,
     limits::*,
@@ -18,7 +18,7 @@ use crate::{
 
 impl Chat {
     /// Makes an account and logs its owner in.
-    pub async fn register(&self, body: RegisterBody, user_agent: &str) -> Result<Granted, Refusal> {
+    pub async fn register(&self, body: RegisterBody, from: Device<'_>) -> Result<Granted, Refusal> {
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let username = checks.required("username", body.username);
@@ -42,6 +42,7 @@ impl Chat {
         let (Some(username), Some(email), Some(password)) = (username, email, password) else {
             return Err(Refusal::internal());
         };
+        self.guesses.charge_registration(from.address)?;
         let user = NewUser {
             username,
             email,
@@ -49,11 +50,11 @@ impl Chat {
             password_hash: self.passwords.hash(password).await?,
         };
         let row = self.store.create_user(user).await.map_err(refuse)?;
-        self.log_in(row.user, user_agent, cookie).await
+        self.log_in(row.user, from.user_agent, cookie).await
     }
 
     /// Checks the password and begins a log-in.
-    pub async fn login(&self, body: LoginBody, user_agent: &str) -> Result<Granted, Refusal> {
+    pub async fn login(&self, body: LoginBody, from: Device<'_>) -> Result<Granted, Refusal> {
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let username = checks.required("username", body.username);
@@ -64,12 +65,15 @@ impl Chat {
         let (Some(username), Some(password)) = (username, password) else {
             return Err(Refusal::internal());
         };
+        let name_key = fold(&username);
+        self.guesses.charge(&name_key, from.address)?;
         let row = self.user_named(&username).await?;
         let hash = row.as_ref().and_then(|row| row.password_hash.clone());
         let verified = self.passwords.verify(hash, password).await?;
         match row {
             Some(row) if verified && row.user.is_active => {
-                self.log_in(row.user, user_agent, cookie).await
+                self.guesses.succeeded(&name_key, from.address);
+                self.log_in(row.user, from.user_agent, cookie).await
             }
             _ => Err(Refusal::new(
                 Code::Unauthorized,

@@ -1,6 +1,8 @@
 //! The deletion of one's own account: out of every room, then without a name. What was written stays, by a
 //! "Deleted user"; direct rooms stay with the other one.
 
+use std::net::IpAddr;
+
 use super::{Chat, Identity, judged, mismatch, refuse};
 use crate::{
     protocol::{
@@ -14,9 +16,14 @@ use crate::{
 impl Chat {
     /// Deletes the asker's account. Rooms that he owns go to an admin, or else to another member; those
     /// that he is alone in are deleted.
-    pub async fn delete_me(&self, who: &Identity, body: DeleteMeBody) -> Result<(), Refusal> {
+    pub async fn delete_me(
+        &self,
+        who: &Identity,
+        body: DeleteMeBody,
+        address: IpAddr,
+    ) -> Result<(), Refusal> {
         self.changes.charge(who.user.id)?;
-        self.confirmed(who, body).await?;
+        self.confirmed(who, body, address).await?;
         let last_admin = || {
             Refusal::forbidden(
                 "The last admin's account can't be deleted: make somebody else admin first.",

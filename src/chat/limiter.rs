@@ -1,6 +1,6 @@
-//! Limits by user: a bucket each, forgotten when it is full again.
+//! Limits by user, or by whatever else is told apart: a bucket each, forgotten when it is full again.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{hash::Hash, num::NonZeroU32, time::Duration};
 
 use governor::{
     DefaultKeyedRateLimiter, Quota,
@@ -9,14 +9,14 @@ use governor::{
 
 use crate::protocol::{UserId, error::Refusal};
 
-/// One kind of thing that a user may do so and so often.
-pub struct Limiter {
+/// One kind of thing that each may do so and so often.
+pub struct Limiter<K: Hash + Eq + Clone = UserId> {
     /// `None`: lifted.
-    buckets: Option<DefaultKeyedRateLimiter<UserId>>,
+    buckets: Option<DefaultKeyedRateLimiter<K>>,
     clock: DefaultClock,
 }
 
-impl Limiter {
+impl<K: Hash + Eq + Clone> Limiter<K> {
     /// One in every `interval`, and `burst` at once.
     pub fn new(interval: Duration, burst: u32, enabled: bool) -> Self {
         let burst = NonZeroU32::new(burst).expect("a limit is not 0");
@@ -27,15 +27,20 @@ impl Limiter {
         }
     }
 
-    /// Takes one from the user's bucket, or says how long to wait.
-    pub fn charge(&self, user_id: UserId) -> Result<(), Refusal> {
+    /// Takes one from this one's bucket, or says how long to wait.
+    pub fn charge(&self, key: K) -> Result<(), Refusal> {
         let Some(buckets) = &self.buckets else {
             return Ok(());
         };
-        buckets.check_key(&user_id).map_err(|until| {
+        buckets.check_key(&key).map_err(|until| {
             let wait = until.wait_time_from(self.clock.now());
             Refusal::rate_limited(wait.max(Duration::from_millis(1)))
         })
+    }
+
+    /// Buckets that are not full.
+    pub fn len(&self) -> usize {
+        self.buckets.as_ref().map_or(0, |buckets| buckets.len())
     }
 
     pub fn prune(&self) {

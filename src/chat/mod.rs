@@ -6,6 +6,7 @@
 
 mod accounts;
 mod deletion;
+mod guesses;
 mod limiter;
 mod mentions;
 mod messages;
@@ -13,13 +14,13 @@ mod rooms;
 mod search;
 mod sessions;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use dashmap::DashSet;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use self::{limiter::Limiter, sessions::Sessions};
+use self::{guesses::Guesses, limiter::Limiter, sessions::Sessions};
 use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     limits::*,
@@ -45,6 +46,13 @@ pub struct Identity {
     pub session_id: SessionId,
     /// When the access token expires.
     pub expires_at: Time,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Device<'a> {
+    pub user_agent: &'a str,
+    pub address: IpAddr,
 }
 
 /// A stored message's numbers.
@@ -78,6 +86,7 @@ pub struct Chat {
     tokens: Tokens,
     refresh_ttl: Duration,
     sessions: Sessions,
+    guesses: Guesses,
     sends: Limiter,
     changes: Limiter,
     searches: Limiter,
@@ -105,6 +114,7 @@ impl Chat {
             tokens,
             refresh_ttl,
             sessions: Sessions::new(),
+            guesses: Guesses::new(rate_limits),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
             changes: Limiter::new(second / CHANGES_PER_SECOND, CHANGES_BURST, rate_limits),
             searching: Semaphore::new(SEARCHES_AT_ONCE),
@@ -148,6 +158,7 @@ impl Chat {
     /// [`PRUNE_INTERVAL`].
     pub async fn prune(&self) {
         self.prune_sessions().await;
+        self.guesses.prune();
         self.sends.prune();
         self.changes.prune();
         self.searches.prune();

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +21,7 @@ use crate::{
     limits::*,
     protocol::{
         SessionId, Time, UserId,
-        check::Checks,
+        check::{Checks, fold},
         close::Close,
         error::{Code, Refusal},
         rest::{DeleteMeBody, List, LogIn, PasswordBody, Tokens, User},
@@ -263,7 +264,12 @@ impl Chat {
     }
 
     /// Sets a new password; all of my other log-ins end.
-    pub async fn change_password(&self, who: &Identity, body: PasswordBody) -> Result<(), Refusal> {
+    pub async fn change_password(
+        &self,
+        who: &Identity,
+        body: PasswordBody,
+        address: IpAddr,
+    ) -> Result<(), Refusal> {
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let current = checks.required("current_password", body.current_password);
@@ -276,7 +282,7 @@ impl Chat {
         let (Some(current), Some(new)) = (current, new) else {
             return Err(Refusal::internal());
         };
-        let from = self.confirm_password(who, current).await?;
+        let from = self.confirm_password(who, current, address).await?;
         let to = self.passwords.hash(new).await?;
         let (user_id, but) = (who.user.id, who.session_id);
         let changed = self.store.change_password(user_id, from, to, but).await;
@@ -292,6 +298,7 @@ impl Chat {
         &self,
         who: &Identity,
         body: DeleteMeBody,
+        address: IpAddr,
     ) -> Result<(), Refusal> {
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
@@ -299,11 +306,17 @@ impl Chat {
         at_most(&mut checks, "current_password", current.as_deref());
         checks.done()?;
         let current = current.ok_or_else(Refusal::internal)?;
-        self.confirm_password(who, current).await.map(drop)
+        self.confirm_password(who, current, address).await.map(drop)
     }
 
     /// The hash of one's own password, if this is it.
-    async fn confirm_password(&self, who: &Identity, password: String) -> Result<String, Refusal> {
+    async fn confirm_password(
+        &self,
+        who: &Identity,
+        password: String,
+        address: IpAddr,
+    ) -> Result<String, Refusal> {
+        self.guesses.charge(&fold(&who.user.username), address)?;
         let row = self.store.user(who.user.id).await.map_err(refuse)?;
         let hash = row.and_then(|row| row.password_hash);
         let verified = self.passwords.verify(hash.clone(), password).await?;

@@ -1,7 +1,8 @@
 //! How single settings are read and shown: durations, database URLs, the cost of a hash, secrets.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
 use url::Url;
 
 use crate::{limits::ARGON2_MEMORY_KIB_MAX, store::Location};
@@ -107,4 +108,17 @@ pub fn public(text: &str) -> Option<Url> {
 /// Whether this is an origin exactly as a browser writes it.
 pub fn is_origin(text: &str) -> bool {
     public(text).is_some_and(|url| url.origin().ascii_serialization() == text)
+}
+
+/// Networks, or single addresses, separated by commas.
+pub fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let names = text
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    let network = |name: &str| {
+        let address = name.parse::<IpAddr>().map(IpNet::from);
+        address.ok().or_else(|| name.parse().ok())
+    };
+    names.map(network).collect()
 }

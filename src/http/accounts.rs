@@ -15,13 +15,13 @@ use crate::{
 
 pub async fn register(mut call: Call) -> Outcome {
     let body: RegisterBody = call.json().await?;
-    let granted = call.site.chat.register(body, call.user_agent()).await?;
+    let granted = call.site.chat.register(body, call.device()).await?;
     sessions::granted(&call, StatusCode::CREATED, granted)
 }
 
 pub async fn login(mut call: Call) -> Outcome {
     let body = call.login().await?;
-    let granted = call.site.chat.login(body, call.user_agent()).await?;
+    let granted = call.site.chat.login(body, call.device()).await?;
     sessions::granted(&call, StatusCode::OK, granted)
 }
 
@@ -39,7 +39,7 @@ pub async fn patch_me(mut call: Call) -> Outcome {
 pub async fn delete_me(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let body = call.json().await?;
-    let deleted = call.site.chat.delete_me(&who, body).await;
+    let deleted = call.site.chat.delete_me(&who, body, call.address).await;
     sessions::ended(&call, who.user.id).await;
     deleted?;
     sessions::without_cookie()

@@ -9,12 +9,13 @@
 //! under the same cap on connections.
 //!
 //! Deliberately absent: HTTP/2 and TLS (a reverse proxy's work), and any trust in what a client says
-//! about itself (`X-Forwarded-For`, `X-Request-Id`).
+//! about itself (`X-Request-Id`; `X-Forwarded-For`, unless a trusted proxy says it).
 
 mod accounts;
 mod files;
 mod messages;
 mod origins;
+mod proxies;
 mod query;
 mod request;
 mod response;
@@ -34,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{chat::Chat, ws::Gateway};
 
-pub use self::origins::Origins;
+pub use self::{origins::Origins, proxies::Proxies};
 
 /// What the handlers share. One per process.
 pub struct Site {
@@ -42,6 +43,7 @@ pub struct Site {
     pub gateway: Gateway,
     pub metrics: PrometheusHandle,
     pub origins: Origins,
+    pub proxies: Proxies,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
     routes: router::Router,
@@ -53,6 +55,7 @@ impl Site {
         gateway: Gateway,
         metrics: PrometheusHandle,
         origins: Origins,
+        proxies: Proxies,
         stopping: CancellationToken,
     ) -> Self {
         Self {
@@ -60,6 +63,7 @@ impl Site {
             gateway,
             metrics,
             origins,
+            proxies,
             stopping,
             routes: router::Router::new(),
         }

@@ -1,6 +1,6 @@
 //! One request as its handler sees it: who asks, and a body within its bounds and of its type.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -16,7 +16,7 @@ use url::form_urlencoded;
 
 use super::{Site, query::Query, router::Parameters};
 use crate::{
-    chat::Identity,
+    chat::{Device, Identity},
     limits::{BODY_DEADLINE, BODY_DISCARDED_BYTES_MAX, CLOSE_DEADLINE, REQUEST_BYTES_MAX},
     protocol::{
         RoomId, Seq, SessionId, UserId, check,
@@ -30,6 +30,8 @@ pub struct Call {
     pub site: Arc<Site>,
     pub head: Parts,
     pub body: Incoming,
+    /// Where the client is, by what its proxies say.
+    pub address: IpAddr,
     pub query: Query,
     pub parameters: Parameters,
 }
@@ -69,6 +71,13 @@ impl Call {
         let who = self.site.chat.authenticate(token).await?;
         tracing::Span::current().record("user.id", who.user.id.0);
         Ok(who)
+    }
+
+    pub fn device(&self) -> Device<'_> {
+        Device {
+            user_agent: self.user_agent(),
+            address: self.address,
+        }
     }
 
     pub fn user_agent(&self) -> &str {

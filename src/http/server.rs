@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Site, service};
+use super::{Site, proxies::Peer, service};
 use crate::{
     limits::{ACCEPT_PAUSE, HEADER_DEADLINE, HTTP_BUFFER_BYTES_MAX},
     ws::Gateway,
@@ -97,11 +97,15 @@ async fn connection(
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
+    let Ok(peer) = stream.peer_addr().map(|address| Peer(address.ip())) else {
+        return;
+    };
     metrics::gauge!("http_connections").increment(1.0);
     // A request that becomes a socket takes the place along.
     let place = Arc::new(place);
     let service = service_fn(move |mut request| {
         request.extensions_mut().insert(place.clone());
+        request.extensions_mut().insert(peer);
         service::answer(site.clone(), request)
     });
     let connection = http1::Builder::new()

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::{
     Site, files,
+    proxies::Peer,
     query::Query,
     request::Call,
     response::{self, Answer, Outcome},
@@ -74,8 +75,14 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
                 (route, answer)
             }
             Routed::Endpoint(endpoint, query, parameters) => {
+                let peer = head
+                    .extensions
+                    .get::<Peer>()
+                    .expect("the accept loop notes it");
+                let address = site.proxies.client(peer.0, &head.headers);
                 let call = Call {
                     site: site.clone(),
+                    address,
                     head,
                     body,
                     query,

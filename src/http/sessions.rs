@@ -103,7 +103,11 @@ pub async fn log_out_everywhere(mut call: Call) -> Outcome {
 pub async fn change_password(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let body = call.json().await?;
-    let done = call.site.chat.change_password(&who, body).await;
+    let done = call
+        .site
+        .chat
+        .change_password(&who, body, call.address)
+        .await;
     ended(&call, who.user.id).await;
     done?;
     response::no_content()

@@ -1,0 +1,219 @@
+//! Limits on guessing passwords (OWASP ASVS 5.0, 6.3.1), taken before anything is computed, so that guesses made
+//! side by side are counted each.
+//!
+//! Whoever guesses is held back by his network, and so is everybody together. An account is guessed at from
+//! one network so often, and from all of them together so often; the latter doesn't count for networks from which its
+//! owner has logged in: nobody locks him out of his home by guessing from elsewhere. Nothing is locked for good. A name
+//! that doesn't exist is counted as one that does.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+    num::NonZeroU32,
+    time::Duration,
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, clock::Clock};
+use quick_cache::sync::Cache;
+
+use super::limiter::Limiter;
+use crate::{limits::*, protocol::error::Refusal};
+
+/// Where somebody is, as far as it can be told: IPv4 by /24, IPv6 by /64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Network {
+    V4([u8; 3]),
+    V6([u8; 8]),
+}
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                Network::V4([a, b, c])
+            }
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                Network::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+}
+
+/// A name's hash: as long for every name.
+type Account = u64;
+
+pub struct Guesses {
+    hasher: RandomState,
+    networks: Limiter<Network>,
+    pairs: Limiter<(Account, Network)>,
+    accounts: Limiter<Account>,
+    registrations: Limiter<Network>,
+    all: Total,
+    /// Where accounts were logged in to.
+    homes: Cache<(Account, Network), ()>,
+}
+
+impl Guesses {
+    pub fn new(enabled: bool) -> Self {
+        Self {
+            hasher: RandomState::new(),
+            networks: Limiter::new(NETWORK_GUESS_INTERVAL, NETWORK_GUESSES, enabled),
+            pairs: Limiter::new(PAIR_GUESS_INTERVAL, PAIR_GUESSES, enabled),
+            accounts: Limiter::new(ACCOUNT_GUESS_INTERVAL, ACCOUNT_GUESSES, enabled),
+            registrations: Limiter::new(REGISTRATION_INTERVAL, REGISTRATIONS, enabled),
+            all: Total::new(ALL_GUESSES_INTERVAL, ALL_GUESSES, enabled),
+            homes: Cache::new(HOMES_MAX),
+        }
+    }
+
+    /// Takes one guess at the password of this name, folded, or says how long to wait.
+    pub fn charge(&self, name_key: &str, address: IpAddr) -> Result<(), Refusal> {
+        let (account, network) = (self.hasher.hash_one(name_key), address.into());
+        // What an account refuses isn't counted for its network, unless a flood of names fills the memory.
+        let flooded = self.pairs.len() >= GUESS_KEYS_MAX;
+        if flooded {
+            self.networks.charge(network)?;
+        }
+        self.pairs.charge((account, network))?;
+        if self.homes.get(&(account, network)).is_none() {
+            self.accounts.charge(account)?;
+        }
+        if !flooded {
+            self.networks.charge(network)?;
+        }
+        self.all.charge()
+    }
+
+    /// The password was right.
+    pub fn succeeded(&self, name_key: &str, address: IpAddr) {
+        let account = self.hasher.hash_one(name_key);
+        self.homes.insert((account, address.into()), ());
+    }
+
+    /// Takes one new account.
+    pub fn charge_registration(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.registrations.charge(address.into())?;
+        self.all.charge()
+    }
+
+    pub fn prune(&self) {
+        self.networks.prune();
+        self.pairs.prune();
+        self.accounts.prune();
+        self.registrations.prune();
+    }
+}
+
+/// One limit for everybody.
+struct Total {
+    bucket: Option<DefaultDirectRateLimiter>,
+}
+
+impl Total {
+    fn new(interval: Duration, burst: u32, enabled: bool) -> Self {
+        let burst = NonZeroU32::new(burst).expect("a limit is not 0");
+        let quota = Quota::with_period(interval).expect("a limit's period is not 0");
+        Self {
+            bucket: enabled.then(|| DefaultDirectRateLimiter::direct(quota.allow_burst(burst))),
+        }
+    }
+
+    fn charge(&self) -> Result<(), Refusal> {
+        let Some(bucket) = &self.bucket else {
+            return Ok(());
+        };
+        bucket.check().map_err(|until| {
+            let wait = until.wait_time_from(bucket.clock().now());
+            Refusal::rate_limited(wait.max(Duration::from_millis(1)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn guesses(guesses: &Guesses, name: &str, from: &str, tries: u32) -> u32 {
+        let taken = (0..tries).filter(|_| guesses.charge(name, address(from)).is_ok());
+        taken.count() as u32
+    }
+
+    #[test]
+    fn networks_are_told_apart() {
+        let same = |a: &str, b: &str| Network::from(address(a)) == Network::from(address(b));
+        assert!(same("192.0.2.1", "192.0.2.200"));
+        assert!(same("192.0.2.1", "::ffff:192.0.2.77"));
+        assert!(!same("192.0.2.1", "192.0.3.1"));
+        assert!(same("2001:db8::1", "2001:db8::ffff:1"));
+        assert!(!same("2001:db8::1", "2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn an_account_is_guessed_at_from_one_network_so_often() {
+        let limits = Guesses::new(true);
+        assert_eq!(guesses(&limits, "ada", "192.0.2.1", 100), PAIR_GUESSES);
+        assert_eq!(guesses(&limits, "ada", "192.0.2.9", 100), 0);
+        // Others in the same network log in all the same.
+        assert_eq!(guesses(&limits, "bob", "192.0.2.1", 1), 1);
+    }
+
+    #[test]
+    fn an_account_is_guessed_at_from_everywhere_so_often_and_its_owner_comes_home() {
+        let limits = Guesses::new(true);
+        limits.succeeded("ada", address("192.0.2.1"));
+        let mut taken = 0;
+        for network in 0..50 {
+            taken += guesses(&limits, "ada", &format!("198.51.{network}.1"), 5);
+        }
+        assert_eq!(taken, ACCOUNT_GUESSES);
+        assert_eq!(guesses(&limits, "ada", "203.0.113.1", 1), 0);
+        assert_eq!(guesses(&limits, "ada", "192.0.2.44", 1), 1);
+    }
+
+    #[test]
+    fn a_network_guesses_so_often() {
+        let limits = Guesses::new(true);
+        let names = (0..1_000).map(|name| name.to_string());
+        let taken = names.filter(|name| limits.charge(name, address("192.0.2.1")).is_ok());
+        assert_eq!(taken.count() as u32, NETWORK_GUESSES);
+    }
+
+    #[test]
+    fn names_fill_no_memory() {
+        let limits = Guesses::new(true);
+        for name in 0..3 * GUESS_KEYS_MAX {
+            let _ = limits.charge(&name.to_string(), address("192.0.2.1"));
+        }
+        let keys = limits.pairs.len();
+        assert!(
+            keys < GUESS_KEYS_MAX + 2 * NETWORK_GUESSES as usize,
+            "{keys}"
+        );
+    }
+
+    #[test]
+    fn all_together_guess_so_often() {
+        let limits = Guesses::new(true);
+        let mut taken = 0;
+        for network in 0..250 {
+            taken += guesses(
+                &limits,
+                &network.to_string(),
+                &format!("198.51.{network}.1"),
+                5,
+            );
+        }
+        // A moment passes.
+        assert!((ALL_GUESSES..ALL_GUESSES + 50).contains(&taken), "{taken}");
+        assert_eq!(
+            guesses(&Guesses::new(false), "ada", "192.0.2.1", 2_000),
+            2_000
+        );
+    }
+}
