@@ -13,11 +13,13 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 pub use self::values::Secret;
-use self::values::{argon2_params, duration, location, shown};
+use self::values::{argon2_params, duration, location, public_url, registration, shown};
 use crate::{
     limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
+    protocol::rest::Registration,
     store::{Location, Options},
 };
 
@@ -57,6 +59,38 @@ pub enum Command {
     },
     /// Look at settings, database and machine, and say what to do about each fault
     Check,
+    /// Look after accounts, whether the server runs or not
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+}
+
+/// What is to be done to accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum UserCommand {
+    /// Make an account; its password is asked for, or read from standard input
+    Add {
+        name: String,
+        /// His e-mail address
+        #[arg(long)]
+        email: String,
+        /// Make him an admin of the site
+        #[arg(long)]
+        admin: bool,
+    },
+    /// Show all accounts
+    List,
+    /// Make somebody an admin of the site
+    Promote { name: String },
+    /// Make an admin a plain user
+    Demote { name: String },
+    /// End somebody's log-ins and let him in no more
+    Disable { name: String },
+    /// Let somebody in again
+    Enable { name: String },
+    /// Print a link with which somebody sets a new password, once, within 24 hours
+    Reset { name: String },
 }
 
 /// The settings as they were given. Each is documented in .env.example, too; a test compares.
@@ -106,6 +140,16 @@ struct Settings {
     #[arg(global = true, value_name = "DURATION")]
     refresh_ttl: String,
 
+    /// The URL under which people reach this server; for links [default: links are paths]
+    #[arg(long, env = "HEARTH_PUBLIC_URL")]
+    #[arg(global = true, value_name = "URL")]
+    public_url: Option<String>,
+
+    /// Who may register: open (everybody), invite (whoever has an invite), closed (nobody)
+    #[arg(long, env = "HEARTH_REGISTRATION", default_value = "open")]
+    #[arg(global = true, value_name = "open|invite|closed")]
+    registration: String,
+
     /// What to log, to stderr: off, error, warn, info, debug, trace, also by module
     /// (info,hearth::store=debug)
     #[arg(long, env = "HEARTH_LOG", default_value = "info")]
@@ -139,6 +183,9 @@ pub struct Config {
     pub jwt_secret: Option<Secret>,
     pub access_ttl: Duration,
     pub refresh_ttl: Duration,
+    /// The URL under which people reach this server; for links.
+    pub public_url: Option<Url>,
+    pub registration: Registration,
     /// A valid filter; it is kept as text because it can't be cloned otherwise.
     pub log_filter: String,
     pub log_format: LogFormat,
@@ -197,6 +244,7 @@ impl Settings {
         let database_url = self.database_url.filter(|url| !url.is_empty());
         let jwt_secret = self.jwt_secret.filter(|secret| !secret.is_empty());
         let listen_tcp = self.listen_tcp.filter(|address| !address.is_empty());
+        let public = self.public_url.filter(|url| !url.is_empty());
 
         let listen = self.listen.parse::<SocketAddr>().ok();
         if listen.is_none() {
@@ -237,6 +285,15 @@ impl Settings {
         } else if refresh_ttl < access_ttl {
             fault("HEARTH_REFRESH_TTL", "not shorter than HEARTH_ACCESS_TTL");
         }
+        let public_url = public.as_deref().and_then(public_url);
+        if public.is_some() && public_url.is_none() {
+            let rule = "an http or https URL without user, query and fragment, as https://chat.example.org";
+            fault("HEARTH_PUBLIC_URL", rule);
+        }
+        let registration = registration(&self.registration);
+        if registration.is_none() {
+            fault("HEARTH_REGISTRATION", "open, invite or closed");
+        }
         if self.log.is_empty() || EnvFilter::try_new(&self.log).is_err() {
             fault(
                 "HEARTH_LOG",
@@ -272,6 +329,7 @@ impl Settings {
             Some(pool),
             Some(access_ttl),
             Some(refresh_ttl),
+            Some(registration),
             Some(log_format),
             Some(argon2),
             Some(rate_limits),
@@ -282,6 +340,7 @@ impl Settings {
             pool,
             access_ttl,
             refresh_ttl,
+            registration,
             log_format,
             argon2,
             rate_limits,
@@ -309,6 +368,11 @@ impl Settings {
             ("HEARTH_JWT_SECRET", secret),
             ("HEARTH_ACCESS_TTL", self.access_ttl),
             ("HEARTH_REFRESH_TTL", self.refresh_ttl),
+            (
+                "HEARTH_PUBLIC_URL",
+                public.unwrap_or_else(|| "(links are paths)".into()),
+            ),
+            ("HEARTH_REGISTRATION", self.registration),
             ("HEARTH_LOG", self.log.clone()),
             ("HEARTH_LOG_FORMAT", self.log_format),
             ("HEARTH_ARGON2", self.argon2),
@@ -322,6 +386,8 @@ impl Settings {
             jwt_secret: jwt_secret.map(Secret::new),
             access_ttl,
             refresh_ttl,
+            public_url,
+            registration,
             log_filter: self.log,
             log_format,
             argon2,

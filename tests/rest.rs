@@ -3,7 +3,10 @@
 mod accounts;
 mod bodies;
 mod http;
+mod invites;
 mod messages;
+mod passwords;
 mod rooms;
 mod search;
 mod secrets;
+mod users;

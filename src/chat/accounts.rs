@@ -47,6 +47,7 @@ impl Chat {
         let email = checks.required("email", body.email);
         let password = checks.required("password", body.password);
         let full_name = checks.optional("full_name", body.full_name);
+        let invite = checks.optional("invite", body.invite);
         if let Some(username) = &username {
             checks.username("username", username);
         }
@@ -63,13 +64,14 @@ impl Chat {
         let (Some(username), Some(email), Some(password)) = (username, email, password) else {
             return Err(Refusal::internal());
         };
+        let invite = self.admitted(invite.as_deref()).await?;
         let user = NewUser {
             username,
             email,
             full_name: full_name.filter(|name| !name.is_empty()),
             password_hash: self.passwords.hash(password).await?,
         };
-        let row = self.store.create_user(user).await.map_err(refuse)?;
+        let row = self.create_user(user, invite).await?;
         self.log_in(row.user, user_agent).await
     }
 
@@ -92,13 +94,32 @@ impl Chat {
         };
         let row = self.user_named(&username).await?;
         let hash = row.as_ref().and_then(|row| row.password_hash.clone());
-        let verified = self.passwords.verify(hash, password).await?;
+        let verified = self.passwords.verify(hash, password.clone()).await?;
+        if verified && let Some(row) = &row {
+            self.renew_hash(row, password).await;
+        }
         match row {
             Some(row) if verified && row.user.is_active => self.log_in(row.user, user_agent).await,
             _ => Err(Refusal::new(
                 Code::Unauthorized,
                 "The username or the password is wrong.",
             )),
+        }
+    }
+
+    /// Replaces a hash of another kind or cost by one as they are made now, while the password is known. If it
+    /// can't be done, the next log-in will.
+    async fn renew_hash(&self, row: &UserRow, password: String) {
+        let Some(old) = &row.password_hash else {
+            return;
+        };
+        if !self.passwords.is_outdated(old) {
+            return;
+        }
+        if let Ok(new) = self.passwords.hash(password).await
+            && let Err(error) = self.store.replace_hash(row.user.id, old, new).await
+        {
+            tracing::warn!(%error, user.id = row.user.id.0, "an old password hash stays");
         }
     }
 

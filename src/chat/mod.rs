@@ -5,6 +5,8 @@
 //! is read for a member is given to him only if he is still one after it was read.
 
 mod accounts;
+mod admin;
+mod invites;
 mod limiter;
 mod mentions;
 mod messages;
@@ -29,7 +31,7 @@ use crate::{
     store::{Error, Outcome, Refused, Store},
 };
 
-pub use self::{messages::Posted, rooms::Scope, search::Search};
+pub use self::{invites::Entrance, messages::Posted, rooms::Scope, search::Search};
 
 /// Who asks: the user and the log-in that a valid access token named.
 #[derive(Clone, Debug)]
@@ -70,6 +72,7 @@ pub struct Chat {
     passwords: Passwords,
     tokens: Tokens,
     refresh_ttl: Duration,
+    entrance: Entrance,
     sessions: Sessions,
     sends: Limiter,
     changes: Limiter,
@@ -88,6 +91,7 @@ impl Chat {
         passwords: Passwords,
         tokens: Tokens,
         refresh_ttl: Duration,
+        entrance: Entrance,
         rate_limits: bool,
     ) -> Self {
         let second = Duration::from_secs(1);
@@ -97,6 +101,7 @@ impl Chat {
             passwords,
             tokens,
             refresh_ttl,
+            entrance,
             sessions: Sessions::new(),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
             changes: Limiter::new(second / CHANGES_PER_SECOND, CHANGES_BURST, rate_limits),

@@ -4,7 +4,29 @@ use std::{fmt, time::Duration};
 
 use url::Url;
 
-use crate::{limits::ARGON2_MEMORY_KIB_MAX, store::Location};
+use crate::{limits::ARGON2_MEMORY_KIB_MAX, protocol::rest::Registration, store::Location};
+
+/// Who may register.
+pub fn registration(text: &str) -> Option<Registration> {
+    match text {
+        "open" => Some(Registration::Open),
+        "invite" => Some(Registration::Invite),
+        "closed" => Some(Registration::Closed),
+        _ => None,
+    }
+}
+
+/// A URL that a path or a fragment can be put to.
+pub fn public_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    plain.then_some(url)
+}
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! `/api/register`, `/api/login`, `/api/me`, `/api/users` and those of them who are online.
+//! `/api/register`, `/api/login`, `/api/password/reset`, `/api/me`, `/api/users`, and those of them who are online.
 
 use super::{
     request::Call,
@@ -25,6 +25,24 @@ pub async fn login(mut call: Call) -> Outcome {
 pub async fn me(call: Call) -> Outcome {
     let who = call.identify().await?;
     response::ok(&*who.user)
+}
+
+pub async fn reset_password(mut call: Call) -> Outcome {
+    let body = call.json().await?;
+    call.site.chat.reset_password(body).await?;
+    response::no_content()
+}
+
+pub async fn show(call: Call) -> Outcome {
+    let who = call.identify().await?;
+    response::ok(&call.site.chat.user(&who, UserId(call.id())).await?)
+}
+
+pub async fn patch(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    let chat = &call.site.chat;
+    response::ok(&chat.patch_user(&who, UserId(call.id()), body).await?)
 }
 
 /// By the beginning of their names, or by ids.

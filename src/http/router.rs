@@ -7,7 +7,9 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
-use super::{accounts, messages, request::Call, response::Outcome, rooms, search, site, socket};
+use super::{
+    accounts, invites, messages, request::Call, response::Outcome, rooms, search, site, socket,
+};
 use crate::limits::ID_MAX;
 
 /// The parameter that is no id.
@@ -44,9 +46,15 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         GET    "/api/info" [] => site::info;
         POST   "/api/register" [] => accounts::register;
         POST   "/api/login" [] => accounts::login;
+        POST   "/api/password/reset" [] => accounts::reset_password;
         GET    "/api/me" [] => accounts::me;
         GET    "/api/users" ["q" "ids" "cursor" "limit"] => accounts::list;
         GET    "/api/users/online" ["q" "ids" "cursor" "limit"] => accounts::online;
+        GET    "/api/users/{user}" [] => accounts::show;
+        PATCH  "/api/users/{user}" [] => accounts::patch;
+        GET    "/api/invites" ["cursor" "limit"] => invites::list;
+        POST   "/api/invites" [] => invites::create;
+        DELETE "/api/invites/{invite}" [] => invites::delete;
 
         GET    "/api/chat/rooms" ["scope" "q" "cursor" "limit"] => rooms::list;
         POST   "/api/chat/rooms" [] => rooms::create;
@@ -214,6 +222,16 @@ mod tests {
                 Method::PUT,
                 format!("{rooms}/12/messages/7/reactions/%F0%9F%91"),
                 "nothing",
+            ),
+            (
+                Method::GET,
+                "/api/users/12".into(),
+                "/api/users/{user} [12]",
+            ),
+            (
+                Method::GET,
+                "/api/users/online".into(),
+                "/api/users/online []",
             ),
             (Method::GET, "/ws/12".into(), "/ws/{room} [12]"),
             (Method::HEAD, "/ws".into(), "allow GET"),
