@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, time};
 
 use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
-    chat::Chat,
+    chat::{Chat, Entrance},
     config::{Command, Config},
     http::{self, Origins, Proxies, Site, server::Listeners},
     hub::Hub,
@@ -21,7 +21,7 @@ use crate::{
     protocol::close::Close,
     shutdown::{self, Shutdown},
     store::{self, Listener, Store, migrate, search::Indexer},
-    telemetry,
+    telemetry, users,
     ws::{self, Gateway},
 };
 
@@ -42,6 +42,8 @@ pub enum Failure {
     Threads(io::Error),
     #[error("signals can't be received: {0}")]
     Signals(io::Error),
+    #[error(transparent)]
+    User(#[from] users::Fault),
     #[error("this deletes everything in the database; say so with --yes")]
     NotConfirmed,
     #[error("`hearth check` found faults")]
@@ -69,6 +71,10 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
                 "the database was emptied and made anew"
             );
             Ok(())
+        }
+        Command::User { command } => {
+            make_data_dir(&config)?;
+            Ok(users::run(&config, command).await?)
         }
         Command::Check => match crate::check::run(&config).await {
             true => Ok(()),
@@ -144,6 +150,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
     let hub = Hub::new(ws::frame::text);
     let indexer = Arc::new(Indexer::default());
     let store = Store::open(&config.database, listener_of(&hub, &indexer)).await?;
+    warn_without_admin(&store).await?;
     hub.start(store.clone());
     let chat = Arc::new(Chat::new(
         store.clone(),
@@ -157,6 +164,10 @@ async fn start(config: Config) -> Result<Server, Failure> {
             config.access_ttl,
         ),
         config.refresh_ttl,
+        Entrance {
+            registration: config.registration,
+            public_url: config.public_url.clone(),
+        },
         config.rate_limits,
     ));
     let gateway = Gateway::new(chat.clone(), hub.clone(), shutdown.clone());
@@ -261,6 +272,17 @@ fn make_data_dir(config: &Config) -> Result<(), Failure> {
         .mode(0o700)
         .create(&config.data_dir)
         .map_err(|error| Failure::DataDir(config.data_dir.clone(), error))
+}
+
+/// There are no default accounts: the first admin is made by a command, which has the database's rights.
+async fn warn_without_admin(store: &Store) -> Result<(), Failure> {
+    if !store.has_admin().await? {
+        tracing::warn!(
+            "there is no active admin: `hearth user add NAME --email ADDRESS --admin` makes one, `hearth user \
+             promote NAME` makes one of somebody who has an account"
+        );
+    }
+    Ok(())
 }
 
 /// Stops the server, in order, when its database was reset or restored under it: who is logged in here

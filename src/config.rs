@@ -22,9 +22,12 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 pub use self::values::Secret;
-use self::values::{argon2_params, duration, is_origin, location, networks, public, shown};
+use self::values::{
+    argon2_params, duration, is_origin, location, networks, public, registration, shown,
+};
 use crate::{
     limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
+    protocol::rest::Registration,
     store::{Location, Options},
 };
 
@@ -64,6 +67,38 @@ pub enum Command {
     },
     /// Look at settings, database and machine, and say what to do about each fault
     Check,
+    /// Look after accounts, whether the server runs or not
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+}
+
+/// What is to be done to accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum UserCommand {
+    /// Make an account; its password is asked for, or read from standard input
+    Add {
+        name: String,
+        /// His e-mail address
+        #[arg(long)]
+        email: String,
+        /// Make him an admin of the site
+        #[arg(long)]
+        admin: bool,
+    },
+    /// Show all accounts
+    List,
+    /// Make somebody an admin of the site
+    Promote { name: String },
+    /// Make an admin a plain user
+    Demote { name: String },
+    /// End somebody's log-ins and let him in no more
+    Disable { name: String },
+    /// Let somebody in again
+    Enable { name: String },
+    /// Print a link with which somebody sets a new password, once, within 24 hours
+    Reset { name: String },
 }
 
 /// The settings as they were given. Each is documented in .env.example, too; a test compares.
@@ -135,6 +170,11 @@ struct Settings {
     #[arg(global = true, value_name = "DURATION")]
     refresh_ttl: String,
 
+    /// Who may register: open (everybody), invite (whoever has an invite), closed (nobody)
+    #[arg(long, env = "HEARTH_REGISTRATION", default_value = "open")]
+    #[arg(global = true, value_name = "open|invite|closed")]
+    registration: String,
+
     /// What to log, to stderr: off, error, warn, info, debug, trace, also by module
     /// (info,hearth::store=debug)
     #[arg(long, env = "HEARTH_LOG", default_value = "info")]
@@ -174,6 +214,7 @@ pub struct Config {
     pub jwt_secret_previous: Option<Secret>,
     pub access_ttl: Duration,
     pub refresh_ttl: Duration,
+    pub registration: Registration,
     /// A valid filter; it is kept as text because it can't be cloned otherwise.
     pub log_filter: String,
     pub log_format: LogFormat,
@@ -313,6 +354,10 @@ impl Settings {
         } else if refresh_ttl < access_ttl {
             fault("HEARTH_REFRESH_TTL", "not shorter than HEARTH_ACCESS_TTL");
         }
+        let registration = registration(&self.registration);
+        if registration.is_none() {
+            fault("HEARTH_REGISTRATION", "open, invite or closed");
+        }
         if self.log.is_empty() || EnvFilter::try_new(&self.log).is_err() {
             fault(
                 "HEARTH_LOG",
@@ -348,6 +393,7 @@ impl Settings {
             Some(pool),
             Some(access_ttl),
             Some(refresh_ttl),
+            Some(registration),
             Some(log_format),
             Some(argon2),
             Some(rate_limits),
@@ -358,6 +404,7 @@ impl Settings {
             pool,
             access_ttl,
             refresh_ttl,
+            registration,
             log_format,
             argon2,
             rate_limits,
@@ -400,6 +447,7 @@ impl Settings {
             ),
             ("HEARTH_ACCESS_TTL", self.access_ttl),
             ("HEARTH_REFRESH_TTL", self.refresh_ttl),
+            ("HEARTH_REGISTRATION", self.registration),
             ("HEARTH_LOG", self.log.clone()),
             ("HEARTH_LOG_FORMAT", self.log_format),
             ("HEARTH_ARGON2", self.argon2),
@@ -417,6 +465,7 @@ impl Settings {
             jwt_secret_previous: previous.map(Secret::new),
             access_ttl,
             refresh_ttl,
+            registration,
             log_filter: self.log,
             log_format,
             argon2,

@@ -19,4 +19,5 @@ pub mod protocol;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
+pub mod users;
 pub mod ws;

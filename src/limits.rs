@@ -180,11 +180,20 @@ pub const REVOCATIONS_PAGE: usize = 1_000;
 pub const REVOCATIONS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 pub const USER_AGENT_CHARS_MAX: usize = 200;
 
+// Invites and links that set a new password.
+/// Living invites of one user.
+pub const INVITES_PER_USER_MAX: usize = 100;
+pub const INVITE_USES_MAX: u64 = 1_000;
+pub const INVITE_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+pub const RESET_TTL: Duration = Duration::from_secs(24 * 3_600);
+
 // Passwords.
 pub const PASSWORD_QUEUE_MAX: usize = 50;
 /// The most memory that a hash may be configured, or found, to take.
 pub const ARGON2_MEMORY_KIB_MAX: u32 = 4 * 1024 * 1024;
 pub const PASSWORD_DEADLINE: Duration = Duration::from_secs(2);
+/// The highest cost at which a bcrypt hash from elsewhere is verified: about a second of one core.
+pub const BCRYPT_COST_MAX: u32 = 14;
 
 // Guesses at passwords (lifted by HEARTH_RATE_LIMITS=off): so many at once, then one in each interval.
 /// By network: a school's pupils come from one.

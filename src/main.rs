@@ -36,6 +36,11 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(app::Failure::Faults) => ExitCode::FAILURE,
+        // For whoever typed the command: no line of a log.
+        Err(app::Failure::User(fault)) => {
+            eprintln!("hearth: {fault}");
+            ExitCode::FAILURE
+        }
         Err(app::Failure::NotConfirmed) => {
             eprintln!("hearth: {}", app::Failure::NotConfirmed);
             ExitCode::from(EXIT_USAGE)

@@ -58,6 +58,8 @@ fn every_faulty_setting_is_told_at_once() {
         ("HEARTH_JWT_SECRET", "a-short-secret"),
         ("HEARTH_ACCESS_TTL", "soon"),
         ("HEARTH_REFRESH_TTL", "-1d"),
+        ("HEARTH_PUBLIC_URL", "chat.example.org"),
+        ("HEARTH_REGISTRATION", "perhaps"),
         ("HEARTH_LOG_FORMAT", "xml"),
         ("HEARTH_RATE_LIMITS", "perhaps"),
     ];
@@ -66,6 +68,7 @@ fn every_faulty_setting_is_told_at_once() {
         &["check"],
         &["migrate"],
         &["reset", "--yes"],
+        &["user", "list"],
     ] {
         let (code, printed) = hearth(dir.path(), command, &faulty);
         assert_eq!(code, Some(64), "{command:?}: {printed}");

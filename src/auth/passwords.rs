@@ -4,6 +4,11 @@
 //! begun that has waited for [`PASSWORD_DEADLINE`]; a log-in with an unknown name costs as much as one
 //! with a wrong password; a stored hash that can't be read is a wrong password.
 //!
+//! Hashes that came from elsewhere are verified, too: Argon2 of any cost, and bcrypt, until the next log-in
+//! replaces them ([`Passwords::is_outdated`]). bcrypt knows the first 72 bytes of a password only: until then
+//! whatever follows them is taken for right. And it takes its own time: of such an account it can be measured
+//! that it exists.
+//!
 //! Each thread keeps the memory that a hash takes (19 MiB by default) and uses it again: allocated for
 //! each one on whatever thread is free, it grew to 600 MiB under 300 log-ins.
 
@@ -33,8 +38,8 @@ use tokio::sync::oneshot;
 use crate::{
     auth::tokens::random_bytes,
     limits::{
-        ARGON2_MEMORY_KIB_MAX, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, PASSWORD_DEADLINE,
-        PASSWORD_QUEUE_MAX,
+        ARGON2_MEMORY_KIB_MAX, BCRYPT_COST_MAX, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN,
+        PASSWORD_DEADLINE, PASSWORD_QUEUE_MAX,
     },
     protocol::{check::Checks, error::Refusal},
 };
@@ -44,6 +49,7 @@ pub struct Passwords {
     jobs: SyncSender<Job>,
     /// A hash that no password has, verified for users who don't exist.
     nobody: Arc<str>,
+    params: Params,
 }
 
 type Job = Box<dyn FnOnce(&Hasher) + Send>;
@@ -61,7 +67,22 @@ impl Passwords {
             let thread = thread::Builder::new().name("passwords".into());
             thread.spawn(move || work(&Hasher::new(params), &queue))?;
         }
-        Ok(Self { jobs, nobody })
+        Ok(Self {
+            jobs,
+            nobody,
+            params,
+        })
+    }
+
+    /// Whether a hash is of another kind or cost than new ones are: to be replaced when its password is known.
+    pub fn is_outdated(&self, hash: &str) -> bool {
+        let Ok(hash) = PasswordHash::new(hash) else {
+            return true;
+        };
+        let cost = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        hash.algorithm != Algorithm::Argon2id.ident()
+            || hash.version != Some(Version::V0x13.into())
+            || Params::try_from(&hash).ok().as_ref().map(cost) != Some(cost(&self.params))
     }
 
     /// The password's hash in PHC form, with a salt of its own.
@@ -131,6 +152,15 @@ impl Hasher {
     }
 
     fn verify(&self, hash: &str, password: &str) -> bool {
+        if let Ok(parts) = hash.parse::<bcrypt::HashParts>() {
+            // $2x$ is the mark of an implementation that computed something else.
+            let known = ["$2a$", "$2b$", "$2y$"]
+                .iter()
+                .any(|mark| hash.starts_with(mark));
+            return known
+                && parts.get_cost() <= BCRYPT_COST_MAX
+                && bcrypt::verify(password, hash).unwrap_or(false);
+        }
         PasswordHash::new(hash)
             .is_ok_and(|hash| self.verify_password(password.as_bytes(), &hash).is_ok())
     }
@@ -257,6 +287,44 @@ mod tests {
                 .await
                 .unwrap()
         );
+    }
+
+    #[tokio::test]
+    async fn bcrypt_is_verified_until_it_is_replaced() {
+        let passwords = cheap();
+        let verify =
+            |hash: &str, password: &str| passwords.verify(Some(hash.into()), password.into());
+        // Test vectors of crypt_blowfish (wrapper.c).
+        let theirs = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+        assert!(verify(theirs, "U*U").await.unwrap());
+        assert!(!verify(theirs, "U*V").await.unwrap());
+        let long = "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui";
+        let chars = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ\
+                     0123456789chars after 72 are ignored";
+        assert!(verify(long, chars).await.unwrap());
+        assert!(
+            verify(long, &chars[..72]).await.unwrap(),
+            "all that bcrypt knows"
+        );
+        assert!(!verify(long, &chars[..71]).await.unwrap());
+        for (mark, right) in [("$2b$", true), ("$2y$", true), ("$2x$", false)] {
+            let other = theirs.replace("$2a$", mark);
+            assert_eq!(verify(&other, "U*U").await.unwrap(), right, "{mark}");
+        }
+        assert!(passwords.is_outdated(theirs));
+        let new = passwords.hash("U*U".into()).await.unwrap();
+        assert!(!passwords.is_outdated(&new));
+        assert!(passwords.is_outdated(&new.replace("t=1", "t=2")));
+        assert!(passwords.is_outdated(&new.replace("$argon2id$", "$argon2i$")));
+    }
+
+    #[tokio::test]
+    async fn a_bcrypt_hash_may_cost_so_much() {
+        let passwords = cheap();
+        // The right password, by libxcrypt, at a cost that none may have: it isn't even begun.
+        let dear = "$2b$15$CCCCCCCCCCCCCCCCCCCCC.TIjs95WpNzRGXWFCNhs1/TQLiKxpfH6";
+        let verified = passwords.verify(Some(dear.into()), "correct horse".into());
+        assert!(!verified.await.unwrap());
     }
 
     #[tokio::test]

@@ -177,7 +177,7 @@ pub fn refresh_token() -> String {
     URL_SAFE_NO_PAD.encode(random_bytes::<32>())
 }
 
-/// The hash under which the store keeps a refresh token or a code.
+/// What is kept of a refresh token, or of a code: its SHA-256, for nobody guesses 128 bits.
 pub fn hash(secret: impl AsRef<[u8]>) -> [u8; 32] {
     let hash = digest::digest(&digest::SHA256, secret.as_ref());
     hash.as_ref().try_into().expect("SHA-256 has 32 bytes")

@@ -26,6 +26,7 @@ impl Chat {
         let password = checks.required("password", body.password);
         let full_name = checks.optional("full_name", body.full_name);
         let cookie = checks.optional("cookie", body.cookie);
+        let invite = checks.optional("invite", body.invite);
         if let Some(username) = &username {
             checks.username("username", username);
         }
@@ -42,6 +43,7 @@ impl Chat {
         let (Some(username), Some(email), Some(password)) = (username, email, password) else {
             return Err(Refusal::internal());
         };
+        let invite = self.admitted(invite.as_deref()).await?;
         self.guesses.charge_registration(from.address)?;
         let user = NewUser {
             username,
@@ -49,7 +51,7 @@ impl Chat {
             full_name: full_name.filter(|name| !name.is_empty()),
             password_hash: self.passwords.hash(password).await?,
         };
-        let row = self.store.create_user(user).await.map_err(refuse)?;
+        let row = self.create_user(user, invite).await?;
         self.log_in(row.user, from.user_agent, cookie).await
     }
 
@@ -69,7 +71,10 @@ impl Chat {
         self.guesses.charge(&name_key, from.address)?;
         let row = self.user_named(&username).await?;
         let hash = row.as_ref().and_then(|row| row.password_hash.clone());
-        let verified = self.passwords.verify(hash, password).await?;
+        let verified = self.passwords.verify(hash, password.clone()).await?;
+        if verified && let Some(row) = &row {
+            self.renew_hash(row, password).await;
+        }
         match row {
             Some(row) if verified && row.user.is_active => {
                 self.guesses.succeeded(&name_key, from.address);
@@ -79,6 +84,22 @@ impl Chat {
                 Code::Unauthorized,
                 "The username or the password is wrong.",
             )),
+        }
+    }
+
+    /// Replaces a hash of another kind or cost by one as they are made now, while the password is known. If it
+    /// can't be done, the next log-in will.
+    async fn renew_hash(&self, row: &UserRow, password: String) {
+        let Some(old) = &row.password_hash else {
+            return;
+        };
+        if !self.passwords.is_outdated(old) {
+            return;
+        }
+        if let Ok(new) = self.passwords.hash(password).await
+            && let Err(error) = self.store.replace_hash(row.user.id, old, new).await
+        {
+            tracing::warn!(%error, user.id = row.user.id.0, "an old password hash stays");
         }
     }
 

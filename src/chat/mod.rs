@@ -5,8 +5,10 @@
 //! is read for a member is given to him only if he is still one after it was read.
 
 mod accounts;
+mod admin;
 mod deletion;
 mod guesses;
+mod invites;
 mod limiter;
 mod mentions;
 mod messages;
@@ -33,6 +35,7 @@ use crate::{
 };
 
 pub use self::{
+    invites::Entrance,
     messages::Posted,
     rooms::Scope,
     search::Search,
@@ -85,6 +88,7 @@ pub struct Chat {
     passwords: Passwords,
     tokens: Tokens,
     refresh_ttl: Duration,
+    entrance: Entrance,
     sessions: Sessions,
     guesses: Guesses,
     sends: Limiter,
@@ -104,6 +108,7 @@ impl Chat {
         passwords: Passwords,
         tokens: Tokens,
         refresh_ttl: Duration,
+        entrance: Entrance,
         rate_limits: bool,
     ) -> Self {
         let second = Duration::from_secs(1);
@@ -113,6 +118,7 @@ impl Chat {
             passwords,
             tokens,
             refresh_ttl,
+            entrance,
             sessions: Sessions::new(),
             guesses: Guesses::new(rate_limits),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),

@@ -43,6 +43,8 @@ fn every_fault_is_told_at_once_and_no_secret_with_it() {
         "--jwt-secret=too-short-a-secret",
         "--access-ttl=2d",
         "--refresh-ttl=7",
+        "--public-url=chat.example.org",
+        "--registration=perhaps",
         "--log=a=b=c",
         "--log-format=xml",
         "--argon2=m=1,t=2,p=1",
@@ -54,7 +56,7 @@ fn every_fault_is_told_at_once_and_no_secret_with_it() {
         .iter()
         .map(|f| f.split(':').next().unwrap())
         .collect();
-    assert_eq!(faults.len(), 12, "{faults:#?}");
+    assert_eq!(faults.len(), 14, "{faults:#?}");
     assert!(names.iter().all(|name| name.starts_with("HEARTH_")));
     let text = faults.join("\n");
     assert!(!text.contains("hunter2") && !text.contains("too-short"));
@@ -91,6 +93,17 @@ fn rules_of_single_settings() {
         ("--access-ttl=é", false),
         ("--refresh-ttl=29m", false),
         ("--refresh-ttl=99999999999999999999d", false),
+        ("--public-url=", true),
+        ("--public-url=https://chat.example.org", true),
+        ("--public-url=http://[::1]:8000", true),
+        ("--public-url=http://[::1]:8000/chat/", false),
+        ("--public-url=https://ada@chat.example.org", false),
+        ("--public-url=https://chat.example.org/?a", false),
+        ("--public-url=https://chat.example.org/#a", false),
+        ("--public-url=javascript:alert(1)", false),
+        ("--registration=invite", true),
+        ("--registration=closed", true),
+        ("--registration=", false),
         ("--argon2=m=64,t=1,p=1", true),
         ("--argon2=m=64,t=1,p=1,x", false),
         ("--argon2=t=1,m=64,p=1", false),
@@ -160,6 +173,12 @@ fn the_command_line_alone() {
             Command::Reset { yes: true },
         ),
         (vec!["hearth", "check"], Command::Check),
+        (
+            vec!["hearth", "user", "promote", "ada"],
+            Command::User {
+                command: UserCommand::Promote { name: "ada".into() },
+            },
+        ),
     ];
     for (line, command) in commands {
         assert_eq!(parse(line).ok().unwrap().0, command);

@@ -5,7 +5,17 @@ use std::{fmt, net::IpAddr, time::Duration};
 use ipnet::IpNet;
 use url::Url;
 
-use crate::{limits::ARGON2_MEMORY_KIB_MAX, store::Location};
+use crate::{limits::ARGON2_MEMORY_KIB_MAX, protocol::rest::Registration, store::Location};
+
+/// Who may register.
+pub fn registration(text: &str) -> Option<Registration> {
+    match text {
+        "open" => Some(Registration::Open),
+        "invite" => Some(Registration::Invite),
+        "closed" => Some(Registration::Closed),
+        _ => None,
+    }
+}
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]

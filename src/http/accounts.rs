@@ -1,4 +1,4 @@
-//! `/api/register`, `/api/login`, `/api/me`, `/api/users` and those of them who are online.
+//! `/api/register`, `/api/login`, `/api/password/reset`, `/api/me`, `/api/users`, and those of them who are online.
 
 use http::StatusCode;
 
@@ -43,6 +43,27 @@ pub async fn delete_me(mut call: Call) -> Outcome {
     sessions::ended(&call, who.user.id).await;
     deleted?;
     sessions::without_cookie()
+}
+
+pub async fn reset_password(mut call: Call) -> Outcome {
+    let body = call.json().await?;
+    let user_id = call.site.chat.reset_password(body).await?;
+    sessions::ended(&call, user_id).await;
+    response::no_content()
+}
+
+pub async fn show(call: Call) -> Outcome {
+    let who = call.identify().await?;
+    response::ok(&call.site.chat.user(&who, UserId(call.id())).await?)
+}
+
+pub async fn patch(mut call: Call) -> Outcome {
+    let who = call.identify().await?;
+    let body = call.json().await?;
+    let user_id = UserId(call.id());
+    let patched = call.site.chat.patch_user(&who, user_id, body).await;
+    sessions::ended(&call, user_id).await;
+    response::ok(&patched?)
 }
 
 /// By the beginning of their names, or by ids.

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod files;
+mod invites;
 mod messages;
 mod origins;
 mod proxies;

@@ -44,9 +44,14 @@ enum BodyType {
 }
 
 impl Call {
-    /// The path's first id.
+    /// The path's first id, whatever it is of.
+    pub fn id(&self) -> u64 {
+        self.parameters.ids[0]
+    }
+
+    /// The path's first id, where that is a room's.
     pub fn room_id(&self) -> RoomId {
-        RoomId(self.parameters.ids[0])
+        RoomId(self.id())
     }
 
     /// The path's only id, where that is a log-in's.

@@ -8,7 +8,8 @@ use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
 use super::{
-    accounts, messages, request::Call, response::Outcome, rooms, search, sessions, site, socket,
+    accounts, invites, messages, request::Call, response::Outcome, rooms, search, sessions, site,
+    socket,
 };
 use crate::limits::ID_MAX;
 
@@ -49,6 +50,7 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         POST   "/api/refresh" [] => sessions::refresh;
         POST   "/api/logout" [] => sessions::log_out;
         POST   "/api/logout/all" [] => sessions::log_out_everywhere;
+        POST   "/api/password/reset" [] => accounts::reset_password;
         GET    "/api/me" [] => accounts::me;
         PATCH  "/api/me" [] => accounts::patch_me;
         DELETE "/api/me" [] => accounts::delete_me;
@@ -57,6 +59,11 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         DELETE "/api/me/sessions/{session}" [] => sessions::end;
         GET    "/api/users" ["q" "ids" "cursor" "limit"] => accounts::list;
         GET    "/api/users/online" ["q" "ids" "cursor" "limit"] => accounts::online;
+        GET    "/api/users/{user}" [] => accounts::show;
+        PATCH  "/api/users/{user}" [] => accounts::patch;
+        GET    "/api/invites" ["cursor" "limit"] => invites::list;
+        POST   "/api/invites" [] => invites::create;
+        DELETE "/api/invites/{invite}" [] => invites::delete;
 
         GET    "/api/chat/rooms" ["scope" "q" "cursor" "limit"] => rooms::list;
         POST   "/api/chat/rooms" [] => rooms::create;
@@ -224,6 +231,16 @@ mod tests {
                 Method::PUT,
                 format!("{rooms}/12/messages/7/reactions/%F0%9F%91"),
                 "nothing",
+            ),
+            (
+                Method::GET,
+                "/api/users/12".into(),
+                "/api/users/{user} [12]",
+            ),
+            (
+                Method::GET,
+                "/api/users/online".into(),
+                "/api/users/online []",
             ),
             (Method::GET, "/ws/12".into(), "/ws/{room} [12]"),
             (Method::HEAD, "/ws".into(), "allow GET"),

@@ -18,11 +18,11 @@ use crate::{
     },
 };
 
-pub async fn info(_: Call) -> Outcome {
+pub async fn info(call: Call) -> Outcome {
     response::ok(&Info {
         name: "hearth",
         version: env!("CARGO_PKG_VERSION"),
-        registration: "open",
+        registration: call.site.chat.registration(),
         limits: Limits::CURRENT,
     })
 }

@@ -21,7 +21,17 @@ pub enum SiteRole {
     User,
 }
 
-/// A user; `email` is there only for oneself.
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    Open,
+    /// Whoever has an invite.
+    Invite,
+    Closed,
+}
+
+/// A user; `email` is there only for oneself and for site admins.
 #[derive(Clone, Debug, Serialize)]
 pub struct User {
     pub id: UserId,
@@ -263,11 +273,35 @@ pub struct LogIn {
     pub current: bool,
 }
 
+/// An invite as its maker sees it; its code is shown once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Invite {
+    pub id: u64,
+    /// The room that its users join.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_id: Option<RoomId>,
+    pub created_by: UserId,
+    pub max_uses: u64,
+    pub uses: u64,
+    pub created_at: Time,
+    pub expires_at: Time,
+}
+
+/// An invite that was just made.
+#[derive(Clone, Debug, Serialize)]
+pub struct InviteMade {
+    #[serde(flatten)]
+    pub invite: Invite,
+    pub code: String,
+    /// To be given to those who are invited; a path where this server doesn't know its own URL.
+    pub link: String,
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct Info {
     pub name: &'static str,
     pub version: &'static str,
-    pub registration: &'static str,
+    pub registration: Registration,
     pub limits: Limits,
 }
 
@@ -394,6 +428,41 @@ pub struct RegisterBody {
     /// The refresh token is to come as a cookie.
     #[serde(default)]
     pub cookie: Field<bool>,
+    #[serde(default)]
+    pub invite: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct CreateInviteBody {
+    #[serde(default)]
+    pub room_id: Field<RoomId>,
+    #[serde(default)]
+    pub max_uses: Field<u64>,
+    #[serde(default)]
+    pub expires_at: Field<Time>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct ResetBody {
+    #[serde(default)]
+    pub code: Field<String>,
+    #[serde(default)]
+    pub new_password: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// What of somebody's account is to change, by a site admin.
+#[derive(Debug, Deserialize)]
+pub struct PatchUserBody {
+    #[serde(default)]
+    pub is_active: Field<bool>,
+    #[serde(default)]
+    pub role: Field<SiteRole>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }

@@ -25,7 +25,7 @@ mod embedded {
 /// Where refinery notes which migrations ran.
 const HISTORY: &str = "schema_history";
 /// All that Hearth makes; children before their parents.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 17] = [
     "message_words_fts",
     "message_words",
     "search_cursors",
@@ -35,6 +35,10 @@ const TABLES: [&str; 13] = [
     "messages",
     "room_members",
     "rooms",
+    "password_resets",
+    "invites",
+    "revocations",
+    "used_refresh_tokens",
     "auth_sessions",
     "users",
     "meta",

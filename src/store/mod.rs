@@ -18,9 +18,11 @@ use crate::protocol::{
     server::Action,
 };
 
+pub mod admin;
 mod append;
 mod conversation;
 mod database;
+pub mod invites;
 mod log;
 pub mod migrate;
 mod mysql;

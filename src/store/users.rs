@@ -3,10 +3,12 @@
 //! Invariant: a name and an address are unique by their folded keys, and the database's unique indexes
 //! decide, not a look beforehand.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    Error, Event, NewUser, Profile, Result, Store, UserRow, rows, sessions,
+    Error, Event, NewUser, Profile, Result, Store, UserRow,
+    rows::{self, Word},
+    sessions,
     sql::{Conn, Fault, params, script, with_ids},
 };
 use crate::protocol::{
@@ -29,47 +31,74 @@ pub fn bounded(key: String) -> Cow<'static, str> {
     format!("\0sha256:{hex}").into()
 }
 
+/// Writes an account's row, within a transaction.
+pub(super) async fn insert(
+    conn: &mut Conn<'_>,
+    user: &NewUser,
+    role: SiteRole,
+) -> Result<UserRow, Fault> {
+    let now = Time::now();
+    let username_key = bounded(fold(&user.username)).into_owned();
+    let email_key = bounded(fold(&user.email)).into_owned();
+    let params = params![
+        user.username.as_str(),
+        username_key,
+        user.email.as_str(),
+        email_key,
+        user.full_name.clone(),
+        user.password_hash.as_str(),
+        role.word(),
+        now,
+        now,
+    ];
+    let sql = "INSERT INTO users (username, username_key, email, email_key, full_name, password_hash, kind, role, \
+               is_active, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 'person', ?, 1, ?, ?)";
+    let done = conn.execute(sql, params).await?;
+    Ok(UserRow {
+        user: User {
+            id: UserId(done.last_id),
+            username: user.username.clone(),
+            full_name: user.full_name.clone(),
+            email: Some(user.email.clone()),
+            kind: UserKind::Person,
+            role,
+            is_active: true,
+            created_at: now,
+        },
+        password_hash: Some(user.password_hash.clone()),
+    })
+}
+
+/// A unique index of the accounts' that holds the key already, as the field that it is about.
+pub(super) fn taken(fault: Fault) -> Error {
+    match fault {
+        Fault::Unique(index) if index.contains("username") => Error::Taken("username"),
+        Fault::Unique(index) if index.contains("email") => Error::Taken("email"),
+        fault => fault.into(),
+    }
+}
+
 impl Store {
     /// `Error::Taken("username" | "email")`.
     pub async fn create_user(&self, user: NewUser) -> Result<UserRow> {
-        let now = Time::now();
-        let username_key = bounded(fold(&user.username)).into_owned();
-        let email_key = bounded(fold(&user.email)).into_owned();
-        let params = params![
-            user.username.as_str(),
-            username_key,
-            user.email.as_str(),
-            email_key,
-            user.full_name.clone(),
-            user.password_hash.as_str(),
-            now,
-            now,
-        ];
-        let sql = "INSERT INTO users (username, username_key, email, email_key, full_name, password_hash, kind, role, \
-                   is_active, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 'person', 'user', 1, ?, ?)";
-        let done = match self.db().execute(sql, params).await? {
-            Ok(done) => done,
-            Err(Fault::Unique(index)) if index.contains("username") => {
-                return Err(Error::Taken("username"));
-            }
-            Err(Fault::Unique(index)) if index.contains("email") => {
-                return Err(Error::Taken("email"));
-            }
-            Err(fault) => return Err(fault.into()),
-        };
-        Ok(UserRow {
-            user: User {
-                id: UserId(done.last_id),
-                username: user.username,
-                full_name: user.full_name,
-                email: Some(user.email),
-                kind: UserKind::Person,
-                role: SiteRole::User,
-                is_active: true,
-                created_at: now,
-            },
-            password_hash: Some(user.password_hash),
-        })
+        self.create_account(user, SiteRole::User).await
+    }
+
+    /// As [`Store::create_user`], with a role on the site.
+    pub async fn create_account(&self, user: NewUser, role: SiteRole) -> Result<UserRow> {
+        let user = Arc::new(user);
+        let script = script(move |mut conn: Conn<'_>| {
+            let user = user.clone();
+            Box::pin(async move { Ok((insert(&mut conn, &user, role).await?, Vec::new())) })
+        });
+        self.db().write(script).await?.map_err(taken)
+    }
+
+    /// Sets another hash of the same password, unless it was changed meanwhile.
+    pub async fn replace_hash(&self, id: UserId, old: &str, new: String) -> Result<()> {
+        let sql = "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?";
+        self.db().execute(sql, params![new, id, old]).await??;
+        Ok(())
     }
 
     /// `Error::Taken("email")`; `None` when the user is gone.

@@ -306,7 +306,7 @@ async fn other_methods_and_other_paths_are_refused() {
     for (path, allow) in [
         ("/api/info", "GET, HEAD"),
         ("/api/login", "POST"),
-        ("/api/me", "GET, HEAD"),
+        ("/api/me", "GET, HEAD, PATCH, DELETE"),
         ("/api/users", "GET, HEAD"),
         (&room, "GET, HEAD, PATCH, DELETE"),
         (&*format!("{room}/me"), "PATCH"),

@@ -112,6 +112,11 @@ impl Server {
         setting.map(|(_, url)| url.as_str())
     }
 
+    /// The settings of its process; the later one of a name wins.
+    pub fn settings(&self) -> impl Iterator<Item = (String, String)> {
+        self.settings.iter().cloned()
+    }
+
     /// A setting for the process' next life.
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.push((name.to_owned(), value.to_owned()));
@@ -181,6 +186,13 @@ impl Server {
             .unwrap()
     }
 
+    /// A site admin, made by the operator's command and then logged in.
+    pub async fn admin(&self, name: &str) -> Account {
+        let account = self.register(name).await;
+        self.done(&["user", "promote", name]).await;
+        account
+    }
+
     /// An account; its password is `correct horse NAME`.
     pub async fn register(&self, name: &str) -> Account {
         let body = json!({
@@ -195,12 +207,16 @@ impl Server {
         self.account(&tokens)
     }
 
-    /// Another log-in of an account that [`Server::register`] made.
+    /// Another log-in of an account whose password is `correct horse NAME`, or `correct horse`.
     pub async fn log_in(&self, name: &str) -> Account {
-        let body = json!({"username": name, "password": format!("correct horse {name}")});
-        let (status, tokens) = self.request("POST", "/api/login", None, Some(&body)).await;
-        assert_eq!(status, 200, "{tokens}");
-        self.account(&tokens)
+        for password in [&*format!("correct horse {name}"), "correct horse"] {
+            let body = json!({"username": name, "password": password});
+            let login = self.request("POST", "/api/login", None, Some(&body));
+            if let (200, tokens) = login.await {
+                return self.account(&tokens);
+            }
+        }
+        panic!("{name} can't log in");
     }
 
     /// Whom these tokens are of.

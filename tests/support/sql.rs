@@ -20,4 +20,22 @@ impl Server {
             }
         }
     }
+
+    /// One text of one row.
+    pub async fn select(&self, statement: &str) -> String {
+        match self.database_url() {
+            Some(url) => {
+                let mut connection = mysql_async::Conn::from_url(url).await.unwrap();
+                let text = connection.query_first(statement).await.expect(statement);
+                connection.disconnect().await.unwrap();
+                text.expect("a row")
+            }
+            None => {
+                let path = self.dir().join("data/hearth.db");
+                let connection = rusqlite::Connection::open(path).unwrap();
+                let text = connection.query_row(statement, [], |row| row.get(0));
+                text.expect(statement)
+            }
+        }
+    }
 }

@@ -1,0 +1,176 @@
+//! What is done to the accounts of others: by site admins over REST, and by the operator's commands.
+//!
+//! Invariants: an admin's right is judged in the transaction that uses it; over REST the last active admin
+//! stays one; whoever is disabled or gets another password has no log-in left, and every node is told by a
+//! row of `revocations`.
+
+use super::{
+    Result, Store, UserRow, rows, sessions,
+    sql::{Conn, Fault, params, script},
+};
+use crate::protocol::{
+    Time, UserId,
+    rest::{SiteRole, User},
+};
+
+/// What is to change of an account; what is `None` stays.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountChange {
+    pub user_id: UserId,
+    /// The admin who asks; `None`: the operator, who may do anything.
+    pub by: Option<UserId>,
+    pub is_active: Option<bool>,
+    pub role: Option<SiteRole>,
+}
+
+/// Why an account was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unchanged {
+    /// Who asks is no active admin.
+    NotAdmin,
+    NoSuchUser,
+    /// Nobody would be left to administer the site.
+    LastAdmin,
+}
+
+impl Store {
+    /// Changes an account; answers it as it is then.
+    pub async fn change_account(
+        &self,
+        change: AccountChange,
+    ) -> Result<std::result::Result<User, Unchanged>> {
+        let script = script(move |mut conn: Conn<'_>| {
+            Box::pin(async move { Ok((apply(&mut conn, change).await?, Vec::new())) })
+        });
+        Ok(self.db().write(script).await??)
+    }
+
+    /// Whether anybody can administer the site.
+    pub async fn has_admin(&self) -> Result<bool> {
+        let sql = "SELECT 1 FROM users WHERE role = 'admin' AND is_active = 1 LIMIT 1";
+        Ok(!self.db().query(sql, params![]).await?.is_empty())
+    }
+
+    /// All accounts by rising id after `after`, disabled ones too.
+    pub async fn accounts(&self, after: UserId, limit: usize) -> Result<Vec<User>> {
+        let sql = format!(
+            "SELECT {} FROM users u WHERE u.id > ? ORDER BY u.id LIMIT ?",
+            rows::USER_COLUMNS
+        );
+        let found = self.db().query(sql, params![after, limit]).await?;
+        let users = found.into_iter().map(|row| Ok(rows::user(row)?.user));
+        Ok(users.collect::<Result<_, Fault>>()?)
+    }
+
+    /// Keeps the hash of the code with which a user may set a new password; an older code ends.
+    pub async fn allow_reset(
+        &self,
+        user_id: UserId,
+        code_hash: [u8; 32],
+        expires_at: Time,
+    ) -> Result<()> {
+        let sql = "REPLACE INTO password_resets (user_id, code_hash, expires_at) VALUES (?, ?, ?)";
+        let values = params![user_id, code_hash, expires_at];
+        self.db().execute(sql, values).await??;
+        Ok(())
+    }
+
+    /// Whether this code would set a password now: asked before anything costly is done for it.
+    pub async fn reset_lives(&self, code_hash: [u8; 32]) -> Result<bool> {
+        let sql = "SELECT 1 FROM password_resets WHERE code_hash = ? AND expires_at > ?";
+        let found = self
+            .db()
+            .query(sql, params![code_hash, Time::now()])
+            .await?;
+        Ok(!found.is_empty())
+    }
+
+    /// Sets a new password and ends all of the user's log-ins, once for each code. `None`: it is no
+    /// code, or is over, or its user is disabled.
+    pub async fn reset_password(
+        &self,
+        code_hash: [u8; 32],
+        password_hash: String,
+    ) -> Result<Option<UserId>> {
+        let script = script(move |mut conn: Conn<'_>| {
+            let password_hash = password_hash.clone();
+            Box::pin(async move {
+                let reset = reset(&mut conn, code_hash, password_hash).await?;
+                Ok((reset, Vec::new()))
+            })
+        });
+        Ok(self.db().write(script).await??)
+    }
+}
+
+async fn apply(
+    conn: &mut Conn<'_>,
+    change: AccountChange,
+) -> Result<std::result::Result<User, Unchanged>, Fault> {
+    // All whom the judgement is about, locked in the order of ids as everywhere.
+    let sql = format!(
+        "SELECT {} FROM users u WHERE u.id = ? OR (u.role = 'admin' AND u.is_active = 1) ORDER BY u.id",
+        rows::USER_COLUMNS
+    );
+    let found = conn.query_update(&sql, params![change.user_id]).await?;
+    let locked = found.into_iter().map(rows::user);
+    let locked = locked.collect::<Result<Vec<UserRow>, Fault>>()?;
+    let rules = |user: &User| user.is_active && user.role == SiteRole::Admin;
+    let mut admins = locked
+        .iter()
+        .map(|row| &row.user)
+        .filter(|user| rules(user));
+    if let Some(by) = change.by
+        && !admins.clone().any(|admin| admin.id == by)
+    {
+        return Ok(Err(Unchanged::NotAdmin));
+    }
+    let target = locked.iter().find(|row| row.user.id == change.user_id);
+    let Some(before) = target.map(|row| &row.user) else {
+        return Ok(Err(Unchanged::NoSuchUser));
+    };
+    let mut user = before.clone();
+    user.is_active = change.is_active.unwrap_or(user.is_active);
+    user.role = change.role.unwrap_or(user.role);
+    let alone = admins.all(|admin| admin.id == user.id);
+    if change.by.is_some() && rules(before) && !rules(&user) && alone {
+        return Ok(Err(Unchanged::LastAdmin));
+    }
+    if (user.is_active, user.role) == (before.is_active, before.role) {
+        return Ok(Ok(user));
+    }
+    let now = Time::now();
+    let sql = "UPDATE users SET is_active = ?, role = ?, updated_at = ? WHERE id = ?";
+    let role = rows::Word::word(user.role);
+    conn.execute(sql, params![user.is_active, role, now, user.id])
+        .await?;
+    match user.is_active {
+        true => sessions::note(conn, user.id, None, now).await?,
+        false => sessions::end_all(conn, user.id, None, now).await?,
+    }
+    Ok(Ok(user))
+}
+
+async fn reset(
+    conn: &mut Conn<'_>,
+    code_hash: [u8; 32],
+    password_hash: String,
+) -> Result<Option<UserId>, Fault> {
+    let now = Time::now();
+    let sql = "SELECT user_id FROM password_resets WHERE code_hash = ? AND expires_at > ?";
+    let found = conn.query_update(sql, params![code_hash, now]).await?;
+    let Some(user_id) = found.first().map(|row| row.user_id(0)).transpose()? else {
+        return Ok(None);
+    };
+    let sql = "SELECT id FROM users WHERE id = ? AND is_active = 1";
+    if conn.query_update(sql, params![user_id]).await?.is_empty() {
+        return Ok(None);
+    }
+    let sql = "DELETE FROM password_resets WHERE user_id = ?";
+    conn.execute(sql, params![user_id]).await?;
+    let sql = "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?";
+    conn.execute(sql, params![password_hash, now, user_id])
+        .await?;
+    sessions::end_all(conn, user_id, None, now).await?;
+    Ok(Some(user_id))
+}

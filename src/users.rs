@@ -1,0 +1,245 @@
+//! `hearth user`: accounts, looked after by whoever has the database. It works on the database itself, whether
+//! a server runs on it or not: what a running one must know of, it reads there within a second.
+//!
+//! Invariant: a password is read without showing it, and never taken from the command line, which others see.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Read, Write},
+    sync::Arc,
+};
+
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+
+use crate::{
+    auth::{
+        codes::{self, Purpose},
+        passwords::{self, Passwords},
+    },
+    config::{Config, UserCommand},
+    limits::{LIST_ITEMS_MAX, PASSWORD_BYTES_MAX, RESET_TTL, USERNAME_CHARS_MAX},
+    protocol::{
+        Time, UserId,
+        check::{Checks, fold},
+        error::Refusal,
+        rest::{SiteRole, User},
+    },
+    store::{self, NewUser, Store, admin::AccountChange},
+};
+
+/// Why a command did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error("there is no user {0}; `hearth user list` shows all")]
+    NoSuchUser(String),
+    #[error("{0}")]
+    Broken(String),
+    #[error("the two passwords differ")]
+    Differ,
+    #[error("the password can't be read: {0}")]
+    Unread(io::Error),
+    #[error("no threads can be started: {0}")]
+    Threads(io::Error),
+    #[error("{0}; `hearth check` tells more")]
+    Store(#[from] store::Error),
+    #[error("the list can't be printed: {0}")]
+    Unprinted(io::Error),
+}
+
+/// The rules that were broken, each with its field.
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        let errors = refusal.errors.iter();
+        let rules: Vec<_> = errors
+            .map(|e| format!("{}: {}", e.field, e.message))
+            .collect();
+        Fault::Broken(match rules.is_empty() {
+            true => refusal.message.into_owned(),
+            false => rules.join("; "),
+        })
+    }
+}
+
+/// Does what the command says, and prints what came of it.
+pub async fn run(config: &Config, command: UserCommand) -> Result<(), Fault> {
+    let store = Store::open(&config.database, Arc::new(|_| {})).await?;
+    let done = act(config, &store, command).await;
+    store.close().await;
+    match done {
+        // Whoever reads only the first lines has seen enough.
+        Err(Fault::Unprinted(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+fn print(text: &str) -> Result<(), Fault> {
+    let mut out = io::stdout().lock();
+    let printed = writeln!(out, "{text}").and_then(|()| out.flush());
+    printed.map_err(Fault::Unprinted)
+}
+
+async fn act(config: &Config, store: &Store, command: UserCommand) -> Result<(), Fault> {
+    let change = match command {
+        UserCommand::Add { name, email, admin } => {
+            return add(config, store, name, email, admin).await;
+        }
+        UserCommand::List => return list(store).await,
+        UserCommand::Reset { name } => return reset(config, store, &name).await,
+        UserCommand::Promote { name } => (name, None, Some(SiteRole::Admin)),
+        UserCommand::Demote { name } => (name, None, Some(SiteRole::User)),
+        UserCommand::Disable { name } => (name, Some(false), None),
+        UserCommand::Enable { name } => (name, Some(true), None),
+    };
+    let (name, is_active, role) = change;
+    let change = AccountChange {
+        user_id: named(store, &name).await?.id,
+        by: None,
+        is_active,
+        role,
+    };
+    let changed = store.change_account(change).await?;
+    let user = changed.map_err(|_| Fault::NoSuchUser(name))?;
+    print(&line(&user))?;
+    if !store.has_admin().await? {
+        eprintln!("There is no active admin: `hearth user promote NAME` makes one.");
+    }
+    Ok(())
+}
+
+async fn add(
+    config: &Config,
+    store: &Store,
+    username: String,
+    email: String,
+    admin: bool,
+) -> Result<(), Fault> {
+    let mut checks = Checks::default();
+    checks.username("username", &username);
+    checks.email("email", &email);
+    checks.done()?;
+    let password = password()?;
+    let mut checks = Checks::default();
+    passwords::check(&mut checks, "password", &password);
+    checks.done()?;
+    let passwords = Passwords::start(config.argon2.clone()).map_err(Fault::Threads)?;
+    let user = NewUser {
+        username,
+        email,
+        full_name: None,
+        password_hash: passwords.hash(password).await?,
+    };
+    let role = if admin {
+        SiteRole::Admin
+    } else {
+        SiteRole::User
+    };
+    match store.create_account(user, role).await {
+        Ok(row) => print(&line(&row.user)),
+        Err(store::Error::Taken(field)) => {
+            Err(Fault::Broken(format!("somebody has this {field} already")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn list(store: &Store) -> Result<(), Fault> {
+    let mut after = UserId(0);
+    loop {
+        let users = store.accounts(after, LIST_ITEMS_MAX).await?;
+        let Some(last) = users.last() else {
+            return Ok(());
+        };
+        after = last.id;
+        for user in &users {
+            print(&line(user))?;
+        }
+    }
+}
+
+async fn reset(config: &Config, store: &Store, name: &str) -> Result<(), Fault> {
+    let user = named(store, name).await?;
+    let (code, hash) = codes::new();
+    let expires_at = Time(Time::now().0 + RESET_TTL.as_millis() as i64);
+    store.allow_reset(user.id, hash, expires_at).await?;
+    print(&codes::link(
+        config.public_url.as_ref(),
+        Purpose::Reset,
+        &code,
+    ))
+}
+
+/// One account, as it is shown.
+fn line(user: &User) -> String {
+    let role = match user.role {
+        SiteRole::Admin => "admin",
+        SiteRole::User => "user",
+    };
+    let state = if user.is_active { "active" } else { "disabled" };
+    let email = user.email.as_deref().unwrap_or_default();
+    format!("{}\t{}\t{role}\t{state}\t{email}", user.id, user.username)
+}
+
+/// A user by name, in any case.
+async fn named(store: &Store, name: &str) -> Result<User, Fault> {
+    let found = match name.chars().nth(USERNAME_CHARS_MAX) {
+        Some(_) => None,
+        None => store.user_by_name(&fold(name)).await?,
+    };
+    found
+        .map(|row| row.user)
+        .ok_or_else(|| Fault::NoSuchUser(name.to_owned()))
+}
+
+/// A password from standard input: asked for twice at a terminal, else its first line.
+fn password() -> Result<String, Fault> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return line_of(&mut stdin.lock());
+    }
+    let _unseen = Unseen::begin().map_err(Fault::Unread)?;
+    let ask = |text: &str| {
+        eprint!("{text}");
+        let line = line_of(&mut stdin.lock());
+        eprintln!();
+        line
+    };
+    let password = ask("Password: ")?;
+    match ask("Once more: ")? == password {
+        true => Ok(password),
+        false => Err(Fault::Differ),
+    }
+}
+
+/// A line without its end: no more of it than shows that it is too long.
+fn line_of(input: &mut impl BufRead) -> Result<String, Fault> {
+    let mut line = String::new();
+    input
+        .take(PASSWORD_BYTES_MAX as u64 + 2)
+        .read_line(&mut line)
+        .map_err(Fault::Unread)?;
+    if line.ends_with('\n') {
+        line.pop();
+        if line.ends_with('\r') {
+            line.pop();
+        }
+    }
+    Ok(line)
+}
+
+/// The terminal doesn't show what is typed, for as long as this lives.
+struct Unseen(Termios);
+
+impl Unseen {
+    fn begin() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut unseen = before.clone();
+        unseen.local_flags.remove(LocalFlags::ECHO);
+        tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &unseen)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &self.0);
+    }
+}
