@@ -6,6 +6,8 @@
 mod conversation;
 #[path = "conformance/direct.rs"]
 mod direct;
+#[path = "conformance/doors.rs"]
+mod doors;
 #[path = "conformance/faults.rs"]
 mod faults;
 #[path = "conformance/log.rs"]
@@ -103,6 +105,13 @@ on_both! {
         a_direct_room_is_one,
         direct_rooms_have_rules_of_their_own,
         a_deleted_room_leaves_a_place;
+    doors:
+        an_invite_makes_exactly_so_many_accounts,
+        a_taken_name_gives_the_use_back,
+        an_invite_is_worth_what_its_maker_is,
+        the_last_place_for_an_invite_goes_to_one,
+        a_reset_code_is_used_once,
+        an_admin_is_left_whoever_races;
     storms:
         what_is_told_is_what_is_stored;
     tables:
