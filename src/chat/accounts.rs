@@ -50,6 +50,8 @@ impl Chat {
             password_hash: self.passwords.hash(password).await?,
         };
         let row = self.store.create_user(user).await.map_err(refuse)?;
+        let name_key = fold(&row.user.username);
+        self.guesses.succeeded(&name_key, from.address);
         self.log_in(row.user, from.user_agent, cookie).await
     }
 
