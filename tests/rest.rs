@@ -3,6 +3,7 @@
 mod accounts;
 mod bodies;
 mod browser;
+mod guessing;
 mod http;
 mod invites;
 mod messages;

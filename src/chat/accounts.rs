@@ -52,6 +52,8 @@ impl Chat {
             password_hash: self.passwords.hash(password).await?,
         };
         let row = self.create_user(user, invite).await?;
+        let name_key = fold(&row.user.username);
+        self.guesses.succeeded(&name_key, from.address);
         self.log_in(row.user, from.user_agent, cookie).await
     }
 

@@ -2,9 +2,9 @@
 //! side by side are counted each.
 //!
 //! Whoever guesses is held back by his network, and so is everybody together. An account is guessed at from
-//! one network so often, and from all of them together so often; the latter doesn't count for networks from which its
-//! owner has logged in: nobody locks him out of his home by guessing from elsewhere. Nothing is locked for good. A name
-//! that doesn't exist is counted as one that does.
+//! one network so often, and from all of them together so often. Neither what all do together nor what all do to this
+//! account counts for networks from which its owner has logged in: nobody locks him out of his home by guessing from
+//! elsewhere. Nothing is locked for good. A name that doesn't exist is counted as one that does.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -77,16 +77,20 @@ impl Guesses {
             self.networks.charge(network)?;
         }
         self.pairs.charge((account, network))?;
-        if self.homes.get(&(account, network)).is_none() {
+        let home = self.homes.get(&(account, network)).is_some();
+        if !home {
             self.accounts.charge(account)?;
         }
         if !flooded {
             self.networks.charge(network)?;
         }
+        if home {
+            return Ok(());
+        }
         self.all.charge()
     }
 
-    /// The password was right.
+    /// The password was right, or the account was made there.
     pub fn succeeded(&self, name_key: &str, address: IpAddr) {
         let account = self.hasher.hash_one(name_key);
         self.homes.insert((account, address.into()), ());
@@ -211,6 +215,9 @@ mod tests {
         }
         // A moment passes.
         assert!((ALL_GUESSES..ALL_GUESSES + 50).contains(&taken), "{taken}");
+        // Whoever is at home is none of them.
+        limits.succeeded("ada", address("192.0.2.1"));
+        assert_eq!(guesses(&limits, "ada", "192.0.2.1", 100), PAIR_GUESSES);
         assert_eq!(
             guesses(&Guesses::new(false), "ada", "192.0.2.1", 2_000),
             2_000

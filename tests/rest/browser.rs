@@ -112,28 +112,41 @@ async fn pages_elsewhere_open_no_socket() {
     }
 }
 
-/// Whether it succeeds or not, a GET of whatever the API has is kept by nobody on the way.
+/// Whether it succeeds or not, nothing that the API answers is kept by anybody on the way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_of_the_api_is_kept() {
     let (server, ada) = friendly().await;
     let table = include_str!("../../src/http/router.rs");
-    let paths: Vec<&str> = table
+    let mut endpoints: Vec<(&str, String)> = table
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("GET"))
-        .filter_map(|line| line.split('"').nth(1))
-        .filter(|path| path.starts_with("/api/"))
+        .filter_map(|line| {
+            let (method, rest) = line.trim().split_once(' ')?;
+            method.parse::<Method>().ok()?;
+            let path = rest
+                .trim_start()
+                .strip_prefix("\"/api/")?
+                .split('"')
+                .next()?;
+            let parts = path.split('/');
+            let parts = parts.map(|part| if part.starts_with('{') { "1" } else { part });
+            Some((
+                method,
+                format!("/api/{}", parts.collect::<Vec<_>>().join("/")),
+            ))
+        })
         .collect();
-    assert!(paths.len() > 10, "{paths:?}");
-    for path in paths {
-        let path: Vec<&str> = path
-            .split('/')
-            .map(|part| if part.starts_with('{') { "1" } else { part })
-            .collect();
-        let path = path.join("/");
-        for token in [&*ada.token, "x"] {
-            let answer = ask(&server, Method::GET, &path, FRIEND, token).await;
+    assert!(endpoints.len() > 30, "{endpoints:?}");
+    endpoints.extend([
+        ("DELETE", "/api/info".into()),
+        ("GET", "/api/nowhere".into()),
+    ]);
+    // What ends the log-in comes after what is read by it.
+    endpoints.sort_by_key(|(method, _)| *method != "GET");
+    for (method, path) in endpoints {
+        for token in ["x", &ada.token] {
+            let answer = ask(&server, method.parse().unwrap(), &path, FRIEND, token).await;
             let kept = &answer.headers()[CACHE_CONTROL];
-            assert_eq!(kept, "no-store", "{path}: {}", answer.status());
+            assert_eq!(kept, "no-store", "{method} {path}: {}", answer.status());
         }
     }
 }

@@ -101,6 +101,13 @@ async fn an_owner_comes_home(db: Db) {
             .0,
         200
     );
+    // Where the account was made, too.
+    assert_eq!(
+        guess(&http, &server, "ada", "correct horse ada", "")
+            .await
+            .0,
+        200
+    );
 }
 
 /// Without a trusted proxy nobody's word is taken: all of these are one network.
