@@ -12,6 +12,7 @@
 //! about itself (`X-Forwarded-For`, `X-Request-Id`).
 
 mod accounts;
+pub mod docs;
 mod files;
 mod messages;
 mod query;

@@ -1,12 +1,18 @@
 //! REST bodies, and the objects that REST and socket share.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rev, RoomId, Seq, Time, UserId};
+use super::{
+    Rev, RoomId, Seq, Time, UserId,
+    schema::{EMAIL, LINE, PASSWORD_CHARS_MIN, USERNAME},
+};
 use crate::limits;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UserKind {
     Person,
@@ -14,7 +20,7 @@ pub enum UserKind {
 }
 
 /// A user's role on the whole site, not in a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SiteRole {
     Admin,
@@ -22,7 +28,7 @@ pub enum SiteRole {
 }
 
 /// A user; `email` is there only for oneself.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct User {
     pub id: UserId,
     pub username: String,
@@ -46,7 +52,7 @@ impl User {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserSummary {
     pub id: UserId,
     pub username: String,
@@ -54,7 +60,7 @@ pub struct UserSummary {
     pub full_name: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomKind {
     Public,
@@ -64,7 +70,7 @@ pub enum RoomKind {
 }
 
 /// A member's role in a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Owner,
@@ -73,7 +79,7 @@ pub enum Role {
 }
 
 /// What a member wants to be told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Notify {
     All,
@@ -82,7 +88,7 @@ pub enum Notify {
 }
 
 /// A room; `mine` is there where it is meant for one member.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Room {
     pub id: RoomId,
     pub kind: RoomKind,
@@ -100,7 +106,7 @@ pub struct Room {
 }
 
 /// What of a room differs by member.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Mine {
     pub role: Role,
     pub notify: Notify,
@@ -116,7 +122,7 @@ pub struct Mine {
 }
 
 /// The newest message in short: [`limits::SNIPPET_CHARS`] of its text.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LastMessage {
     pub seq: Seq,
     pub sender: UserSummary,
@@ -124,7 +130,7 @@ pub struct LastMessage {
     pub created_at: Time,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Member {
     pub user: UserSummary,
     pub role: Role,
@@ -135,13 +141,13 @@ pub struct Member {
     pub last_read_seq: Option<Seq>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
     Text,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     pub room_id: RoomId,
     pub seq: Seq,
@@ -170,7 +176,7 @@ pub struct Message {
 }
 
 /// Whom a text meant when it was stored or last edited.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mentions {
     /// Rising.
     #[serde(rename = "mentions", default, skip_serializing_if = "Vec::is_empty")]
@@ -185,7 +191,7 @@ pub struct Mentions {
 }
 
 /// One emoji under a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reaction {
     pub emoji: String,
     pub count: u64,
@@ -197,14 +203,14 @@ pub struct Reaction {
 }
 
 /// One person's reaction, in the list of all.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReactionOf {
     pub emoji: String,
     pub user: UserSummary,
 }
 
 /// A message that a search found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Found {
     pub message: Message,
     pub room: FoundRoom,
@@ -213,7 +219,7 @@ pub struct Found {
 }
 
 /// Where it was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FoundRoom {
     pub id: RoomId,
     pub kind: RoomKind,
@@ -223,7 +229,7 @@ pub struct FoundRoom {
 }
 
 /// A piece of a snippet; `hit`: it was searched for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Piece {
     pub text: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -231,7 +237,8 @@ pub struct Piece {
 }
 
 /// A list; `next` is the cursor of the next page.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub struct List<T> {
     pub items: Vec<T>,
     pub next: Option<String>,
@@ -240,7 +247,7 @@ pub struct List<T> {
     pub rev: Option<Rev>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Tokens {
     pub user: User,
     pub access_token: String,
@@ -250,7 +257,7 @@ pub struct Tokens {
     pub expires_in: u64,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Info {
     pub name: &'static str,
     pub version: &'static str,
@@ -258,8 +265,14 @@ pub struct Info {
     pub limits: Limits,
 }
 
+/// What health checks hear.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Status {
+    pub status: &'static str,
+}
+
 /// The limits that clients can see.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Limits {
     pub username_chars_min: usize,
     pub username_chars_max: usize,
@@ -331,6 +344,21 @@ impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Field<T> {
     }
 }
 
+/// In the documents it is its plain type: [`super::schema`] takes `null` away from what is required.
+impl<T: JsonSchema> JsonSchema for Field<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Option::<T>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Option::<T>::json_schema(generator)
+    }
+}
+
 /// The names of a body's fields that don't exist: collected rather than refused at the first, so that
 /// all broken fields are named at once. As many as a person would look at, and not longer.
 #[derive(Debug, Default)]
@@ -368,47 +396,74 @@ impl<'de> Deserialize<'de> for Unknown {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// [`super::schema`] says of every body that it takes no other fields.
+impl JsonSchema for Unknown {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Unknown".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({})
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["username", "email", "password"]))]
 pub struct RegisterBody {
     #[serde(default)]
+    #[schemars(length(min = limits::USERNAME_CHARS_MIN, max = limits::USERNAME_CHARS_MAX), regex(pattern = USERNAME))]
     pub username: Field<String>,
     #[serde(default)]
+    #[schemars(length(max = limits::EMAIL_CHARS_MAX), regex(pattern = EMAIL))]
     pub email: Field<String>,
     #[serde(default)]
+    #[schemars(length(min = PASSWORD_CHARS_MIN, max = limits::PASSWORD_BYTES_MAX))]
     pub password: Field<String>,
     #[serde(default)]
+    #[schemars(length(max = limits::FULL_NAME_CHARS_MAX), regex(pattern = LINE))]
     pub full_name: Field<String>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
 
 /// JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose other fields are ignored.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["username", "password"]))]
 pub struct LoginBody {
     #[serde(default)]
     pub username: Field<String>,
     #[serde(default)]
+    #[schemars(length(max = limits::PASSWORD_BYTES_MAX))]
     pub password: Field<String>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["name", "kind"]))]
 pub struct CreateRoomBody {
     #[serde(default)]
+    #[schemars(length(min = 1, max = limits::ROOM_NAME_CHARS_MAX), regex(pattern = LINE))]
     pub name: Field<String>,
     #[serde(default)]
+    #[schemars(extend("enum" = ["public", "private"]))]
     pub kind: Field<RoomKind>,
     #[serde(default)]
+    #[schemars(length(max = limits::TOPIC_CHARS_MAX), regex(pattern = LINE))]
     pub topic: Field<String>,
     #[serde(default)]
+    #[schemars(length(max = limits::IDS_PER_REQUEST_MAX))]
     pub members: Field<Vec<UserId>>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
 
 /// One of the two.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct AddMemberBody {
     #[serde(default)]
     pub user_id: Field<UserId>,
@@ -418,12 +473,14 @@ pub struct AddMemberBody {
     pub unknown: Unknown,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["content"]))]
 pub struct SendBody {
     /// Made by the server when it is absent: such a request can't be repeated safely.
     #[serde(default)]
     pub id: Field<Uuid>,
     #[serde(default)]
+    #[schemars(length(min = 1, max = limits::CONTENT_CHARS_MAX))]
     pub content: Field<String>,
     #[serde(default)]
     pub reply_to: Field<Seq>,
@@ -431,20 +488,24 @@ pub struct SendBody {
     pub unknown: Unknown,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["content"]))]
 pub struct EditBody {
     #[serde(default)]
+    #[schemars(length(min = 1, max = limits::CONTENT_CHARS_MAX))]
     pub content: Field<String>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
 
 /// What of a room's settings is to change.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct PatchRoomBody {
     #[serde(default)]
+    #[schemars(length(min = 1, max = limits::ROOM_NAME_CHARS_MAX), regex(pattern = LINE))]
     pub name: Field<String>,
     #[serde(default)]
+    #[schemars(length(max = limits::TOPIC_CHARS_MAX), regex(pattern = LINE))]
     pub topic: Field<String>,
     #[serde(default)]
     pub archived: Field<bool>,
@@ -452,7 +513,8 @@ pub struct PatchRoomBody {
     pub unknown: Unknown,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["role"]))]
 pub struct PatchMemberBody {
     #[serde(default)]
     pub role: Field<Role>,
@@ -461,7 +523,8 @@ pub struct PatchMemberBody {
 }
 
 /// What of one's own membership is to change.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["notify"]))]
 pub struct PatchMineBody {
     #[serde(default)]
     pub notify: Field<Notify>,
@@ -469,7 +532,8 @@ pub struct PatchMineBody {
     pub unknown: Unknown,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["user_id"]))]
 pub struct DirectBody {
     #[serde(default)]
     pub user_id: Field<UserId>,
@@ -477,7 +541,8 @@ pub struct DirectBody {
     pub unknown: Unknown,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["seq"]))]
 pub struct ReadBody {
     #[serde(default)]
     pub seq: Field<Seq>,
@@ -485,7 +550,7 @@ pub struct ReadBody {
     pub unknown: Unknown,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReadAnswer {
     pub last_read_seq: Seq,
     pub unread_mentions: u64,
