@@ -524,7 +524,6 @@ pub struct PatchMemberBody {
 
 /// What of one's own membership is to change.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(extend("required" = ["notify"]))]
 pub struct PatchMineBody {
     #[serde(default)]
     pub notify: Field<Notify>,

@@ -195,7 +195,11 @@ fn path_parameter(name: &str) -> Value {
         "emoji" => json!({"type": "string", "minLength": 1, "maxLength": EMOJI_BYTES_MAX}),
         _ => json!({"type": "integer", "minimum": 1, "maximum": ID_MAX}),
     };
-    json!({"name": name, "in": "path", "required": true, "schema": schema})
+    let mut parameter = json!({"name": name, "in": "path", "required": true, "schema": schema});
+    if name == "emoji" {
+        parameter["example"] = "👍".into();
+    }
+    parameter
 }
 
 /// By its name, which means the same everywhere, or nearly so.
