@@ -87,7 +87,7 @@ pub enum Notify {
     None,
 }
 
-/// A room; `mine` is there where it is meant for one member.
+/// A room; what differs by member is there where it is meant for one.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Room {
     pub id: RoomId,
@@ -147,6 +147,7 @@ pub enum MessageKind {
     Text,
 }
 
+/// A message as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     pub room_id: RoomId,
@@ -156,7 +157,7 @@ pub struct Message {
     pub id: Uuid,
     pub kind: MessageKind,
     pub sender: UserSummary,
-    /// `None`: deleted.
+    /// Absent: deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     pub created_at: Time,

@@ -135,7 +135,7 @@ pub struct MessageUpdate<'a> {
     pub mentions: Option<&'a Mentions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Time>,
-    /// `Some(None)`: not pinned any more.
+    /// `null`: not pinned any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "super::schema::time_or_null")]
     pub pinned_at: Option<Option<Time>>,
