@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check bench probe soak clean
+.PHONY: help run setup test check types bench probe soak clean
 
 # Debian keeps mariadbd outside an ordinary user's PATH.
 export PATH := $(PATH):/usr/sbin
@@ -34,6 +34,9 @@ check: ## formatting, lints, syntax and the fast tests
 	@set -e; for script in scripts/* .ci/run; do echo "bash -n $$script"; bash -n "$$script"; done
 	@set -e; for script in $(wildcard frontend/*.js); do echo "node --check $$script"; node --check "$$script"; done
 	node --test $(wildcard frontend/*.test.mjs)
+
+types: ## write the frontend's types anew from src/protocol
+	HEARTH_TEST_UPDATE=1 cargo test --test house types
 
 # The probe is a benchmark too, but one that takes both cores: `make probe` runs it.
 bench: ## run the benchmarks, on MariaDB too when it is installed

@@ -1,6 +1,9 @@
 //! The house rules, read from the source: who may import whom, how long a file may be, and that what is
 //! written down for people is what the program does.
 
+#[path = "house/types.rs"]
+mod types;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -284,6 +287,20 @@ fn env_example_names_the_settings() {
     let known = settings(&String::from_utf8(help.stdout).unwrap());
     assert!(known.len() >= 11, "{known:?}");
     assert_eq!(settings(&read(".env.example")), known);
+}
+
+#[test]
+fn the_frontend_has_the_protocol_s_types() {
+    const PATH: &str = "frontend/src/protocol/types.ts";
+    let module = types::module();
+    if std::env::var_os("HEARTH_TEST_UPDATE").is_some() {
+        fs::create_dir_all(root().join(PATH).parent().unwrap()).unwrap();
+        fs::write(root().join(PATH), &module).unwrap();
+    }
+    assert!(
+        read(PATH) == module,
+        "{PATH} isn't what src/protocol says: `make types` writes it anew"
+    );
 }
 
 /// The variants of an enum as they travel: in snake case.

@@ -7,6 +7,7 @@ mod changes;
 mod cli;
 mod client;
 mod deadlines;
+mod documents;
 mod hints;
 mod hot_spots;
 mod kills;

@@ -12,6 +12,7 @@
 //! about itself (`X-Request-Id`; `X-Forwarded-For`, unless a trusted proxy says it).
 
 mod accounts;
+pub mod docs;
 mod files;
 mod invites;
 mod messages;

@@ -70,13 +70,13 @@ pub fn problem(refusal: &Refusal, request_id: &str) -> Answer {
     answer
 }
 
-/// The headers of every answer. What may be kept says so itself; the rest is not stored.
+/// The headers of every answer. What may be kept, and a page with a policy of its own, says so itself.
 pub fn finish(headers: &mut HeaderMap, request_id: &str) {
     let id = HeaderValue::from_str(request_id).expect("a UUID is a header's value");
     headers.insert(REQUEST_ID, id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

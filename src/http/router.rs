@@ -1,4 +1,5 @@
-//! The one route table: method, pattern, the query's parameters, handler.
+//! The one route table: method, pattern, the query's parameters, handler. What the API's documents say of
+//! each route stands in `docs/routes.rs`.
 //!
 //! Invariant: every parameter of a path is an id, a number in its one decimal form, from 1 to below
 //! 2^53, but for one emoji, which is percent-encoded UTF-8. A path that holds anything else doesn't exist.
@@ -8,8 +9,8 @@ use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
 use super::{
-    accounts, invites, messages, request::Call, response::Outcome, rooms, search, sessions, site,
-    socket,
+    accounts, docs, invites, messages, request::Call, response::Outcome, rooms, search, sessions,
+    site, socket,
 };
 use crate::limits::ID_MAX;
 
@@ -42,7 +43,7 @@ macro_rules! routes {
     };
 }
 
-fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
+pub fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
     routes! {
         GET    "/api/info" [] => site::info;
         POST   "/api/register" [] => accounts::register;
@@ -90,6 +91,15 @@ fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         POST   "/api/chat/rooms/{room}/read" [] => messages::read;
         GET    "/api/chat/search" ["q" "room_id" "from" "cursor" "limit"] => search::search;
         POST   "/api/chat/direct" [] => rooms::direct;
+
+        GET    "/api/openapi.json" [] => docs::openapi;
+        GET    "/api/protocol.json" [] => docs::protocol;
+        GET    "/api/docs" [] => docs::docs;
+        GET    "/api/docs/docs.js" [] => docs::asset;
+        GET    "/api/docs/swagger-ui-bundle.js" [] => docs::asset;
+        GET    "/api/docs/swagger-ui.css" [] => docs::asset;
+        GET    "/api/redoc" [] => docs::redoc;
+        GET    "/api/redoc/redoc.standalone.js" [] => docs::asset;
 
         GET    "/ws" [] => socket::all_rooms;
         GET    "/ws/{room}" [] => socket::one_room;

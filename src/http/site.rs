@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use serde_json::json;
 use tokio::time;
 
 use super::{
@@ -14,7 +13,7 @@ use crate::{
     limits::READY_DEADLINE,
     protocol::{
         error::{Code, Refusal},
-        rest::{Info, Limits},
+        rest::{Info, Limits, Status},
     },
 };
 
@@ -29,7 +28,7 @@ pub async fn info(call: Call) -> Outcome {
 
 /// The process is alive.
 pub async fn healthz(_: Call) -> Outcome {
-    response::ok(&json!({"status": "ok"}))
+    response::ok(&Status { status: "ok" })
 }
 
 /// The database answers and the server isn't stopping.
@@ -43,7 +42,7 @@ pub async fn readyz(call: Call) -> Outcome {
         return Err(refuse("The server is stopping."));
     }
     match time::timeout(READY_DEADLINE, call.site.chat.ready()).await {
-        Ok(Ok(())) => response::ok(&json!({"status": "ready"})),
+        Ok(Ok(())) => response::ok(&Status { status: "ready" }),
         _ => Err(refuse("The database doesn't answer.")),
     }
 }

@@ -2,18 +2,19 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Rev, RoomId, Seq};
-use crate::limits::REF_BYTES_MAX;
+use crate::limits::{CONTENT_CHARS_MAX, EMOJI_BYTES_MAX, REF_BYTES_MAX, SYNC_ROOMS_MAX};
 
 /// What a client may attach to a frame; its answer repeats it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Ref {
     Number(i64),
-    Text(Box<str>),
+    Text(#[schemars(length(max = REF_BYTES_MAX))] Box<str>),
 }
 
 impl Ref {
@@ -23,7 +24,13 @@ impl Ref {
 }
 
 /// A request over the socket.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, JsonSchema)]
+#[schemars(
+    rename = "ClientFrame",
+    tag = "type",
+    rename_all = "snake_case",
+    transform = super::schema::with_ref
+)]
 pub enum Request {
     Auth {
         token: String,
@@ -31,6 +38,7 @@ pub enum Request {
     Ping,
     Sync {
         epoch: Option<String>,
+        #[schemars(default, extend("maxProperties" = SYNC_ROOMS_MAX))]
         rooms: HashMap<RoomId, Rev>,
     },
     Join {
@@ -45,12 +53,14 @@ pub enum Request {
     Message {
         room_id: RoomId,
         id: Uuid,
+        #[schemars(length(min = 1, max = CONTENT_CHARS_MAX))]
         content: String,
         reply_to: Option<Seq>,
     },
     Edit {
         room_id: RoomId,
         seq: Seq,
+        #[schemars(length(min = 1, max = CONTENT_CHARS_MAX))]
         content: String,
     },
     Delete {
@@ -60,6 +70,7 @@ pub enum Request {
     React {
         room_id: RoomId,
         seq: Seq,
+        #[schemars(length(min = 1, max = EMOJI_BYTES_MAX))]
         emoji: String,
         on: bool,
     },

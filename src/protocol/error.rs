@@ -2,10 +2,11 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The codes of PROTOCOL.md section 1. Clients treat an unknown one by its HTTP status' class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     Invalid,
@@ -24,6 +25,22 @@ pub enum Code {
 }
 
 impl Code {
+    pub const ALL: [Code; 13] = [
+        Code::Invalid,
+        Code::Unauthorized,
+        Code::TokenExpired,
+        Code::TokenRevoked,
+        Code::Forbidden,
+        Code::NotFound,
+        Code::MethodNotAllowed,
+        Code::Taken,
+        Code::TooLarge,
+        Code::UnsupportedMediaType,
+        Code::RateLimited,
+        Code::Internal,
+        Code::Unavailable,
+    ];
+
     /// HTTP status and title of the problem document (RFC 9457).
     pub const fn status_and_title(self) -> (u16, &'static str) {
         match self {
@@ -51,7 +68,7 @@ impl Code {
 
 /// One broken field: its name as in the request, a code (`missing`, `unknown`, `type`, `length`,
 /// `format`, `common`, `taken`, `range`, …) and the rule in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldError {
     pub field: Cow<'static, str>,
     pub code: &'static str,
@@ -135,7 +152,7 @@ impl Refusal {
 }
 
 /// RFC 9457 `application/problem+json`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Problem<'a> {
     #[serde(rename = "type")]
     pub kind: &'static str,

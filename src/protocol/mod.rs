@@ -8,6 +8,7 @@ pub mod client;
 pub mod close;
 pub mod error;
 pub mod rest;
+pub mod schema;
 pub mod server;
 mod types;
 

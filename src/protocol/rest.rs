@@ -1,12 +1,16 @@
-//! REST bodies, and the objects that REST and socket share.
+//! What REST answers, and the objects that REST and socket share; what it takes: [`bodies`].
 
+mod bodies;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::bodies::*;
 use super::{Rev, RoomId, Seq, SessionId, Time, UserId};
 use crate::limits;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UserKind {
     Person,
@@ -14,7 +18,7 @@ pub enum UserKind {
 }
 
 /// A user's role on the whole site, not in a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SiteRole {
     Admin,
@@ -22,7 +26,7 @@ pub enum SiteRole {
 }
 
 /// Who may register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Registration {
     Open,
@@ -32,7 +36,7 @@ pub enum Registration {
 }
 
 /// A user; `email` is there only for oneself and for site admins.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct User {
     pub id: UserId,
     pub username: String,
@@ -56,7 +60,7 @@ impl User {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserSummary {
     pub id: UserId,
     pub username: String,
@@ -64,7 +68,7 @@ pub struct UserSummary {
     pub full_name: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomKind {
     Public,
@@ -74,7 +78,7 @@ pub enum RoomKind {
 }
 
 /// A member's role in a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Owner,
@@ -83,7 +87,7 @@ pub enum Role {
 }
 
 /// What a member wants to be told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Notify {
     All,
@@ -91,8 +95,8 @@ pub enum Notify {
     None,
 }
 
-/// A room; `mine` is there where it is meant for one member.
-#[derive(Clone, Debug, Serialize)]
+/// A room; what differs by member is there where it is meant for one.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Room {
     pub id: RoomId,
     pub kind: RoomKind,
@@ -110,7 +114,7 @@ pub struct Room {
 }
 
 /// What of a room differs by member.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Mine {
     pub role: Role,
     pub notify: Notify,
@@ -126,7 +130,7 @@ pub struct Mine {
 }
 
 /// The newest message in short: [`limits::SNIPPET_CHARS`] of its text.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LastMessage {
     pub seq: Seq,
     pub sender: UserSummary,
@@ -134,7 +138,7 @@ pub struct LastMessage {
     pub created_at: Time,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Member {
     pub user: UserSummary,
     pub role: Role,
@@ -145,13 +149,14 @@ pub struct Member {
     pub last_read_seq: Option<Seq>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
     Text,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A message as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     pub room_id: RoomId,
     pub seq: Seq,
@@ -160,7 +165,7 @@ pub struct Message {
     pub id: Uuid,
     pub kind: MessageKind,
     pub sender: UserSummary,
-    /// `None`: deleted.
+    /// Absent: deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     pub created_at: Time,
@@ -180,7 +185,7 @@ pub struct Message {
 }
 
 /// Whom a text meant when it was stored or last edited.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mentions {
     /// Rising.
     #[serde(rename = "mentions", default, skip_serializing_if = "Vec::is_empty")]
@@ -195,7 +200,7 @@ pub struct Mentions {
 }
 
 /// One emoji under a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reaction {
     pub emoji: String,
     pub count: u64,
@@ -207,14 +212,14 @@ pub struct Reaction {
 }
 
 /// One person's reaction, in the list of all.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReactionOf {
     pub emoji: String,
     pub user: UserSummary,
 }
 
 /// A message that a search found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Found {
     pub message: Message,
     pub room: FoundRoom,
@@ -223,7 +228,7 @@ pub struct Found {
 }
 
 /// Where it was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FoundRoom {
     pub id: RoomId,
     pub kind: RoomKind,
@@ -233,7 +238,7 @@ pub struct FoundRoom {
 }
 
 /// A piece of a snippet; `hit`: it was searched for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Piece {
     pub text: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -241,7 +246,8 @@ pub struct Piece {
 }
 
 /// A list; `next` is the cursor of the next page.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub struct List<T> {
     pub items: Vec<T>,
     pub next: Option<String>,
@@ -250,7 +256,7 @@ pub struct List<T> {
     pub rev: Option<Rev>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Tokens {
     pub user: User,
     pub access_token: String,
@@ -263,7 +269,7 @@ pub struct Tokens {
 }
 
 /// A log-in of one's own.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LogIn {
     pub id: SessionId,
     pub user_agent: String,
@@ -274,7 +280,7 @@ pub struct LogIn {
 }
 
 /// An invite as its maker sees it; its code is shown once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Invite {
     pub id: u64,
     /// The room that its users join.
@@ -288,7 +294,7 @@ pub struct Invite {
 }
 
 /// An invite that was just made.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct InviteMade {
     #[serde(flatten)]
     pub invite: Invite,
@@ -297,7 +303,7 @@ pub struct InviteMade {
     pub link: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Info {
     pub name: &'static str,
     pub version: &'static str,
@@ -305,8 +311,14 @@ pub struct Info {
     pub limits: Limits,
 }
 
+/// What health checks hear.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Status {
+    pub status: &'static str,
+}
+
 /// The limits that clients can see.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Limits {
     pub username_chars_min: usize,
     pub username_chars_max: usize,
@@ -357,261 +369,7 @@ impl Limits {
     };
 }
 
-/// A field of a request's body: never fails to be read, so that all broken fields of a body can be
-/// named at once. [`super::check::Checks`] turns it into a value or an error.
-#[derive(Debug, Default)]
-pub enum Field<T> {
-    #[default]
-    Missing,
-    /// Of another JSON type than it should be.
-    IllTyped,
-    Given(T),
-}
-
-impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Field<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        Ok(match value {
-            serde_json::Value::Null => Field::Missing,
-            value => serde_json::from_value(value).map_or(Field::IllTyped, Field::Given),
-        })
-    }
-}
-
-/// The names of a body's fields that don't exist: collected rather than refused at the first, so that
-/// all broken fields are named at once. As many as a person would look at, and not longer.
-#[derive(Debug, Default)]
-pub struct Unknown(pub Vec<String>);
-
-impl Unknown {
-    const NAMES_MAX: usize = 16;
-    const NAME_CHARS_MAX: usize = 64;
-}
-
-impl<'de> Deserialize<'de> for Unknown {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl<'de> serde::de::Visitor<'de> for Names {
-            type Value = Unknown;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> Result<Unknown, A::Error> {
-                let mut names = Vec::new();
-                while let Some((name, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
-                    if names.len() < Unknown::NAMES_MAX {
-                        names.push(name.chars().take(Unknown::NAME_CHARS_MAX).collect());
-                    }
-                }
-                Ok(Unknown(names))
-            }
-        }
-        deserializer.deserialize_map(Names)
-    }
-}
-
-#[derive(Debug, Deserialize)]
-pub struct RegisterBody {
-    #[serde(default)]
-    pub username: Field<String>,
-    #[serde(default)]
-    pub email: Field<String>,
-    #[serde(default)]
-    pub password: Field<String>,
-    #[serde(default)]
-    pub full_name: Field<String>,
-    /// The refresh token is to come as a cookie.
-    #[serde(default)]
-    pub cookie: Field<bool>,
-    #[serde(default)]
-    pub invite: Field<String>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct CreateInviteBody {
-    #[serde(default)]
-    pub room_id: Field<RoomId>,
-    #[serde(default)]
-    pub max_uses: Field<u64>,
-    #[serde(default)]
-    pub expires_at: Field<Time>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct ResetBody {
-    #[serde(default)]
-    pub code: Field<String>,
-    #[serde(default)]
-    pub new_password: Field<String>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-/// What of somebody's account is to change, by a site admin.
-#[derive(Debug, Deserialize)]
-pub struct PatchUserBody {
-    #[serde(default)]
-    pub is_active: Field<bool>,
-    #[serde(default)]
-    pub role: Field<SiteRole>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-/// JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose other fields are ignored.
-#[derive(Debug, Deserialize)]
-pub struct LoginBody {
-    #[serde(default)]
-    pub username: Field<String>,
-    #[serde(default)]
-    pub password: Field<String>,
-    /// The refresh token is to come as a cookie.
-    #[serde(default)]
-    pub cookie: Field<bool>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-/// Empty where the cookie brings the token.
-#[derive(Debug, Deserialize)]
-pub struct RefreshBody {
-    #[serde(default)]
-    pub refresh_token: Field<String>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-/// What of one's own account is to change.
-#[derive(Debug, Deserialize)]
-pub struct PatchMeBody {
-    #[serde(default)]
-    pub full_name: Field<String>,
-    #[serde(default)]
-    pub email: Field<String>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct DeleteMeBody {
-    #[serde(default)]
-    pub current_password: Field<String>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct PasswordBody {
-    #[serde(default)]
-    pub current_password: Field<String>,
-    #[serde(default)]
-    pub new_password: Field<String>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct CreateRoomBody {
-    #[serde(default)]
-    pub name: Field<String>,
-    #[serde(default)]
-    pub kind: Field<RoomKind>,
-    #[serde(default)]
-    pub topic: Field<String>,
-    #[serde(default)]
-    pub members: Field<Vec<UserId>>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-/// One of the two.
-#[derive(Debug, Deserialize)]
-pub struct AddMemberBody {
-    #[serde(default)]
-    pub user_id: Field<UserId>,
-    #[serde(default)]
-    pub username: Field<String>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct SendBody {
-    /// Made by the server when it is absent: such a request can't be repeated safely.
-    #[serde(default)]
-    pub id: Field<Uuid>,
-    #[serde(default)]
-    pub content: Field<String>,
-    #[serde(default)]
-    pub reply_to: Field<Seq>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct EditBody {
-    #[serde(default)]
-    pub content: Field<String>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-/// What of a room's settings is to change.
-#[derive(Debug, Deserialize)]
-pub struct PatchRoomBody {
-    #[serde(default)]
-    pub name: Field<String>,
-    #[serde(default)]
-    pub topic: Field<String>,
-    #[serde(default)]
-    pub archived: Field<bool>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct PatchMemberBody {
-    #[serde(default)]
-    pub role: Field<Role>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-/// What of one's own membership is to change.
-#[derive(Debug, Deserialize)]
-pub struct PatchMineBody {
-    #[serde(default)]
-    pub notify: Field<Notify>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct DirectBody {
-    #[serde(default)]
-    pub user_id: Field<UserId>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct ReadBody {
-    #[serde(default)]
-    pub seq: Field<Seq>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReadAnswer {
     pub last_read_seq: Seq,
     pub unread_mentions: u64,

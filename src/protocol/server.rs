@@ -1,5 +1,6 @@
 //! Frames that the server sends.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -10,8 +11,9 @@ use super::{
     rest::{Limits, Mentions, Message, Role, Room, User, UserSummary},
 };
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "ServerFrame")]
 pub enum Frame<'a> {
     Ready(Box<Ready<'a>>),
     Ack(Ack<'a>),
@@ -83,7 +85,7 @@ impl Frame<'_> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Ready<'a> {
     pub protocol: u32,
     pub user: &'a User,
@@ -99,7 +101,8 @@ pub struct Ready<'a> {
 
 /// A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and
 /// without `prev` that is `rev` - 1.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Live{T}")]
 pub struct Live<T> {
     #[serde(flatten)]
     pub change: T,
@@ -115,7 +118,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// What changed of one message; what isn't there is as it was.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MessageUpdate<'a> {
     pub room_id: RoomId,
     pub seq: Seq,
@@ -132,8 +135,9 @@ pub struct MessageUpdate<'a> {
     pub mentions: Option<&'a Mentions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Time>,
-    /// `Some(None)`: not pinned any more.
+    /// `null`: not pinned any more.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::schema::time_or_null")]
     pub pinned_at: Option<Option<Time>>,
     /// Those touched, without ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -141,7 +145,7 @@ pub struct MessageUpdate<'a> {
 }
 
 /// Who changed a message, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UpdatedBy<'a> {
     pub user_id: UserId,
     pub action: Action,
@@ -150,7 +154,7 @@ pub struct UpdatedBy<'a> {
 }
 
 /// What was done to a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     Edit,
@@ -162,13 +166,13 @@ pub enum Action {
 }
 
 /// How many have reacted with an emoji by now; 0: nobody any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReactionCount {
     pub emoji: String,
     pub count: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MemberChange<'a> {
     pub room_id: RoomId,
     pub rev: Rev,
@@ -182,7 +186,7 @@ pub struct MemberChange<'a> {
     pub member_count: u64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Ack<'a> {
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<&'a Ref>,
@@ -207,7 +211,7 @@ pub struct Ack<'a> {
     pub expires_at: Option<Time>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Synced<'a> {
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<&'a Ref>,
@@ -221,14 +225,14 @@ pub struct Synced<'a> {
     pub mentioned: &'a [Seq],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResetReason {
     TooFar,
     Epoch,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorFrame<'a> {
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<&'a Ref>,

@@ -1,0 +1,743 @@
+// The protocol's types, made from src/protocol/*.rs by `make types`. Don't edit: a test compares.
+
+export interface Ack {
+  created_at?: string;
+  duplicate?: boolean;
+  /** Of the token that the socket has now. */
+  expires_at?: string;
+  id?: string;
+  last_read_seq?: number;
+  ref?: Ref;
+  rev?: number;
+  room_id?: RoomId;
+  seq?: number;
+  unread_mentions?: number;
+}
+
+/** What was done to a message. */
+export type Action = "edit" | "delete" | "react" | "unreact" | "pin" | "unpin";
+
+/** One of the two. */
+export interface AddMemberBody {
+  user_id?: UserId | null;
+  username?: string | null;
+}
+
+/** A request over the socket. */
+export type ClientFrame =
+  | {
+    type: "auth";
+    ref?: number | string;
+    token: string;
+  }
+  | {
+    type: "ping";
+    ref?: number | string;
+  }
+  | {
+    type: "sync";
+    epoch?: string | null;
+    ref?: number | string;
+    rooms?: Record<string, number>;
+  }
+  | {
+    type: "join";
+    epoch?: string | null;
+    ref?: number | string;
+    rev?: number | null;
+    room_id: RoomId;
+  }
+  /** Ends live delivery, not membership. */
+  | {
+    type: "leave";
+    ref?: number | string;
+    room_id: RoomId;
+  }
+  | {
+    type: "message";
+    content: string;
+    id: string;
+    ref?: number | string;
+    reply_to?: number | null;
+    room_id: RoomId;
+  }
+  | {
+    type: "edit";
+    content: string;
+    ref?: number | string;
+    room_id: RoomId;
+    seq: number;
+  }
+  | {
+    type: "delete";
+    ref?: number | string;
+    room_id: RoomId;
+    seq: number;
+  }
+  | {
+    type: "react";
+    emoji: string;
+    on: boolean;
+    ref?: number | string;
+    room_id: RoomId;
+    seq: number;
+  }
+  | {
+    type: "read";
+    ref?: number | string;
+    room_id: RoomId;
+    seq: number;
+  }
+  /** A hint, without an answer. */
+  | {
+    type: "typing";
+    ref?: number | string;
+    room_id: RoomId;
+  };
+
+/** The codes of PROTOCOL.md section 1. Clients treat an unknown one by its HTTP status' class. */
+export type Code = "invalid" | "unauthorized" | "token_expired" | "token_revoked" | "forbidden" | "not_found" | "method_not_allowed" | "taken" | "too_large" | "unsupported_media_type" | "rate_limited" | "internal" | "unavailable";
+
+export interface CreateInviteBody {
+  expires_at: string;
+  max_uses: number;
+  room_id?: RoomId | null;
+}
+
+export interface CreateRoomBody {
+  kind: "public" | "private";
+  members?: UserId[] | null;
+  name: string;
+  topic?: string | null;
+}
+
+export interface DeleteMeBody {
+  current_password: string;
+}
+
+export interface DirectBody {
+  user_id: UserId;
+}
+
+export interface EditBody {
+  content: string;
+}
+
+export interface ErrorFrame {
+  code: Code;
+  errors?: FieldError[];
+  message: string;
+  ref?: Ref;
+  retry_after_ms?: number;
+  retryable: boolean;
+}
+
+/** One broken field: its name as in the request, a code (`missing`, `unknown`, `type`, `length`, `format`, `common`, `taken`, `range`, …) and the rule in words. */
+export interface FieldError {
+  code: string;
+  field: string;
+  message: string;
+}
+
+/** A message that a search found. */
+export interface Found {
+  message: Message;
+  room: FoundRoom;
+  /** The text around the first hit, in order. */
+  snippet: Piece[];
+}
+
+/** A list; `next` is the cursor of the next page. */
+export interface FoundList {
+  items: Found[];
+  next: string | null;
+  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  rev?: number;
+}
+
+/** Where it was found. */
+export interface FoundRoom {
+  id: RoomId;
+  kind: RoomKind;
+  name: string;
+  peer?: UserSummary;
+}
+
+export interface Info {
+  limits: Limits;
+  name: string;
+  registration: Registration;
+  version: string;
+}
+
+/** An invite as its maker sees it; its code is shown once. */
+export interface Invite {
+  created_at: string;
+  created_by: UserId;
+  expires_at: string;
+  id: number;
+  max_uses: number;
+  /** The room that its users join. */
+  room_id?: RoomId;
+  uses: number;
+}
+
+/** A list; `next` is the cursor of the next page. */
+export interface InviteList {
+  items: Invite[];
+  next: string | null;
+  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  rev?: number;
+}
+
+/** An invite that was just made. */
+export interface InviteMade {
+  code: string;
+  created_at: string;
+  created_by: UserId;
+  expires_at: string;
+  id: number;
+  /** To be given to those who are invited; a path where this server doesn't know its own URL. */
+  link: string;
+  max_uses: number;
+  /** The room that its users join. */
+  room_id?: RoomId;
+  uses: number;
+}
+
+/** The newest message in short: `SNIPPET_CHARS` of its text. */
+export interface LastMessage {
+  created_at: string;
+  sender: UserSummary;
+  seq: number;
+  snippet: string;
+}
+
+/** The limits that clients can see. */
+export interface Limits {
+  connections_per_user_max: number;
+  content_chars_max: number;
+  email_chars_max: number;
+  emoji_bytes_max: number;
+  full_name_chars_max: number;
+  ids_per_request_max: number;
+  list_items_max: number;
+  mentions_max: number;
+  password_bytes_max: number;
+  password_bytes_min: number;
+  reaction_kinds_max: number;
+  ref_bytes_max: number;
+  replay_max: number;
+  request_bytes_max: number;
+  room_name_chars_max: number;
+  rooms_per_user_max: number;
+  search_chars_max: number;
+  sync_rooms_max: number;
+  topic_chars_max: number;
+  username_chars_max: number;
+  username_chars_min: number;
+}
+
+/** A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and without `prev` that is `rev` - 1. */
+export interface LiveMemberChange {
+  at?: string;
+  by?: UserId;
+  member_count: number;
+  prev?: number;
+  /** Messages played back on a room socket: they don't move the position. */
+  replay?: boolean;
+  rev: number;
+  /** `null`: has left. */
+  role: Role | null;
+  room_id: RoomId;
+  user: UserSummary;
+}
+
+/** A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and without `prev` that is `rev` - 1. */
+export interface LiveMessage {
+  /** Absent: deleted. */
+  content?: string;
+  created_at: string;
+  deleted_at?: string;
+  edited_at?: string;
+  /** Made by the author, unique per room and author. */
+  id: string;
+  kind: MessageKind;
+  /** `@all`. */
+  mention_all?: boolean;
+  /** Rising. */
+  mentions?: UserId[];
+  pinned_at?: string;
+  prev?: number;
+  /** By the moment at which each emoji came first. */
+  reactions?: Reaction[];
+  /** Messages played back on a room socket: they don't move the position. */
+  replay?: boolean;
+  reply_to?: number;
+  rev: number;
+  room_id: RoomId;
+  sender: UserSummary;
+  seq: number;
+}
+
+/** A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and without `prev` that is `rev` - 1. */
+export interface LiveMessageUpdate {
+  /** Absent when several changes were joined. */
+  by?: UpdatedBy;
+  content?: string;
+  deleted_at?: string;
+  edited_at?: string;
+  /** `@all`. */
+  mention_all?: boolean;
+  /** Rising. */
+  mentions?: UserId[];
+  /** `null`: not pinned any more. */
+  pinned_at?: string | null;
+  prev?: number;
+  /** Those touched, without ids. */
+  reactions?: ReactionCount[];
+  /** Messages played back on a room socket: they don't move the position. */
+  replay?: boolean;
+  rev: number;
+  room_id: RoomId;
+  seq: number;
+}
+
+/** A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and without `prev` that is `rev` - 1. */
+export interface LiveRoom {
+  archived_at?: string;
+  created_at: string;
+  created_by: UserId;
+  id: RoomId;
+  kind: RoomKind;
+  last_message?: LastMessage;
+  last_read_seq?: number;
+  last_seq: number;
+  member_count: number;
+  /** Their seqs, rising: the newest `MENTIONED_MAX`. */
+  mentioned?: number[];
+  name: string;
+  notify?: Notify;
+  /** The other one of a direct room; oneself in one's own. */
+  peer?: UserSummary;
+  prev?: number;
+  /** Messages played back on a room socket: they don't move the position. */
+  replay?: boolean;
+  rev: number;
+  role?: Role;
+  topic: string;
+  unread_mentions?: number;
+}
+
+/** A log-in of one's own. */
+export interface LogIn {
+  created_at: string;
+  /** The one that asks. */
+  current: boolean;
+  id: SessionId;
+  last_used_at: string;
+  user_agent: string;
+}
+
+/** A list; `next` is the cursor of the next page. */
+export interface LogInList {
+  items: LogIn[];
+  next: string | null;
+  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  rev?: number;
+}
+
+/** JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose other fields are ignored. */
+export interface LoginBody {
+  /** The refresh token is to come as a cookie. */
+  cookie?: boolean | null;
+  password: string;
+  username: string;
+}
+
+export interface Member {
+  joined_at: string;
+  /** In rooms of at most `MARKERS_ROOM_MAX` members. */
+  last_read_seq?: number;
+  rev: number;
+  role: Role;
+  user: UserSummary;
+}
+
+/** A list; `next` is the cursor of the next page. */
+export interface MemberList {
+  items: Member[];
+  next: string | null;
+  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  rev?: number;
+}
+
+/** A message as it is now. */
+export interface Message {
+  /** Absent: deleted. */
+  content?: string;
+  created_at: string;
+  deleted_at?: string;
+  edited_at?: string;
+  /** Made by the author, unique per room and author. */
+  id: string;
+  kind: MessageKind;
+  /** `@all`. */
+  mention_all?: boolean;
+  /** Rising. */
+  mentions?: UserId[];
+  pinned_at?: string;
+  /** By the moment at which each emoji came first. */
+  reactions?: Reaction[];
+  reply_to?: number;
+  rev: number;
+  room_id: RoomId;
+  sender: UserSummary;
+  seq: number;
+}
+
+export type MessageKind = "text";
+
+/** A list; `next` is the cursor of the next page. */
+export interface MessageList {
+  items: Message[];
+  next: string | null;
+  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  rev?: number;
+}
+
+/** What a member wants to be told of. */
+export type Notify = "all" | "mentions" | "none";
+
+export interface PasswordBody {
+  current_password: string;
+  new_password: string;
+}
+
+/** What of one's own account is to change. */
+export interface PatchMeBody {
+  email?: string | null;
+  full_name?: string | null;
+}
+
+export interface PatchMemberBody {
+  role: Role;
+}
+
+/** What of one's own membership is to change. */
+export interface PatchMineBody {
+  notify?: Notify | null;
+}
+
+/** What of a room's settings is to change. */
+export interface PatchRoomBody {
+  archived?: boolean | null;
+  name?: string | null;
+  topic?: string | null;
+}
+
+/** What of somebody's account is to change, by a site admin. */
+export interface PatchUserBody {
+  is_active?: boolean | null;
+  role?: SiteRole | null;
+}
+
+/** A piece of a snippet; `hit`: it was searched for. */
+export interface Piece {
+  hit?: boolean;
+  text: string;
+}
+
+/** RFC 9457 `application/problem+json`. */
+export interface Problem {
+  code: Code;
+  detail: string;
+  errors?: FieldError[];
+  request_id: string;
+  status: number;
+  title: string;
+  type: string;
+}
+
+/** One emoji under a message. */
+export interface Reaction {
+  count: number;
+  emoji: string;
+  /** The reader is among them, listed or not; in REST pages only. */
+  me?: boolean;
+  /** The first `REACTION_USERS_MAX` to react. */
+  user_ids: UserId[];
+}
+
+/** How many have reacted with an emoji by now; 0: nobody any more. */
+export interface ReactionCount {
+  count: number;
+  emoji: string;
+}
+
+/** One person's reaction, in the list of all. */
+export interface ReactionOf {
+  emoji: string;
+  user: UserSummary;
+}
+
+/** A list; `next` is the cursor of the next page. */
+export interface ReactionOfList {
+  items: ReactionOf[];
+  next: string | null;
+  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  rev?: number;
+}
+
+export interface ReadAnswer {
+  last_read_seq: number;
+  unread_mentions: number;
+}
+
+export interface ReadBody {
+  seq: number;
+}
+
+export interface Ready {
+  epoch: string;
+  expires_at: string;
+  heartbeat_s: number;
+  limits: Limits;
+  online: UserId[];
+  online_truncated: boolean;
+  protocol: number;
+  rooms: Room[];
+  session_id: SessionId;
+  user: User;
+}
+
+/** What a client may attach to a frame; its answer repeats it. */
+export type Ref = number | string;
+
+/** Empty where the cookie brings the token. */
+export interface RefreshBody {
+  refresh_token?: string | null;
+}
+
+export interface RegisterBody {
+  /** The refresh token is to come as a cookie. */
+  cookie?: boolean | null;
+  email: string;
+  full_name?: string | null;
+  invite?: string | null;
+  password: string;
+  username: string;
+}
+
+/** Who may register. */
+export type Registration =
+  | "open" | "closed"
+  /** Whoever has an invite. */
+  | "invite";
+
+export interface ResetBody {
+  code: string;
+  new_password: string;
+}
+
+export type ResetReason = "too_far" | "epoch";
+
+/** A member's role in a room. */
+export type Role = "owner" | "admin" | "member";
+
+/** A room; what differs by member is there where it is meant for one. */
+export interface Room {
+  archived_at?: string;
+  created_at: string;
+  created_by: UserId;
+  id: RoomId;
+  kind: RoomKind;
+  last_message?: LastMessage;
+  last_read_seq?: number;
+  last_seq: number;
+  member_count: number;
+  /** Their seqs, rising: the newest `MENTIONED_MAX`. */
+  mentioned?: number[];
+  name: string;
+  notify?: Notify;
+  /** The other one of a direct room; oneself in one's own. */
+  peer?: UserSummary;
+  rev: number;
+  role?: Role;
+  topic: string;
+  unread_mentions?: number;
+}
+
+/** A room's id: given by the database, never reused. */
+export type RoomId = number;
+
+export type RoomKind =
+  | "public" | "private"
+  /** Between two users, or with oneself. */
+  | "direct";
+
+/** A list; `next` is the cursor of the next page. */
+export interface RoomList {
+  items: Room[];
+  next: string | null;
+  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  rev?: number;
+}
+
+export interface SendBody {
+  content: string;
+  /** Made by the server when it is absent: such a request can't be repeated safely. */
+  id?: string | null;
+  reply_to?: number | null;
+}
+
+export type ServerFrame =
+  | Ready & {
+    type: "ready";
+  }
+  | Ack & {
+    type: "ack";
+  }
+  | LiveMessage & {
+    type: "message";
+  }
+  | LiveMessageUpdate & {
+    type: "message_updated";
+  }
+  | LiveMemberChange & {
+    type: "member";
+  }
+  | LiveRoom & {
+    type: "room";
+  }
+  | {
+    type: "added";
+    room: Room;
+  }
+  | {
+    type: "removed";
+    ref?: Ref;
+    rev?: number;
+    room_id: RoomId;
+  }
+  | Synced & {
+    type: "synced";
+  }
+  | {
+    type: "reset";
+    reason: ResetReason;
+    ref?: Ref;
+    rev: number;
+    room_id: RoomId;
+  }
+  | {
+    type: "lagged";
+    rev: number;
+    room_id: RoomId;
+  }
+  | {
+    type: "presence";
+    offline: UserId[];
+    online: UserId[];
+  }
+  | {
+    type: "typing";
+    room_id: RoomId;
+    user_id: UserId;
+  }
+  | {
+    type: "read";
+    room_id: RoomId;
+    seq: number;
+    /** To the reader's own sockets. */
+    unread_mentions?: number;
+    user_id: UserId;
+  }
+  /** The last line over TCP, where there are no close codes. */
+  | {
+    type: "close";
+    code: number;
+    reason: string;
+  }
+  | ErrorFrame & {
+    type: "error";
+  }
+  | {
+    type: "pong";
+    ref?: Ref;
+  }
+  | {
+    type: "going_away";
+    reconnect_after_ms: number;
+  };
+
+/** A log-in's id (`sid` in its tokens): random, below 2^53. */
+export type SessionId = number;
+
+/** A user's role on the whole site, not in a room. */
+export type SiteRole = "admin" | "user";
+
+/** What health checks hear. */
+export interface Status {
+  status: string;
+}
+
+export interface Synced {
+  last_read_seq: number;
+  last_seq: number;
+  /** Their seqs: the newest `MENTIONED_MAX`. */
+  mentioned: number[];
+  prev: number;
+  ref?: Ref;
+  rev: number;
+  room_id: RoomId;
+  unread_mentions: number;
+}
+
+export interface Tokens {
+  access_token: string;
+  /** Seconds until the access token expires. */
+  expires_in: number;
+  /** `None`: it comes as a cookie. */
+  refresh_token?: string;
+  token_type: string;
+  user: User;
+}
+
+/** Who changed a message, and how. */
+export interface UpdatedBy {
+  action: Action;
+  emoji?: string;
+  user_id: UserId;
+}
+
+/** A user; `email` is there only for oneself and for site admins. */
+export interface User {
+  created_at: string;
+  email?: string;
+  full_name?: string;
+  id: UserId;
+  is_active: boolean;
+  kind: UserKind;
+  role: SiteRole;
+  username: string;
+}
+
+/** A user's id: given by the database, never reused. */
+export type UserId = number;
+
+export type UserKind = "person" | "bot";
+
+export interface UserSummary {
+  full_name?: string;
+  id: UserId;
+  username: string;
+}
+
+/** A list; `next` is the cursor of the next page. */
+export interface UserSummaryList {
+  items: UserSummary[];
+  next: string | null;
+  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  rev?: number;
+}

@@ -1,0 +1,332 @@
+//! What REST takes.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{Notify, Role, RoomKind, SiteRole};
+use crate::{
+    limits,
+    protocol::{
+        RoomId, Seq, Time, UserId,
+        schema::{EMAIL, LINE, PASSWORD_CHARS_MIN, USERNAME},
+    },
+};
+
+/// A field of a request's body: never fails to be read, so that all broken fields of a body can be
+/// named at once. [`super::check::Checks`] turns it into a value or an error.
+#[derive(Debug, Default)]
+pub enum Field<T> {
+    #[default]
+    Missing,
+    /// Of another JSON type than it should be.
+    IllTyped,
+    Given(T),
+}
+
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Field<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Ok(match value {
+            serde_json::Value::Null => Field::Missing,
+            value => serde_json::from_value(value).map_or(Field::IllTyped, Field::Given),
+        })
+    }
+}
+
+/// In the documents it is its plain type: [`super::schema`] takes `null` away from what is required.
+impl<T: JsonSchema> JsonSchema for Field<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Option::<T>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Option::<T>::json_schema(generator)
+    }
+}
+
+/// The names of a body's fields that don't exist: collected rather than refused at the first, so that
+/// all broken fields are named at once. As many as a person would look at, and not longer.
+#[derive(Debug, Default)]
+pub struct Unknown(pub Vec<String>);
+
+impl Unknown {
+    const NAMES_MAX: usize = 16;
+    const NAME_CHARS_MAX: usize = 64;
+}
+
+impl<'de> Deserialize<'de> for Unknown {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> serde::de::Visitor<'de> for Names {
+            type Value = Unknown;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Unknown, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
+                    if names.len() < Unknown::NAMES_MAX {
+                        names.push(name.chars().take(Unknown::NAME_CHARS_MAX).collect());
+                    }
+                }
+                Ok(Unknown(names))
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
+
+/// [`super::schema`] says of every body that it takes no other fields.
+impl JsonSchema for Unknown {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Unknown".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({})
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["username", "email", "password"]))]
+pub struct RegisterBody {
+    #[serde(default)]
+    #[schemars(length(min = limits::USERNAME_CHARS_MIN, max = limits::USERNAME_CHARS_MAX), regex(pattern = USERNAME))]
+    pub username: Field<String>,
+    #[serde(default)]
+    #[schemars(length(max = limits::EMAIL_CHARS_MAX), regex(pattern = EMAIL))]
+    pub email: Field<String>,
+    #[serde(default)]
+    #[schemars(length(min = PASSWORD_CHARS_MIN, max = limits::PASSWORD_BYTES_MAX))]
+    pub password: Field<String>,
+    #[serde(default)]
+    #[schemars(length(max = limits::FULL_NAME_CHARS_MAX), regex(pattern = LINE))]
+    pub full_name: Field<String>,
+    /// The refresh token is to come as a cookie.
+    #[serde(default)]
+    pub cookie: Field<bool>,
+    #[serde(default)]
+    pub invite: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["max_uses", "expires_at"]))]
+pub struct CreateInviteBody {
+    #[serde(default)]
+    pub room_id: Field<RoomId>,
+    #[serde(default)]
+    #[schemars(range(min = 1, max = limits::INVITE_USES_MAX))]
+    pub max_uses: Field<u64>,
+    #[serde(default)]
+    pub expires_at: Field<Time>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["code", "new_password"]))]
+pub struct ResetBody {
+    #[serde(default)]
+    pub code: Field<String>,
+    #[serde(default)]
+    #[schemars(length(min = PASSWORD_CHARS_MIN, max = limits::PASSWORD_BYTES_MAX))]
+    pub new_password: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// What of somebody's account is to change, by a site admin.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct PatchUserBody {
+    #[serde(default)]
+    pub is_active: Field<bool>,
+    #[serde(default)]
+    pub role: Field<SiteRole>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose other fields are ignored.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["username", "password"]))]
+pub struct LoginBody {
+    #[serde(default)]
+    pub username: Field<String>,
+    #[serde(default)]
+    #[schemars(length(max = limits::PASSWORD_BYTES_MAX))]
+    pub password: Field<String>,
+    /// The refresh token is to come as a cookie.
+    #[serde(default)]
+    pub cookie: Field<bool>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// Empty where the cookie brings the token.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct RefreshBody {
+    #[serde(default)]
+    pub refresh_token: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// What of one's own account is to change.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct PatchMeBody {
+    #[serde(default)]
+    #[schemars(length(max = limits::FULL_NAME_CHARS_MAX), regex(pattern = LINE))]
+    pub full_name: Field<String>,
+    #[serde(default)]
+    #[schemars(length(max = limits::EMAIL_CHARS_MAX), regex(pattern = EMAIL))]
+    pub email: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["current_password"]))]
+pub struct DeleteMeBody {
+    #[serde(default)]
+    #[schemars(length(max = limits::PASSWORD_BYTES_MAX))]
+    pub current_password: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["current_password", "new_password"]))]
+pub struct PasswordBody {
+    #[serde(default)]
+    #[schemars(length(max = limits::PASSWORD_BYTES_MAX))]
+    pub current_password: Field<String>,
+    #[serde(default)]
+    #[schemars(length(min = PASSWORD_CHARS_MIN, max = limits::PASSWORD_BYTES_MAX))]
+    pub new_password: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["name", "kind"]))]
+pub struct CreateRoomBody {
+    #[serde(default)]
+    #[schemars(length(min = 1, max = limits::ROOM_NAME_CHARS_MAX), regex(pattern = LINE))]
+    pub name: Field<String>,
+    #[serde(default)]
+    #[schemars(extend("enum" = ["public", "private"]))]
+    pub kind: Field<RoomKind>,
+    #[serde(default)]
+    #[schemars(length(max = limits::TOPIC_CHARS_MAX), regex(pattern = LINE))]
+    pub topic: Field<String>,
+    #[serde(default)]
+    #[schemars(length(max = limits::IDS_PER_REQUEST_MAX))]
+    pub members: Field<Vec<UserId>>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// One of the two.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct AddMemberBody {
+    #[serde(default)]
+    pub user_id: Field<UserId>,
+    #[serde(default)]
+    pub username: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["content"]))]
+pub struct SendBody {
+    /// Made by the server when it is absent: such a request can't be repeated safely.
+    #[serde(default)]
+    pub id: Field<Uuid>,
+    #[serde(default)]
+    #[schemars(length(min = 1, max = limits::CONTENT_CHARS_MAX))]
+    pub content: Field<String>,
+    #[serde(default)]
+    pub reply_to: Field<Seq>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["content"]))]
+pub struct EditBody {
+    #[serde(default)]
+    #[schemars(length(min = 1, max = limits::CONTENT_CHARS_MAX))]
+    pub content: Field<String>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// What of a room's settings is to change.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct PatchRoomBody {
+    #[serde(default)]
+    #[schemars(length(min = 1, max = limits::ROOM_NAME_CHARS_MAX), regex(pattern = LINE))]
+    pub name: Field<String>,
+    #[serde(default)]
+    #[schemars(length(max = limits::TOPIC_CHARS_MAX), regex(pattern = LINE))]
+    pub topic: Field<String>,
+    #[serde(default)]
+    pub archived: Field<bool>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["role"]))]
+pub struct PatchMemberBody {
+    #[serde(default)]
+    pub role: Field<Role>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// What of one's own membership is to change.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct PatchMineBody {
+    #[serde(default)]
+    pub notify: Field<Notify>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["user_id"]))]
+pub struct DirectBody {
+    #[serde(default)]
+    pub user_id: Field<UserId>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["seq"]))]
+pub struct ReadBody {
+    #[serde(default)]
+    pub seq: Field<Seq>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}

@@ -1,0 +1,198 @@
+//! The protocol's types as JSON Schema (2020-12): the one source of the OpenAPI document, of the frames' schema
+//! and of the frontend's types. A schema never forbids what the server takes; what JSON Schema can't say
+//! (bytes, graphemes, white space alone, other parameters) is left out of it, and said in words.
+//!
+//! Deliberately absent: HTTP. What a route takes and answers stands in `http::docs`.
+
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema,
+    transform::RecursiveTransform,
+};
+use serde_json::{Map, Value, json};
+
+use super::{Time, client::Ref, client::Request, server::Frame};
+use crate::limits::PASSWORD_BYTES_MIN;
+
+/// One line, as [`super::check::Checks::line`] has it.
+pub const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$";
+/// Letters are what Unicode calls alphabetic: marks are among them, and letters in circles and squares.
+pub const USERNAME: &str = r"^[\p{L}\p{M}\p{N}Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉._-]+$";
+/// Every address has this form; not everything of this form is one.
+pub const EMAIL: &str = r"^[^@\s]+@[^@\s]+\.[^@\s]+$";
+/// A password's length is counted in bytes, of which a character has four at most.
+pub const PASSWORD_CHARS_MIN: usize = PASSWORD_BYTES_MIN.div_ceil(4);
+
+/// Makes schemas of what the server says. `definitions` is where the document keeps them, as `/$defs`.
+pub fn answers(definitions: &'static str) -> SchemaGenerator {
+    // What isn't there is left out, and `null` says something.
+    let tidy = |schema: &mut Schema| tidy(schema, |required| !required);
+    settings(definitions)
+        .for_serialize()
+        .with_transform(RecursiveTransform(tidy))
+        .into_generator()
+}
+
+/// Makes schemas of what the server is told: no other fields, and `null` is as good as nothing.
+pub fn requests(definitions: &'static str) -> SchemaGenerator {
+    let tidy = |schema: &mut Schema| {
+        tidy(schema, |required| required);
+        if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() {
+            schema.insert("additionalProperties".to_owned(), false.into());
+        }
+    };
+    settings(definitions)
+        .for_deserialize()
+        .with_transform(RecursiveTransform(tidy))
+        .into_generator()
+}
+
+fn settings(definitions: &'static str) -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = definitions.into();
+        settings.meta_schema = None;
+    })
+}
+
+/// The definitions of both, by name: a type that travels both ways looks the same.
+pub fn merge(generators: [SchemaGenerator; 2]) -> Map<String, Value> {
+    let [mut first, mut second] = generators;
+    let mut definitions = first.take_definitions(true);
+    for (name, schema) in second.take_definitions(true) {
+        let known = definitions.insert(name.clone(), schema.clone());
+        assert!(
+            known.is_none_or(|known| known == schema),
+            "{name} is one type in requests and another in answers: rename one of them"
+        );
+    }
+    definitions
+}
+
+/// Every frame that travels, as `#/$defs/ClientFrame` and `#/$defs/ServerFrame`.
+pub fn frames() -> Value {
+    let (mut answers, mut requests) = (answers("/$defs"), requests("/$defs"));
+    let server = answers.subschema_for::<Frame>();
+    let client = requests.subschema_for::<Request>();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The Hearth protocol's frames",
+        "description": "What a client sends over the socket is a ClientFrame, what the server sends a ServerFrame.",
+        "anyOf": [client, server],
+        "$defs": merge([answers, requests]),
+    })
+}
+
+/// Every frame may carry a `ref`: it stands beside the request, not in it.
+pub fn with_ref(schema: &mut Schema) {
+    let mut reference = Ref::json_schema(&mut requests("/$defs"));
+    reference.remove("description");
+    let frames = schema.get_mut("oneOf").and_then(Value::as_array_mut);
+    for frame in frames.into_iter().flatten() {
+        frame["properties"]["ref"] = reference.clone().to_value();
+    }
+}
+
+/// Of a field that may be left out, too: `oneOf`, so that [`tidy`] leaves it alone.
+pub fn time_or_null(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"oneOf": [Time::json_schema(generator), {"type": "null"}]})
+}
+
+/// Takes `null` away from the properties that `plain` picks by whether they are required, formats that no
+/// standard knows, and the links of doc comments.
+fn tidy(schema: &mut Schema, plain: fn(bool) -> bool) {
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
+    let required = object.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &String| {
+        let names = required.as_array().into_iter().flatten();
+        names.into_iter().any(|required| required == name)
+    };
+    if let Some(Value::Object(properties)) = object.get_mut("properties") {
+        for (_, property) in properties
+            .iter_mut()
+            .filter(|(name, _)| plain(is_required(name)))
+        {
+            without_null(property);
+        }
+    }
+    if object
+        .get("format")
+        .and_then(Value::as_str)
+        .is_some_and(|format| format.starts_with("uint"))
+    {
+        object.remove("format");
+    }
+    if let Some(Value::String(text)) = object.get_mut("description") {
+        *text = without_links(text);
+    }
+}
+
+/// "[`limits::MENTIONED_MAX`]" is `MENTIONED_MAX` to who doesn't read the source.
+fn without_links(text: &str) -> String {
+    let mut parts = text.split("[`");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once("`]") {
+            Some((path, rest)) => {
+                let name = path.rsplit("::").next().unwrap_or(path);
+                plain.extend(["`", name, "`", rest]);
+            }
+            None => plain.extend(["[`", part]),
+        }
+    }
+    plain.replace('\n', " ")
+}
+
+fn without_null(property: &mut Value) {
+    let null = json!({"type": "null"});
+    if let Some(Value::Array(types)) = property.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = &types[..] {
+            property["type"] = only.clone();
+        }
+    }
+    if let Some(Value::Array(schemas)) = property.get_mut("anyOf") {
+        schemas.retain(|schema| *schema != null);
+        if let [Value::Object(only)] = &schemas[..] {
+            let only = only.clone();
+            if let Some(property) = property.as_object_mut() {
+                property.remove("anyOf");
+                property.extend(only);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_for_everybody() {
+        for (comment, text) in [
+            (
+                "at most [`limits::REPLAY_MAX`],\nor so",
+                "at most `REPLAY_MAX`, or so",
+            ),
+            ("all of (`prev`, `rev`]", "all of (`prev`, `rev`]"),
+            ("", ""),
+        ] {
+            assert_eq!(without_links(comment), text);
+        }
+    }
+
+    #[test]
+    fn null_is_where_it_says_something() {
+        let frames = frames();
+        let definition = |name: &str| frames["$defs"][name].clone();
+        let member = &definition("LiveMemberChange");
+        assert_eq!(member["properties"]["role"]["anyOf"][1]["type"], "null");
+        assert_eq!(member["properties"]["at"]["type"], "string");
+        let update = &definition("LiveMessageUpdate");
+        assert_eq!(
+            update["properties"]["pinned_at"]["oneOf"][1]["type"],
+            "null"
+        );
+        assert_eq!(update["properties"]["edited_at"]["type"], "string");
+    }
+}
