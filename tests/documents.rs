@@ -87,7 +87,7 @@ async fn the_api_is_as_its_document_says() {
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let seed = seeds(1)[0].to_string();
-    let schemathesis = Command::new(root.join("target/schemathesis/bin/schemathesis"))
+    let schemathesis = Command::new(root.join("target/python/bin/schemathesis"))
         .current_dir(server.dir())
         .arg("--config-file")
         .arg(root.join("tests/schemathesis/schemathesis.toml"))

@@ -19,6 +19,7 @@ mod model;
 mod page;
 mod policy;
 mod power;
+mod python;
 mod races;
 mod repeats;
 mod rest;
