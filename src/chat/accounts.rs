@@ -43,8 +43,8 @@ impl Chat {
         let (Some(username), Some(email), Some(password)) = (username, email, password) else {
             return Err(Refusal::internal());
         };
-        let invite = self.admitted(invite.as_deref()).await?;
         self.guesses.charge_registration(from.address)?;
+        let invite = self.admitted(invite.as_deref()).await?;
         let user = NewUser {
             username,
             email,

@@ -1,6 +1,8 @@
 //! The accounts of others: what everybody sees of them, what site admins change, and the link that sets a
 //! new password.
 
+use std::net::IpAddr;
+
 use super::{Chat, Identity, refuse};
 use crate::{
     auth::{passwords, tokens},
@@ -56,7 +58,11 @@ impl Chat {
     }
 
     /// Sets a new password by the code of a link, once, and ends all log-ins of its user, whom it answers.
-    pub async fn reset_password(&self, body: ResetBody) -> Result<UserId, Refusal> {
+    pub async fn reset_password(
+        &self,
+        body: ResetBody,
+        address: IpAddr,
+    ) -> Result<UserId, Refusal> {
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let code = checks.required("code", body.code);
@@ -72,6 +78,7 @@ impl Chat {
             let rule = "this link can't be used, or not any more; ask for another one";
             Refusal::invalid_field("code", "unknown", rule)
         };
+        self.guesses.charge_registration(address)?;
         let code = tokens::hash(&code);
         if !self.store.reset_lives(code).await.map_err(refuse)? {
             return Err(no_code());

@@ -47,7 +47,7 @@ pub async fn delete_me(mut call: Call) -> Outcome {
 
 pub async fn reset_password(mut call: Call) -> Outcome {
     let body = call.json().await?;
-    let user_id = call.site.chat.reset_password(body).await?;
+    let user_id = call.site.chat.reset_password(body, call.address).await?;
     sessions::ended(&call, user_id).await;
     response::no_content()
 }
