@@ -1,6 +1,8 @@
 //! Who may do what (PROTOCOL.md section 2), as one table of actions, roles and kinds of rooms: what stands
 //! there is what REST answers, and what the socket answers where it has a frame for it.
 
+mod doors;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{StreamExt, stream};

@@ -215,7 +215,9 @@ impl Chat {
                 let generation = self.sessions.generation();
                 let row = self.store.session_user(id).await.map_err(refuse)?;
                 let user = Arc::new(row.ok_or_else(revoked)?.user);
-                self.sessions.put(id, &user, generation);
+                if user.is_active {
+                    self.sessions.put(id, &user, generation);
+                }
                 user
             }
         };

@@ -69,11 +69,11 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
-    /// The user of a log-in that is neither revoked nor expired.
+    /// The user of a log-in that is neither revoked nor expired; of any, where the user isn't active.
     pub async fn session_user(&self, id: SessionId) -> Result<Option<UserRow>> {
         self.one_user(
             "SELECT (#) FROM auth_sessions s JOIN users u ON u.id = s.user_id
-             WHERE s.id = ? AND s.revoked_at IS NULL AND s.expires_at > ?",
+             WHERE s.id = ? AND (s.revoked_at IS NULL AND s.expires_at > ? OR u.is_active = 0)",
             params![id, Time::now()],
         )
         .await

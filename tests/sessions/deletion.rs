@@ -61,7 +61,7 @@ async fn a_deleted_account_leaves_what_it_wrote(db: Db) {
     assert_eq!(status, 204, "{answer}");
     assert_eq!(socket.closed().await, 4502);
     let (status, problem) = ada.get("/api/me").await;
-    assert_eq!((status, &problem["code"]), (401, &json!("token_revoked")));
+    assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
     let left = watch.expect("member").await;
     assert_eq!(
         (&left["user"]["id"], &left["role"]),
