@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Account, Chain, Db, Server, each_database, uuid};
 
-const ROUNDS: u64 = 300;
+const ROUNDS: u64 = 2_500;
 
 /// Keeps posting until told to stop; the ids that were acknowledged, with their revs. A refusal is no
 /// fault: the member is away then.
@@ -105,7 +105,7 @@ async fn what_ends_a_membership_ends_all_of_it(db: Db) {
             let (status, member) = ada.post(&format!("{path}/members"), body).await;
             assert_eq!(status, 201, "{member}");
             // A random moment, in which anything from nothing to some messages happens.
-            tokio::time::sleep(Duration::from_micros(random.random_range(0..8_000))).await;
+            tokio::time::sleep(Duration::from_micros(random.random_range(0..4_000))).await;
             let (status, _) = match round % 2 {
                 0 => ada.delete(&format!("{path}/members/{}", bob.id)).await,
                 _ => bob.act(&format!("{path}/leave")).await,

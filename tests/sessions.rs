@@ -4,5 +4,6 @@
 mod deletion;
 mod ends;
 mod guesses;
+mod races;
 mod refresh;
 mod renewal;

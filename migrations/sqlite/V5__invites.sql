@@ -22,3 +22,7 @@ CREATE TABLE IF NOT EXISTS password_resets (
     code_hash  BLOB NOT NULL UNIQUE CHECK (length(code_hash) = 32),
     expires_at INTEGER NOT NULL
 ) STRICT;
+
+-- Statistics that an earlier version gathered while the tables were small mislead the planner for ever.
+ANALYZE;
+DELETE FROM sqlite_stat1;

@@ -124,7 +124,7 @@ fn settled(outcome: Outcome) -> Result<(), Refusal> {
         | Outcome::Joined { .. }
         | Outcome::RoomDeleted
         | Outcome::Refused(Refused::NoRoom | Refused::NotMember | Refused::NoSuchMember) => Ok(()),
-        Outcome::Refused(refused) => Err(judged(refused, "room_id")),
+        Outcome::Refused(refused) => Err(judged(refused)),
         outcome => Err(mismatch(outcome)),
     }
 }

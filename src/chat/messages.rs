@@ -72,7 +72,7 @@ impl Chat {
                 created_at,
                 duplicate,
             }),
-            Outcome::Refused(refused) => Err(judged(refused, "reply_to")),
+            Outcome::Refused(refused) => Err(judged(refused)),
             outcome => Err(mismatch(outcome)),
         }
     }
@@ -196,7 +196,7 @@ impl Chat {
     async fn update(&self, change: Change) -> Result<Updated, Refusal> {
         match self.store.append(change).await.map_err(refuse)? {
             Outcome::Updated { seq, rev, .. } => Ok(Updated { seq, rev }),
-            Outcome::Refused(refused) => Err(judged(refused, "seq")),
+            Outcome::Refused(refused) => Err(judged(refused)),
             outcome => Err(mismatch(outcome)),
         }
     }
@@ -328,7 +328,7 @@ impl Chat {
                 last_read_seq,
                 unread_mentions: self.standing(who, room_id).await?.unread_mentions,
             }),
-            Outcome::Refused(refused) => Err(judged(refused, "seq")),
+            Outcome::Refused(refused) => Err(judged(refused)),
             outcome => Err(mismatch(outcome)),
         }
     }

@@ -193,8 +193,8 @@ pub fn refuse(error: Error) -> Refusal {
     }
 }
 
-/// What the asker hears of the log's judgement. `seq_field` is what the request calls a message's seq.
-fn judged(refused: Refused, seq_field: &'static str) -> Refusal {
+/// What the asker hears of the log's judgement.
+fn judged(refused: Refused) -> Refusal {
     match refused {
         Refused::NoRoom | Refused::NoSuchMember | Refused::NoMessage => Refusal::not_found(),
         Refused::NotMember => not_member(),
@@ -215,7 +215,7 @@ fn judged(refused: Refused, seq_field: &'static str) -> Refusal {
             format!("at most {REACTION_KINDS_MAX} kinds of reactions a message"),
         ),
         Refused::NoSuchMessage => {
-            Refusal::invalid_field(seq_field, "unknown", "the room has no such message")
+            Refusal::invalid_field("reply_to", "unknown", "the room has no such message")
         }
         Refused::TooManyRooms => {
             Refusal::forbidden("Nobody may be in more than 1,000 rooms, and that is reached here.")

@@ -70,7 +70,7 @@ impl Chat {
             members,
         };
         let room_id = self.store.create_room(room).await.map_err(refuse)?;
-        let room_id = room_id.map_err(|refused| judged(refused, "members"))?;
+        let room_id = room_id.map_err(judged)?;
         self.room(who, room_id).await
     }
 
@@ -89,9 +89,7 @@ impl Chat {
             .store
             .direct_room(who.user.summary(), user.summary())
             .await;
-        let direct = made
-            .map_err(refuse)?
-            .map_err(|refused| judged(refused, "user_id"))?;
+        let direct = made.map_err(refuse)?.map_err(judged)?;
         Ok((self.room(who, direct.room_id).await?, direct.new))
     }
 
@@ -125,7 +123,7 @@ impl Chat {
         };
         match self.store.append(change).await.map_err(refuse)? {
             Outcome::Set => self.room(who, room_id).await,
-            Outcome::Refused(refused) => Err(judged(refused, "room_id")),
+            Outcome::Refused(refused) => Err(judged(refused)),
             outcome => Err(mismatch(outcome)),
         }
     }
@@ -137,7 +135,7 @@ impl Chat {
         let change = Change::DeleteRoom { room_id, by };
         match self.store.append(change).await.map_err(refuse)? {
             Outcome::RoomDeleted => Ok(()),
-            Outcome::Refused(refused) => Err(judged(refused, "room_id")),
+            Outcome::Refused(refused) => Err(judged(refused)),
             outcome => Err(mismatch(outcome)),
         }
     }
@@ -185,7 +183,7 @@ impl Chat {
             user: user.clone(),
             role,
         };
-        let (member, _) = self.joined(who, user, change, "user_id").await?;
+        let (member, _) = self.joined(who, user, change).await?;
         Ok(member)
     }
 
@@ -287,7 +285,7 @@ impl Chat {
         let change = Change::Join { room_id, user };
         match self.store.append(change).await.map_err(refuse)? {
             Outcome::Joined { .. } => self.room(who, room_id).await,
-            Outcome::Refused(refused) => Err(judged(refused, "room_id")),
+            Outcome::Refused(refused) => Err(judged(refused)),
             outcome => Err(mismatch(outcome)),
         }
     }
@@ -357,7 +355,7 @@ impl Chat {
             by: who.user.id,
             user: user.clone(),
         };
-        self.joined(who, user, change, field).await
+        self.joined(who, user, change).await
     }
 
     /// Makes or changes a membership, and answers it; the flag: whether there was something to do.
@@ -366,7 +364,6 @@ impl Chat {
         who: &Identity,
         user: UserSummary,
         change: Change,
-        field: &'static str,
     ) -> Result<(Member, bool), Refusal> {
         let room_id = change.room_id();
         match self.store.append(change).await.map_err(refuse)? {
@@ -388,7 +385,7 @@ impl Chat {
                 };
                 Ok((member, changed))
             }
-            Outcome::Refused(refused) => Err(judged(refused, field)),
+            Outcome::Refused(refused) => Err(judged(refused)),
             outcome => Err(mismatch(outcome)),
         }
     }
@@ -419,7 +416,7 @@ impl Chat {
     async fn end_membership(&self, change: Change) -> Result<(), Refusal> {
         match self.store.append(change).await.map_err(refuse)? {
             Outcome::Left { .. } => Ok(()),
-            Outcome::Refused(refused) => Err(judged(refused, "user_id")),
+            Outcome::Refused(refused) => Err(judged(refused)),
             outcome => Err(mismatch(outcome)),
         }
     }

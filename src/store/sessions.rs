@@ -110,10 +110,6 @@ impl Store {
         user_id: UserId,
         sessions: &[SessionId],
     ) -> Result<(Vec<SessionId>, bool)> {
-        let active = self
-            .user(user_id)
-            .await?
-            .is_some_and(|row| row.user.is_active);
         let mut living = Vec::new();
         let sql = "SELECT id FROM auth_sessions WHERE id IN (#) AND revoked_at IS NULL";
         for (sql, params) in with_ids(sql, &[], sessions) {
@@ -121,6 +117,11 @@ impl Store {
                 living.push(SessionId(row.u64(0)?));
             }
         }
+        // After the log-ins: what ended with the account's disabling is known to be of a disabled one.
+        let active = self
+            .user(user_id)
+            .await?
+            .is_some_and(|row| row.user.is_active);
         Ok((living, active))
     }
 

@@ -8,7 +8,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, PATIENCE, Server, Socket, each_database};
+use crate::support::{Account, Db, PATIENCE, Server, Socket, each_database, token::SECRET};
 
 const INTERVAL: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(5);
@@ -268,4 +268,64 @@ async fn a_large_room_tells_nothing() {
     assert_eq!(news(&mut witness).await, expected);
     let (status, page) = ada.get("/api/users/online?limit=200").await;
     assert_eq!((status, page["items"].as_array().unwrap().len()), (200, 62));
+}
+
+/// A thousand people of a room of 10,000 come online at once, and are pushed to nobody of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_of_ten_thousand_come_unheard() {
+    let mut server = Server::start_with(Db::Sqlite, &[("HEARTH_JWT_SECRET", SECRET)]).await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let carol = server.register("carol").await;
+    let room = ada.create_room("hall", &[&bob, &carol]).await;
+    let guests = server.populate(room, &ada, 9_997, 1_000).await;
+    let (_, shown) = ada.get(&format!("/api/chat/rooms/{room}")).await;
+    assert_eq!(shown["member_count"], 10_000);
+    let held = json!({ room.to_string(): shown["rev"] });
+    let sync = json!({"type": "sync", "ref": 1, "rooms": held});
+    let mut listeners = Vec::new();
+    for account in [&ada, &bob, &carol] {
+        let mut socket = connect(account).await;
+        socket.send(sync.clone()).await;
+        socket.expect("synced").await;
+        listeners.push(socket);
+    }
+    let start = Instant::now();
+    let mut sockets = connect_all(&guests).await;
+    println!("{} came within {:?}", sockets.len(), start.elapsed());
+    for socket in &mut sockets {
+        socket.send(sync.clone()).await;
+    }
+    for socket in &mut sockets {
+        assert_eq!(ids(&socket.ready["online"]).len(), 1, "himself alone");
+        socket.expect("synced").await;
+    }
+    let (_, page) = ada.get("/api/users/online?limit=200").await;
+    assert!(page["next"].is_string(), "they are online: {page}");
+    // The news of a small room comes after all that the large one might have told, and it alone comes.
+    direct(&ada, &bob).await;
+    let mut frames = Vec::new();
+    while frames
+        .last()
+        .is_none_or(|frame: &Value| frame["type"] != "presence")
+    {
+        frames.push(listeners[0].frame().await);
+    }
+    let told = frames.pop().unwrap();
+    assert_eq!(
+        (ids(&told["online"]), ids(&told["offline"])),
+        (of(&[&bob]), of(&[]))
+    );
+    let path = format!("/api/chat/rooms/{room}/messages");
+    assert_eq!(
+        guests[0]
+            .post(&path, json!({"content": "we are here"}))
+            .await
+            .0,
+        201
+    );
+    // To who shares no small room with anybody, the next frame at all is a word in the large one.
+    let last = &mut listeners[2];
+    let frame = last.frame().await;
+    assert_eq!(frame["type"], "message", "{frame}");
 }

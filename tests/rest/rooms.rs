@@ -1,9 +1,11 @@
 //! Rooms and members, and that who isn't in a private room hears exactly what he would hear if it didn't
 //! exist.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, Server, each_database};
+use crate::support::{Account, Db, Server, each_database, token::SECRET};
 
 async fn create(owner: &Account, body: Value) -> u64 {
     let (status, room) = owner.post("/api/chat/rooms", body).await;
@@ -351,3 +353,52 @@ each_database!(
     members_come_and_go_by_the_rules,
     a_private_room_answers_strangers_as_one_that_does_not_exist,
 );
+
+/// The members that are named by this question, page by page: each once, by rising id.
+async fn paged(by: &Account, room: u64, question: &str) -> (Vec<u64>, usize) {
+    let (mut found, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+    loop {
+        let path = format!("/api/chat/rooms/{room}/members?limit=200{question}{cursor}");
+        let (status, page) = by.get(&path).await;
+        assert_eq!(status, 200, "{path}: {page}");
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 200);
+        found.extend(
+            items
+                .iter()
+                .map(|member| member["user"]["id"].as_u64().unwrap()),
+        );
+        pages += 1;
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return (found, pages),
+        }
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_members_are_paged_and_searched() {
+    let mut server = Server::start_with(Db::Sqlite, &[("HEARTH_JWT_SECRET", SECRET)]).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("hall", &[]).await;
+    server.populate(room, &ada, 9_999, 0).await;
+    let (all, pages) = paged(&ada, room, "").await;
+    assert!(all.is_sorted());
+    assert_eq!(
+        (all.iter().collect::<BTreeSet<_>>().len(), all.len(), pages),
+        (10_000, 10_000, 50)
+    );
+    let guest = |number: usize| all[1 + number];
+    for (question, expected) in [
+        ("ada", vec![ada.id]),
+        ("GUEST00042", vec![guest(42)]),
+        ("guest0099", (990..1000).map(guest).collect()),
+        ("guest09", (9000..9999).map(guest).collect()),
+        ("guest", all[1..].to_vec()),
+        ("uest", Vec::new()),
+        ("guest_", Vec::new()),
+    ] {
+        let (found, _) = paged(&ada, room, &format!("&q={question}")).await;
+        assert_eq!(found, expected, "{question}");
+    }
+}

@@ -17,6 +17,7 @@ mod live;
 mod mariadb;
 mod memory;
 mod outbox;
+mod population;
 mod proxy;
 mod raw;
 mod server;

@@ -169,10 +169,8 @@ impl Writer {
             telemetry::queue_depth("sqlite", queue.len());
             self.settle(batch);
         }
-        // The planner's statistics, and the log moved into the database file.
-        let tidied = self
-            .conn
-            .execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
+        // The log moved into the database file. No statistics for the planner: those of a small database mislead it when it has grown.
+        let tidied = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         if let Err(error) = tidied {
             tracing::warn!(%error, "the database was closed without being tidied");
         }

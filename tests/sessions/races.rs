@@ -1,0 +1,164 @@
+//! Promise 8 for log-ins, under races: what is sent after a log-in's end was answered is stored by nobody, and nothing
+//! that happens after it reaches a socket of it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use futures_util::future::join_all;
+use rand::Rng;
+use serde_json::{Value, json};
+
+use crate::support::{Account, Db, Incoming, Server, each_database, uuid};
+
+/// Side by side, and rounds of each: 4,000 log-outs and 1,000 disablings on the two databases together.
+const PEOPLE: usize = 8;
+const LOG_OUTS: usize = 250;
+const DISABLINGS: usize = 62;
+
+/// Reads a socket to its end; the texts of the messages that came, and the close code.
+async fn read_out(mut socket: crate::support::Socket) -> (Vec<String>, Option<u16>) {
+    let mut texts = Vec::new();
+    loop {
+        match socket.next().await {
+            Incoming::Frame(frame) => {
+                if frame["type"] == "message" {
+                    texts.push(frame["content"].as_str().unwrap_or_default().to_owned());
+                }
+            }
+            Incoming::Closed(code, _) => return (texts, Some(code)),
+            Incoming::Broken => return (texts, None),
+        }
+    }
+}
+
+/// Sends by REST until it is refused; the ids that were sent when the end had been answered already.
+async fn send_on(account: Account, room: u64, ended: Arc<AtomicBool>) -> Vec<String> {
+    let path = format!("/api/chat/rooms/{room}/messages");
+    let mut late = Vec::new();
+    loop {
+        let id = uuid();
+        if ended.load(Ordering::SeqCst) {
+            late.push(id.clone());
+        }
+        let (status, answer) = account
+            .post(&path, json!({"id": id, "content": "still me"}))
+            .await;
+        match status {
+            201 => {}
+            401 | 403 => return late,
+            _ => panic!("{status} {answer}"),
+        }
+    }
+}
+
+/// One end: by `end`, which answers when it has come; the ids that must not be stored.
+async fn round(
+    witness: &Account,
+    account: Account,
+    room: u64,
+    close: u16,
+    end: impl AsyncFnOnce(),
+) -> Vec<String> {
+    let mut socket = account.connect().await;
+    socket.join(room).await;
+    let ended = Arc::new(AtomicBool::new(false));
+    let sending = tokio::spawn(send_on(account.clone(), room, ended.clone()));
+    let reading = tokio::spawn(read_out(socket));
+    let pause = rand::rng().random_range(0..1_500);
+    tokio::time::sleep(std::time::Duration::from_micros(pause)).await;
+    end().await;
+    ended.store(true, Ordering::SeqCst);
+    let secret = format!("after the end {}", uuid());
+    let path = format!("/api/chat/rooms/{room}/messages");
+    let (status, answer) = witness.post(&path, json!({"content": secret})).await;
+    assert_eq!(status, 201, "{answer}");
+    let (texts, code) = reading.await.unwrap();
+    assert!(
+        !texts.contains(&secret),
+        "what happened after the end was delivered"
+    );
+    assert_eq!(code, Some(close));
+    sending.await.unwrap()
+}
+
+async fn stored(witness: &Account, room: u64) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut after = 0;
+    loop {
+        let path = format!("/api/chat/rooms/{room}/messages?after={after}&limit=200");
+        let (status, page) = witness.get(&path).await;
+        assert_eq!(status, 200, "{page}");
+        let items = page["items"].as_array().unwrap();
+        let Some(last) = items.last() else { return ids };
+        after = last["seq"].as_u64().unwrap();
+        ids.extend(
+            items
+                .iter()
+                .map(|item| item["id"].as_str().unwrap().to_owned()),
+        );
+    }
+}
+
+async fn nothing_follows_a_log_out(db: Db) {
+    let server = Server::start(db).await;
+    let witness = server.register("witness").await;
+    let people = join_all((0..PEOPLE).map(async |at| {
+        let name = format!("person{at}");
+        let account = server.register(&name).await;
+        let room = witness.create_room(&name, &[&account]).await;
+        let mut late = Vec::new();
+        for _ in 0..LOG_OUTS {
+            let account = server.log_in(&name).await;
+            let end = async || assert_eq!(account.act("/api/logout").await.0, 204);
+            late.extend(round(&witness, account.clone(), room, 4501, end).await);
+        }
+        (room, late)
+    }))
+    .await;
+    for (room, late) in people {
+        let stored = stored(&witness, room).await;
+        assert!(
+            late.iter().all(|id| !stored.contains(id)),
+            "sent after the end, and stored"
+        );
+        assert!(!late.is_empty(), "nobody tried");
+    }
+}
+
+async fn nothing_follows_a_disabling(db: Db) {
+    let server = Server::start(db).await;
+    server.register("root").await;
+    server.sql("UPDATE users SET role = 'admin'").await;
+    let witness = server.log_in("root").await;
+    let people = join_all((0..PEOPLE).map(async |at| {
+        let name = format!("person{at}");
+        let account = server.register(&name).await;
+        let room = witness.create_room(&name, &[&account]).await;
+        let path = format!("/api/users/{}", account.id);
+        let set = async |active: bool| {
+            let body: Value = json!({"is_active": active});
+            let (status, answer) = witness.request("PATCH", &path, Some(&body)).await;
+            assert_eq!(status, 200, "{answer}");
+        };
+        let mut late = Vec::new();
+        for _ in 0..DISABLINGS {
+            let account = server.log_in(&name).await;
+            let end = async || set(false).await;
+            late.extend(round(&witness, account, room, 4502, end).await);
+            set(true).await;
+        }
+        (room, late)
+    }))
+    .await;
+    for (room, late) in people {
+        let stored = stored(&witness, room).await;
+        assert!(
+            late.iter().all(|id| !stored.contains(id)),
+            "sent after the end, and stored"
+        );
+    }
+}
+
+each_database!(nothing_follows_a_log_out, nothing_follows_a_disabling);
