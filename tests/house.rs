@@ -291,7 +291,6 @@ fn env_example_names_the_settings() {
 fn the_frontend_has_the_protocol_s_types() {
     const PATH: &str = "frontend/src/protocol/types.ts";
     let module = types::module();
-    #[expect(clippy::disallowed_methods, reason = "`make types` tells it")]
     if std::env::var_os("HEARTH_TEST_UPDATE").is_some() {
         fs::create_dir_all(root().join(PATH).parent().unwrap()).unwrap();
         fs::write(root().join(PATH), &module).unwrap();
