@@ -35,8 +35,9 @@ check: ## formatting, lints, syntax and the fast tests
 	@set -e; for script in $(wildcard frontend/*.js); do echo "node --check $$script"; node --check "$$script"; done
 	node --test $(wildcard frontend/*.test.mjs)
 
-types: ## write the frontend's types anew from src/protocol
+types: ## write the frontend's types and the recorded conversation anew
 	HEARTH_TEST_UPDATE=1 cargo test --test house types
+	HEARTH_TEST_UPDATE=1 cargo test --test hearth conversation_is_as_recorded
 
 # The probe is a benchmark too, but one that takes both cores: `make probe` runs it.
 bench: ## run the benchmarks, on MariaDB too when it is installed

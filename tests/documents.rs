@@ -1,5 +1,7 @@
 //! The API's documents: made from the code, served from the binary, and true.
 
+mod conversation;
+
 use std::{path::Path, process::Stdio, time::Duration};
 
 use serde_json::json;

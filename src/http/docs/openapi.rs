@@ -293,9 +293,11 @@ mod tests {
             .map(|operation| format!("{} {}", operation.method, operation.pattern))
             .collect();
         let set: BTreeSet<String> = described.iter().cloned().collect();
-        assert_eq!(
-            routes, set,
-            "src/http/router.rs (left) and src/http/docs/routes.rs (right) name the same routes"
+        let missing: Vec<_> = routes.difference(&set).collect();
+        let surplus: Vec<_> = set.difference(&routes).collect();
+        assert!(
+            missing.is_empty() && surplus.is_empty(),
+            "src/http/docs/routes.rs lacks {missing:?}; src/http/router.rs lacks {surplus:?}"
         );
         assert_eq!(set.len(), described.len(), "each once");
     }
