@@ -7,7 +7,8 @@ import { confirmed, storage } from "./dom.js";
 export const wide = matchMedia("(min-width: 761px)");
 
 export const app = {
-  session: null, // {token, user, expiresAt}
+  session: null, // {token, user}: the access token lives here only
+  refresh: null, // gets a newer token; all who ask at once share one answer
   client: null,
   connection: null,
   connectionState: "stopped",
@@ -31,9 +32,21 @@ class Problem extends Error {
   }
 }
 
-const END_OF = { token_revoked: "revoked", unauthorized: "unknown" };
+const END_OF = { token_revoked: "revoked", unauthorized: "unknown", forbidden: "disabled" };
 
+/** A request; one whose token has just expired is asked again with a newer one. */
 export async function api(method, path, body) {
+  const asked = app.session;
+  try {
+    return await ask(method, path, body);
+  } catch (problem) {
+    if (problem.code !== "token_expired" || !asked || asked !== app.session) throw problem;
+    await app.refresh();
+    return ask(method, path, body);
+  }
+}
+
+async function ask(method, path, body) {
   const headers = { Accept: "application/json" };
   const asked = app.session;
   if (asked) headers.Authorization = `Bearer ${asked.token}`;
@@ -47,7 +60,8 @@ export async function api(method, path, body) {
   const answer = response.status === 204 ? null : await response.json().catch(() => ({}));
   if (response.ok) return answer;
   const problem = new Problem(response.status, answer ?? {});
-  if (response.status === 401 && asked && asked === app.session) endSession(END_OF[problem.code] ?? "expired");
+  const over = response.status === 401 && problem.code !== "token_expired";
+  if (over && asked && asked === app.session) endSession(END_OF[problem.code] ?? "expired");
   throw problem;
 }
 

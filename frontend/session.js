@@ -1,19 +1,21 @@
 // Getting in and out: the forms, the session that is kept, and the connection that it opens.
 
-import { Connection, invitesReconnect } from "./connection.js";
+import { Connection, invitesReconnect, reconnectDelay } from "./connection.js";
 import { act, api, app, carryOut, draftKey, endSession, on, outboxPrefix, render } from "./core.js";
 import { $, confirmed, dressAvatar, missing, nameOf, onSubmit, storage } from "./dom.js";
 import { SyncClient } from "./sync.js";
 
 const BANNER_AFTER_MS = 2_000;
-const SESSION_KEY = "hearth.session";
+const SESSION_KEY = "hearth.session"; // {user}: that there is a log-in; its tokens are the cookie's and the memory's
+const FRESH_PART = 0.75; // of a token's life, after which a newer one is got
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 let entered = () => {}; // what follows when a session begins
 
 // ---- forms
 
 onSubmit($("login-form"), (values) => missing(values, "username", "password"), async ({ username, password }) => {
-  startSession(await api("POST", "/api/login", { username: username.trim(), password }));
+  startSession(await api("POST", "/api/login", { username: username.trim(), password, cookie: true }));
 });
 
 onSubmit($("register-form"), (values) => {
@@ -23,20 +25,54 @@ onSubmit($("register-form"), (values) => {
   }
   return faults;
 }, async ({ username, email, password, full_name }) => {
-  const body = { username: username.trim(), email: email.trim(), password };
+  const body = { username: username.trim(), email: email.trim(), password, cookie: true };
+  if (linked.invite) body.invite = linked.invite;
   if (full_name.trim()) body.full_name = full_name.trim();
   startSession(await api("POST", "/api/register", body));
 });
 
+onSubmit($("reset-form"), (values) => {
+  const faults = missing(values, "new_password");
+  if (values.new_password && values.new_password !== values.again) {
+    faults.push({ field: "again", message: "The two passwords differ" });
+  }
+  return faults;
+}, async ({ new_password }) => {
+  await api("POST", "/api/password/reset", { code: linked.reset, new_password });
+  $("reset-form").reset();
+  notice("Your new password is set. Log in with it.");
+  showAuth("login");
+});
+
+const WORDS = {
+  login: ["Log in", "Good to see you", "Log in to"],
+  register: ["Create an account", "Come in", "A new account on"],
+  reset: ["New password", "A new password", "For your account on"],
+};
+
 function showAuth(which) {
   document.body.dataset.view = "auth";
-  const isNew = which === "register";
-  document.title = isNew ? "Create an account · Hearth" : "Log in · Hearth";
-  $("auth-title").textContent = isNew ? "Come in" : "Good to see you";
-  $("auth-lead").textContent = `${isNew ? "A new account on" : "Log in to"} ${location.host}`;
-  $("login-form").hidden = isNew;
-  $("register-form").hidden = !isNew;
-  $(`${which}-username`).focus();
+  const [title, heading, lead] = WORDS[which];
+  document.title = `${title} · Hearth`;
+  $("auth-title").textContent = heading;
+  $("auth-lead").textContent = `${lead} ${location.host}`;
+  for (const form of Object.keys(WORDS)) $(`${form}-form`).hidden = form !== which;
+  $(`${which}-form`).querySelector("input").focus();
+}
+
+function notice(text) {
+  $("auth-notice").textContent = text;
+  $("auth-notice").hidden = false;
+}
+
+/** What a link brings after its `#`, which no server sees: an invite, or the right to a new password. */
+const linked = {};
+function takeLink() {
+  const [, what, code] = location.hash.match(/^#(invite|reset)=([\w-]+)$/) ?? [];
+  if (what) {
+    linked[what] = code;
+    history.replaceState(null, "", location.pathname);
+  }
 }
 
 for (const box of document.querySelectorAll("[data-shows]")) {
@@ -50,11 +86,45 @@ $("show-login").addEventListener("click", () => showAuth("login"));
 // ---- the session
 
 function startSession({ access_token, expires_in, user }) {
-  storage.set(SESSION_KEY, { token: access_token, user, expiresAt: Date.now() + expires_in * 1000 });
+  storage.set(SESSION_KEY, { user });
   for (const form of [$("login-form"), $("register-form")]) form.reset();
   for (const box of document.querySelectorAll("[data-shows]")) box.dispatchEvent(new Event("change"));
   $("auth-notice").hidden = true;
-  enter(storage.get(SESSION_KEY) ?? { token: access_token, user, expiresAt: Infinity });
+  delete linked.invite;
+  enter({ token: access_token, user });
+  keepFresh(expires_in);
+}
+
+let renewal = null;
+function keepFresh(expires_in) {
+  clearTimeout(renewal);
+  const wait_ms = Math.min(expires_in * 1000 * FRESH_PART, TIMER_MS_MAX);
+  renewal = setTimeout(() => app.refresh().catch(() => app.session && keepFresh(10)), wait_ms);
+}
+
+let refreshing = null;
+app.refresh = () => (refreshing ??= exchange().finally(() => (refreshing = null)));
+
+/** Gets a newer token by the cookie, for requests and for the socket that is open. */
+async function exchange() {
+  const of = app.session;
+  const { access_token, expires_in, user } = await api("POST", "/api/refresh", {});
+  if (!of || of !== app.session) return;
+  if (user.id !== of.user.id) return location.reload(); // somebody else logged in, in another tab
+  of.token = app.connection.token = access_token;
+  app.connection.send({ type: "auth", token: access_token });
+  keepFresh(expires_in);
+}
+
+/** Goes on with the log-in that the cookie holds. */
+async function resume(attempt = 0) {
+  try {
+    startSession(await api("POST", "/api/refresh", {}));
+  } catch (problem) {
+    if (problem.status === 401 || problem.status === 403) return endSession(problem.status === 403 ? "disabled" : "expired");
+    if (problem.status === 400) return endSession("expired"); // no cookie any more
+    setTimeout(() => resume(attempt + 1), reconnectDelay(attempt));
+  }
 }
 
 function enter(held) {
@@ -91,12 +161,12 @@ const END_REASONS = {
 
 on("ended", (reason) => {
   storage.remove(SESSION_KEY);
+  clearTimeout(renewal);
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   app.session = null;
   app.connection?.stop();
   app.connection = app.client = null;
-  $("auth-notice").textContent = END_REASONS[reason];
-  $("auth-notice").hidden = false;
+  notice(END_REASONS[reason]);
   showAuth("login");
 });
 
@@ -107,6 +177,7 @@ $("log-out").addEventListener("click", async () => {
     if (!(await confirmed("Log out?", text, "Log out"))) return;
   }
   for (const key of [...storage.keys(outboxPrefix()), ...storage.keys(draftKey(""))]) storage.remove(key);
+  api("POST", "/api/logout").catch(() => {}); // without a network it ends here, and there when it isn't refreshed
   endSession("logout");
 });
 
@@ -114,7 +185,7 @@ addEventListener("storage", ({ key, newValue }) => {
   if (!app.session || key === null) return;
   if (key === SESSION_KEY) {
     if (newValue === null) endSession("elsewhere");
-    else if (storage.get(SESSION_KEY)?.token !== app.session.token) location.reload();
+    else if (storage.get(SESSION_KEY)?.user.id !== app.session.user.id) location.reload();
   } else if (newValue === null && key.startsWith(outboxPrefix())) {
     act((client, now) => client.discard(key.slice(outboxPrefix().length), now)); // another tab sent or discarded it
   }
@@ -132,7 +203,8 @@ function connectionChanged(state) {
 
 function connectionClosed(code) {
   act((client) => client.disconnected());
-  const reason = { 4004: "expired", 4500: "unknown", 4501: "revoked", 4502: "disabled" }[code];
+  if (code === 4004) app.refresh().catch(() => {}); // and the connection comes back with it
+  const reason = { 4500: "unknown", 4501: "revoked", 4502: "disabled" }[code];
   if (reason) {
     setTimeout(() => app.session && endSession(reason)); // after the connection has finished its own step
     return false;
@@ -159,11 +231,11 @@ addEventListener("online", () => app.connection?.check());
 /** Begins with the session that was kept, or at the form; `whenEntered` follows each beginning of a session. */
 export function begin(whenEntered) {
   entered = whenEntered;
-  const kept = storage.get(SESSION_KEY);
-  if (kept && kept.expiresAt > Date.now()) enter(kept);
-  else if (kept) endSession("expired");
-  else showAuth("login");
+  takeLink();
+  if (linked.reset) showAuth("reset");
+  else if (storage.get(SESSION_KEY)) resume();
+  else showAuth(linked.invite ? "register" : "login");
   api("GET", "/api/info").then(({ registration }) => {
-    $("show-register").hidden = registration !== undefined && registration !== "open";
+    $("show-register").hidden = registration === "closed" || (registration === "invite" && !linked.invite);
   }, () => {});
 }

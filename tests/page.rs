@@ -1,6 +1,8 @@
 //! The built-in page in a real browser: people register, make a room, write and read, change what they wrote, and see
 //! each other.
 
+mod log_ins;
+
 use std::time::Duration;
 
 use serde_json::json;
