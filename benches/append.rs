@@ -8,7 +8,7 @@ mod database;
 mod place;
 mod support;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use criterion::{Criterion, Throughput};
 use database::Db;
@@ -18,12 +18,12 @@ use hearth::{
         RoomId,
         rest::{RoomKind, UserSummary},
     },
-    store::{Change, NewRoom, Outcome},
+    store::{Change, NewRoom, Outcome, search::Indexer},
 };
 use place::Placed;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use support::ascii;
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, task::JoinHandle};
 
 const ROOMS: usize = 1_000;
 const MEMBERS: usize = 10;
@@ -31,11 +31,16 @@ const USERS: usize = 1_000;
 
 struct Stage {
     placed: Placed,
+    /// Fills the search index beside the appends.
+    indexing: Option<JoinHandle<()>>,
     rooms: Vec<(RoomId, Vec<UserSummary>)>,
 }
 
-async fn set_up(db: Db) -> Stage {
-    let placed = place::open(db).await;
+async fn set_up(db: Db, indexed: bool) -> Stage {
+    let indexer = Arc::new(Indexer::default());
+    let notes = indexer.clone();
+    let placed = place::open_heard(db, Arc::new(move |events| notes.note(&events))).await;
+    let indexing = indexed.then(|| tokio::spawn(indexer.run(placed.store.clone())));
     let users = placed.users(USERS).await;
     let mut rooms = Vec::new();
     for number in 0..ROOMS {
@@ -54,7 +59,11 @@ async fn set_up(db: Db) -> Stage {
         let room_id = placed.store.create_room(room).await.unwrap().unwrap();
         rooms.push((room_id, everyone));
     }
-    Stage { placed, rooms }
+    Stage {
+        placed,
+        indexing,
+        rooms,
+    }
 }
 
 async fn append(stage: &Stage, sends: u64, rng: &mut SmallRng) {
@@ -76,21 +85,25 @@ async fn append(stage: &Stage, sends: u64, rng: &mut SmallRng) {
     }
 }
 
-fn group_commit(criterion: &mut Criterion, runtime: &Runtime, db: Db) {
-    let name = match db {
-        Db::Sqlite => "group commit, SQLite",
-        Db::MariaDb => "group commit, MariaDB",
-    };
+fn group_commit(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    db: Db,
+    indexed: bool,
+    sizes: &[u64],
+) {
+    let beside = if indexed { ", indexed" } else { "" };
+    let name = format!("group commit, {db:?}{beside}");
     let mut stage = None;
     let mut rng = SmallRng::seed_from_u64(1);
     let mut group = criterion.benchmark_group(name);
-    for sends in [1, 16, 64, 256] {
+    for &sends in sizes {
         group.throughput(Throughput::Elements(sends));
         group.bench_function(format!("{sends} sends at once"), |bencher| {
             bencher.iter_custom(|times| {
                 runtime.block_on(async {
                     if stage.is_none() {
-                        stage = Some(set_up(db).await);
+                        stage = Some(set_up(db, indexed).await);
                     }
                     let stage = stage.as_ref().unwrap();
                     let start = Instant::now();
@@ -104,6 +117,7 @@ fn group_commit(criterion: &mut Criterion, runtime: &Runtime, db: Db) {
     }
     group.finish();
     if let Some(stage) = stage {
+        stage.indexing.inspect(JoinHandle::abort);
         runtime.block_on(stage.placed.store.close());
     }
 }
@@ -114,9 +128,13 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    group_commit(&mut criterion, &runtime, Db::Sqlite);
+    let mut databases = vec![Db::Sqlite];
     if support::mariadb_is_there() {
-        group_commit(&mut criterion, &runtime, Db::MariaDb);
+        databases.push(Db::MariaDb);
+    }
+    for db in databases {
+        group_commit(&mut criterion, &runtime, db, false, &[1, 16, 64, 256]);
+        group_commit(&mut criterion, &runtime, db, true, &[256]);
     }
     criterion.final_summary();
 }

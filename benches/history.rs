@@ -13,17 +13,19 @@ use criterion::Criterion;
 use database::Db;
 use hearth::{
     protocol::{
-        RoomId,
+        RoomId, UserId,
         rest::{RoomKind, UserSummary},
     },
     store::{NewRoom, Range, Store},
 };
+use place::Placed;
 use tokio::runtime::Runtime;
 
 const MESSAGES: u64 = 1_000_000;
 const MEMBERS: usize = 10;
 /// Messages of a page.
 const PAGE: usize = 50;
+const CROWD: usize = 10_000;
 
 fn main() {
     let runtime = Runtime::new().unwrap();
@@ -34,8 +36,9 @@ fn main() {
     }
     for db in databases {
         let placed = runtime.block_on(place::open(db));
+        let users = runtime.block_on(placed.users(CROWD));
         let (room_id, members) = runtime.block_on(async {
-            let mut members = placed.users(MEMBERS).await;
+            let mut members = users[..MEMBERS].to_vec();
             let room = NewRoom {
                 kind: RoomKind::Private,
                 name: "a long history".into(),
@@ -58,6 +61,8 @@ fn main() {
             room_id,
             &members,
         );
+        let room_id = runtime.block_on(crowded(&placed, users));
+        people(&mut criterion, &runtime, db, &placed.store, room_id);
         runtime.block_on(placed.store.close());
     }
     criterion.final_summary();
@@ -117,5 +122,37 @@ fn standings(
             assert_eq!(standings.unwrap()[0].mentioned.len(), 100);
         });
     });
+    group.finish();
+}
+
+/// A room of [`CROWD`] members.
+async fn crowded(placed: &Placed, mut members: Vec<UserSummary>) -> RoomId {
+    let room = NewRoom {
+        kind: RoomKind::Private,
+        name: "a crowd".into(),
+        topic: String::new(),
+        owner: members[0].clone(),
+        members: members.split_off(1),
+    };
+    placed.store.create_room(room).await.unwrap().unwrap()
+}
+
+/// A page of 200 of its members, and those whose name begins so.
+fn people(criterion: &mut Criterion, runtime: &Runtime, db: Db, store: &Store, room_id: RoomId) {
+    let mut group = criterion.benchmark_group(format!("members of {CROWD}, {db:?}"));
+    let middle = UserId(CROWD as u64 / 2);
+    for (what, prefix, after, found) in [
+        ("a page", "", middle, 200),
+        ("one by name", "member4321", UserId(0), 1),
+        ("a page of all by name", "member", UserId(0), 200),
+    ] {
+        group.bench_function(what, |bencher| {
+            bencher.to_async(runtime).iter(|| async {
+                let members = store.members(room_id, prefix, after, 200).await;
+                let (_, members) = members.unwrap().unwrap();
+                assert_eq!(members.len(), found);
+            });
+        });
+    }
     group.finish();
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hearth::{
     protocol::rest::UserSummary,
-    store::{Location, NewUser, Options, Store},
+    store::{Listener, Location, NewUser, Options, Store},
 };
 use tempfile::TempDir;
 
@@ -25,7 +25,13 @@ pub struct Placed {
     _place: Place,
 }
 
+#[allow(dead_code, reason = "not every benchmark is content with silence")]
 pub async fn open(db: Db) -> Placed {
+    open_heard(db, Arc::new(|_| {})).await
+}
+
+/// As [`open`], with somebody who hears of the commits.
+pub async fn open_heard(db: Db, listener: Listener) -> Placed {
     let (place, location) = match db {
         Db::Sqlite => {
             let dir = TempDir::new().unwrap();
@@ -42,7 +48,7 @@ pub async fn open(db: Db) -> Placed {
         location: location.clone(),
         pool: 4,
     };
-    let store = Store::open(&options, Arc::new(|_| {})).await.unwrap();
+    let store = Store::open(&options, listener).await.unwrap();
     Placed {
         store,
         location,

@@ -3,14 +3,17 @@
 //! Invariant: a name that doesn't exist, a wrong password and a disabled account are answered alike and
 //! take as long.
 
-use super::{Chat, Device, Identity, PageOf, page, refuse, sessions::Granted};
+use super::{
+    Chat, Device, Identity, PageOf, page, refuse,
+    sessions::{Granted, wrong_log_in},
+};
 use crate::{
     auth::passwords,
     limits::*,
     protocol::{
         UserId,
         check::{Checks, fold},
-        error::{Code, Refusal},
+        error::Refusal,
         rest::{List, LoginBody, PatchMeBody, RegisterBody, User, UserSummary},
     },
     store::{NewUser, Profile, UserRow},
@@ -54,7 +57,7 @@ impl Chat {
         let row = self.create_user(user, invite).await?;
         let name_key = fold(&row.user.username);
         self.guesses.succeeded(&name_key, from.address);
-        self.log_in(row.user, from.user_agent, cookie).await
+        self.log_in(row.user, None, from.user_agent, cookie).await
     }
 
     /// Checks the password and begins a log-in.
@@ -74,34 +77,33 @@ impl Chat {
         let row = self.user_named(&username).await?;
         let hash = row.as_ref().and_then(|row| row.password_hash.clone());
         let verified = self.passwords.verify(hash, password.clone()).await?;
-        if verified && let Some(row) = &row {
-            self.renew_hash(row, password).await;
-        }
         match row {
             Some(row) if verified && row.user.is_active => {
                 self.guesses.succeeded(&name_key, from.address);
-                self.log_in(row.user, from.user_agent, cookie).await
+                let hash = self.renew_hash(&row, password).await;
+                self.log_in(row.user, hash, from.user_agent, cookie).await
             }
-            _ => Err(Refusal::new(
-                Code::Unauthorized,
-                "The username or the password is wrong.",
-            )),
+            _ => Err(wrong_log_in()),
         }
     }
 
-    /// Replaces a hash of another kind or cost by one as they are made now, while the password is known. If it
-    /// can't be done, the next log-in will.
-    async fn renew_hash(&self, row: &UserRow, password: String) {
-        let Some(old) = &row.password_hash else {
-            return;
-        };
+    /// Replaces a hash of another kind or cost by one as they are made now, while the password is known; the
+    /// one that the user has then. If it can't be done, the next log-in will.
+    async fn renew_hash(&self, row: &UserRow, password: String) -> Option<String> {
+        let old = row.password_hash.as_ref()?;
         if !self.passwords.is_outdated(old) {
-            return;
+            return Some(old.clone());
         }
-        if let Ok(new) = self.passwords.hash(password).await
-            && let Err(error) = self.store.replace_hash(row.user.id, old, new).await
-        {
-            tracing::warn!(%error, user.id = row.user.id.0, "an old password hash stays");
+        let Ok(new) = self.passwords.hash(password).await else {
+            return Some(old.clone());
+        };
+        let replaced = self.store.replace_hash(row.user.id, old, new.clone());
+        match replaced.await {
+            Ok(()) => Some(new),
+            Err(error) => {
+                tracing::warn!(%error, user.id = row.user.id.0, "an old password hash stays");
+                Some(old.clone())
+            }
         }
     }
 

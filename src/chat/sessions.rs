@@ -96,10 +96,11 @@ pub struct Watched {
 }
 
 impl Chat {
-    /// Writes the log-in's row, then makes its tokens.
+    /// Writes the log-in's row, then makes its tokens. `verified` is the hash of the password that was given.
     pub(super) async fn log_in(
         &self,
         user: User,
+        verified: Option<String>,
         user_agent: &str,
         cookie: Option<bool>,
     ) -> Result<Granted, Refusal> {
@@ -108,11 +109,14 @@ impl Chat {
         let session = NewSession {
             id: session_id,
             user_id: user.id,
+            verified,
             refresh_hash: tokens::hash(&refresh_token),
             user_agent: short(user_agent),
             expires_at: self.refresh_until(),
         };
-        self.store.create_session(session).await.map_err(refuse)?;
+        if !self.store.create_session(session).await.map_err(refuse)? {
+            return Err(wrong_log_in());
+        }
         Ok(self.grant(user, session_id, refresh_token, cookie == Some(true)))
     }
 
@@ -412,6 +416,10 @@ fn revoked() -> Refusal {
 
 fn disabled() -> Refusal {
     Refusal::forbidden("This account is disabled.")
+}
+
+pub(super) fn wrong_log_in() -> Refusal {
+    Refusal::new(Code::Unauthorized, "The username or the password is wrong.")
 }
 
 fn wrong_password() -> Refusal {

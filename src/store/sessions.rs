@@ -23,6 +23,8 @@ pub type Hash = [u8; 32];
 pub struct NewSession {
     pub id: SessionId,
     pub user_id: UserId,
+    /// The password's hash that was verified for it: if it isn't the user's any more, there is no log-in.
+    pub verified: Option<String>,
     pub refresh_hash: Hash,
     pub user_agent: String,
     pub expires_at: Time,
@@ -62,8 +64,9 @@ pub struct Revocation {
 
 impl Store {
     /// Writes a log-in. Those of the user that are long over are forgotten, and beyond
-    /// [`LOGINS_PER_USER_MAX`] living ones the least used end.
-    pub async fn create_session(&self, session: NewSession) -> Result<()> {
+    /// [`LOGINS_PER_USER_MAX`] living ones the least used end. `false`: the user's password was changed, or he
+    /// was disabled, since it was verified.
+    pub async fn create_session(&self, session: NewSession) -> Result<bool> {
         let session = Arc::new(session);
         let script = script(move |conn| Box::pin(create(conn, session.clone())));
         Ok(self.db().write(script).await??)
@@ -142,7 +145,8 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
-    /// Sets another password in place of the one with this hash, and ends all log-ins but one. Whether the
+    /// Sets another password in place of the one with this hash, and ends all log-ins but one, and any link
+    /// that would set yet another. Whether the
     /// password was still that one.
     pub async fn change_password(
         &self,
@@ -196,9 +200,17 @@ impl Store {
 
 type Written<T> = Result<(T, Vec<super::Event>), Fault>;
 
-async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<()> {
+async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<bool> {
     let now = Time::now();
     let user_id = session.user_id;
+    if let Some(verified) = &session.verified {
+        let sql = "SELECT password_hash FROM users WHERE id = ? AND is_active = 1";
+        let mut found = conn.query_share(sql, params![user_id]).await?;
+        let hash = found.pop().map(|mut row| row.opt_text(0)).transpose()?;
+        if hash.flatten().as_ref() != Some(verified) {
+            return Ok((false, Vec::new()));
+        }
+    }
     let sql = "DELETE FROM auth_sessions WHERE user_id = ? AND expires_at < ?";
     conn.execute(sql, params![user_id, now]).await?;
     let sql = "SELECT id FROM auth_sessions WHERE user_id = ? AND revoked_at IS NULL
@@ -220,7 +232,7 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<()> {
     let sql = "INSERT INTO auth_sessions (id, user_id, refresh_hash, user_agent, created_at, last_used_at, \
                expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
     conn.execute(sql, params).await?;
-    Ok(((), Vec::new()))
+    Ok((true, Vec::new()))
 }
 
 async fn swap(mut conn: Conn<'_>, exchange: Arc<Exchange>) -> Written<Exchanged> {
@@ -365,6 +377,8 @@ async fn change_password(
     let sql = "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?";
     conn.execute(sql, params![to.as_str(), now, user_id])
         .await?;
+    let sql = "DELETE FROM password_resets WHERE user_id = ?";
+    conn.execute(sql, params![user_id]).await?;
     end_all(&mut conn, user_id, Some(but), now).await?;
     Ok((true, Vec::new()))
 }

@@ -193,6 +193,7 @@ pub async fn sessions_end(place: Place) {
         let session = NewSession {
             id: SessionId(id),
             user_id: user.id,
+            verified: None,
             refresh_hash: [id as u8; 32],
             user_agent: "a browser".into(),
             expires_at,
@@ -366,6 +367,7 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
         let session = NewSession {
             id: SessionId(race),
             user_id: user.id,
+            verified: None,
             refresh_hash: hash(race, 0),
             user_agent: "a browser".into(),
             expires_at: in_an_hour(),
@@ -423,17 +425,30 @@ pub async fn so_many_log_ins_live(place: Place) {
         let session = NewSession {
             id: SessionId(id),
             user_id: if id == 3 { other.id } else { user.id },
+            verified: None,
             refresh_hash: [id as u8; 32],
             user_agent: String::new(),
             expires_at: in_an_hour(),
         };
         world.store.create_session(session).await.unwrap();
     }
+    // A password that was changed since it was verified begins no log-in, and takes no place.
+    for (id, verified, begun) in [(1_000, "$argon2id$", true), (1_001, "$2b$", false)] {
+        let session = NewSession {
+            id: SessionId(id),
+            user_id: other.id,
+            verified: Some(verified.into()),
+            refresh_hash: [(id % 251) as u8; 32],
+            user_agent: String::new(),
+            expires_at: in_an_hour(),
+        };
+        assert_eq!(world.store.create_session(session).await.unwrap(), begun);
+    }
     assert_eq!(
         world.store.sessions(user.id).await.unwrap().len(),
         LOGINS_PER_USER_MAX
     );
-    assert_eq!(world.store.sessions(other.id).await.unwrap().len(), 1);
+    assert_eq!(world.store.sessions(other.id).await.unwrap().len(), 2);
     let ended = world.store.revocations_after(0).await.unwrap();
     assert_eq!(ended.len(), 4);
 }
