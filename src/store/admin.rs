@@ -126,6 +126,8 @@ async fn apply(
         return Ok(Err(Unchanged::NotAdmin));
     }
     let target = locked.iter().find(|row| row.user.id == change.user_id);
+    // A deleted account has no address any more, and doesn't come back.
+    let target = target.filter(|row| row.user.email.as_deref() != Some(""));
     let Some(before) = target.map(|row| &row.user) else {
         return Ok(Err(Unchanged::NoSuchUser));
     };

@@ -95,6 +95,16 @@ async fn a_deleted_account_leaves_what_it_wrote(db: Db) {
         .await;
     assert_eq!(status, 401);
 
+    // Nobody brings it back.
+    server
+        .sql("UPDATE users SET role = 'admin' WHERE username = 'bob'")
+        .await;
+    let path = format!("/api/users/{}", ada.id);
+    let (status, _) = bob
+        .request("PATCH", &path, Some(&json!({"is_active": true})))
+        .await;
+    assert_eq!(status, 404);
+
     // The name and the address are free; whoever takes them is somebody else.
     let another = server.register("ada").await;
     assert_ne!(another.id, ada.id);
