@@ -2,6 +2,7 @@
 //! there is what REST answers, and what the socket answers where it has a frame for it.
 
 mod doors;
+mod references;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,14 +18,17 @@ enum Role {
     Member,
     ExMember,
     Stranger,
+    /// A stranger to the room: being an admin of the site gives no right in it.
+    SiteAdmin,
 }
 
-const ROLES: [Role; 5] = [
+const ROLES: [Role; 6] = [
     Role::Owner,
     Role::Admin,
     Role::Member,
     Role::ExMember,
     Role::Stranger,
+    Role::SiteAdmin,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -182,6 +186,7 @@ struct World {
     member: Account,
     former: Account,
     stranger: Account,
+    site_admin: Account,
     /// A member and an admin to be removed, and somebody to be invited.
     victim: Account,
     rival: Account,
@@ -200,7 +205,10 @@ struct Scene {
 impl World {
     async fn start(db: Db) -> Self {
         let server = Server::start(db).await;
+        let site_admin = server.admin("root").await;
+        assert_eq!(site_admin.get("/api/me").await.1["role"], "admin");
         Self {
+            site_admin,
             owner: server.register("owner").await,
             admin: server.register("admin").await,
             member: server.register("member").await,
@@ -221,6 +229,7 @@ impl World {
             Role::Member => &self.member,
             Role::ExMember => &self.former,
             Role::Stranger => &self.stranger,
+            Role::SiteAdmin => &self.site_admin,
         }
     }
 
@@ -383,7 +392,7 @@ impl World {
 /// The room's message that is the actor's, and one that isn't.
 fn own(role: Role) -> u64 {
     match role {
-        Role::Owner | Role::Stranger => 1,
+        Role::Owner | Role::Stranger | Role::SiteAdmin => 1,
         Role::Admin => 2,
         Role::Member => 3,
         Role::ExMember => 4,
@@ -440,7 +449,8 @@ async fn who_may_do_what(db: Db) {
     for kind in KINDS {
         for role in ROLES {
             // A direct room has but members.
-            if kind != Kind::Direct || matches!(role, Role::Member | Role::Stranger) {
+            let outside = matches!(role, Role::Stranger | Role::SiteAdmin);
+            if kind != Kind::Direct || role == Role::Member || outside {
                 cells.push((kind, role));
             }
         }

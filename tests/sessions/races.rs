@@ -10,15 +10,18 @@ use futures_util::future::join_all;
 use rand::Rng;
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, Incoming, Server, each_database, uuid};
+use crate::support::{Account, Db, Incoming, PATIENCE, Server, Socket, each_database, uuid};
 
-/// Side by side, and rounds of each: 4,000 log-outs and 1,000 disablings on the two databases together.
+/// Side by side, and rounds of each: 4,000 log-outs and 1,008 disablings on the two databases together.
 const PEOPLE: usize = 8;
 const LOG_OUTS: usize = 250;
-const DISABLINGS: usize = 62;
+const DISABLINGS: usize = 63;
+/// Disabled all at once by one statement behind the server's back: 128 on the two databases together.
+const CROWD: usize = 16;
+const CROWDS: usize = 4;
 
 /// Reads a socket to its end; the texts of the messages that came, and the close code.
-async fn read_out(mut socket: crate::support::Socket) -> (Vec<String>, Option<u16>) {
+async fn read_out(mut socket: Socket) -> (Vec<String>, Option<u16>) {
     let mut texts = Vec::new();
     loop {
         match socket.next().await {
@@ -53,6 +56,20 @@ async fn send_on(account: Account, room: u64, ended: Arc<AtomicBool>) -> Vec<Str
     }
 }
 
+/// Writes messages to a socket without reading it, so that it doesn't hear of its end; their ids.
+async fn blurt(socket: &mut Socket, room: u64) -> Vec<String> {
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let id = uuid();
+        let frame = json!({"type": "message", "room_id": room, "id": id, "content": "still me"});
+        // The server may have hung up already.
+        if socket.try_send(frame).await.is_ok() {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
 /// One end: by `end`, which answers when it has come; the ids that must not be stored.
 async fn round(
     witness: &Account,
@@ -63,13 +80,16 @@ async fn round(
 ) -> Vec<String> {
     let mut socket = account.connect().await;
     socket.join(room).await;
+    let mut deaf = account.connect().await;
     let ended = Arc::new(AtomicBool::new(false));
     let sending = tokio::spawn(send_on(account.clone(), room, ended.clone()));
     let reading = tokio::spawn(read_out(socket));
     let pause = rand::rng().random_range(0..1_500);
     tokio::time::sleep(std::time::Duration::from_micros(pause)).await;
+    blurt(&mut deaf, room).await;
     end().await;
     ended.store(true, Ordering::SeqCst);
+    let mut late = blurt(&mut deaf, room).await;
     let secret = format!("after the end {}", uuid());
     let path = format!("/api/chat/rooms/{room}/messages");
     let (status, answer) = witness.post(&path, json!({"content": secret})).await;
@@ -80,7 +100,9 @@ async fn round(
         "what happened after the end was delivered"
     );
     assert_eq!(code, Some(close));
-    sending.await.unwrap()
+    assert_eq!(read_out(deaf).await.1, Some(close));
+    late.extend(sending.await.unwrap());
+    late
 }
 
 async fn stored(witness: &Account, room: u64) -> Vec<String> {
@@ -161,4 +183,69 @@ async fn nothing_follows_a_disabling(db: Db) {
     }
 }
 
-each_database!(nothing_follows_a_log_out, nothing_follows_a_disabling);
+/// Disabled by SQL, as a command or another node does it: dead here as soon as the news is read.
+async fn nothing_follows_a_disabling_behind_the_server(db: Db) {
+    let server = Server::start(db).await;
+    let witness = server.register("witness").await;
+    for crowd in 0..CROWDS {
+        let name = |at| format!("person{crowd}x{at}");
+        let people = (0..CROWD).map(async |at| server.register(&name(at)).await);
+        let people = join_all(people).await;
+        let members: Vec<&Account> = people.iter().collect();
+        let room = witness.create_room("hall", &members).await;
+        let sockets = people.iter().map(async |account| {
+            let mut socket = account.connect().await;
+            socket.join(room).await;
+            socket
+        });
+        let sockets = join_all(sockets).await;
+        let ends: Vec<_> = people
+            .iter()
+            .zip(sockets)
+            .map(|(account, socket)| tokio::spawn(dies(account.clone(), socket, room)))
+            .collect();
+        let ids: Vec<String> = people
+            .iter()
+            .map(|account| account.id.to_string())
+            .collect();
+        let ids = ids.join(", ");
+        for statement in [
+            format!("UPDATE users SET is_active = 0 WHERE id IN ({ids})"),
+            format!(
+                "INSERT INTO revocations (user_id, revoked_at) SELECT id, 1 FROM users WHERE id IN ({ids})"
+            ),
+        ] {
+            server.sql(&statement).await;
+        }
+        let late = join_all(ends).await.into_iter().flat_map(Result::unwrap);
+        let stored = stored(&witness, room).await;
+        assert!(!stored.is_empty(), "they sent until then");
+        for id in late {
+            assert!(!stored.contains(&id), "sent after the end, and stored");
+        }
+    }
+}
+
+/// Sends and listens until its socket hears that the account is disabled; the ids that were sent after that.
+async fn dies(account: Account, socket: Socket, room: u64) -> Vec<String> {
+    let ended = Arc::new(AtomicBool::new(false));
+    let sending = tokio::spawn(send_on(account.clone(), room, ended.clone()));
+    let closed = tokio::time::timeout(PATIENCE, read_out(socket)).await;
+    assert_eq!(closed.expect("it hears of it in time").1, Some(4502));
+    ended.store(true, Ordering::SeqCst);
+    let id = uuid();
+    let body = json!({"id": id, "content": "still me"});
+    let (status, answer) = account
+        .post(&format!("/api/chat/rooms/{room}/messages"), body)
+        .await;
+    assert_eq!(status, 403, "{answer}");
+    let mut late = sending.await.unwrap();
+    late.push(id);
+    late
+}
+
+each_database!(
+    nothing_follows_a_log_out,
+    nothing_follows_a_disabling,
+    nothing_follows_a_disabling_behind_the_server,
+);
