@@ -1,8 +1,8 @@
 // The page: what is shown where, and what follows from what the reader does.
 
 import { answer, enterRoom, fit, leaveAll, renderComposer, startComposer } from "./composer.js";
-import { act, api, app, attempt, carryOut, hashOf, hashOfMessage, on, render, roomPath, wide } from "./core.js";
-import { $, announce, confirmed, dressAvatar, icon, make, nameOf, reconcile, roomIcon, roomName } from "./dom.js";
+import { act, api, app, attempt, carryOut, hashOf, hashOfMessage, on, render, roomPath, wake, wide } from "./core.js";
+import { $, announce, confirmed, dressAvatar, icon, informed, make, nameOf, reconcile, roomIcon, roomName } from "./dom.js";
 import { personMenu, renderMembers } from "./members.js";
 import { openMenu } from "./menu.js";
 import { mayManage } from "./room-dialogs.js";
@@ -101,7 +101,7 @@ on("effect", (effect) => {
     announce("You are no longer in this room.");
   } else if (effect.do === "refused") {
     const what = { edit: "The change was not saved", delete: "The message was not deleted", react: "The reaction was not taken" };
-    confirmed(what[effect.change.type], effect.message, "All right");
+    informed(what[effect.change.type], effect.message);
   }
 });
 
@@ -117,14 +117,16 @@ on("ended", () => {
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) timeline.lookedAway();
-  else app.connection?.check();
+  else wake();
   render();
 });
 
 // A page that was left may be kept, with its socket, to be shown again: whoever left isn't here.
 window.addEventListener("pagehide", () => app.connection?.stop());
 window.addEventListener("pageshow", (event) => {
-  if (event.persisted && app.session) app.connection?.start();
+  if (!event.persisted || !app.session) return;
+  app.session.keeper.wake();
+  app.connection.start();
 });
 
 // ---- where we are
@@ -154,7 +156,7 @@ addEventListener("hashchange", () => {
 const CONNECTION_WORDS = {
   live: "Connected",
   connecting: "Connecting…",
-  waiting: "No connection, trying again",
+  waiting: "Offline, trying again",
   stopped: "Not connected",
 };
 
@@ -182,7 +184,7 @@ function renderWelcome() {
   if (id !== null && client.live && stranger?.id !== id) lookAt(id);
   const info = id !== null && stranger?.info;
   $("welcome-join").hidden = !info;
-  $("welcome-new").hidden = $("welcome-browse").hidden = id !== null && (Boolean(info) || !stranger);
+  $("welcome-new").hidden = $("welcome-browse").hidden = client.epoch === null || (id !== null && (Boolean(info) || !stranger));
   const [title, text] =
     client.epoch === null ? ["One moment", "Connecting to the server."]
     : info && left === id ? [roomName(info), "You are no longer in this room. It is public: you can join it again."]

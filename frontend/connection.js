@@ -35,11 +35,13 @@ export class Connection {
     this.heartbeatMs = 30_000;
     this.state = "stopped";
     this.socket = null;
+    this.shown = null; // the token that the socket has been shown
     this.timer = null;
     this.reconnectAfterMs = null; // what `going_away` asked for
   }
 
   start() {
+    if (this.token === null) return; // the first one starts it
     clearTimeout(this.timer);
     this.#drop();
     this.#enter("connecting");
@@ -48,7 +50,7 @@ export class Connection {
     this.startedAt = this.heardAt = this.now();
     this.pingedAt = this.pingDeadline = null;
     // The token goes in a frame: an address would end up in logs.
-    socket.onopen = () => socket.send(JSON.stringify({ type: "auth", token: this.token }));
+    socket.onopen = () => this.#show();
     socket.onmessage = (event) => this.#heard(event.data);
     socket.onclose = (event) => this.#lost(event.code);
     this.watch = setInterval(() => this.#watchSilence(), 1_000);
@@ -56,6 +58,14 @@ export class Connection {
 
   send(frame) {
     if (this.socket?.readyState === 1) this.socket.send(JSON.stringify(frame));
+  }
+
+  /** A newer token, for this socket and those to come. */
+  renew(token) {
+    const isFirst = this.token === null;
+    this.token = token;
+    if (isFirst || this.state === "waiting") this.start();
+    else if (this.state === "live") this.#show();
   }
 
   stop() {
@@ -78,6 +88,11 @@ export class Connection {
     this.#lost(1006);
   }
 
+  #show() {
+    this.shown = this.token;
+    this.send({ type: "auth", token: this.token });
+  }
+
   #heard(text) {
     this.heardAt = this.now();
     this.pingDeadline = null;
@@ -92,6 +107,7 @@ export class Connection {
       this.reconnectAfterMs = null;
       this.heartbeatMs = (frame.heartbeat_s ?? 30) * 1_000;
       this.#enter("live");
+      if (this.shown !== this.token) this.#show(); // it came while the older one was judged
     } else if (frame.type === "going_away") {
       this.reconnectAfterMs = frame.reconnect_after_ms ?? null;
     }

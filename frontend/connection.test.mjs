@@ -110,3 +110,30 @@ test("back from sleep, a line that doesn't answer within seconds is replaced", (
   all.pass(7);
   assert.equal(all.sockets.length, 2);
 });
+
+test("a newer token goes to the socket that is live, and starts one that waits", (t) => {
+  const all = connected(t);
+  all.connection.renew("u");
+  assert.deepEqual(all.sockets[0].sent.at(-1), { type: "auth", token: "u" });
+  all.sockets[0].onclose({ code: 4004 });
+  all.connection.renew("v");
+  assert.equal(all.sockets.length, 2);
+  all.sockets[1].onopen();
+  all.connection.renew("w"); // while the other is judged
+  all.hear({ type: "ready", heartbeat_s: 30 });
+  assert.deepEqual(all.sockets[1].sent.map(({ token }) => token), ["v", "w"]);
+});
+
+test("there is no socket before there is a token", (t) => {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+  t.after(() => mock.timers.reset());
+  const sockets = [];
+  const makeSocket = () => sockets.push({ close: () => {} }) && sockets.at(-1);
+  const on = { state: () => {}, frame: () => {}, closed: () => true };
+  const connection = new Connection({ url: "ws://x/ws", token: null, on, makeSocket });
+  connection.start();
+  assert.equal(sockets.length, 0);
+  connection.renew("t");
+  assert.equal(sockets.length, 1);
+  connection.stop();
+});

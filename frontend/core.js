@@ -2,13 +2,12 @@
 //
 // Everything that the state machine asks for passes through `carryOut`, and every change ends in one `render`.
 
-import { confirmed, storage } from "./dom.js";
+import { informed, storage } from "./dom.js";
 
 export const wide = matchMedia("(min-width: 761px)");
 
 export const app = {
-  session: null, // {token, user}: the access token lives here only
-  refresh: null, // gets a newer token; all who ask at once share one answer
+  session: null, // {user, keeper, leaving?}: the access token lives in its keeper only
   client: null,
   connection: null,
   connectionState: "stopped",
@@ -21,9 +20,18 @@ const listeners = { render: [], effect: [], ended: [] };
 /** "render": show the present state. "effect": what the state machine tells of. "ended": the session has, and why. */
 export const on = (what, act) => listeners[what].push(act);
 const tell = (what, detail) => listeners[what].forEach((act) => act(detail));
-export const endSession = (reason) => tell("ended", reason);
+/** What is being done here that ends it (`session.leaving`) is the reason, whoever tells of the end first. */
+export const endSession = (reason, detail) => app.session && tell("ended", { reason: app.session.leaving ?? reason, detail });
+
+/** The tab, the page or the network is back: find out now what became of the log-in and of the line. */
+export function wake() {
+  app.session?.keeper.wake();
+  app.connection?.check();
+}
 
 // ---- requests
+
+const REQUEST_MS_MAX = 30_000;
 
 class Problem extends Error {
   constructor(status, body) {
@@ -32,37 +40,41 @@ class Problem extends Error {
   }
 }
 
-const END_OF = { token_revoked: "revoked", unauthorized: "unknown", forbidden: "disabled" };
-
-/** A request; one whose token has just expired is asked again with a newer one. */
-export async function api(method, path, body) {
-  const asked = app.session;
+/** One request, with this token if there is one; `status` 0 is a problem without an answer. */
+export async function ask(method, path, { body, token, deadline_ms = REQUEST_MS_MAX } = {}) {
+  const headers = { Accept: "application/json" };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const signal = AbortSignal.timeout(deadline_ms);
+  let response, said;
   try {
-    return await ask(method, path, body);
-  } catch (problem) {
-    if (problem.code !== "token_expired" || !asked || asked !== app.session) throw problem;
-    await app.refresh();
-    return ask(method, path, body);
+    response = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    said = response.status === 204 ? null : await response.json();
+  } catch {
+    if (response === undefined || response.ok) { // an `ok` that can't be read is not our server's
+      throw new Problem(0, { detail: "The server can't be reached. Check your connection and try again." });
+    }
   }
+  if (response.ok) return said;
+  throw new Problem(response.status, said ?? {});
 }
 
-async function ask(method, path, body) {
-  const headers = { Accept: "application/json" };
-  const asked = app.session;
-  if (asked) headers.Authorization = `Bearer ${asked.token}`;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  let response;
+/** A request of the session; one whose token has just expired is made again with a newer one. */
+export async function api(method, path, body) {
+  const { session } = app;
+  if (!session) return ask(method, path, { body });
+  const { keeper } = session;
+  const token = keeper.token ?? (await keeper.newerThan(null));
   try {
-    response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
-  } catch {
-    throw new Problem(0, { detail: "The server can't be reached. Check your connection and try again." });
+    return await ask(method, path, { body, token }).catch(async (problem) => {
+      if (problem.code !== "token_expired" || session !== app.session) throw problem;
+      return ask(method, path, { body, token: await keeper.newerThan(token) });
+    });
+  } catch (problem) {
+    const over = { token_revoked: "revoked", unauthorized: "unknown" }[problem.code];
+    if (over && session === app.session) endSession(over);
+    throw problem;
   }
-  const answer = response.status === 204 ? null : await response.json().catch(() => ({}));
-  if (response.ok) return answer;
-  const problem = new Problem(response.status, answer ?? {});
-  const over = response.status === 401 && problem.code !== "token_expired";
-  if (over && asked && asked === app.session) endSession(END_OF[problem.code] ?? "expired");
-  throw problem;
 }
 
 /** Does it, or says why not. */
@@ -70,7 +82,7 @@ export async function attempt(act) {
   try {
     return await act();
   } catch (error) {
-    if (app.session) await confirmed("That did not work", error.message, "All right");
+    if (app.session) await informed("That did not work", error.message);
     return null;
   }
 }

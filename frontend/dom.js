@@ -132,11 +132,22 @@ export function onSubmit(form, check, act) {
 export const missing = (values, ...fields) =>
   fields.filter((field) => !values[field].trim()).map((field) => ({ field, message: "Please fill this in" }));
 
-export function confirmed(title, text, yes) {
+/** Asks; resolves to whether it was confirmed. */
+export const confirmed = (title, text, yes) => inTurn({ title, text, yes, isQuestion: true });
+
+/** Says it, to be put away. */
+export const informed = (title, text) => inTurn({ title, text, yes: "OK", isQuestion: false });
+
+let turn = Promise.resolve(); // one after the other: an answer must not be taken for another's
+const inTurn = (what) => (turn = turn.then(() => show(what)));
+
+function show({ title, text, yes, isQuestion }) {
   const dialog = $("confirm-dialog");
   $("confirm-title").textContent = title;
   $("confirm-text").textContent = text;
+  $("confirm-no").hidden = !isQuestion;
   $("confirm-yes").textContent = yes;
+  $("confirm-yes").classList.toggle("danger", isQuestion);
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => {

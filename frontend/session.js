@@ -1,14 +1,15 @@
 // Getting in and out: the forms, the session that is kept, and the connection that it opens.
 
-import { Connection, invitesReconnect, reconnectDelay } from "./connection.js";
-import { act, api, app, carryOut, draftKey, endSession, on, outboxPrefix, render } from "./core.js";
+import { Connection, invitesReconnect } from "./connection.js";
+import { act, api, app, ask, carryOut, draftKey, endSession, on, outboxPrefix, render, wake } from "./core.js";
 import { $, confirmed, dressAvatar, missing, nameOf, onSubmit, storage } from "./dom.js";
+import { Keeper } from "./keeper.js";
 import { SyncClient } from "./sync.js";
 
 const BANNER_AFTER_MS = 2_000;
-const SESSION_KEY = "hearth.session"; // {user}: that there is a log-in; its tokens are the cookie's and the memory's
-const FRESH_PART = 0.75; // of a token's life, after which a newer one is got
-const TIMER_MS_MAX = 2 ** 31 - 1;
+const SESSION_KEY = "hearth.session"; // {user}: there is a log-in, {ended}: there was; tokens are the cookie's and the memory's
+const REFRESH_MS_MAX = 7_000; // a lost answer is given again for 10 s
+const LOGOUT_MS_MAX = 5_000;
 
 let entered = () => {}; // what follows when a session begins
 
@@ -76,116 +77,154 @@ function takeLink() {
 }
 
 for (const box of document.querySelectorAll("[data-shows]")) {
-  box.addEventListener("change", () => {
-    for (const id of box.dataset.shows.split(" ")) $(id).type = box.checked ? "text" : "password";
-  });
+  const show = (isShown) => {
+    for (const id of box.dataset.shows.split(" ")) $(id).type = isShown ? "text" : "password";
+  };
+  box.addEventListener("change", () => show(box.checked));
+  box.form.addEventListener("reset", () => show(false));
 }
 $("show-register").addEventListener("click", () => showAuth("register"));
 $("show-login").addEventListener("click", () => showAuth("login"));
 
 // ---- the session
 
-function startSession({ access_token, expires_in, user }) {
-  storage.set(SESSION_KEY, { user });
+function startSession(tokens) {
   for (const form of [$("login-form"), $("register-form")]) form.reset();
-  for (const box of document.querySelectorAll("[data-shows]")) box.dispatchEvent(new Event("change"));
   $("auth-notice").hidden = true;
   delete linked.invite;
-  enter({ token: access_token, user });
-  keepFresh(expires_in);
+  enter(tokens.user, tokens);
 }
 
-let renewal = null;
-function keepFresh(expires_in) {
-  clearTimeout(renewal);
-  const wait_ms = Math.min(expires_in * 1000 * FRESH_PART, TIMER_MS_MAX);
-  renewal = setTimeout(() => app.refresh().catch(() => app.session && keepFresh(10)), wait_ms);
+/** One tab after the other, so that none shows a token that another has just exchanged. */
+function exchange() {
+  const once = () => ask("POST", "/api/refresh", { body: {}, deadline_ms: REFRESH_MS_MAX });
+  const signal = AbortSignal.timeout(REFRESH_MS_MAX);
+  return navigator.locks ? navigator.locks.request("hearth.refresh", { signal }, once) : once(); // https only
 }
 
-let refreshing = null;
-app.refresh = () => (refreshing ??= exchange().finally(() => (refreshing = null)));
-
-/** Gets a newer token by the cookie, for requests and for the socket that is open. */
-async function exchange() {
-  const of = app.session;
-  const { access_token, expires_in, user } = await api("POST", "/api/refresh", {});
-  if (!of || of !== app.session) return;
-  if (user.id !== of.user.id) return location.reload(); // somebody else logged in, in another tab
-  of.token = app.connection.token = access_token;
-  app.connection.send({ type: "auth", token: access_token });
-  keepFresh(expires_in);
-}
-
-/** Goes on with the log-in that the cookie holds. */
-async function resume(attempt = 0) {
-  try {
-    startSession(await api("POST", "/api/refresh", {}));
-  } catch (problem) {
-    if (problem.status === 401 || problem.status === 403) return endSession(problem.status === 403 ? "disabled" : "expired");
-    if (problem.status === 400) return endSession("expired"); // no cookie any more
-    setTimeout(() => resume(attempt + 1), reconnectDelay(attempt));
-  }
-}
-
-function enter(held) {
-  app.session = held;
+/** The page of this user; when no tokens are given, with those that the cookie gets, as soon as the server answers. */
+function enter(user, tokens = null) {
+  const keeper = new Keeper({
+    exchange,
+    on: {
+      fresh: renewed,
+      waiting: () => { if (keeper.token === null) connectionChanged("waiting"); }, // else the socket may be well
+      ended: (reason, { message }) => endSession(reason, message),
+    },
+  });
+  app.session = { user, keeper };
   const outbox = storage.keys(outboxPrefix()).map(storage.get).filter(Boolean);
   outbox.sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
-  app.client = new SyncClient({ userId: held.user.id, outbox });
-  document.body.dataset.view = "chat";
-  $("my-name").textContent = $("my-name").title = nameOf(held.user);
-  dressAvatar($("my-avatar"), held.user);
+  app.client = new SyncClient({ userId: user.id, outbox });
   const address = new URL("/ws", location.href);
   address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   app.connection = new Connection({
     url: address.href,
-    token: held.token,
+    token: null,
     on: {
       state: connectionChanged,
       closed: connectionClosed,
       frame: (frame) => carryOut(app.client.receive(frame, Date.now())),
     },
   });
-  app.connection.start();
+  iAm(user);
   entered();
+  if (tokens === null) {
+    connectionChanged("connecting");
+    return keeper.wake();
+  }
+  keeper.hold(tokens);
+  renewed(tokens);
+}
+
+function renewed({ access_token, user }) {
+  if (user.id !== app.session.user.id) return location.reload(); // somebody else logged in, in another tab
+  iAm(user);
+  document.body.dataset.view = "chat";
+  app.connection.renew(access_token);
+}
+
+/** What is known of me, shown and kept. */
+export function iAm(user) {
+  const { id, username, full_name } = user;
+  app.session.user = user;
+  storage.set(SESSION_KEY, { user: { id, username, full_name } });
+  $("my-name").textContent = $("my-name").title = nameOf(user);
+  dressAvatar($("my-avatar"), user);
+  render();
 }
 
 const END_REASONS = {
-  expired: "Your session has run out. Log in again: your room and what you wrote are kept.",
+  over: "Your session has run out, or was ended elsewhere. Log in again: your room and what you wrote are kept.",
   revoked: "This session was ended elsewhere. Log in again to go on.",
   unknown: "The server doesn't know this session any more. Log in again to go on.",
-  disabled: "This account has been switched off. Ask the administrator.",
+  disabled: "This account has been switched off, or deleted. If that was not you, ask the administrator.",
   elsewhere: "You logged out in another tab.",
   logout: "You are logged out.",
+  everywhere: "You are logged out everywhere.",
+  deleted: "Your account is deleted.",
 };
+const HERE_ONLY = "You are logged out here, but the server could not be told. There, this session ends by itself when it is not used.";
 
-on("ended", (reason) => {
-  storage.remove(SESSION_KEY);
-  clearTimeout(renewal);
+on("ended", ({ reason, detail }) => {
+  if (storage.get(SESSION_KEY)?.user) storage.set(SESSION_KEY, { ended: reason });
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  app.session.keeper.stop();
   app.session = null;
-  app.connection?.stop();
+  app.connection.stop();
   app.connection = app.client = null;
-  notice(END_REASONS[reason]);
+  notice(END_REASONS[reason] ?? detail ?? END_REASONS.revoked);
   showAuth("login");
 });
 
-$("log-out").addEventListener("click", async () => {
+/** What is lost by whoever leaves now, in words. */
+export function unsentWords() {
   const unsent = app.client.outbox.items.filter((item) => item.state !== "stored").length;
-  if (unsent > 0) {
-    const text = `${unsent === 1 ? "One message has" : `${unsent} messages have`} not been sent, and will be lost.`;
-    if (!(await confirmed("Log out?", text, "Log out"))) return;
+  if (unsent === 0) return "";
+  return `${unsent === 1 ? "One message has" : `${unsent} messages have`} not been sent, and will be lost.`;
+}
+
+/** Ends the session by what `act` does at the server; what was written and not sent goes with it. */
+export async function leaveBy(reason, act) {
+  const { session } = app;
+  const prefixes = [outboxPrefix(), draftKey("")];
+  session.leaving = reason;
+  try {
+    await act();
+  } finally {
+    delete session.leaving;
   }
-  for (const key of [...storage.keys(outboxPrefix()), ...storage.keys(draftKey(""))]) storage.remove(key);
-  api("POST", "/api/logout").catch(() => {}); // without a network it ends here, and there when it isn't refreshed
-  endSession("logout");
+  for (const key of prefixes.flatMap(storage.keys)) storage.remove(key);
+  if (session === app.session) endSession(reason);
+}
+
+/** Ends the log-in at the server, whose cookie may outlive the token in hand. */
+async function logOut(token) {
+  const withToken = (newest) => ask("POST", "/api/logout", { token: newest, deadline_ms: LOGOUT_MS_MAX });
+  await withToken(token).catch(async (problem) => {
+    if (problem.status !== 401) throw problem;
+    await withToken((await exchange()).access_token);
+  });
+}
+
+$("log-out").addEventListener("click", async () => {
+  const text = unsentWords();
+  if (text && !(await confirmed("Log out?", text, "Log out"))) return;
+  if (!app.session) return;
+  const told = logOut(app.session.keeper.token);
+  leaveBy("logout", () => {}); // here at once, whatever the network does
+  told.catch(({ status }) => {
+    const isUntold = !status || status >= 500;
+    if (isUntold && !app.session) notice(HERE_ONLY);
+  });
 });
 
 addEventListener("storage", ({ key, newValue }) => {
   if (!app.session || key === null) return;
   if (key === SESSION_KEY) {
-    if (newValue === null) endSession("elsewhere");
-    else if (storage.get(SESSION_KEY)?.user.id !== app.session.user.id) location.reload();
+    const mark = storage.get(SESSION_KEY);
+    if (!mark?.user) endSession((mark?.ended ?? "logout") === "logout" ? "elsewhere" : mark.ended);
+    else if (mark.user.id !== app.session.user.id) location.reload();
   } else if (newValue === null && key.startsWith(outboxPrefix())) {
     act((client, now) => client.discard(key.slice(outboxPrefix().length), now)); // another tab sent or discarded it
   }
@@ -203,7 +242,7 @@ function connectionChanged(state) {
 
 function connectionClosed(code) {
   act((client) => client.disconnected());
-  if (code === 4004) app.refresh().catch(() => {}); // and the connection comes back with it
+  if (code === 4004) app.session.keeper.newerThan(app.connection.shown).catch(() => {}); // the keeper goes on trying
   const reason = { 4500: "unknown", 4501: "revoked", 4502: "disabled" }[code];
   if (reason) {
     setTimeout(() => app.session && endSession(reason)); // after the connection has finished its own step
@@ -215,6 +254,7 @@ function connectionClosed(code) {
 
 function renderBanner() {
   if (!app.session || app.connectionState === "live") return;
+  document.body.dataset.view = "chat"; // what there is without the server
   $("banner").hidden = false;
   $("reconnect").hidden = app.connectionState === "connecting";
   const stopped = app.stoppedBecause === 4503
@@ -225,17 +265,20 @@ function renderBanner() {
   if ($("banner-text").textContent !== text) $("banner-text").textContent = text;
 }
 
-$("reconnect").addEventListener("click", () => app.connection.start());
-addEventListener("online", () => app.connection?.check());
+$("reconnect").addEventListener("click", () => {
+  app.session.keeper.wake();
+  app.connection.start();
+});
+addEventListener("online", wake);
 
 /** Begins with the session that was kept, or at the form; `whenEntered` follows each beginning of a session. */
 export function begin(whenEntered) {
   entered = whenEntered;
   takeLink();
   if (linked.reset) showAuth("reset");
-  else if (storage.get(SESSION_KEY)) resume();
+  else if (storage.get(SESSION_KEY)?.user) enter(storage.get(SESSION_KEY).user);
   else showAuth(linked.invite ? "register" : "login");
-  api("GET", "/api/info").then(({ registration }) => {
+  ask("GET", "/api/info").then(({ registration }) => {
     $("show-register").hidden = registration === "closed" || (registration === "invite" && !linked.invite);
   }, () => {});
 }

@@ -9,6 +9,16 @@ use crate::support::{Browser, Db, Server};
 const REFRESHES: &str = "performance.getEntriesByType('resource')\
      .filter(entry => entry.name.endsWith('/api/refresh')).length";
 
+/// Whether the page is at its form, and says this.
+fn out(words: &str) -> String {
+    format!(
+        "document.body.dataset.view === 'auth' && document.getElementById('auth-notice').textContent.includes({})",
+        json!(words)
+    )
+}
+
+const LIVE: &str = "document.getElementById('connection-state').dataset.state === 'live'";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_lives_on() {
     let server = Server::start_with(Db::Sqlite, &[("HEARTH_ACCESS_TTL", "3s")]).await;
@@ -30,20 +40,62 @@ async fn a_page_lives_on() {
         "no token lies about: {kept}"
     );
 
-    // Several lifetimes, on one socket.
-    browser.wait(&page, &format!("{REFRESHES} >= 4")).await;
-    send(&mut browser, &page, "after").await;
+    // Several lifetimes of two tabs, each on one socket.
+    let sockets = "const Socket = WebSocket; window.sockets = 0;\
+                   WebSocket = class extends Socket { constructor(...all) { super(...all); window.sockets++; } }; 0";
+    browser.evaluate(&page, sockets).await;
+    let tab = server.url(&format!("/#/room/{room}"));
+    let tab = browser.open_tab(&page, &tab).await;
+    browser.wait(&tab, &shown(1, "before")).await;
+    for one in [&page, &tab] {
+        browser.wait(one, &format!("{REFRESHES} >= 4")).await;
+    }
+    send(&mut browser, &tab, "after").await;
     browser.wait(&page, &shown(2, "after")).await;
+    assert_eq!(browser.evaluate(&page, "window.sockets").await, 0);
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 
+    // The end of one is the end of both, and of the cookie.
     browser.click(&page, "[data-testid=log-out]").await;
-    let out =
-        "document.body.dataset.view === 'auth' && !document.getElementById('auth-notice').hidden";
-    browser.wait(&page, out).await;
-    let refused = "fetch('/api/refresh', {method: 'POST', body: '{}', headers: {'Content-Type': 'application/json'}})\
-                   .then(answer => { document.title = `refreshed ${answer.status}` })";
-    browser.evaluate(&page, refused).await;
+    browser.wait(&page, &out("You are logged out")).await;
     browser
-        .wait(&page, "/refreshed 40[01]/.test(document.title)")
+        .wait(&tab, &out("You logged out in another tab"))
+        .await;
+    let told = "performance.getEntriesByType('resource').some(entry => entry.name.endsWith('/api/logout'))";
+    browser.wait(&page, told).await;
+    let refresh = "fetch('/api/refresh', {method: 'POST', body: '{}', headers: {'Content-Type': 'application/json'}})\
+                   .then(answer => answer.status)";
+    let status = browser.evaluate(&page, refresh).await;
+    assert!(status == 400 || status == 401, "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_waits_for_its_server() {
+    let server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("Fireside", &[]).await;
+    let mut browser = Browser::start().await;
+    let page = enter(&mut browser, &server, "ada", room).await;
+    browser.wait(&page, LIVE).await;
+    browser.block(&page, &["*/api/refresh"]).await;
+    browser.reload(&page).await;
+    let waits =
+        "document.body.dataset.view === 'chat' && !document.getElementById('banner').hidden";
+    browser.wait(&page, waits).await;
+    browser.block(&page, &[]).await;
+    browser.wait(&page, LIVE).await;
+    send(&mut browser, &page, "back again").await;
+    browser.wait(&page, &shown(1, "back again")).await;
+
+    // A log-out that can't be told is one here, and says so.
+    browser.block(&page, &["*/api/logout"]).await;
+    browser.click(&page, "[data-testid=log-out]").await;
+    browser
+        .wait(&page, &out("the server could not be told"))
+        .await;
+    browser.reload(&page).await;
+    browser
+        .wait(&page, "document.body.dataset.view === 'auth'")
         .await;
 }
 

@@ -24,9 +24,10 @@ pub struct Browser {
     _profile: TempDir,
 }
 
-/// A page in a context of its own: its cookies and its storage are its alone.
+/// A page, in a context that it shares with its tabs alone: its cookies and its storage.
 pub struct Page {
     session: Value,
+    context: Value,
 }
 
 impl Browser {
@@ -128,14 +129,28 @@ impl Browser {
         let context = self
             .call(None, "Target.createBrowserContext", json!({}))
             .await;
-        let target = json!({"url": "about:blank", "browserContextId": context["browserContextId"]});
+        self.open_in(context["browserContextId"].clone(), url).await
+    }
+
+    /// Another tab of this page's browser.
+    pub async fn open_tab(&mut self, page: &Page, url: &str) -> Page {
+        self.open_in(page.context.clone(), url).await
+    }
+
+    async fn open_in(&mut self, context: Value, url: &str) -> Page {
+        let target = json!({"url": "about:blank", "browserContextId": context});
         let target = self.call(None, "Target.createTarget", target).await;
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let session = self.call(None, "Target.attachToTarget", attach).await["sessionId"].clone();
-        for domain in ["Runtime.enable", "Log.enable", "Page.enable"] {
+        for domain in [
+            "Runtime.enable",
+            "Log.enable",
+            "Page.enable",
+            "Network.enable",
+        ] {
             self.call(Some(&session), domain, json!({})).await;
         }
-        let page = Page { session };
+        let page = Page { session, context };
         self.call(Some(&page.session), "Page.navigate", json!({"url": url}))
             .await;
         // Its scripts have run then.
@@ -150,6 +165,16 @@ impl Browser {
             .await;
         self.wait(page, "!window.before && document.readyState === 'complete'")
             .await;
+    }
+
+    /// Lets none of the page's requests for these addresses through; `*` stands for anything.
+    pub async fn block(&mut self, page: &Page, urls: &[&str]) {
+        self.call(
+            Some(&page.session),
+            "Network.setBlockedURLs",
+            json!({"urls": urls}),
+        )
+        .await;
     }
 
     /// Closes the page, as its tab's cross does.
