@@ -1,5 +1,6 @@
 // The page: what is shown where, and what follows from what the reader does.
 
+import "./account.js";
 import { answer, enterRoom, fit, leaveAll, renderComposer, startComposer } from "./composer.js";
 import { act, api, app, attempt, carryOut, hashOf, hashOfMessage, on, render, roomPath, wake, wide } from "./core.js";
 import { $, announce, confirmed, dressAvatar, icon, informed, make, nameOf, reconcile, roomIcon, roomName } from "./dom.js";

@@ -53,3 +53,20 @@ export function typingWords(names) {
   if (names.length === 2) return `${names[0]} and ${names[1]} are typing…`;
   return `${names[0]} and ${names.length - 1} others are typing…`;
 }
+
+const BROWSERS = [
+  ["Edge", /\bEdg(e|A|iOS)?\//], ["Opera", /\bOPR\//], ["Samsung Internet", /\bSamsungBrowser\//],
+  ["Firefox", /\b(Firefox|FxiOS)\//], ["Chrome", /\b(Headless)?(Chrome|CriOS)\//], ["Safari", /\bVersion\/.*\bSafari\//],
+];
+const SYSTEMS = [
+  ["iPhone", /\biPhone\b/], ["iPad", /\biPad\b/], ["Android", /\bAndroid\b/], ["ChromeOS", /\bCrOS\b/],
+  ["Windows", /\bWindows\b/], ["macOS", /\bMac OS X\b/], ["Linux", /\bLinux\b/],
+];
+
+/** "Firefox on Linux", from what a device says of itself; programs that are no browser keep their own words. */
+export function deviceName(userAgent) {
+  const find = (list) => list.find(([, sign]) => sign.test(userAgent))?.[0];
+  const [browser, system] = [find(BROWSERS), find(SYSTEMS)];
+  if (!browser) return oneLine(userAgent, 60) || "Unknown device";
+  return system ? `${browser} on ${system}` : browser;
+}

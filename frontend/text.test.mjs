@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { oneLine, pieces, typingWords } from "./text.js";
+import { deviceName, oneLine, pieces, typingWords } from "./text.js";
 
 const people = [{ id: 1, username: "ada" }, { id: 2, username: "ada.l" }, { id: 3, username: "Émile-2" }];
 const shown = (content, more = {}) => pieces(content, { people, me: 1, ...more })
@@ -39,4 +39,21 @@ test("one line, cut between characters", () => {
 test("who types, in words", () => {
   assert.deepEqual([[], ["A"], ["A", "B"], ["A", "B", "C"]].map(typingWords),
     ["", "A is typing…", "A and B are typing…", "A and 2 others are typing…"]);
+});
+
+test("devices, by what they say of themselves", () => {
+  const webkit = "AppleWebKit/605.1.15 (KHTML, like Gecko)";
+  for (const [userAgent, name] of [
+    ["Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"],
+    [`Mozilla/5.0 (Windows NT 10.0; Win64; x64) ${webkit} Chrome/142.0.0.0 Safari/537.36`, "Chrome on Windows"],
+    [`Mozilla/5.0 (Windows NT 10.0; Win64; x64) ${webkit} Chrome/142.0.0.0 Safari/537.36 Edg/142.0`, "Edge on Windows"],
+    [`Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) ${webkit} Version/26.0 Safari/605.1.15`, "Safari on macOS"],
+    [`Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) ${webkit} Version/26.0 Mobile/15E148 Safari/604.1`, "Safari on iPhone"],
+    [`Mozilla/5.0 (Linux; Android 15; Pixel 9) ${webkit} Chrome/142.0.0.0 Mobile Safari/537.36`, "Chrome on Android"],
+    ["curl/8.14.1", "curl/8.14.1"],
+    ["", "Unknown device"],
+  ]) {
+    assert.equal(deviceName(userAgent), name);
+  }
+  assert.ok(deviceName("x".repeat(10_000)).length < 70);
 });

@@ -100,6 +100,85 @@ async fn a_page_waits_for_its_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_looked_after() {
+    let server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("Fireside", &[]).await;
+    let mut browser = Browser::start().await;
+    let here = enter(&mut browser, &server, "ada", room).await;
+    let there = enter(&mut browser, &server, "ada", room).await;
+
+    browser.click(&here, "[data-testid=account]").await;
+    browser
+        .fill(&here, "profile-full_name", "Ada Lovelace")
+        .await;
+    browser.click(&here, "[data-testid=profile-save]").await;
+    let named = "document.getElementById('my-name').textContent === 'Ada Lovelace'";
+    browser.wait(&here, named).await;
+    let (_, me) = ada.get("/api/me").await;
+    assert_eq!(me["full_name"], "Ada Lovelace");
+
+    // The account's own log-in over REST, and two pages: the page that isn't this one is ended.
+    let count = |n: usize| {
+        format!("document.querySelectorAll('[data-testid=login-list] li').length === {n}")
+    };
+    browser.wait(&here, &count(3)).await;
+    let others = "document.querySelector('[data-testid=login-list]').textContent.split('Chrome on Linux').length";
+    assert_eq!(browser.evaluate(&here, others).await, 3, "two browsers");
+    let end = "[...document.querySelectorAll('[data-testid=login]')].find(item => \
+               item.textContent.startsWith('Chrome') && item.querySelector('button')).querySelector('button').click()";
+    browser.evaluate(&here, end).await;
+    browser.wait(&there, &out("ended elsewhere")).await;
+    browser.wait(&here, &count(2)).await;
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+
+    // A new password: a wrong one is said at its field, and the right one ends the log-in over REST.
+    browser.click(&here, "[data-testid=password-open]").await;
+    for (field, value) in [
+        ("current", "not it, surely"),
+        ("new", "battery staple 1"),
+        ("again", "battery staple 1"),
+    ] {
+        browser
+            .fill(&here, &format!("password-{field}"), value)
+            .await;
+    }
+    browser.click(&here, "[data-testid=password-save]").await;
+    let wrong = "document.getElementById('password-current-error').checkVisibility()";
+    browser.wait(&here, wrong).await;
+    browser
+        .fill(&here, "password-current", "correct horse ada")
+        .await;
+    browser.click(&here, "[data-testid=password-save]").await;
+    let changed = "document.getElementById('password-done').textContent.includes('is changed')";
+    browser.wait(&here, changed).await;
+    browser.wait(&here, &count(1)).await;
+    assert_eq!(ada.get("/api/me").await.1["code"], "token_revoked");
+    browser.fill(&there, "login-username", "ada").await;
+    browser
+        .fill(&there, "login-password", "battery staple 1")
+        .await;
+    browser.click(&there, "[data-testid=login-submit]").await;
+    browser.wait(&there, LIVE).await;
+
+    // The end, which asks for the password.
+    browser.click(&here, "[data-testid=delete-account]").await;
+    browser.click(&here, "[data-testid=delete-submit]").await;
+    let asked = "document.getElementById('delete-password-error').checkVisibility()";
+    browser.wait(&here, asked).await;
+    browser
+        .fill(&here, "delete-password", "battery staple 1")
+        .await;
+    browser.click(&here, "[data-testid=delete-submit]").await;
+    browser.wait(&here, &out("Your account is deleted")).await;
+    browser.wait(&there, &out("switched off, or deleted")).await;
+    let kept = browser
+        .evaluate(&here, "JSON.stringify({...localStorage})")
+        .await;
+    assert!(!kept.as_str().unwrap().contains("ada"), "{kept}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_lead_in() {
     let server = Server::start(Db::Sqlite).await;
     let bob = server.register("bob").await;
