@@ -52,7 +52,6 @@ async def main(url):
     # Bob is away while things happen.
     runs[1].cancel()
     await asyncio.gather(runs[1], return_exceptions=True)
-    bob.socket = None
     waiting = await bob.say(room, "written without a connection")
     doomed = await ada.say(room, "to be deleted")
     await until(lambda: row(ada, doomed), "my own message")
@@ -79,7 +78,7 @@ async def main(url):
     fresh = Client(url)
     await fresh.enter("/api/login", username=names[0], password="correct horse")
     runs.append(asyncio.create_task(fresh.run()))
-    await until(lambda: row(fresh, last) and room not in fresh.waiting, "a fresh client")
+    await until(lambda: row(fresh, last) and room not in fresh.asked, "a fresh client")
     assert state(ada, room) == state(bob, room) == state(fresh, room)
     messages = sorted(state(fresh, room)["messages"].values(), key=lambda message: message["seq"])
     assert [message["seq"] for message in messages] == list(range(1, 106)), "without a hole, in order"
