@@ -121,7 +121,11 @@ async function resume(attempt = 0) {
   try {
     startSession(await api("POST", "/api/refresh", {}));
   } catch (problem) {
-    if (problem.status === 401 || problem.status === 403) return endSession(problem.status === 403 ? "disabled" : "expired");
+    if (problem.status === 401) return endSession("expired");
+    if (problem.status === 403) {
+      endSession("disabled");
+      return notice(problem.message); // or this address isn't the server's own
+    }
     if (problem.status === 400) return endSession("expired"); // no cookie any more
     setTimeout(() => resume(attempt + 1), reconnectDelay(attempt));
   }
