@@ -108,7 +108,11 @@ app.refresh = () => (refreshing ??= exchange().finally(() => (refreshing = null)
 /** Gets a newer token by the cookie, for requests and for the socket that is open. */
 async function exchange() {
   const of = app.session;
-  const { access_token, expires_in, user } = await api("POST", "/api/refresh", {});
+  const { access_token, expires_in, user } = await api("POST", "/api/refresh", {}).catch((problem) => {
+    // Without a cookie any more, or disabled: nothing brings a token again.
+    if (of && of === app.session && [400, 403].includes(problem.status)) endSession(problem.status === 403 ? "disabled" : "expired");
+    throw problem;
+  });
   if (!of || of !== app.session) return;
   if (user.id !== of.user.id) return location.reload(); // somebody else logged in, in another tab
   of.token = app.connection.token = access_token;
@@ -181,8 +185,8 @@ $("log-out").addEventListener("click", async () => {
     if (!(await confirmed("Log out?", text, "Log out"))) return;
   }
   for (const key of [...storage.keys(outboxPrefix()), ...storage.keys(draftKey(""))]) storage.remove(key);
-  api("POST", "/api/logout").catch(() => {}); // without a network it ends here, and there when it isn't refreshed
-  endSession("logout");
+  await api("POST", "/api/logout").catch(() => {}); // without a network it ends here, and there when it isn't refreshed
+  if (app.session) endSession("logout");
 });
 
 addEventListener("storage", ({ key, newValue }) => {

@@ -90,7 +90,9 @@ async fn a_deleted_account_leaves_what_it_wrote(db: Db) {
     assert_eq!(roles(&bob, guest).await, pairs(&[("bob", "owner")]));
     assert_eq!(bob.get(&format!("/api/chat/rooms/{alone}")).await.0, 404);
     assert_eq!(bob.get(&format!("/api/chat/rooms/{buried}")).await.0, 404);
-    let (_, members) = bob.get(&format!("/api/chat/rooms/{sleepy}/members")).await;
+    let (_, members) = living
+        .get(&format!("/api/chat/rooms/{sleepy}/members"))
+        .await;
     let owner = members["items"]
         .as_array()
         .unwrap()
