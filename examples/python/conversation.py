@@ -61,9 +61,10 @@ async def main(url):
     await ada.api("PATCH", path, {"topic": "what happened meanwhile"})
     await until(lambda: "deleted_at" in row(ada, doomed), "a deletion")
 
-    # The server ends in the middle of a hundred messages, and comes back.
+    # The server ends amid fifty messages; fifty more are said while it is away.
     burst = [await ada.say(room, f"number {number}") for number in range(50)]
     print("kill", flush=True)
+    await until(lambda: ada.socket is None, "the end of the connection")
     burst += [await ada.say(room, f"number {number}") for number in range(50, 100)]
     await asyncio.to_thread(sys.stdin.readline)
     runs[1] = asyncio.create_task(bob.run())
