@@ -104,7 +104,7 @@ fn key(data_dir: &Path) -> Finding {
         Ok(found) if found.permissions().mode() & 0o077 != 0 => Fault(
             format!("key {name}: others than its owner may read it"),
             format!(
-                "Run: chmod 600 {name}; if others may have read it, remove it: all log-ins end."
+                "Run: chmod 600 {name}; if others may have read it, remove it: access tokens end, log-ins go on."
             ),
         ),
         Ok(_) => Good(format!("key {name}")),

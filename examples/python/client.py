@@ -1,146 +1,138 @@
 """A chat client for Hearth, from PROTOCOL.md: it keeps each room's state through whatever happens to the connection.
 
-    python3 client.py http://127.0.0.1:8000 ada        then lines as: ROOM TEXT
+    python3 client.py http://127.0.0.1:8000 ada        then lines as: ROOM TEXT, or ROOM alone to join it
 """
-import asyncio, contextlib, getpass, json, random, sys, urllib.error, urllib.request, uuid
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+import asyncio, contextlib, getpass, json, os, random, sys, time, urllib.request, uuid, websockets
 
 
 class Refused(Exception):
-    """A problem document, or the close code that ends all attempts."""
+    """What asking again doesn't change: a problem document, or the close code that ends all attempts."""
+
 
 class Client:
     def __init__(self, url):
-        self.url, self.epoch, self.tokens, self.me, self.socket = url, None, None, None, None
-        self.rooms = {}  # id: {rev, room, members: {user id: role}, messages: {seq: row}, last_read_seq, mentioned}
-        self.outbox = {}  # by id, in order: what isn't acknowledged
-        self.waiting = set()  # rooms whose join or sync is unanswered
-        self.on_message = lambda message: None
+        self.url, self.tokens, self.me, self.renew_at, self.socket = url, None, None, 0, None
+        self.epoch, self.rooms, self.left = None, {}, {}  # by id: what `new` makes; the rev of `removed`
+        self.asked, self.repeating = {}, None  # rooms whose catch-up is unanswered: the ref of their newest request
+        self.outbox, self.sent = {}, None  # messages by id, in order, until answered; ids that went since `ready`
+        self.on_message, self.on_refused = lambda message: None, lambda message, error: print("refused:", error)
 
     async def api(self, method, path, body=None):
-        def ask():
-            request = urllib.request.Request(self.url + path, method=method, headers={"User-Agent": "example/1"})
-            if self.tokens:
-                request.add_header("Authorization", "Bearer " + self.tokens["access_token"])
-            if body is not None:
-                request.add_header("Content-Type", "application/json")
-                request.data = json.dumps(body).encode()
-            try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    return json.loads(answer.read() or "null")
-            except urllib.error.HTTPError as error:
-                raise Refused(json.loads(error.read())) from None
+        headers = {"User-Agent": "example/1", "Content-Type": "application/json"}
+        headers |= {"Authorization": "Bearer " + self.tokens["access_token"]} if self.tokens else {}
+        request = urllib.request.Request(self.url + path, body and json.dumps(body).encode(), headers, method=method)
+        try:
+            answer = await asyncio.to_thread(urllib.request.urlopen, request, timeout=4)
+            return json.loads(await asyncio.to_thread(answer.read) or "null")
+        except urllib.error.HTTPError as error:
+            later = error.code == 429 or error.code >= 500  # then it stays an OSError, as the network's faults are
+            raise error if later else Refused(json.loads(error.read())) from None
 
-        return await asyncio.to_thread(ask)
-
-    async def enter(self, path, **body):
-        """By /api/login, /api/register or /api/refresh."""
+    async def enter(self, path, **body):  # by /api/login, /api/register or /api/refresh
         self.tokens = await self.api("POST", path, body)
-        self.me = self.tokens["user"]["id"]
+        self.me, self.renew_at = self.tokens["user"]["id"], time.monotonic() + self.tokens["expires_in"] * 0.75
 
-    async def run(self):
-        """Keeps a connection for as long as the log-in lives."""
+    async def run(self):  # keeps a connection for as long as the log-in lives
         attempt = 0
         while True:
-            pause = None
-            try:
-                address = self.url.replace("http", "ws", 1) + "/ws"
-                async with connect(address, subprotocols=["hearth.v1"], max_size=None) as self.socket:
-                    renewing = asyncio.create_task(self.renew())
-                    try:
-                        await self.send({"type": "auth", "token": self.tokens["access_token"]})
-                        async for text in self.socket:  # the library pings, and gives a silent server up
-                            frame = json.loads(text)
-                            attempt = 0 if frame["type"] == "ready" else attempt
-                            pause = frame.get("reconnect_after_ms", pause)
-                            await self.receive(frame)
-                    finally:
-                        renewing.cancel()
-            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed):
-                pass
-            code = self.socket.close_code if self.socket else None
+            token = pause = None
+            with contextlib.suppress(OSError, websockets.WebSocketException):
+                async with websockets.connect(self.url.replace("http", "ws", 1) + "/ws", max_size=None) as self.socket:
+                    while True:
+                        if time.monotonic() > self.renew_at:  # shielded: who is cancelled mustn't lose the newest token
+                            await asyncio.shield(self.enter("/api/refresh", refresh_token=self.tokens["refresh_token"]))
+                        if token != self.tokens["access_token"]:
+                            token = self.tokens["access_token"]
+                            await self.send({"type": "auth", "token": token})
+                        try:  # the library pings, and gives a silent server up
+                            text = await asyncio.wait_for(self.socket.recv(), self.renew_at - time.monotonic())
+                        except TimeoutError:
+                            continue
+                        frame = json.loads(text)
+                        attempt, pause = attempt * (frame["type"] != "ready"), frame.get("reconnect_after_ms", pause)
+                        await self.receive(frame)
+            code, self.socket, self.sent = self.socket and self.socket.close_code, None, None
             if code and code >= 4500:
-                raise Refused(code, self.socket.close_reason)
-            if code == 4004:
-                await self.enter("/api/refresh", refresh_token=self.tokens["refresh_token"])
-            self.socket, attempt = None, attempt + 1
-            await asyncio.sleep(pause / 1000 if pause else random.uniform(0.5, min(30, 2**attempt)))
-
-    async def renew(self):
-        while not await asyncio.sleep(self.tokens["expires_in"] * 0.75):
-            await self.enter("/api/refresh", refresh_token=self.tokens["refresh_token"])
-            await self.send({"type": "auth", "token": self.tokens["access_token"]})
+                raise Refused(code)
+            attempt, self.renew_at = attempt + 1, 0 if code == 4004 else self.renew_at
+            await asyncio.sleep(pause / 1000 if pause else random.uniform(0.5, min(30, 0.5 * 2**attempt)))
 
     async def send(self, frame):
-        with contextlib.suppress(ConnectionClosed):  # the reading side hears of it, too
+        with contextlib.suppress(websockets.ConnectionClosed):  # the reading side hears of it, too
             if self.socket:
                 await self.socket.send(json.dumps(frame))
 
-    async def say(self, room_id, content, **more):
-        """Sends a message once, whatever happens; its id."""
+    async def say(self, room_id, content, **more):  # it comes once, whatever happens; returns its id
         id = str(uuid.uuid4())
         self.outbox[id] = {"type": "message", "ref": id, "room_id": room_id, "id": id, "content": content, **more}
-        await self.send(self.outbox[id])
+        await self.flush()
         return id
 
-    async def receive(self, frame):
-        kind, room_id = frame["type"], frame.get("room_id", frame.get("id"))  # a room has an id only
-        room = self.rooms.get(room_id)
-        if kind == "ready":
-            known = self.rooms if frame["epoch"] == self.epoch else {}
-            self.rooms, self.epoch = {}, frame["epoch"]
-            for of in frame["rooms"]:
-                self.rooms[of["id"]] = known.get(of["id"]) or self.new(of)
-            self.waiting = set(self.rooms)
-            positions = {id: of["rev"] for id, of in self.rooms.items()}
-            await self.send({"type": "sync", "epoch": self.epoch, "rooms": positions})
-            for message in list(self.outbox.values()):
+    async def flush(self):
+        for id, message in list(self.outbox.items()):  # none is passed by a later one, whoever else flushes meanwhile
+            if self.sent is not None and id not in self.sent:
+                self.sent.add(id)
                 await self.send(message)
-        elif kind == "added":
-            self.rooms[frame["room"]["id"]] = self.new(frame["room"])
-            await self.join(frame["room"]["id"])
+
+    async def repeat(self, seconds):
+        await asyncio.sleep(seconds)
+        self.repeating = None
+        if self.sent is not None:
+            self.sent.clear()
+            await self.flush()
+            await self.catch_up(self.asked)
+
+    async def catch_up(self, ids):
+        rooms = {id: self.rooms[id]["rev"] for id in ids}
+        self.asked |= dict.fromkeys(rooms, ref := str(uuid.uuid4()))
+        await self.send({"type": "sync", "ref": ref, "epoch": self.epoch, "rooms": rooms})
+
+    async def receive(self, frame):
+        kind, ref, rev = frame["type"], frame.get("ref"), frame.get("rev")
+        id = frame.get("room", frame)["id"] if kind in ("room", "added") else frame.get("room_id")
+        room = self.rooms.get(id)
+        if kind in ("synced", "reset") and ref == self.asked.get(id):
+            self.asked.pop(id, None)
+        if kind == "ready":
+            held = self.rooms if frame["epoch"] == self.epoch else {}
+            self.rooms = {of["id"]: self.new(of, held.get(of["id"])) for of in frame["rooms"]}
+            self.epoch, self.left, self.asked, self.sent = frame["epoch"], {}, {}, set()
+            await self.catch_up(self.rooms)
+            await self.flush()
+        elif kind == "added" and frame["room"]["rev"] > self.left.get(id, 0):
+            self.rooms[id] = self.new(frame["room"])
+            await self.catch_up([id])
         elif kind == "removed":
-            self.rooms.pop(room_id, None)
-            self.waiting.discard(room_id)
+            if rev > (room["since"] if room else 0) if rev else ref == self.asked.get(id):
+                self.left[id] = rev or 0
+                self.rooms.pop(id, None), self.asked.pop(id, None)
         elif kind == "ack":
             self.outbox.pop(frame.get("id"), None)
-        elif kind == "error" and (message := self.outbox.get(frame.get("ref"))):
-            if frame["retryable"]:
-                later = asyncio.get_running_loop().call_later
-                later(frame.get("retry_after_ms", 500) / 1000, lambda: asyncio.create_task(self.send(message)))
-            else:
-                del self.outbox[message["id"]]
-        elif room is None:
-            pass
-        elif kind in ("message", "message_updated", "member", "room"):
-            prev, rev = frame.get("prev", frame.get("rev") - 1), frame["rev"]
-            if prev > room["rev"]:
-                await self.join(room_id)
-            elif rev > room["rev"] and not (kind == "message_updated" and room_id in self.waiting):
+        elif kind == "error" and frame["retryable"]:
+            self.repeating = self.repeating or asyncio.create_task(self.repeat(frame.get("retry_after_ms", 500) / 1000))
+        elif kind == "error" and ref in self.outbox:
+            self.on_refused(self.outbox.pop(ref), frame)
+        elif room and kind == "lagged":
+            await self.catch_up([id])
+        elif room and kind == "reset":
+            with contextlib.suppress(Refused):  # I am out meanwhile, and `removed` is on its way
+                await self.reload(id, rev)
+        elif room and kind == "read" and frame["user_id"] == self.me:
+            self.mark(room, frame["seq"])
+        elif room and rev:  # `synced`, what is durable, and types that came later
+            if kind == "synced":
+                room.update(last_seq=max(room["last_seq"], frame["last_seq"]), mentioned=set(frame["mentioned"]))
+                self.mark(room, frame["last_read_seq"])
+            prev = frame.get("prev", rev - 1)
+            if prev > room["rev"] and id not in self.asked:
+                await self.catch_up([id])
+            elif prev <= room["rev"] < rev and not (kind == "message_updated" and id in self.asked):
                 self.apply(room, frame)
                 room["rev"] = rev
-        elif kind == "synced":
-            self.waiting.discard(room_id)
-            if frame["prev"] <= room["rev"]:
-                room["rev"] = max(room["rev"], frame["rev"])
-            room.update(last_read_seq=frame["last_read_seq"], mentioned=set(frame["mentioned"]))
-        elif kind == "reset":
-            self.waiting.discard(room_id)
-            await self.reload(room_id, frame["rev"])
-        elif kind == "lagged":
-            await self.join(room_id)
-        elif kind == "read" and frame["user_id"] == self.me:
-            self.mark(room, frame["seq"])
 
-    def new(self, room):
-        mine = {"last_read_seq": room["last_read_seq"], "mentioned": set(room["mentioned"])}
-        return {"rev": 0, "room": room, "members": {}, "messages": {}, **mine}
-
-    async def join(self, room_id):
-        if room_id not in self.waiting:
-            self.waiting.add(room_id)
-            await self.send({"type": "join", "room_id": room_id, "rev": self.rooms[room_id]["rev"], "epoch": self.epoch})
+    def new(self, room, held=None):  # as it is to me now; what was said in it comes by catching up from 0
+        marks = {key: room[key] for key in ("last_seq", "last_read_seq")} | {"mentioned": set(room["mentioned"])}
+        return (held or {"rev": 0, "members": {}, "messages": {}}) | marks | {"room": room, "since": room["rev"]}
 
     def apply(self, room, frame):
         kind, row = frame["type"], {k: v for k, v in frame.items() if k not in ("type", "prev", "by", "at")}
@@ -149,50 +141,58 @@ class Client:
         elif kind == "member":
             room["members"][row["user"]["id"]] = row["role"]
             room["members"] = {id: role for id, role in room["members"].items() if role}
-        elif kind == "message":
-            row["reactions"] = {of["emoji"]: of["count"] for of in row.get("reactions", [])}
-            self.keep(room, row)
-        elif message := room["messages"].get(row["seq"]):  # what changed of it, and no more
-            if "content" in row or "deleted_at" in row:
-                gone = ("mentions", "mention_all") + (("content", "pinned_at") if "deleted_at" in row else ())
-                message = {k: v for k, v in message.items() if k not in gone}
-            counts = message["reactions"] | {of["emoji"]: of["count"] for of in row.pop("reactions", [])}
-            row["reactions"] = {} if "deleted_at" in row else {emoji: n for emoji, n in counts.items() if n}
-            self.keep(room, {k: v for k, v in (message | row).items() if v is not None})
-
-    def keep(self, room, message):
-        seq, mine = message["seq"], message["sender"]["id"] == self.me
-        if new := seq not in room["messages"]:
-            self.on_message(message)
-        room["messages"][seq] = message
-        room["mentioned"].discard(seq)
-        if mine and new:
-            self.mark(room, seq)
-        elif seq > room["last_read_seq"] and (self.me in message.get("mentions", []) or message.get("mention_all")):
-            room["mentioned"].add(seq)
+        elif kind in ("message", "message_updated"):
+            seq, gone = row["seq"], "deleted_at" in row
+            held, told = room["messages"].get(seq, {}), gone or "content" in row  # told: whom it mentions
+            if row["rev"] <= held.get("rev", 0):
+                return  # a page brought it in a later state
+            if told:
+                mine = seq > room["last_read_seq"] and (self.me in row.get("mentions", []) or row.get("mention_all"))
+                (room["mentioned"].add if mine else room["mentioned"].discard)(seq)
+            if kind == "message":
+                room["last_seq"] = max(room["last_seq"], seq)
+                self.mark(room, seq if row["sender"]["id"] == self.me else 0)
+                held or self.on_message(row)
+            elif not held:
+                return
+            lost = ("mentions", "mention_all") * told + ("content", "reactions", "pinned_at") * gone
+            held = {key: value for key, value in held.items() if kind == "message_updated" and key not in lost}
+            counts = held.get("reactions", {}) | {of["emoji"]: of["count"] for of in row.get("reactions", [])}
+            row["reactions"] = {emoji: count for emoji, count in counts.items() if count}
+            room["messages"][seq] = {key: value for key, value in (held | row).items() if value is not None}
 
     def mark(self, room, seq):
         room["last_read_seq"] = max(room["last_read_seq"], seq)
         room["mentioned"] = {of for of in room["mentioned"] if of > room["last_read_seq"]}
 
-    async def reload(self, room_id, rev):
-        path = f"/api/chat/rooms/{room_id}"
-        room = self.rooms[room_id] = self.new(await self.api("GET", path))
-        members = await self.api("GET", path + "/members?limit=200")
-        page = await self.api("GET", path + "/messages?limit=200")
-        room.update(rev=rev, members={of["user"]["id"]: of["role"] for of in members["items"]})
-        for message in page["items"]:
-            self.apply(room, {"type": "message", **message})
+    async def reload(self, id, rev):  # after a reset: the room, its members and its last page; it is live from `rev`
+        path = f"/api/chat/rooms/{id}"
+        room, asks = self.new(await self.api("GET", path)) | {"rev": rev}, ["/messages", "/members"]
+        for ask in asks:  # which grow while there are more members
+            while (page := await self.api("GET", path + ask))["rev"] < rev:
+                await asyncio.sleep(0.2)
+            for row in page["items"]:
+                self.apply(room, {"type": "message" if ask == asks[0] else "member", **row})
+            if page["next"] and ask != asks[0]:
+                asks.append("/members?cursor=" + urllib.parse.quote(page["next"]))
+        self.rooms[id] = room
 
 
 async def main(url, name):
     client = Client(url)
-    await client.enter("/api/login", username=name, password=getpass.getpass())
+    ask = getpass.getpass if sys.stdin.isatty() else input
+    await client.enter("/api/login", username=name, password=ask())
     client.on_message = lambda of: print(of["room_id"], of["sender"]["username"] + ":", of.get("content", "(deleted)"))
     running = asyncio.create_task(client.run())
-    while (line := await asyncio.to_thread(sys.stdin.readline)) and not running.done():
-        room_id, _, text = line.strip().partition(" ")
-        await client.say(int(room_id), text)
+    running.add_done_callback(lambda run: run.cancelled() or print(run.exception(), flush=True) or os._exit(1))
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        room, _, text = line.strip().partition(" ")
+        try:
+            await (client.say(int(room), text) if text else client.api("POST", f"/api/chat/rooms/{int(room)}/join"))
+        except (ValueError, OSError, Refused) as error:
+            print(error)
+    while client.outbox:
+        await asyncio.sleep(0.1)
     running.cancel()
 
 

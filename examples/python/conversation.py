@@ -52,34 +52,49 @@ async def main(url):
     # Bob is away while things happen.
     runs[1].cancel()
     await asyncio.gather(runs[1], return_exceptions=True)
-    bob.socket = None
     waiting = await bob.say(room, "written without a connection")
-    doomed = await ada.say(room, "to be deleted")
+    doomed = await ada.say(room, f"@{names[1]}, to be deleted", reply_to=hello)
     await until(lambda: row(ada, doomed), "my own message")
+    await ada.send({"type": "react", "room_id": room, "seq": hello, "emoji": "🎉", "on": True})
     await ada.send({"type": "edit", "room_id": room, "seq": hello, "content": "hello to all"})
     await ada.send({"type": "delete", "room_id": room, "seq": row(ada, doomed)["seq"]})
     await ada.api("PATCH", path, {"topic": "what happened meanwhile"})
     await until(lambda: "deleted_at" in row(ada, doomed), "a deletion")
 
-    # The server ends in the middle of a hundred messages, and comes back.
+    # The server ends amid fifty messages; fifty more are said while it is away.
     burst = [await ada.say(room, f"number {number}") for number in range(50)]
     print("kill", flush=True)
+    await until(lambda: ada.socket is None, "the end of the connection")
     burst += [await ada.say(room, f"number {number}") for number in range(50, 100)]
     await asyncio.to_thread(sys.stdin.readline)
     runs[1] = asyncio.create_task(bob.run())
     for id in burst + [waiting, doomed]:
         await until(lambda: row(ada, id) and row(bob, id), "a message of the outage")
     await until(lambda: not ada.outbox and not bob.outbox, "the last acks")
-    await ada.enter("/api/refresh", refresh_token=ada.tokens["refresh_token"])
-    await ada.send({"type": "auth", "token": ada.tokens["access_token"]})
-    last = await ada.say(room, "and on it goes")
-    await until(lambda: row(ada, last) and row(bob, last), "the last message")
     print("the outage: 100 messages and one that waited", flush=True)
+
+    # A log-in is renewed on a live socket, and a second room comes and goes.
+    token, socket, ada.renew_at = ada.tokens["access_token"], ada.socket, 0
+    side = (await ada.api("POST", "/api/chat/rooms", {"name": "side", "kind": "private", "members": [bob.me]}))["id"]
+    aside = await ada.say(side, "psst")
+    await until(lambda: side in bob.rooms and 1 in bob.rooms[side]["messages"], "a room that is new")
+    await bob.api("POST", f"/api/chat/rooms/{side}/leave")
+    await until(lambda: side not in bob.rooms and bob.me not in ada.rooms[side]["members"], "the end of a membership")
+    await until(lambda: aside not in ada.outbox and ada.tokens["access_token"] != token, "a newer token")
+    last = await ada.say(room, f"and on it goes, @{names[1]}")
+    await until(lambda: row(ada, last) and row(bob, last), "the last message")
+    assert ada.socket is socket, "the socket lives on"
+    for client in (ada, bob):
+        told, held = await client.api("GET", path), client.rooms[room]
+        assert (told["last_seq"], told["last_read_seq"]) == (held["last_seq"], held["last_read_seq"])
+        assert set(told["mentioned"]) == held["mentioned"]
+    assert len(bob.rooms[room]["mentioned"]) == 1, "what was deleted mentions nobody"
+    print("a newer token, a room that came and went, what is unread", flush=True)
 
     fresh = Client(url)
     await fresh.enter("/api/login", username=names[0], password="correct horse")
     runs.append(asyncio.create_task(fresh.run()))
-    await until(lambda: row(fresh, last) and room not in fresh.waiting, "a fresh client")
+    await until(lambda: row(fresh, last) and room not in fresh.asked, "a fresh client")
     assert state(ada, room) == state(bob, room) == state(fresh, room)
     messages = sorted(state(fresh, room)["messages"].values(), key=lambda message: message["seq"])
     assert [message["seq"] for message in messages] == list(range(1, 106)), "without a hole, in order"

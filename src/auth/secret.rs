@@ -52,7 +52,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         .filter(|secret| secret.len() >= 32)
         .ok_or_else(|| {
             let rule = "not a key of 32 bytes in base64url; remove the file to have a new one made \
-                        (all log-ins end)";
+                        (access tokens end, log-ins go on)";
             io::Error::new(ErrorKind::InvalidData, rule)
         })
 }

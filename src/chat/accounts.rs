@@ -13,7 +13,7 @@ use crate::{
     protocol::{
         UserId,
         check::{Checks, fold},
-        error::Refusal,
+        error::{Code, Refusal},
         rest::{List, LoginBody, PatchMeBody, RegisterBody, User, UserSummary},
     },
     store::{NewUser, Profile, UserRow},
@@ -80,8 +80,19 @@ impl Chat {
         match row {
             Some(row) if verified && row.user.is_active => {
                 self.guesses.succeeded(&name_key, from.address);
-                let hash = self.renew_hash(&row, password).await;
-                self.log_in(row.user, hash, from.user_agent, cookie).await
+                let hash = self.renew_hash(&row, password.clone()).await;
+                match self.log_in(row.user, hash, from.user_agent, cookie).await {
+                    // Another log-in may have renewed the hash meanwhile: the password is still the same then.
+                    Err(refusal) if refusal.code == Code::Unauthorized => {
+                        let row = self.user_named(&username).await?.ok_or_else(wrong_log_in)?;
+                        let hash = row.password_hash;
+                        match self.passwords.verify(hash.clone(), password).await? {
+                            true => self.log_in(row.user, hash, from.user_agent, cookie).await,
+                            false => Err(wrong_log_in()),
+                        }
+                    }
+                    answered => answered,
+                }
             }
             _ => Err(wrong_log_in()),
         }

@@ -39,6 +39,10 @@ impl Chat {
         let is_active = checks.optional("is_active", body.is_active);
         let role = checks.optional("role", body.role);
         checks.done()?;
+        // Judged again inside the transaction: this keeps it from those who have no business there.
+        if !self.is_admin(who).await? {
+            return Err(Refusal::forbidden("Only site admins may do this."));
+        }
         let by = Some(who.user.id);
         let change = AccountChange {
             user_id,

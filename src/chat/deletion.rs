@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use super::{Chat, Identity, judged, mismatch, refuse};
 use crate::{
     protocol::{
-        UserId,
         error::Refusal,
         rest::{DeleteMeBody, Role, Room, RoomKind, SiteRole},
     },
@@ -68,18 +67,7 @@ impl Chat {
         if !self.without_heir(leave.clone()).await? {
             return Ok(());
         }
-        // The owner, and no admin to follow him.
-        let members = self.store.members(room_id, "", UserId(0), 2).await;
-        let members = members
-            .map_err(refuse)?
-            .map_or(vec![], |(_, members)| members);
-        let Some(heir) = members.into_iter().find(|member| member.user.id != user.id) else {
-            let change = Change::DeleteRoom {
-                room_id,
-                by: user.id,
-            };
-            return self.change_if_there(change).await;
-        };
+        // The owner, and no admin to follow him. Only what isn't archived can change hands, or go.
         let archive = |archived: bool| Change::Settings {
             room_id,
             by: user.id,
@@ -90,10 +78,18 @@ impl Chat {
         if room.archived_at.is_some() {
             self.change_if_there(archive(false)).await?;
         }
+        let heir = self.store.heir(room_id, user.id).await.map_err(refuse)?;
+        let Some(heir) = heir else {
+            let change = Change::DeleteRoom {
+                room_id,
+                by: user.id,
+            };
+            return self.change_if_there(change).await;
+        };
         self.change_if_there(Change::SetRole {
             room_id,
             by: user.clone(),
-            user: heir.user,
+            user: heir,
             role: Role::Owner,
         })
         .await?;

@@ -167,6 +167,10 @@ impl Chat {
             user_agent: short(user_agent),
             expires_at: self.refresh_until(),
         };
+        // What never was a token doesn't reach those who write.
+        if !self.store.knows(exchange.shown).await.map_err(refuse)? {
+            return Err(unknown().into());
+        }
         match self.store.exchange(exchange).await.map_err(refuse)? {
             Exchanged::Successor(_, row) if !row.user.is_active => Err(disabled().into()),
             Exchanged::Successor(id, row) => Ok(self.grant(row.user, id, successor, cookie)),
@@ -255,7 +259,9 @@ impl Chat {
     pub async fn end_log_in(&self, who: &Identity, id: SessionId) -> Result<(), Refusal> {
         self.changes.charge(who.user.id)?;
         let ended = self.store.end_session(who.user.id, id).await;
-        self.sessions.forget();
+        if !matches!(ended, Ok(false)) {
+            self.sessions.forget();
+        }
         match ended.map_err(refuse)? {
             true => Ok(()),
             false => Err(Refusal::not_found()),
@@ -362,17 +368,18 @@ impl Chat {
         let floor = watched.heads[0].1;
         watched.seen.retain(|id| *id > floor);
         let mut newest = floor;
-        let mut users = HashSet::new();
+        let mut all = Vec::new();
         loop {
             let rows = self.store.revocations_after(newest).await.map_err(silent)?;
             let more = rows.len() == REVOCATIONS_PAGE;
             newest = rows.last().map_or(newest, |row| row.id);
-            let fresh = rows.into_iter().filter(|row| watched.seen.insert(row.id));
-            users.extend(fresh.map(|row| row.user_id));
+            all.extend(rows);
             if !more {
                 break;
             }
         }
+        let fresh = all.into_iter().filter(|row| watched.seen.insert(row.id));
+        let users: HashSet<UserId> = fresh.map(|row| row.user_id).collect();
         if watched.heads.back().is_none_or(|head| head.1 < newest) {
             watched.heads.push_back((Instant::now(), newest));
         }

@@ -244,6 +244,16 @@ impl Store {
 
     /// Present members by rising user id after `after`, and the room's `rev` that the page is
     /// complete to. `prefix` is a folded prefix of the username.
+    /// Who may follow a room's owner that goes for good: another member, before all one whose account is active.
+    pub async fn heir(&self, room_id: RoomId, owner: UserId) -> Result<Option<UserSummary>> {
+        let sql = "SELECT u.id, u.username, u.full_name FROM room_members m JOIN users u ON u.id = m.user_id
+             WHERE m.room_id = ? AND m.user_id <> ? AND m.left_at IS NULL
+             ORDER BY u.is_active DESC, m.user_id LIMIT 1";
+        let mut found = self.db().query(sql, params![room_id, owner]).await?;
+        let heir = found.first_mut().map(|row| rows::summary(row, 0));
+        Ok(heir.transpose()?)
+    }
+
     pub async fn members(
         &self,
         room_id: RoomId,

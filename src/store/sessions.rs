@@ -82,6 +82,14 @@ impl Store {
         .await
     }
 
+    /// Whether any log-in has, or had, this refresh token.
+    pub async fn knows(&self, refresh_hash: Hash) -> Result<bool> {
+        let sql = "SELECT 1 FROM auth_sessions WHERE refresh_hash = ?
+             UNION ALL SELECT 1 FROM used_refresh_tokens WHERE hash = ? LIMIT 1";
+        let found = self.db().query(sql, params![refresh_hash, refresh_hash]);
+        Ok(!found.await?.is_empty())
+    }
+
     /// Exchanges a refresh token.
     pub async fn exchange(&self, exchange: Exchange) -> Result<Exchanged> {
         let exchange = Arc::new(exchange);
@@ -294,7 +302,7 @@ async fn judge(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, Fa
     Ok(Exchanged::Reused(user_id, id))
 }
 
-/// A log-in that is neither revoked nor expired, and its user.
+/// A log-in that is neither revoked nor expired, or whose user is disabled, and the user.
 async fn living(
     conn: &mut Conn<'_>,
     id: SessionId,
@@ -302,7 +310,7 @@ async fn living(
 ) -> Result<Option<(SessionId, UserRow)>, Fault> {
     let sql = format!(
         "SELECT {} FROM auth_sessions s JOIN users u ON u.id = s.user_id
-         WHERE s.id = ? AND s.revoked_at IS NULL AND s.expires_at > ?",
+         WHERE s.id = ? AND (s.revoked_at IS NULL AND s.expires_at > ? OR u.is_active = 0)",
         rows::USER_COLUMNS
     );
     let mut found = conn.query_share(&sql, params![id, now]).await?;

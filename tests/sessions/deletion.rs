@@ -41,6 +41,17 @@ async fn a_deleted_account_leaves_what_it_wrote(db: Db) {
     let path = format!("/api/chat/rooms/{archived}");
     assert_eq!(ada.request("PATCH", &path, Some(&archive)).await.0, 200);
     let alone = ada.create_room("alone", &[]).await;
+    let buried = ada.create_room("alone and archived", &[]).await;
+    let path = format!("/api/chat/rooms/{buried}");
+    assert_eq!(ada.request("PATCH", &path, Some(&archive)).await.0, 200);
+    let gone = server.register("gone").await;
+    let living = server.register("living").await;
+    let sleepy = ada
+        .create_room("with one who sleeps", &[&gone, &living])
+        .await;
+    server
+        .sql("UPDATE users SET is_active = 0 WHERE username = 'gone'")
+        .await;
     let guest = bob.create_room("as a guest", &[&ada]).await;
     let (_, direct) = bob
         .post("/api/chat/direct", json!({"user_id": ada.id}))
@@ -78,6 +89,16 @@ async fn a_deleted_account_leaves_what_it_wrote(db: Db) {
     assert!(room["archived_at"].is_string(), "{room}");
     assert_eq!(roles(&bob, guest).await, pairs(&[("bob", "owner")]));
     assert_eq!(bob.get(&format!("/api/chat/rooms/{alone}")).await.0, 404);
+    assert_eq!(bob.get(&format!("/api/chat/rooms/{buried}")).await.0, 404);
+    let (_, members) = living
+        .get(&format!("/api/chat/rooms/{sleepy}/members"))
+        .await;
+    let owner = members["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|member| member["role"] == "owner");
+    assert_eq!(owner.unwrap()["user"]["username"], "living");
     for (room, content) in [(led, "I was here"), (direct, "between us")] {
         let (_, page) = bob.get(&format!("/api/chat/rooms/{room}/messages")).await;
         let message = &page["items"][0];

@@ -185,5 +185,8 @@ async fn an_end_is_seen_by_the_other_node() {
     for account in [&laptop, &kept] {
         let (status, problem) = account.get("/api/me").await;
         assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
+        let body = json!({"refresh_token": account.refresh_token});
+        let (status, problem) = account.post("/api/refresh", body).await;
+        assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
     }
 }

@@ -16,7 +16,7 @@ use crate::support::{Account, Db, Incoming, PATIENCE, Server, Socket, each_datab
 const PEOPLE: usize = 8;
 const LOG_OUTS: usize = 250;
 const DISABLINGS: usize = 63;
-/// Disabled all at once by one statement behind the server's back: 128 on the two databases together.
+/// Disabled at once behind the server's back, so many times: 128 on the two databases together.
 const CROWD: usize = 16;
 const CROWDS: usize = 4;
 

@@ -122,7 +122,7 @@ impl Operation {
         let named = self.pattern.contains('{');
         let changes = self.method != Method::GET;
         let more: [(bool, &[u16]); 5] = [
-            (!self.open, &[401]),
+            (!self.open, &[401, 403]),
             (named, &[403, 404]),
             (changes, &[413, 429]),
             (self.body.is_some(), &[415]),

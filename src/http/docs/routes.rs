@@ -17,7 +17,7 @@ pub fn operations() -> Vec<(&'static str, Vec<Operation>)> {
         ("accounts", vec![
             get("/api/info", "What this server is, and its limits").open().ok::<Info>(),
             post("/api/register", "Register, and log in").open()
-                .takes::<RegisterBody>().created::<Tokens>().refuses(&[409]),
+                .takes::<RegisterBody>().created::<Tokens>().refuses(&[403, 409]),
             post("/api/login", "Log in").open()
                 .takes::<LoginBody>().or_form().ok::<Tokens>().refuses(&[401]),
             post("/api/refresh", "Exchange a refresh token, of the body or of the cookie").open()
