@@ -276,7 +276,7 @@ async fn health_follows_the_database() {
     };
     assert_eq!(health("/healthz").await, (200, json!({"status": "ok"})));
     assert_eq!(health("/readyz").await, (200, json!({"status": "ready"})));
-    mariadb.freeze();
+    mariadb.freeze().await;
     let (status, problem): (u16, Value) = health("/readyz").await;
     assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
     assert_eq!(health("/healthz").await.0, 200, "the process lives");

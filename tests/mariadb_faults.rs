@@ -54,7 +54,7 @@ async fn nothing_is_lost_or_doubled_when_mariadb_stops_for_ten_seconds() {
     let mut crowd = Crowd::gather(&server).await;
     let mut checked = Checked::default();
     crowd.acknowledged(ACKS).await;
-    database.freeze();
+    database.freeze().await;
     let before = crowd.acks();
     tokio::time::sleep(FROZEN).await;
     let after = crowd.acks();

@@ -70,9 +70,26 @@ impl MariaDb {
         assert!(self.answers().await, "MariaDB doesn't start again");
     }
 
-    /// SIGSTOP: it holds its connections and locks, and answers nothing.
-    pub fn freeze(&self) {
+    /// SIGSTOP: it holds its connections and locks, and answers nothing. Each of its threads stops when the
+    /// kernel comes to it, which this waits for: one that still runs may answer.
+    pub async fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
+        let tasks = format!("/proc/{}/task", self.id());
+        let stopped = |task: std::io::Result<std::fs::DirEntry>| {
+            // "… (name) T …"; a thread that has ended answers nothing, either.
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+            stat.map_or(true, |stat| {
+                stat.rsplit(") ").next().unwrap().starts_with('T')
+            })
+        };
+        let stopping = async {
+            while !std::fs::read_dir(&tasks).unwrap().all(stopped) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, stopping)
+            .await
+            .expect("all of its threads stop");
     }
 
     /// SIGCONT: it goes on where it stopped.
@@ -81,8 +98,11 @@ impl MariaDb {
     }
 
     fn signal(&self, signal: Signal) {
-        let id = self.child.as_ref().and_then(Child::id).expect("it runs");
-        kill(Pid::from_raw(id as i32), signal).unwrap();
+        kill(Pid::from_raw(self.id() as i32), signal).unwrap();
+    }
+
+    fn id(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("it runs")
     }
 
     /// Runs one statement.
