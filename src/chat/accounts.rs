@@ -74,28 +74,28 @@ impl Chat {
         };
         let name_key = fold(&username);
         self.guesses.charge(&name_key, from.address)?;
-        let row = self.user_named(&username).await?;
-        let hash = row.as_ref().and_then(|row| row.password_hash.clone());
-        let verified = self.passwords.verify(hash, password.clone()).await?;
-        match row {
-            Some(row) if verified && row.user.is_active => {
-                self.guesses.succeeded(&name_key, from.address);
-                let hash = self.renew_hash(&row, password.clone()).await;
-                match self.log_in(row.user, hash, from.user_agent, cookie).await {
-                    // Another log-in may have renewed the hash meanwhile: the password is still the same then.
-                    Err(refusal) if refusal.code == Code::Unauthorized => {
-                        let row = self.user_named(&username).await?.ok_or_else(wrong_log_in)?;
-                        let hash = row.password_hash;
-                        match self.passwords.verify(hash.clone(), password).await? {
-                            true => self.log_in(row.user, hash, from.user_agent, cookie).await,
-                            false => Err(wrong_log_in()),
-                        }
-                    }
-                    answered => answered,
-                }
+        let row = self.verified(&username, &password).await?;
+        self.guesses.succeeded(&name_key, from.address);
+        let hash = self.renew_hash(&row, password.clone()).await;
+        let granted = self.log_in(row.user, hash, from.user_agent, cookie).await;
+        match granted {
+            // Another log-in may have renewed the hash meanwhile: the password is still the same then.
+            Err(refusal) if refusal.code == Code::Unauthorized => {
+                let row = self.verified(&username, &password).await?;
+                let hash = row.password_hash;
+                self.log_in(row.user, hash, from.user_agent, cookie).await
             }
-            _ => Err(wrong_log_in()),
+            granted => granted,
         }
+    }
+
+    /// The active user of this name, if this is his password.
+    async fn verified(&self, username: &str, password: &str) -> Result<UserRow, Refusal> {
+        let row = self.user_named(username).await?;
+        let hash = row.as_ref().and_then(|row| row.password_hash.clone());
+        let verified = self.passwords.verify(hash, password.to_owned()).await?;
+        row.filter(|row| verified && row.user.is_active)
+            .ok_or_else(wrong_log_in)
     }
 
     /// Replaces a hash of another kind or cost by one as they are made now, while the password is known; the

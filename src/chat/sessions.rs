@@ -32,7 +32,7 @@ use crate::{
 /// The users of recent log-ins, so that a request needn't read them: bounded in number and in age.
 ///
 /// Whatever ends a log-in or changes a user makes all of them be read again, what is being read at that
-/// moment too. That is rare, and it can't be wrong about one.
+/// moment too: it can't be wrong about one, and costs a row for each who asks next.
 pub struct Sessions {
     users: Cache<SessionId, Remembered>,
     generation: AtomicU64,
@@ -149,7 +149,7 @@ impl Chat {
 
     /// Exchanges a refresh token for its successor and an access token. One that was exchanged before ends
     /// its log-in (RFC 9700 section 4.14.2), unless the same device shows it again within
-    /// [`REFRESH_GRACE`]. `Ended` tells whose connections are to be looked at.
+    /// [`REFRESH_GRACE`]. [`Refresh::ended`] tells whose connections are to be looked at then.
     pub async fn refresh(
         &self,
         refresh_token: &str,

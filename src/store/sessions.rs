@@ -256,7 +256,7 @@ async fn judge(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, Fa
     let found = conn.query_update(sql, params![exchange.shown]).await?;
     if let Some(row) = found.first() {
         let id = SessionId(row.u64(0)?);
-        let Some((_, user)) = living(conn, id, now).await? else {
+        let Some(user) = living(conn, id, now).await? else {
             return Ok(Exchanged::Ended);
         };
         if user.user.is_active {
@@ -291,7 +291,7 @@ async fn judge(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, Fa
     let user_id = row.user_id(0)?;
     let same_device = row.str(2)? == exchange.user_agent;
     let current = row.bytes(1)? == exchange.successor;
-    let Some((_, user)) = living(conn, id, now).await? else {
+    let Some(user) = living(conn, id, now).await? else {
         return Ok(Exchanged::Ended);
     };
     let in_time = now.0 - used_at.0 <= REFRESH_GRACE.as_millis() as i64;
@@ -303,19 +303,14 @@ async fn judge(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, Fa
 }
 
 /// A log-in that is neither revoked nor expired, or whose user is disabled, and the user.
-async fn living(
-    conn: &mut Conn<'_>,
-    id: SessionId,
-    now: Time,
-) -> Result<Option<(SessionId, UserRow)>, Fault> {
+async fn living(conn: &mut Conn<'_>, id: SessionId, now: Time) -> Result<Option<UserRow>, Fault> {
     let sql = format!(
         "SELECT {} FROM auth_sessions s JOIN users u ON u.id = s.user_id
          WHERE s.id = ? AND (s.revoked_at IS NULL AND s.expires_at > ? OR u.is_active = 0)",
         rows::USER_COLUMNS
     );
     let mut found = conn.query_share(&sql, params![id, now]).await?;
-    let user = found.pop().map(rows::user).transpose()?;
-    Ok(user.map(|user| (id, user)))
+    found.pop().map(rows::user).transpose()
 }
 
 async fn end(mut conn: Conn<'_>, user_id: UserId, id: SessionId) -> Written<bool> {

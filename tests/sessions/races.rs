@@ -123,6 +123,18 @@ async fn stored(witness: &Account, room: u64) -> Vec<String> {
     }
 }
 
+/// Of each room the ids that were sent there after an end.
+async fn assert_none_stored(witness: &Account, late: Vec<(u64, Vec<String>)>) {
+    for (room, late) in late {
+        assert!(!late.is_empty(), "nobody tried");
+        let stored = stored(witness, room).await;
+        assert!(
+            late.iter().all(|id| !stored.contains(id)),
+            "sent after the end, and stored"
+        );
+    }
+}
+
 async fn nothing_follows_a_log_out(db: Db) {
     let server = Server::start(db).await;
     let witness = server.register("witness").await;
@@ -139,14 +151,7 @@ async fn nothing_follows_a_log_out(db: Db) {
         (room, late)
     }))
     .await;
-    for (room, late) in people {
-        let stored = stored(&witness, room).await;
-        assert!(
-            late.iter().all(|id| !stored.contains(id)),
-            "sent after the end, and stored"
-        );
-        assert!(!late.is_empty(), "nobody tried");
-    }
+    assert_none_stored(&witness, people).await;
 }
 
 async fn nothing_follows_a_disabling(db: Db) {
@@ -174,13 +179,7 @@ async fn nothing_follows_a_disabling(db: Db) {
         (room, late)
     }))
     .await;
-    for (room, late) in people {
-        let stored = stored(&witness, room).await;
-        assert!(
-            late.iter().all(|id| !stored.contains(id)),
-            "sent after the end, and stored"
-        );
-    }
+    assert_none_stored(&witness, people).await;
 }
 
 /// Disabled by SQL, as a command or another node does it: dead here as soon as the news is read.
