@@ -210,10 +210,12 @@ async fn start(config: Config) -> Result<Server, Failure> {
         .spawn(stopping.run_until_cancelled_owned(async move {
             let mut upkeep = time::interval(METRICS_UPKEEP_INTERVAL);
             let mut prune = time::interval(PRUNE_INTERVAL);
+            let mut sweep = time::interval(CHORES_INTERVAL);
             loop {
                 tokio::select! {
                     _ = upkeep.tick() => metrics.run_upkeep(),
                     _ = prune.tick() => chat.prune().await,
+                    _ = sweep.tick() => chat.sweep().await,
                 }
             }
         }));

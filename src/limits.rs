@@ -166,6 +166,8 @@ pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
 /// Log-ins whose user is remembered, and for how long.
 pub const SESSIONS_CACHED: usize = 10_000;
 pub const SESSION_CACHED_FOR: Duration = Duration::from_secs(5);
+/// Places that users share to note that what is remembered of them is old.
+pub const SESSION_GENERATIONS: usize = 1_024;
 /// A refresh token that was just exchanged may be shown again by the same device: its answer was lost.
 pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
 /// Living log-ins of one user; another one ends the least used.
@@ -186,6 +188,11 @@ pub const INVITES_PER_USER_MAX: usize = 100;
 pub const INVITE_USES_MAX: u64 = 1_000;
 pub const INVITE_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub const RESET_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// How often what accounts have still to do in rooms is looked for, and how much of it is read at once.
+pub const CHORES_INTERVAL: Duration = Duration::from_secs(5);
+pub const CHORES_PAGE: usize = 100;
+/// Rows that are over and forgotten in one statement.
+pub const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 // Passwords.
 pub const PASSWORD_QUEUE_MAX: usize = 50;
@@ -201,17 +208,18 @@ pub const NETWORK_GUESSES: u32 = 200;
 pub const NETWORK_GUESS_INTERVAL: Duration = Duration::from_millis(500);
 /// At one account from one network.
 pub const PAIR_GUESSES: u32 = 10;
-pub const PAIR_GUESS_INTERVAL: Duration = Duration::from_secs(15);
+pub const PAIR_GUESS_INTERVAL: Duration = Duration::from_secs(60);
 /// At one account from all networks together, but those from which it was logged in to.
 pub const ACCOUNT_GUESSES: u32 = 100;
-pub const ACCOUNT_GUESS_INTERVAL: Duration = Duration::from_secs(60);
+pub const ACCOUNT_GUESS_INTERVAL: Duration = Duration::from_secs(15);
 /// By everybody, new accounts included.
 pub const ALL_GUESSES: u32 = 1_000;
 pub const ALL_GUESSES_INTERVAL: Duration = Duration::from_millis(20);
 /// New accounts by network.
 pub const REGISTRATIONS: u32 = 60;
 pub const REGISTRATION_INTERVAL: Duration = Duration::from_secs(10);
-/// Accounts in networks that are counted one by one; beyond it networks are held back first.
+/// Accounts in networks that are counted one by one; beyond it networks are held back first, and beyond so
+/// many networks all together.
 pub const GUESS_KEYS_MAX: usize = 50_000;
 /// Accounts and networks that are remembered to belong together.
 pub const HOMES_MAX: usize = 100_000;
@@ -222,6 +230,9 @@ pub const SENDS_BURST: u32 = 100;
 /// Changes of rooms and memberships, and markers.
 pub const CHANGES_PER_SECOND: u32 = 20;
 pub const CHANGES_BURST: u32 = 1_000;
+/// Exchanges of refresh tokens, of all log-ins together: each token that was one is kept for long.
+pub const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+pub const REFRESHES_BURST: u32 = 200;
 pub const SEARCHES_PER_SECOND: u32 = 2;
 pub const SEARCHES_BURST: u32 = 20;
 pub const SOCKETS_PER_MINUTE: u32 = 60;
@@ -264,6 +275,10 @@ const _: () = {
     assert!(REPLAY_MAX <= SYNC_PAGE_ROWS);
     assert!(LIST_ITEMS_DEFAULT <= LIST_ITEMS_MAX && REPLAY_DEFAULT <= REPLAY_MAX);
     assert!(CONNECTIONS_PER_USER_MAX < CONNECTIONS_MAX);
+    assert!(
+        PAIR_GUESS_INTERVAL.as_secs() >= 4 * ACCOUNT_GUESS_INTERVAL.as_secs(),
+        "who guesses from a few networks doesn't use up what the account's owner may try elsewhere"
+    );
     assert!(
         PRESENCE_ROOM_MAX as usize <= PRESENCE_IDS_MAX,
         "whom one finds in a small room fits a frame"

@@ -111,7 +111,8 @@ on_both! {
         an_invite_is_worth_what_its_maker_is,
         the_last_place_for_an_invite_goes_to_one,
         a_reset_code_is_used_once,
-        an_admin_is_left_whoever_races;
+        an_admin_is_left_whoever_races,
+        what_is_over_is_forgotten;
     storms:
         what_is_told_is_what_is_stored;
     tables:

@@ -4,6 +4,7 @@
 mod deletion;
 mod ends;
 mod guesses;
+mod hang_ups;
 mod races;
 mod refresh;
 mod renewal;

@@ -134,7 +134,7 @@ impl Chat {
         checks.done()?;
         let profile = Profile { full_name, email };
         let row = self.store.set_profile(who.user.id, profile).await;
-        self.sessions.forget();
+        self.sessions.forget(who.user.id);
         Ok(row.map_err(refuse)?.ok_or_else(Refusal::not_found)?.user)
     }
 

@@ -51,7 +51,7 @@ impl Chat {
             role,
         };
         let changed = self.store.change_account(change).await;
-        self.sessions.forget();
+        self.sessions.forget(user_id);
         changed.map_err(refuse)?.map_err(|why| match why {
             Unchanged::NotAdmin => Refusal::forbidden("Only site admins may do this."),
             Unchanged::NoSuchUser => Refusal::not_found(),
@@ -95,7 +95,7 @@ impl Chat {
             .map_err(refuse)?
         {
             Some(user_id) => {
-                self.sessions.forget();
+                self.sessions.forget(user_id);
                 Ok(user_id)
             }
             None => Err(no_code()),

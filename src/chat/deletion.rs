@@ -1,4 +1,4 @@
-//! The deletion of one's own account: out of every room, then without a name. What was written stays, by a
+//! The deletion of one's own account: without a name, then out of every room. What was written stays, by a
 //! "Deleted user"; direct rooms stay with the other one.
 
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use super::{Chat, Identity, judged, mismatch, refuse};
 use crate::{
     protocol::{
         error::Refusal,
-        rest::{DeleteMeBody, Role, Room, RoomKind, SiteRole},
+        rest::{DeleteMeBody, Role, Room, RoomKind, User, UserSummary},
     },
     store::{Change, Outcome, Refused},
 };
@@ -23,42 +23,28 @@ impl Chat {
     ) -> Result<(), Refusal> {
         self.changes.charge(who.user.id)?;
         self.confirmed(who, body, address).await?;
-        let last_admin = || {
+        let deleted = self.store.delete_user(who.user.id).await;
+        self.sessions.forget(who.user.id);
+        let chore = deleted.map_err(refuse)?.ok_or_else(|| {
             Refusal::forbidden(
                 "The last admin's account can't be deleted: make somebody else admin first.",
             )
-        };
-        let is_admin = who.user.role == SiteRole::Admin;
-        if is_admin
-            && !self
-                .store
-                .has_admin_beside(who.user.id)
-                .await
-                .map_err(refuse)?
-        {
-            return Err(last_admin());
-        }
-        self.leave_rooms(who).await?;
-        let deleted = self.store.delete_user(who.user.id).await;
-        self.sessions.forget();
-        if !deleted.map_err(refuse)? {
-            return Err(last_admin());
-        }
-        // Into what he was added in the meantime.
-        self.leave_rooms(who).await
+        })?;
+        self.attend(chore).await;
+        Ok(())
     }
 
-    async fn leave_rooms(&self, who: &Identity) -> Result<(), Refusal> {
-        for room in self.my_rooms(who).await? {
+    /// Takes a user whose account is gone out of all rooms but direct ones.
+    pub(super) async fn leave_all(&self, user: &User) -> Result<(), Refusal> {
+        for room in self.rooms_of(user.id).await? {
             if room.kind != RoomKind::Direct {
-                self.leave_for_good(who, &room).await?;
+                self.leave_for_good(&user.summary(), &room).await?;
             }
         }
         Ok(())
     }
 
-    async fn leave_for_good(&self, who: &Identity, room: &Room) -> Result<(), Refusal> {
-        let user = who.user.summary();
+    async fn leave_for_good(&self, user: &UserSummary, room: &Room) -> Result<(), Refusal> {
         let room_id = room.id;
         let leave = Change::Leave {
             room_id,

@@ -4,7 +4,8 @@
 //! Whoever guesses is held back by his network, and so is everybody together. An account is guessed at from
 //! one network so often, and from all of them together so often. Neither what all do together nor what all do to this
 //! account counts for networks from which its owner has logged in: nobody locks him out of his home by guessing from
-//! elsewhere. Nothing is locked for good. A name that doesn't exist is counted as one that does.
+//! elsewhere. A right password gives its network new guesses. Nothing is locked for good. A name that doesn't exist is
+//! counted as one that does.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -47,12 +48,13 @@ type Account = u64;
 pub struct Guesses {
     hasher: RandomState,
     networks: Limiter<Network>,
-    pairs: Limiter<(Account, Network)>,
+    /// With how often the password was right there.
+    pairs: Limiter<(Account, Network, u32)>,
     accounts: Limiter<Account>,
     registrations: Limiter<Network>,
     all: Total,
-    /// Where accounts were logged in to.
-    homes: Cache<(Account, Network), ()>,
+    /// Where accounts are logged in to, and how often the password was right there.
+    homes: Cache<(Account, Network), u32>,
 }
 
 impl Guesses {
@@ -71,35 +73,57 @@ impl Guesses {
     /// Takes one guess at the password of this name, folded, or says how long to wait.
     pub fn charge(&self, name_key: &str, address: IpAddr) -> Result<(), Refusal> {
         let (account, network) = (self.hasher.hash_one(name_key), address.into());
-        // What an account refuses isn't counted for its network, unless a flood of names fills the memory.
-        let flooded = self.pairs.len() >= GUESS_KEYS_MAX;
-        if flooded {
+        let right = self.homes.get(&(account, network));
+        let home = right.is_some();
+        // What an account refuses isn't counted for its network, nor what that refuses for all, unless a flood
+        // of names, or of networks, fills the memory.
+        let many_networks = self.networks.len() >= GUESS_KEYS_MAX;
+        let many_names = self.pairs.len() >= GUESS_KEYS_MAX;
+        if many_networks && !home {
+            self.all.charge()?;
+        }
+        if many_names {
             self.networks.charge(network)?;
         }
-        self.pairs.charge((account, network))?;
-        let home = self.homes.get(&(account, network)).is_some();
+        self.pairs.charge((account, network, right.unwrap_or(0)))?;
         if !home {
             self.accounts.charge(account)?;
         }
-        if !flooded {
+        if !many_names {
             self.networks.charge(network)?;
         }
-        if home {
-            return Ok(());
+        if !many_networks && !home {
+            self.all.charge()?;
         }
-        self.all.charge()
+        Ok(())
     }
 
     /// The password was right, or the account was made there.
     pub fn succeeded(&self, name_key: &str, address: IpAddr) {
-        let account = self.hasher.hash_one(name_key);
-        self.homes.insert((account, address.into()), ());
+        let key = (self.hasher.hash_one(name_key), address.into());
+        let right = self.homes.get(&key).unwrap_or(0);
+        self.homes.insert(key, right.wrapping_add(1));
+    }
+
+    /// A log-in of this account goes on there.
+    pub fn at_home(&self, name_key: &str, address: IpAddr) {
+        let key = (self.hasher.hash_one(name_key), address.into());
+        if self.homes.get(&key).is_none() {
+            self.homes.insert(key, 0);
+        }
     }
 
     /// Takes one new account.
     pub fn charge_registration(&self, address: IpAddr) -> Result<(), Refusal> {
+        let many_networks = self.registrations.len() >= GUESS_KEYS_MAX;
+        if many_networks {
+            self.all.charge()?;
+        }
         self.registrations.charge(address.into())?;
-        self.all.charge()
+        if !many_networks {
+            self.all.charge()?;
+        }
+        Ok(())
     }
 
     pub fn prune(&self) {
@@ -178,6 +202,49 @@ mod tests {
         assert_eq!(taken, ACCOUNT_GUESSES);
         assert_eq!(guesses(&limits, "ada", "203.0.113.1", 1), 0);
         assert_eq!(guesses(&limits, "ada", "192.0.2.44", 1), 1);
+    }
+
+    #[test]
+    fn a_right_password_gives_its_network_new_guesses() {
+        let limits = Guesses::new(true);
+        for _ in 0..5 {
+            assert_eq!(guesses(&limits, "ada", "192.0.2.1", 100), PAIR_GUESSES);
+            limits.succeeded("ada", address("192.0.2.7"));
+        }
+        assert_eq!(guesses(&limits, "bob", "192.0.2.1", 100), PAIR_GUESSES);
+    }
+
+    #[test]
+    fn who_refreshes_is_at_home_and_gets_no_new_guesses() {
+        let limits = Guesses::new(true);
+        for network in 0..50 {
+            guesses(&limits, "ada", &format!("198.51.{network}.1"), 5);
+        }
+        assert_eq!(guesses(&limits, "ada", "192.0.2.1", 1), 0);
+        limits.at_home("ada", address("192.0.2.1"));
+        assert_eq!(guesses(&limits, "ada", "192.0.2.1", 4), 4);
+        limits.at_home("ada", address("192.0.2.1"));
+        assert!(guesses(&limits, "ada", "192.0.2.1", 100) <= PAIR_GUESSES - 4);
+    }
+
+    /// Guesses from many networks: they fill no memory, and whoever is at home logs in all the same.
+    #[test]
+    fn networks_fill_no_memory() {
+        let limits = Guesses::new(true);
+        limits.succeeded("ada", address("192.0.2.1"));
+        for at in 0..3 * GUESS_KEYS_MAX {
+            let network = format!("2001:db8:{:x}:{:x}::1", at >> 16, at & 0xffff);
+            let _ = limits.charge(&at.to_string(), address(&network));
+            let _ = limits.charge_registration(address(&network));
+        }
+        for keys in [
+            limits.pairs.len(),
+            limits.networks.len(),
+            limits.registrations.len(),
+        ] {
+            assert!(keys < GUESS_KEYS_MAX + 2 * ALL_GUESSES as usize, "{keys}");
+        }
+        limits.charge("ada", address("192.0.2.1")).unwrap();
     }
 
     #[test]

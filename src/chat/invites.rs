@@ -22,13 +22,9 @@ use crate::{
         error::Refusal,
         rest::{
             CreateInviteBody, Invite, InviteMade, List, Registration, RoomKind, SiteRole, User,
-            UserSummary,
         },
     },
-    store::{
-        Change, NewUser, Outcome, UserRow,
-        invites::{NewInvite, Used},
-    },
+    store::{NewUser, UserRow, invites::NewInvite},
 };
 
 /// How people come in.
@@ -75,27 +71,11 @@ impl Chat {
             return self.store.create_user(user).await.map_err(refuse);
         };
         let made = self.store.create_invited_user(user, hash).await;
-        let (row, used) = made.map_err(refuse)?.ok_or_else(no_invite)?;
-        self.bring_in(row.user.summary(), used).await;
-        Ok(row)
-    }
-
-    /// The account is made by now: a room that can't be joined, because its inviter has left it or it is
-    /// archived or gone, is no fault of its owner's.
-    async fn bring_in(&self, user: UserSummary, used: Used) {
-        let Some(room_id) = used.room_id else {
-            return;
-        };
-        let by = used.by;
-        match self.store.append(Change::Add { room_id, by, user }).await {
-            Ok(Outcome::Joined { .. } | Outcome::Refused(_)) => {}
-            Ok(outcome) => {
-                super::mismatch(outcome);
-            }
-            Err(error) => {
-                tracing::warn!(%error, room.id = room_id.0, "an invited user didn't join")
-            }
+        let (row, joining) = made.map_err(refuse)?.ok_or_else(no_invite)?;
+        if let Some(chore) = joining {
+            self.attend(chore).await;
         }
+        Ok(row)
     }
 
     pub async fn create_invite(

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod admin;
+mod chores;
 mod deletion;
 mod guesses;
 mod invites;
@@ -94,6 +95,7 @@ pub struct Chat {
     sends: Limiter,
     changes: Limiter,
     searches: Limiter,
+    refreshes: Limiter,
     searching: Semaphore,
     /// Users whose search runs.
     searchers: DashSet<UserId>,
@@ -126,6 +128,7 @@ impl Chat {
             searching: Semaphore::new(SEARCHES_AT_ONCE),
             searchers: DashSet::new(),
             searches: Limiter::new(second / SEARCHES_PER_SECOND, SEARCHES_BURST, rate_limits),
+            refreshes: Limiter::new(REFRESH_INTERVAL, REFRESHES_BURST, rate_limits),
             sockets: Limiter::new(minute / SOCKETS_PER_MINUTE, SOCKETS_BURST, rate_limits),
             rate_limits,
         }
@@ -168,6 +171,7 @@ impl Chat {
         self.sends.prune();
         self.changes.prune();
         self.searches.prune();
+        self.refreshes.prune();
         self.sockets.prune();
     }
 }

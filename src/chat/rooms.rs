@@ -219,8 +219,13 @@ impl Chat {
 
     /// All of the user's rooms, as in `ready`.
     pub async fn my_rooms(&self, who: &Identity) -> Result<Vec<Room>, Refusal> {
+        self.rooms_of(who.user.id).await
+    }
+
+    /// All rooms that a user is in.
+    pub(super) async fn rooms_of(&self, user_id: UserId) -> Result<Vec<Room>, Refusal> {
         let filter = RoomFilter {
-            user_id: who.user.id,
+            user_id,
             mine: true,
             public: false,
             query: String::new(),

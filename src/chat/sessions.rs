@@ -15,7 +15,7 @@ use std::{
 
 use quick_cache::sync::Cache;
 
-use super::{Chat, Identity, accounts::at_most, refuse};
+use super::{Chat, Device, Identity, accounts::at_most, refuse};
 use crate::{
     auth::{passwords, tokens},
     limits::*,
@@ -31,11 +31,12 @@ use crate::{
 
 /// The users of recent log-ins, so that a request needn't read them: bounded in number and in age.
 ///
-/// Whatever ends a log-in or changes a user makes all of them be read again, what is being read at that
-/// moment too: it can't be wrong about one, and costs a row for each who asks next.
+/// Whatever ends a log-in of a user, or changes him, makes him be read again, what is being read at that
+/// moment too. It is noted in one of a few places that users share, so that nothing has to be kept of each;
+/// who shares his is read again as well.
 pub struct Sessions {
     users: Cache<SessionId, Remembered>,
-    generation: AtomicU64,
+    generations: Box<[AtomicU64]>,
 }
 
 #[derive(Clone)]
@@ -49,19 +50,25 @@ impl Sessions {
     pub fn new() -> Self {
         Self {
             users: Cache::new(SESSIONS_CACHED),
-            generation: AtomicU64::new(0),
+            generations: (0..SESSION_GENERATIONS)
+                .map(|_| AtomicU64::new(0))
+                .collect(),
         }
     }
 
-    /// The present generation: take it before reading what is to be [`Sessions::put`].
-    fn generation(&self) -> u64 {
-        self.generation.load(Ordering::SeqCst)
+    fn slot(&self, user_id: UserId) -> &AtomicU64 {
+        &self.generations[user_id.0 as usize % SESSION_GENERATIONS]
+    }
+
+    /// The present generation of a user: take it before reading what is to be [`Sessions::put`].
+    fn generation(&self, user_id: UserId) -> u64 {
+        self.slot(user_id).load(Ordering::SeqCst)
     }
 
     fn get(&self, id: SessionId) -> Option<Arc<User>> {
         let found = self.users.get(&id)?;
-        let fresh =
-            found.generation == self.generation() && found.since.elapsed() < SESSION_CACHED_FOR;
+        let fresh = found.generation == self.generation(found.user.id)
+            && found.since.elapsed() < SESSION_CACHED_FOR;
         fresh.then_some(found.user)
     }
 
@@ -74,8 +81,8 @@ impl Sessions {
         self.users.insert(id, remembered);
     }
 
-    pub fn forget(&self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
+    pub fn forget(&self, user_id: UserId) {
+        self.slot(user_id).fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -84,6 +91,8 @@ pub struct Granted {
     pub tokens: Tokens,
     /// The refresh token, which is not in [`Granted::tokens`] then.
     pub cookie: Option<String>,
+    /// Whether older log-ins of the user ended for this one: their connections are to be looked at.
+    pub ended: bool,
 }
 
 /// What a node has read of the revocations.
@@ -114,10 +123,14 @@ impl Chat {
             user_agent: short(user_agent),
             expires_at: self.refresh_until(),
         };
-        if !self.store.create_session(session).await.map_err(refuse)? {
-            return Err(wrong_log_in());
+        let begun = self.store.create_session(session).await.map_err(refuse)?;
+        let ended = begun.ok_or_else(wrong_log_in)? > 0;
+        if ended {
+            self.sessions.forget(user.id);
         }
-        Ok(self.grant(user, session_id, refresh_token, cookie == Some(true)))
+        let mut granted = self.grant(user, session_id, refresh_token, cookie == Some(true));
+        granted.ended = ended;
+        Ok(granted)
     }
 
     fn refresh_until(&self) -> Time {
@@ -144,6 +157,7 @@ impl Chat {
                 user,
             },
             cookie,
+            ended: false,
         }
     }
 
@@ -153,7 +167,7 @@ impl Chat {
     pub async fn refresh(
         &self,
         refresh_token: &str,
-        user_agent: &str,
+        from: Device<'_>,
         cookie: bool,
     ) -> Result<Granted, Refresh> {
         let unknown = || Refusal::new(Code::Unauthorized, "A valid refresh token is needed.");
@@ -164,20 +178,24 @@ impl Chat {
         let exchange = Exchange {
             shown: tokens::hash(refresh_token),
             successor: tokens::hash(&successor),
-            user_agent: short(user_agent),
+            user_agent: short(from.user_agent),
             expires_at: self.refresh_until(),
         };
-        // What never was a token doesn't reach those who write.
-        if !self.store.knows(exchange.shown).await.map_err(refuse)? {
-            return Err(unknown().into());
-        }
+        // What never was a token doesn't reach those who write; what was one does so often at most, for it
+        // is kept as long as the log-in might live.
+        let user_id = self.store.refreshed(exchange.shown).await.map_err(refuse)?;
+        self.refreshes.charge(user_id.ok_or_else(unknown)?)?;
         match self.store.exchange(exchange).await.map_err(refuse)? {
             Exchanged::Successor(_, row) if !row.user.is_active => Err(disabled().into()),
-            Exchanged::Successor(id, row) => Ok(self.grant(row.user, id, successor, cookie)),
+            Exchanged::Successor(id, row) => {
+                let name_key = fold(&row.user.username);
+                self.guesses.at_home(&name_key, from.address);
+                Ok(self.grant(row.user, id, successor, cookie))
+            }
             Exchanged::Ended => Err(revoked().into()),
             Exchanged::Unknown => Err(unknown().into()),
             Exchanged::Reused(user_id, session_id) => {
-                self.sessions.forget();
+                self.sessions.forget(user_id);
                 metrics::counter!("refresh_tokens_reused_total").increment(1);
                 tracing::warn!(
                     user.id = user_id.0,
@@ -196,13 +214,8 @@ impl Chat {
     /// `forbidden` when the account is disabled.
     pub async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
         let access = self.tokens.verify(token)?;
-        let user = self.session_user(access.session_id).await?;
-        if user.id != access.user_id {
-            return Err(Refusal::new(
-                Code::Unauthorized,
-                "A valid access token is needed.",
-            ));
-        }
+        let user = self.session_user(access.session_id, access.user_id);
+        let user = user.await?;
         Ok(Identity {
             user,
             session_id: access.session_id,
@@ -212,23 +225,28 @@ impl Chat {
 
     /// Whether an identity that was authenticated a moment ago still holds.
     pub async fn confirm(&self, who: &Identity) -> Result<(), Refusal> {
-        self.session_user(who.session_id).await.map(drop)
+        let user = self.session_user(who.session_id, who.user.id);
+        user.await.map(drop)
     }
 
-    /// The active user of a living log-in.
-    async fn session_user(&self, id: SessionId) -> Result<Arc<User>, Refusal> {
+    /// The active user of a living log-in, if it is this one.
+    async fn session_user(&self, id: SessionId, user_id: UserId) -> Result<Arc<User>, Refusal> {
         let user = match self.sessions.get(id) {
             Some(user) => user,
             None => {
-                let generation = self.sessions.generation();
+                let generation = self.sessions.generation(user_id);
                 let row = self.store.session_user(id).await.map_err(refuse)?;
                 let user = Arc::new(row.ok_or_else(revoked)?.user);
-                if user.is_active {
+                if user.is_active && user.id == user_id {
                     self.sessions.put(id, &user, generation);
                 }
                 user
             }
         };
+        if user.id != user_id {
+            let rule = "A valid access token is needed.";
+            return Err(Refusal::new(Code::Unauthorized, rule));
+        }
         match user.is_active {
             true => Ok(user),
             false => Err(disabled()),
@@ -251,7 +269,7 @@ impl Chat {
     /// Ends this log-in.
     pub async fn log_out(&self, who: &Identity) -> Result<(), Refusal> {
         let ended = self.store.end_session(who.user.id, who.session_id).await;
-        self.sessions.forget();
+        self.sessions.forget(who.user.id);
         ended.map(drop).map_err(refuse)
     }
 
@@ -259,9 +277,7 @@ impl Chat {
     pub async fn end_log_in(&self, who: &Identity, id: SessionId) -> Result<(), Refusal> {
         self.changes.charge(who.user.id)?;
         let ended = self.store.end_session(who.user.id, id).await;
-        if !matches!(ended, Ok(false)) {
-            self.sessions.forget();
-        }
+        self.sessions.forget(who.user.id);
         match ended.map_err(refuse)? {
             true => Ok(()),
             false => Err(Refusal::not_found()),
@@ -271,7 +287,7 @@ impl Chat {
     /// Ends all of my log-ins, this one too.
     pub async fn log_out_everywhere(&self, who: &Identity) -> Result<(), Refusal> {
         let ended = self.store.end_sessions(who.user.id, None).await;
-        self.sessions.forget();
+        self.sessions.forget(who.user.id);
         ended.map_err(refuse)
     }
 
@@ -298,7 +314,7 @@ impl Chat {
         let to = self.passwords.hash(new).await?;
         let (user_id, but) = (who.user.id, who.session_id);
         let changed = self.store.change_password(user_id, from, to, but).await;
-        self.sessions.forget();
+        self.sessions.forget(user_id);
         match changed.map_err(refuse)? {
             true => Ok(()),
             false => Err(wrong_password()),
@@ -328,11 +344,14 @@ impl Chat {
         password: String,
         address: IpAddr,
     ) -> Result<String, Refusal> {
-        self.guesses.charge(&fold(&who.user.username), address)?;
+        let name_key = fold(&who.user.username);
+        self.guesses.charge(&name_key, address)?;
         let row = self.store.user(who.user.id).await.map_err(refuse)?;
         let hash = row.and_then(|row| row.password_hash);
         let verified = self.passwords.verify(hash.clone(), password).await?;
-        hash.filter(|_| verified).ok_or_else(wrong_password)
+        let hash = hash.filter(|_| verified).ok_or_else(wrong_password)?;
+        self.guesses.succeeded(&name_key, address);
+        Ok(hash)
     }
 
     /// Of these log-ins of a user, those that have ended, and how their connections are to be closed.
@@ -383,8 +402,8 @@ impl Chat {
         if watched.heads.back().is_none_or(|head| head.1 < newest) {
             watched.heads.push_back((Instant::now(), newest));
         }
-        if !users.is_empty() {
-            self.sessions.forget();
+        for user_id in &users {
+            self.sessions.forget(*user_id);
         }
         Ok(users)
     }

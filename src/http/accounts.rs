@@ -16,13 +16,13 @@ use crate::{
 pub async fn register(mut call: Call) -> Outcome {
     let body: RegisterBody = call.json().await?;
     let granted = call.site.chat.register(body, call.device()).await?;
-    sessions::granted(&call, StatusCode::CREATED, granted)
+    sessions::granted(&call, StatusCode::CREATED, granted).await
 }
 
 pub async fn login(mut call: Call) -> Outcome {
     let body = call.login().await?;
     let granted = call.site.chat.login(body, call.device()).await?;
-    sessions::granted(&call, StatusCode::OK, granted)
+    sessions::granted(&call, StatusCode::OK, granted).await
 }
 
 pub async fn me(call: Call) -> Outcome {

@@ -85,7 +85,7 @@ impl Call {
         }
     }
 
-    pub fn user_agent(&self) -> &str {
+    fn user_agent(&self) -> &str {
         let agent = self.head.headers.get(USER_AGENT);
         agent.and_then(|agent| agent.to_str().ok()).unwrap_or("")
     }

@@ -20,7 +20,10 @@ use crate::{
 const NAME: &str = "hearth_refresh";
 
 /// Answers with a log-in's tokens.
-pub fn granted(call: &Call, status: StatusCode, granted: Granted) -> Outcome {
+pub async fn granted(call: &Call, status: StatusCode, granted: Granted) -> Outcome {
+    if granted.ended {
+        ended(call, granted.tokens.user.id).await;
+    }
     let mut answer = response::json(status, &granted.tokens);
     if let Some(token) = granted.cookie {
         let max_age = call.site.chat.refresh_ttl().as_secs();
@@ -71,8 +74,8 @@ pub async fn refresh(mut call: Call) -> Outcome {
         }
     };
     let chat = &call.site.chat;
-    match chat.refresh(&token, call.user_agent(), cookie).await {
-        Ok(tokens) => granted(&call, StatusCode::OK, tokens),
+    match chat.refresh(&token, call.device(), cookie).await {
+        Ok(tokens) => granted(&call, StatusCode::OK, tokens).await,
         Err(refused) => {
             if let Some(user_id) = refused.ended {
                 ended(&call, user_id).await;

@@ -148,7 +148,11 @@ async fn apply(
         .await?;
     match user.is_active {
         true => sessions::note(conn, user.id, None, now).await?,
-        false => sessions::end_all(conn, user.id, None, now).await?,
+        false => {
+            let sql = "DELETE FROM password_resets WHERE user_id = ?";
+            conn.execute(sql, params![user.id]).await?;
+            sessions::end_all(conn, user.id, None, now).await?;
+        }
     }
     Ok(Ok(user))
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::{
     NewUser, Result, Store, UserRow,
+    chores::{self, Chore, Task},
     rows::Word,
     sql::{Conn, Fault, Row, params, script},
     users,
@@ -29,13 +30,6 @@ pub struct NewInvite {
     pub created_by: UserId,
     pub max_uses: u64,
     pub expires_at: Time,
-}
-
-/// What an invite says to the account that used it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Used {
-    pub room_id: Option<RoomId>,
-    pub by: UserId,
 }
 
 const COLUMNS: &str = "id, room_id, created_by, max_uses, uses, created_at, expires_at";
@@ -110,22 +104,29 @@ impl Store {
         Ok(!found.is_empty())
     }
 
-    /// Makes an account that uses an invite. `None`: the code is no living invite's. `Error::Taken` as
-    /// [`Store::create_user`], and the invite isn't used then.
+    /// Makes an account that uses an invite, and the chore of taking it into the invite's room. `None`: the
+    /// code is no living invite's. `Error::Taken` as [`Store::create_user`], and the invite isn't used then.
     pub async fn create_invited_user(
         &self,
         user: NewUser,
         code_hash: [u8; 32],
-    ) -> Result<Option<(UserRow, Used)>> {
+    ) -> Result<Option<(UserRow, Option<Chore>)>> {
         let user = Arc::new(user);
         let script = script(move |mut conn: Conn<'_>| {
             let user = user.clone();
             Box::pin(async move {
-                let Some(used) = take(&mut conn, code_hash).await? else {
+                let Some(invite) = take(&mut conn, code_hash).await? else {
                     return Ok((None, Vec::new()));
                 };
                 let row = users::insert(&mut conn, &user, SiteRole::User).await?;
-                Ok((Some((row, used)), Vec::new()))
+                let joining = match invite.room_id {
+                    Some(room_id) => {
+                        let task = Task::Join(room_id, invite.created_by);
+                        Some(chores::insert(&mut conn, row.user.id, task).await?)
+                    }
+                    None => None,
+                };
+                Ok((Some((row, joining)), Vec::new()))
             })
         });
         self.db().write(script).await?.map_err(users::taken)
@@ -168,7 +169,7 @@ async fn create(mut conn: Conn<'_>, new: &NewInvite) -> Result<Option<Invite>, F
 }
 
 /// Takes one use of a living invite, within the transaction that makes the account.
-async fn take(conn: &mut Conn<'_>, code_hash: [u8; 32]) -> Result<Option<Used>, Fault> {
+async fn take(conn: &mut Conn<'_>, code_hash: [u8; 32]) -> Result<Option<Invite>, Fault> {
     let sql = format!(
         "SELECT {COLUMNS} FROM invites WHERE code_hash = ? AND uses < max_uses AND expires_at > ?"
     );
@@ -189,8 +190,5 @@ async fn take(conn: &mut Conn<'_>, code_hash: [u8; 32]) -> Result<Option<Used>, 
     }
     let sql = "UPDATE invites SET uses = uses + 1 WHERE id = ?";
     conn.execute(sql, params![invite.id]).await?;
-    Ok(Some(Used {
-        room_id: invite.room_id,
-        by: invite.created_by,
-    }))
+    Ok(Some(invite))
 }

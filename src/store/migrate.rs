@@ -25,7 +25,7 @@ mod embedded {
 /// Where refinery notes which migrations ran.
 const HISTORY: &str = "schema_history";
 /// All that Hearth makes; children before their parents.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "message_words_fts",
     "message_words",
     "search_cursors",
@@ -35,6 +35,7 @@ const TABLES: [&str; 17] = [
     "messages",
     "room_members",
     "rooms",
+    "chores",
     "password_resets",
     "invites",
     "revocations",

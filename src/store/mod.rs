@@ -20,6 +20,7 @@ use crate::protocol::{
 
 pub mod admin;
 mod append;
+pub mod chores;
 mod conversation;
 mod database;
 pub mod invites;

@@ -11,7 +11,9 @@ use super::{
     sql::{Conn, Fault, params, script, with_ids},
 };
 use crate::{
-    limits::{LOGINS_PER_USER_MAX, REFRESH_GRACE, REVOCATIONS_KEPT, REVOCATIONS_PAGE},
+    limits::{
+        FORGOTTEN_AT_ONCE, LOGINS_PER_USER_MAX, REFRESH_GRACE, REVOCATIONS_KEPT, REVOCATIONS_PAGE,
+    },
     protocol::{SessionId, Time, UserId, rest::LogIn},
 };
 
@@ -64,9 +66,9 @@ pub struct Revocation {
 
 impl Store {
     /// Writes a log-in. Those of the user that are long over are forgotten, and beyond
-    /// [`LOGINS_PER_USER_MAX`] living ones the least used end. `false`: the user's password was changed, or he
-    /// was disabled, since it was verified.
-    pub async fn create_session(&self, session: NewSession) -> Result<bool> {
+    /// [`LOGINS_PER_USER_MAX`] living ones the least used end: how many. `None`: the user's password was changed,
+    /// or he was disabled, since it was verified.
+    pub async fn create_session(&self, session: NewSession) -> Result<Option<usize>> {
         let session = Arc::new(session);
         let script = script(move |conn| Box::pin(create(conn, session.clone())));
         Ok(self.db().write(script).await??)
@@ -82,12 +84,14 @@ impl Store {
         .await
     }
 
-    /// Whether any log-in has, or had, this refresh token.
-    pub async fn knows(&self, refresh_hash: Hash) -> Result<bool> {
-        let sql = "SELECT 1 FROM auth_sessions WHERE refresh_hash = ?
-             UNION ALL SELECT 1 FROM used_refresh_tokens WHERE hash = ? LIMIT 1";
+    /// Whose log-in has, or had, this refresh token.
+    pub async fn refreshed(&self, refresh_hash: Hash) -> Result<Option<UserId>> {
+        let sql = "SELECT user_id FROM auth_sessions WHERE refresh_hash = ?
+             UNION ALL SELECT s.user_id FROM used_refresh_tokens t JOIN auth_sessions s ON s.id = t.session_id
+             WHERE t.hash = ? LIMIT 1";
         let found = self.db().query(sql, params![refresh_hash, refresh_hash]);
-        Ok(!found.await?.is_empty())
+        let found = found.await?;
+        Ok(found.first().map(|row| row.user_id(0)).transpose()?)
     }
 
     /// Exchanges a refresh token.
@@ -190,25 +194,28 @@ impl Store {
         Ok(last.flatten().unwrap_or(0))
     }
 
-    /// Forgets what nobody asks for any more: revocations that every node has read, and used tokens whose
-    /// life would have ended.
+    /// Forgets what nobody asks for any more, some of it at a time: revocations that every node has read, used
+    /// tokens whose life would have ended, and log-ins, invites and links that are over.
     pub async fn forget_ended(&self, used_before: Time) -> Result<()> {
-        let read = Time(Time::now().0 - REVOCATIONS_KEPT.as_millis() as i64);
-        let db = self.db();
-        db.execute(
-            "DELETE FROM revocations WHERE revoked_at < ?",
-            params![read],
-        )
-        .await??;
-        let sql = "DELETE FROM used_refresh_tokens WHERE used_at < ?";
-        db.execute(sql, params![used_before]).await??;
+        let now = Time::now();
+        let read = Time(now.0 - REVOCATIONS_KEPT.as_millis() as i64);
+        for (table, at, before) in [
+            ("revocations", "revoked_at", read),
+            ("used_refresh_tokens", "used_at", used_before),
+            ("auth_sessions", "expires_at", now),
+            ("invites", "expires_at", now),
+            ("password_resets", "expires_at", now),
+        ] {
+            let script = script(move |conn| Box::pin(forget(conn, table, at, before)));
+            self.db().write(script).await??;
+        }
         Ok(())
     }
 }
 
 type Written<T> = Result<(T, Vec<super::Event>), Fault>;
 
-async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<bool> {
+async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<usize>> {
     let now = Time::now();
     let user_id = session.user_id;
     if let Some(verified) = &session.verified {
@@ -216,7 +223,7 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<bool> {
         let mut found = conn.query_share(sql, params![user_id]).await?;
         let hash = found.pop().map(|mut row| row.opt_text(0)).transpose()?;
         if hash.flatten().as_ref() != Some(verified) {
-            return Ok((false, Vec::new()));
+            return Ok((None, Vec::new()));
         }
     }
     let sql = "DELETE FROM auth_sessions WHERE user_id = ? AND expires_at < ?";
@@ -224,7 +231,8 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<bool> {
     let sql = "SELECT id FROM auth_sessions WHERE user_id = ? AND revoked_at IS NULL
          ORDER BY last_used_at DESC, id LIMIT ? OFFSET ?";
     let params = params![user_id, LOGINS_PER_USER_MAX, LOGINS_PER_USER_MAX - 1];
-    for row in conn.query(sql, params).await? {
+    let least_used = conn.query(sql, params).await?;
+    for row in &least_used {
         let id = SessionId(row.u64(0)?);
         end_one(&mut conn, user_id, id, now).await?;
     }
@@ -240,7 +248,20 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<bool> {
     let sql = "INSERT INTO auth_sessions (id, user_id, refresh_hash, user_agent, created_at, last_used_at, \
                expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
     conn.execute(sql, params).await?;
-    Ok((true, Vec::new()))
+    Ok((Some(least_used.len()), Vec::new()))
+}
+
+/// Deletes the oldest rows of a table, those whose time is before another.
+async fn forget(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Written<()> {
+    // Nothing that MySQL, MariaDB and SQLite all do deletes so many rows at most and uses an index for it.
+    let sql = format!("SELECT {at} FROM {table} WHERE {at} < ? ORDER BY {at} LIMIT 1 OFFSET ?");
+    let found = conn.query(&sql, params![before, FORGOTTEN_AT_ONCE]).await?;
+    let next = found.first().map(|row| row.time(0)).transpose()?;
+    let sql = format!("DELETE FROM {table} WHERE {at} < ?");
+    // With all of the same moment, however many they are.
+    let before = next.map_or(before, |next| Time(next.0 + 1));
+    conn.execute(&sql, params![before]).await?;
+    Ok(((), Vec::new()))
 }
 
 async fn swap(mut conn: Conn<'_>, exchange: Arc<Exchange>) -> Written<Exchanged> {

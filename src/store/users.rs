@@ -7,6 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::{
     Error, Event, NewUser, Profile, Result, Store, UserRow,
+    chores::{self, Chore, Task},
     rows::{self, Word},
     sessions,
     sql::{Conn, Fault, params, script, with_ids},
@@ -117,15 +118,10 @@ impl Store {
         }
     }
 
-    /// Whether an active admin other than this user exists.
-    pub async fn has_admin_beside(&self, id: UserId) -> Result<bool> {
-        let found = self.db().query(ADMIN_BESIDE, params![id]).await?;
-        Ok(!found.is_empty())
-    }
-
     /// Takes a user's name, address and password away and ends his log-ins: what he wrote stays, by a
-    /// "Deleted user". `false`, and nothing was done, when he is the last active admin.
-    pub async fn delete_user(&self, id: UserId) -> Result<bool> {
+    /// "Deleted user". The chore of leaving his rooms; `None`, and nothing was done, when he is the last active
+    /// admin.
+    pub async fn delete_user(&self, id: UserId) -> Result<Option<Chore>> {
         let script = script(move |conn| Box::pin(delete(conn, id)));
         Ok(self.db().write(script).await??)
     }
@@ -198,19 +194,20 @@ impl Store {
 const ADMIN_BESIDE: &str =
     "SELECT id FROM users WHERE role = 'admin' AND is_active = 1 AND id <> ? ORDER BY id LIMIT 1";
 
-async fn delete(mut conn: Conn<'_>, id: UserId) -> Result<(bool, Vec<Event>), Fault> {
+async fn delete(mut conn: Conn<'_>, id: UserId) -> Result<(Option<Chore>, Vec<Event>), Fault> {
     let sql = "SELECT role FROM users WHERE id = ?";
     let found = conn.query_update(sql, params![id]).await?;
-    let Some(row) = found.first() else {
-        return Ok((true, Vec::new()));
-    };
+    // Nobody takes a user's row away.
+    let row = found
+        .first()
+        .ok_or_else(|| Fault::Refused("a log-in's user is gone".into()))?;
     if row.str(0)? == "admin"
         && conn
             .query_update(ADMIN_BESIDE, params![id])
             .await?
             .is_empty()
     {
-        return Ok((false, Vec::new()));
+        return Ok((None, Vec::new()));
     }
     let now = Time::now();
     // NUL is in no key that was typed.
@@ -227,8 +224,15 @@ async fn delete(mut conn: Conn<'_>, id: UserId) -> Result<(bool, Vec<Event>), Fa
     let sql = "UPDATE users SET username = ?, username_key = ?, email = ?, email_key = ?, full_name = ?, \
                password_hash = NULL, role = 'user', is_active = 0, updated_at = ? WHERE id = ?";
     conn.execute(sql, params).await?;
+    for sql in [
+        "DELETE FROM password_resets WHERE user_id = ?",
+        "DELETE FROM invites WHERE created_by = ?",
+    ] {
+        conn.execute(sql, params![id]).await?;
+    }
     sessions::end_all(&mut conn, id, None, now).await?;
-    Ok((true, Vec::new()))
+    let chore = chores::insert(&mut conn, id, Task::LeaveAll).await?;
+    Ok((Some(chore), Vec::new()))
 }
 
 /// The full name of who deleted his account.

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use hearth::{
-    limits::INVITES_PER_USER_MAX,
+    limits::{FORGOTTEN_AT_ONCE, INVITES_PER_USER_MAX, REVOCATIONS_KEPT},
     protocol::{
-        Time, UserId,
+        SessionId, Time, UserId,
         rest::{RoomKind, SiteRole, UserSummary},
     },
     store::{
         Error, NewUser,
         admin::{AccountChange, Unchanged},
-        invites::{NewInvite, Used},
+        chores::Task,
+        invites::NewInvite,
+        sessions::NewSession,
     },
 };
 use tokio::task::JoinSet;
@@ -77,15 +79,9 @@ pub async fn an_invite_makes_exactly_so_many_accounts(place: Place) {
     let (mut made, mut taken) = (0, 0);
     for answer in tasks.join_all().await {
         match answer {
-            Ok(Some((row, used))) => {
+            Ok(Some((row, joining))) => {
                 assert_eq!(row.user.role, SiteRole::User);
-                assert_eq!(
-                    used,
-                    Used {
-                        room_id: None,
-                        by: ada.id
-                    }
-                );
+                assert_eq!(joining, None);
                 made += 1;
             }
             Ok(None) => {}
@@ -162,14 +158,14 @@ pub async fn an_invite_is_worth_what_its_maker_is(place: Place) {
     };
     store.create_invite(into).await.unwrap().unwrap();
     let works = async |code: u8, name: &str| {
-        let used = store
+        let made = store
             .create_invited_user(new(name), [code; 32])
             .await
             .unwrap();
-        used.map(|(_, used)| used.room_id)
+        made.map(|(_, joining)| joining.map(|chore| chore.task))
     };
     assert_eq!(works(1, "b1").await, Some(None));
-    assert_eq!(works(2, "b2").await, Some(Some(room)));
+    assert_eq!(works(2, "b2").await, Some(Some(Task::Join(room, ada.id))));
     let role = |role| AccountChange {
         role: Some(role),
         ..change(None, &ada)
@@ -184,7 +180,7 @@ pub async fn an_invite_is_worth_what_its_maker_is(place: Place) {
         None,
         "only admins invite without a room"
     );
-    assert_eq!(works(2, "c2").await, Some(Some(room)));
+    assert_eq!(works(2, "c2").await, Some(Some(Task::Join(room, ada.id))));
     store
         .change_account(role(SiteRole::Admin))
         .await
@@ -199,7 +195,7 @@ pub async fn an_invite_is_worth_what_its_maker_is(place: Place) {
     assert_eq!(works(1, "e1").await, None);
     assert_eq!(works(2, "e2").await, None);
     store.change_account(active(true)).await.unwrap().unwrap();
-    assert_eq!(works(2, "e2").await, Some(Some(room)));
+    assert_eq!(works(2, "e2").await, Some(Some(Task::Join(room, ada.id))));
 }
 
 pub async fn the_last_place_for_an_invite_goes_to_one(place: Place) {
@@ -322,4 +318,57 @@ pub async fn an_admin_is_left_whoever_races(place: Place) {
             nodes[0].store.change_account(back).await.unwrap().unwrap();
         }
     }
+}
+
+/// What is over goes, the oldest first and so much at a time; what lives stays.
+pub async fn what_is_over_is_forgotten(place: Place) {
+    let world = place.node().await;
+    let ada = admin(&world, "ada").await;
+    let store = &world.store;
+    let now = Time::now();
+    let an_hour = 3_600_000;
+    let (ago, later) = (Time(now.0 - an_hour), Time(now.0 + an_hour));
+    for id in 1..=2 {
+        let session = NewSession {
+            id: SessionId(id),
+            user_id: ada.id,
+            verified: None,
+            refresh_hash: [id as u8; 32],
+            user_agent: String::new(),
+            expires_at: later,
+        };
+        store.create_session(session).await.unwrap().unwrap();
+        let code = invite(ada.id, id as u8, 1);
+        store.create_invite(code).await.unwrap().unwrap();
+    }
+    let bob = world.user().await;
+    store.allow_reset(ada.id, [1; 32], later).await.unwrap();
+    store.allow_reset(bob.id, [2; 32], ago).await.unwrap();
+    store.end_sessions(bob.id, None).await.unwrap();
+    for (table, at) in [("auth_sessions", "expires_at"), ("invites", "expires_at")] {
+        place
+            .meddle(&format!("UPDATE {table} SET {at} = {} WHERE id = 2", ago.0))
+            .await;
+    }
+    // More than goes at once.
+    for at in 0..FORGOTTEN_AT_ONCE + 10 {
+        let read = now.0 - REVOCATIONS_KEPT.as_millis() as i64 - 1 - at as i64;
+        place
+            .meddle(&format!(
+                "INSERT INTO revocations (user_id, revoked_at) VALUES (1, {read})"
+            ))
+            .await;
+    }
+    store.forget_ended(ago).await.unwrap();
+    let rows = async |table: &str, key: &str| {
+        place
+            .numbers(&format!("SELECT {key} FROM {table} ORDER BY {key}"))
+            .await
+    };
+    assert_eq!(rows("auth_sessions", "id").await, [[1]]);
+    assert_eq!(rows("invites", "id").await, [[1]]);
+    assert_eq!(rows("password_resets", "user_id").await, [[ada.id.0]]);
+    assert_eq!(rows("revocations", "id").await.len(), 1 + 9);
+    store.forget_ended(ago).await.unwrap();
+    assert_eq!(rows("revocations", "id").await.len(), 1);
 }

@@ -442,7 +442,8 @@ pub async fn so_many_log_ins_live(place: Place) {
             user_agent: String::new(),
             expires_at: in_an_hour(),
         };
-        assert_eq!(world.store.create_session(session).await.unwrap(), begun);
+        let made = world.store.create_session(session).await.unwrap();
+        assert_eq!(made.is_some(), begun);
     }
     assert_eq!(
         world.store.sessions(user.id).await.unwrap().len(),

@@ -171,7 +171,7 @@ async fn a_reset_link_is_good_once(db: Db) {
     assert_eq!(log_in(&server, "ada", &new).await, 200);
     refused(&ada).await;
 
-    // A newer link ends an older one; a disabled user's does nothing; an expired one neither.
+    // A newer link ends an older one; disabling the user ends his; an expired one does nothing.
     let link = async || {
         let link = server.done(&["user", "reset", "ada"]).await;
         line(&link).rsplit('=').next().unwrap().to_owned()
@@ -181,10 +181,12 @@ async fn a_reset_link_is_good_once(db: Db) {
     server.done(&["user", "disable", "ada"]).await;
     assert_eq!(reset(&newer, "correct staple").await.0, 400);
     server.done(&["user", "enable", "ada"]).await;
+    assert_eq!(reset(&newer, "correct staple").await.0, 400);
+    let expired = link().await;
     server
         .sql("UPDATE password_resets SET expires_at = 1")
         .await;
-    assert_eq!(reset(&newer, "correct staple").await.0, 400);
+    assert_eq!(reset(&expired, "correct staple").await.0, 400);
     let last = link().await;
     assert_eq!(reset(&last, "correct staple").await.0, 204);
     assert_eq!(log_in(&server, "ada", "correct staple").await, 200);

@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, Schema, Server, each_database, token::SECRET};
+use hearth::limits::LOGINS_PER_USER_MAX;
+
+use crate::support::{Account, Db, Incoming, Schema, Server, each_database, token::SECRET};
 
 async fn assert_dead(account: &Account) {
     let (status, problem) = account.get("/api/me").await;
@@ -46,6 +48,28 @@ async fn logging_out_ends_one_log_in(db: Db) {
     assert_dead(&tablet).await;
     assert_alive(&bob).await;
     assert_alive(&server.log_in("ada").await).await;
+}
+
+async fn one_log_in_too_many_ends_the_least_used(db: Db) {
+    let server = Server::start(db).await;
+    let first = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let room = bob.create_room("hall", &[&first]).await;
+    let mut socket = first.connect().await;
+    socket.join(room).await;
+    for _ in 1..LOGINS_PER_USER_MAX {
+        server.log_in("ada").await;
+    }
+    assert_alive(&first).await;
+    assert!(socket.fence().await.is_empty());
+    let last = server.log_in("ada").await;
+    // What is said from now on isn't for the first one.
+    bob.post_many(room, 1).await;
+    let end = socket.next().await;
+    assert!(matches!(end, Incoming::Closed(4501, _)), "{end:?}");
+    let (status, problem) = first.get("/api/me").await;
+    assert_eq!((status, &problem["code"]), (401, &json!("token_revoked")));
+    assert_alive(&last).await;
 }
 
 async fn log_ins_are_listed_and_ended(db: Db) {
@@ -155,6 +179,7 @@ async fn a_profile_changes(db: Db) {
 each_database!(
     logging_out_ends_one_log_in,
     log_ins_are_listed_and_ended,
+    one_log_in_too_many_ends_the_least_used,
     a_new_password_ends_the_others,
     a_profile_changes,
 );

@@ -6,6 +6,8 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
+use hearth::limits::REFRESHES_BURST;
+
 use crate::support::{Account, Db, Server, each_database};
 
 async fn refresh(server: &Server, token: &str, user_agent: &str) -> (u16, Value) {
@@ -69,6 +71,33 @@ async fn a_refresh_token_is_exchanged(db: Db) {
     );
 }
 
+/// Every token that was exchanged is kept for long: nobody makes them without end. Whoever is refused keeps his.
+async fn a_log_in_is_refreshed_so_often(db: Db) {
+    let server = Server::start_with(db, &[("HEARTH_RATE_LIMITS", "on")]).await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let mut token = ada.refresh_token.clone();
+    let mut refreshed = 0;
+    let problem = loop {
+        let (status, answer) = refresh(&server, &token, "").await;
+        if status != 200 {
+            break answer;
+        }
+        token = text(&answer["refresh_token"]).to_owned();
+        refreshed += 1;
+    };
+    assert_eq!(problem["code"], "rate_limited", "{problem}");
+    assert!(
+        (REFRESHES_BURST..REFRESHES_BURST + 30).contains(&refreshed),
+        "{refreshed}"
+    );
+    // By user: another log-in of hers waits, too, and nobody else.
+    let other = server.log_in("ada").await;
+    assert_eq!(refresh(&server, &other.refresh_token, "").await.0, 429);
+    assert_eq!(refresh(&server, &bob.refresh_token, "").await.0, 200);
+    assert_eq!(me(&server, &other.token).await.0, 200);
+}
+
 async fn a_used_successor_ends_the_grace(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
@@ -129,6 +158,7 @@ async fn an_idle_log_in_ends(db: Db) {
 
 each_database!(
     a_refresh_token_is_exchanged,
+    a_log_in_is_refreshed_so_often,
     a_used_successor_ends_the_grace,
     what_is_no_refresh_token_is_refused,
     an_idle_log_in_ends,

@@ -1,0 +1,74 @@
+//! Chores: what the change of an account has still to do in rooms. The request that makes one does it before it
+//! answers; what it could not finish, because its asker hung up, the database was away or the server stopped,
+//! is done by a sweep.
+
+use super::{Chat, mismatch, refuse};
+use crate::{
+    limits::*,
+    protocol::{RoomId, Time, UserId, error::Refusal, rest::User},
+    store::{
+        Change, Outcome,
+        chores::{Chore, Task},
+    },
+};
+
+impl Chat {
+    /// Does a chore that was just written. What fails is left to [`Chat::sweep`].
+    pub(super) async fn attend(&self, chore: Chore) {
+        if let Err(refusal) = self.finish(chore).await {
+            tracing::warn!(
+                user.id = chore.user_id.0,
+                refusal = %refusal.message,
+                "what an account's change does in rooms is done later"
+            );
+        }
+    }
+
+    /// Does what was left of chores: to be called every [`CHORES_INTERVAL`].
+    pub async fn sweep(&self) {
+        // Those of the last moments are being done by the requests that made them.
+        let before = Time(Time::now().0 - CHORES_INTERVAL.as_millis() as i64);
+        let mut after = 0;
+        loop {
+            // A database that is away is told of by those who need more of it.
+            let Ok(chores) = self.store.chores(before, after).await else {
+                return;
+            };
+            let Some(last) = chores.last() else {
+                return;
+            };
+            after = last.id;
+            for chore in chores {
+                self.attend(chore).await;
+            }
+        }
+    }
+
+    async fn finish(&self, chore: Chore) -> Result<(), Refusal> {
+        let row = self.store.user(chore.user_id).await.map_err(refuse)?;
+        match (row, chore.task) {
+            (Some(row), Task::Join(room_id, by)) => self.bring_in(&row.user, room_id, by).await?,
+            (Some(row), Task::LeaveAll) => {
+                self.leave_all(&row.user).await?;
+                // Somebody who still saw the account may add it to a room in this moment.
+                let age = Time::now().0 - chore.created_at.0;
+                if age <= 2 * REQUEST_DEADLINE.as_millis() as i64 {
+                    return Ok(());
+                }
+            }
+            (None, _) => {}
+        }
+        self.store.done(&chore).await.map_err(refuse)
+    }
+
+    /// A room that can't be joined, because its inviter has left it or it is archived or gone, is no fault of
+    /// whom he invited.
+    async fn bring_in(&self, user: &User, room_id: RoomId, by: UserId) -> Result<(), Refusal> {
+        let user = user.summary();
+        let change = Change::Add { room_id, by, user };
+        match self.store.append(change).await.map_err(refuse)? {
+            Outcome::Joined { .. } | Outcome::Refused(_) => Ok(()),
+            outcome => Err(mismatch(outcome)),
+        }
+    }
+}
