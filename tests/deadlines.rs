@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Db, Incoming, Raw, Server};
+use crate::support::{Db, Incoming, Lines, Raw, Server};
 
 /// Beyond the longest deadline here, with a margin for a busy machine.
 const LONG: Duration = Duration::from_secs(90);
@@ -150,29 +150,40 @@ async fn a_socket_outlives_its_token_by_at_most_a_minute() {
     );
 }
 
-/// Several lifetimes of a token on one socket, beyond the minute that one gets anyway: nothing is missed.
+/// Several lifetimes of a token on one socket, and on one connection of lines, beyond the minute that one gets
+/// anyway: nothing is missed.
 async fn a_renewed_socket_outlives_all_of_its_tokens() {
-    let server = Server::start_with(Db::Sqlite, &[("HEARTH_ACCESS_TTL", "12s")]).await;
+    let settings = [
+        ("HEARTH_ACCESS_TTL", "12s"),
+        ("HEARTH_LISTEN_TCP", "127.0.0.1:0"),
+    ];
+    let server = Server::start_with(Db::Sqlite, &settings).await;
     let mut ada = server.register("ada").await;
     let room = ada.create_room("hall", &[]).await;
     let mut socket = ada.connect().await;
     socket.join(room).await;
+    let mut lines = Lines::open(&server, &ada).await;
+    lines
+        .ask_through(json!({"type": "join", "room_id": room}))
+        .await;
     let started = Instant::now();
-    let mut seqs = Vec::new();
+    let (mut seqs, mut line_seqs) = (Vec::new(), Vec::new());
     while started.elapsed() < Duration::from_secs(78) {
         let body = json!({"refresh_token": ada.refresh_token});
         let (status, tokens) = ada.post("/api/refresh", body).await;
         assert_eq!(status, 200, "{tokens}");
         ada = server.account(&tokens);
         let renewal = json!({"type": "auth", "token": ada.token});
-        assert_eq!(socket.ask(renewal).await["type"], "ack");
+        assert_eq!(socket.ask(renewal.clone()).await["type"], "ack");
+        assert_eq!(lines.ask_through(renewal).await.1["type"], "ack");
         let path = format!("/api/chat/rooms/{room}/messages");
         let (status, message) = ada.post(&path, json!({"content": "still here"})).await;
         assert_eq!(status, 201, "{message}");
         seqs.push(socket.expect("message").await["seq"].as_u64().unwrap());
+        line_seqs.push(lines.expect("message").await["seq"].as_u64().unwrap());
         tokio::time::sleep(Duration::from_secs(6)).await;
     }
     let whole: Vec<u64> = (1..=seqs.len() as u64).collect();
-    assert_eq!(seqs, whole);
+    assert_eq!((&seqs, &line_seqs), (&whole, &whole));
     assert!(seqs.len() >= 5, "{seqs:?}");
 }
