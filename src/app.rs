@@ -72,10 +72,7 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
             );
             Ok(())
         }
-        Command::User { command } => {
-            make_data_dir(&config)?;
-            Ok(users::run(&config, command).await?)
-        }
+        Command::User { command } => Ok(users::run(&config, command).await?),
         Command::Check => match crate::check::run(&config).await {
             true => Ok(()),
             false => Err(Failure::Faults),

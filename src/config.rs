@@ -280,6 +280,19 @@ fn parse<T: Into<OsString> + Clone>(
     Ok((line.command, config))
 }
 
+impl Config {
+    /// Where the database is, wherever one stands, and without its password.
+    pub fn database_name(&self) -> String {
+        match &self.database.location {
+            Location::Sqlite(path) => {
+                let whole = std::path::absolute(path);
+                shown(&Location::Sqlite(whole.unwrap_or_else(|_| path.clone())))
+            }
+            elsewhere => shown(elsewhere),
+        }
+    }
+}
+
 impl Settings {
     fn validate(self) -> Result<Config, Vec<String>> {
         let mut faults = Vec::new();

@@ -106,7 +106,7 @@ pub async fn schema_version(options: &Options) -> Result<Option<u32>> {
     match &options.location {
         Location::Sqlite(path) => {
             let path = path.clone();
-            blocking(move || match path.exists() {
+            blocking(move || match path.try_exists().map_err(unavailable)? {
                 true => sqlite_version(&sqlite::open_writer(&path)?),
                 false => Ok(None),
             })
