@@ -42,6 +42,8 @@ pub enum Failure {
     Threads(io::Error),
     #[error("signals can't be received: {0}")]
     Signals(io::Error),
+    #[error("stopped by signal {0}")]
+    Stopped(u8),
     #[error(transparent)]
     User(#[from] users::Fault),
     #[error("this deletes everything in the database; say so with --yes")]
@@ -72,7 +74,15 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
             );
             Ok(())
         }
-        Command::User { command } => Ok(users::run(&config, command).await?),
+        Command::User { command } => tokio::select! {
+            biased;
+            // What was begun is dropped, and a terminal is as it was.
+            signal = shutdown::stopped() => Err(match signal {
+                Ok(signal) => Failure::Stopped(signal),
+                Err(error) => Failure::Signals(error),
+            }),
+            done = users::run(&config, command) => Ok(done?),
+        },
         Command::Check => match crate::check::run(&config).await {
             true => Ok(()),
             false => Err(Failure::Faults),

@@ -1,15 +1,13 @@
 //! `hearth user`: accounts, looked after by whoever has the database. It works on the database itself, whether
 //! a server runs on it or not: what a running one must know of, it reads there within a second. Only a new
 //! account may be the first thing in a database.
-//!
-//! Invariant: a password is read without showing it, and never taken from the command line, which others see.
+
+mod password;
 
 use std::{
-    io::{self, BufRead, IsTerminal, Read, Write},
+    io::{self, Write},
     sync::Arc,
 };
-
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::{
     auth::{
@@ -17,7 +15,7 @@ use crate::{
         passwords::{self, Passwords},
     },
     config::{Config, UserCommand},
-    limits::{LIST_ITEMS_MAX, PASSWORD_BYTES_MAX, RESET_TTL, USERNAME_CHARS_MAX},
+    limits::{LIST_ITEMS_MAX, RESET_TTL, USERNAME_CHARS_MAX},
     protocol::{
         Time, UserId,
         check::{Checks, fold},
@@ -145,7 +143,7 @@ async fn newcomer(config: &Config, username: String, email: String) -> Result<Ne
     checks.username("username", &username);
     checks.email("email", &email);
     checks.done()?;
-    let password = password()?;
+    let password = password::read().await?;
     let mut checks = Checks::default();
     passwords::check(&mut checks, "password", &password);
     checks.done()?;
@@ -214,59 +212,4 @@ async fn named(store: &Store, name: &str) -> Result<User, Fault> {
     found
         .map(|row| row.user)
         .ok_or_else(|| Fault::NoSuchUser(name.to_owned()))
-}
-
-/// A password from standard input: asked for twice at a terminal, else its first line.
-fn password() -> Result<String, Fault> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        return line_of(&mut stdin.lock());
-    }
-    let _unseen = Unseen::begin().map_err(Fault::Unread)?;
-    let ask = |text: &str| {
-        eprint!("{text}");
-        let line = line_of(&mut stdin.lock());
-        eprintln!();
-        line
-    };
-    let password = ask("Password: ")?;
-    match ask("Once more: ")? == password {
-        true => Ok(password),
-        false => Err(Fault::Differ),
-    }
-}
-
-/// A line without its end: no more of it than shows that it is too long.
-fn line_of(input: &mut impl BufRead) -> Result<String, Fault> {
-    let mut line = String::new();
-    input
-        .take(PASSWORD_BYTES_MAX as u64 + 2)
-        .read_line(&mut line)
-        .map_err(Fault::Unread)?;
-    if line.ends_with('\n') {
-        line.pop();
-        if line.ends_with('\r') {
-            line.pop();
-        }
-    }
-    Ok(line)
-}
-
-/// The terminal doesn't show what is typed, for as long as this lives.
-struct Unseen(Termios);
-
-impl Unseen {
-    fn begin() -> io::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
-        let mut unseen = before.clone();
-        unseen.local_flags.remove(LocalFlags::ECHO);
-        tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &unseen)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Unseen {
-    fn drop(&mut self) {
-        let _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &self.0);
-    }
 }
