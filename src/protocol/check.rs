@@ -14,6 +14,8 @@ use crate::limits::*;
 
 /// Nobody's name: with an `@` before it, it means everybody.
 pub const RESERVED_NAME: &str = "all";
+/// The names of deleted accounts begin so, and nobody else's.
+pub const DELETED_PREFIX: &str = "deleted-";
 
 /// Whether a character shows something by itself: not white space, marks, joiners, selectors, directions,
 /// fillers and what is no character.
@@ -123,6 +125,7 @@ impl Checks {
         }
     }
 
+    /// A name that is to be given: who has one that breaks a newer rule keeps it.
     pub fn username(&mut self, name: &'static str, text: &str) {
         let chars = text.chars().count();
         if !(USERNAME_CHARS_MIN..=USERNAME_CHARS_MAX).contains(&chars) {
@@ -141,6 +144,9 @@ impl Checks {
             self.fail(name, "format", "at least one letter or digit");
         } else if fold(text).trim_end_matches(['.', '-']) == RESERVED_NAME {
             self.fail(name, "taken", "this name means everybody");
+        } else if fold(text).starts_with(DELETED_PREFIX) {
+            let rule = "names that begin with deleted- are those of deleted accounts";
+            self.fail(name, "taken", rule);
         }
     }
 
@@ -267,6 +273,10 @@ mod tests {
             (Checks::username, "ada lovelace", false),
             (Checks::username, "ada\u{202e}", false),
             (Checks::username, "žluťoučký", true),
+            (Checks::username, "deleted-7", false),
+            (Checks::username, "ＤｅＬＥＴＥＤ-me", false),
+            (Checks::username, "deleted", true),
+            (Checks::username, "undeleted-7", true),
             (Checks::email, "ada@example.org", true),
             (Checks::email, "ada@localhost", false),
             (Checks::email, "@example.org", false),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::protocol::{
     Time, UserId,
-    check::fold,
+    check::{DELETED_PREFIX, fold},
     rest::{SiteRole, User, UserKind, UserSummary},
 };
 
@@ -216,7 +216,7 @@ async fn delete(mut conn: Conn<'_>, id: UserId) -> Result<(bool, Vec<Event>), Fa
     // NUL is in no key that was typed.
     let key = format!("\0deleted:{id}");
     let params = params![
-        format!("deleted-{id}"),
+        format!("{DELETED_PREFIX}{id}"),
         key.as_str(),
         "",
         key.as_str(),
