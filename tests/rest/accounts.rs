@@ -199,6 +199,10 @@ async fn every_broken_field_is_named_at_once(db: Db) {
             named(&[("email", "length")]),
         ),
         (
+            with("email", json!("bob\u{202e}@example.org")),
+            named(&[("email", "format")]),
+        ),
+        (
             with("full_name", json!("two\nlines")),
             named(&[("full_name", "format")]),
         ),
