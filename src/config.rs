@@ -23,7 +23,7 @@ use url::Url;
 
 pub use self::values::Secret;
 use self::values::{
-    argon2_params, duration, is_origin, location, networks, public, registration, shown,
+    argon2_params, duration, location, networks, origins, public, registration, shown,
 };
 use crate::{
     limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
@@ -317,17 +317,14 @@ impl Settings {
         let public_url = self.public_url.filter(|url| !url.is_empty());
         let public = public_url.as_deref().map(public);
         if public == Some(None) {
-            let rule = "http or https, a host and perhaps a port, as https://chat.example.org";
+            let rule =
+                "http or https, one host (never *) and perhaps a port, as https://chat.example.org";
             fault("HEARTH_PUBLIC_URL", rule);
         }
         let cors_origins = self.cors_origins.unwrap_or_default();
-        let origins = cors_origins.split(',').map(str::trim);
-        let origins: Vec<String> = origins
-            .filter(|origin| !origin.is_empty())
-            .map(str::to_owned)
-            .collect();
-        if !origins.iter().all(|origin| is_origin(origin)) {
-            let rule = "origins as browsers write them, as https://example.org or http://localhost:5173; never *";
+        let origins = origins(&cors_origins);
+        if origins.is_none() {
+            let rule = "origins, as https://example.org or http://localhost:5173, each with one host: never *";
             fault("HEARTH_CORS_ORIGINS", rule);
         }
         let trusted_proxies = self.trusted_proxies.unwrap_or_default();
@@ -470,7 +467,7 @@ impl Settings {
             listen,
             listen_tcp: lines,
             public_url: public.flatten(),
-            cors_origins: origins,
+            cors_origins: origins.unwrap_or_default(),
             trusted_proxies: proxies.unwrap_or_default(),
             database: Options { location, pool },
             data_dir,

@@ -101,6 +101,14 @@ fn rules_of_single_settings() {
         ("--public-url=https://chat.example.org/?a", false),
         ("--public-url=https://chat.example.org/#a", false),
         ("--public-url=javascript:alert(1)", false),
+        ("--public-url=https://bücher.example", true),
+        ("--public-url=https://*.example.org", false),
+        ("--public-url=https://＊.example.org", false),
+        ("--cors-origins=https://example.org,http://[::1]:5173", true),
+        ("--cors-origins=https://*.example.org", false),
+        ("--cors-origins=https://example.org, *", false),
+        ("--cors-origins=null", false),
+        ("--cors-origins=https://example.org/page", false),
         ("--registration=invite", true),
         ("--registration=closed", true),
         ("--registration=", false),
@@ -112,6 +120,20 @@ fn rules_of_single_settings() {
     ] {
         assert_eq!(config(&[flag]).is_ok(), good, "{flag}");
     }
+}
+
+#[test]
+fn origins_are_kept_as_browsers_write_them() {
+    let origins =
+        "https://bücher.example, https://xn--bcher-kva.example:8443,HTTPS://Chat.Example.org:443/";
+    let config = config(&["--cors-origins", origins]);
+    let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
+    let expected = [
+        "https://xn--bcher-kva.example",
+        "https://xn--bcher-kva.example:8443",
+        "https://chat.example.org",
+    ];
+    assert_eq!(config.cors_origins, expected);
 }
 
 #[test]
