@@ -1,8 +1,8 @@
 //! Flags, the environment and `.env`, read into one validated [`Config`]: the only reader of the
 //! environment.
 //!
-//! Invariant: all settings are validated at once, and every fault is told with its name and rule.
-//! Secrets are never printed.
+//! Invariants: all settings are validated at once, and every fault is told with its name and rule. An empty
+//! value means the default. Secrets are never printed.
 
 mod values;
 
@@ -16,14 +16,14 @@ use std::{
     time::Duration,
 };
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 pub use self::values::Secret;
 use self::values::{
-    argon2_params, duration, location, networks, origins, public, registration, shown,
+    OrDefault, argon2_params, duration, location, networks, origins, public, registration, shown,
 };
 use crate::{
     limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
@@ -275,7 +275,13 @@ fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
 fn parse<T: Into<OsString> + Clone>(
     arguments: impl IntoIterator<Item = T>,
 ) -> Result<(Command, Config), Fault> {
-    let line = CommandLine::try_parse_from(arguments).map_err(Fault::CommandLine)?;
+    let line = CommandLine::command().mut_args(|arg| match arg.get_env() {
+        Some(_) => arg.value_parser(OrDefault),
+        None => arg,
+    });
+    let matches = line.try_get_matches_from(arguments);
+    let line = matches.and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let line = line.map_err(Fault::CommandLine)?;
     let config = line.settings.validate().map_err(Fault::Settings)?;
     Ok((line.command, config))
 }
@@ -298,7 +304,7 @@ impl Settings {
         let mut faults = Vec::new();
         let mut fault = |name: &str, rule: &str| faults.push(format!("{name}: {rule}"));
 
-        // Compose files hand on unset variables as empty ones.
+        // Those that have no default are absent when they are empty.
         let database_url = self.database_url.filter(|url| !url.is_empty());
         let jwt_secret = self.jwt_secret.filter(|secret| !secret.is_empty());
         let previous = self.jwt_secret_previous.filter(|secret| !secret.is_empty());
@@ -333,9 +339,6 @@ impl Settings {
             let rule = "addresses or networks, as 127.0.0.1,10.0.0.0/8";
             fault("HEARTH_TRUSTED_PROXIES", rule);
         }
-        if self.data_dir.is_empty() {
-            fault("HEARTH_DATA_DIR", "the path of a directory");
-        }
         let data_dir = PathBuf::from(&self.data_dir);
         let location = match &database_url {
             Some(url) => location(url).map_err(|rule| fault("HEARTH_DATABASE_URL", rule)),
@@ -368,7 +371,7 @@ impl Settings {
         if registration.is_none() {
             fault("HEARTH_REGISTRATION", "open, invite or closed");
         }
-        if self.log.is_empty() || EnvFilter::try_new(&self.log).is_err() {
+        if EnvFilter::try_new(&self.log).is_err() {
             fault(
                 "HEARTH_LOG",
                 "a filter, as info or info,hearth::store=debug",

@@ -132,6 +132,31 @@ fn dot_env_is_read_and_the_environment_wins() {
     );
 }
 
+/// As a copy of .env.example has it when a value was taken away, and as Compose files hand on what isn't set.
+#[test]
+fn an_empty_value_means_the_default() {
+    let dir = TempDir::new().unwrap();
+    let settings = |environment: &[(&str, &str)]| {
+        let (code, printed) = hearth(dir.path(), &["check"], environment);
+        assert_eq!(code, Some(0), "{printed}");
+        let settings = printed.split_once("findings");
+        settings.expect("they come first").0.to_owned()
+    };
+    let defaults = settings(&[]);
+    let example = include_str!("../.env.example").lines();
+    let names = example.filter_map(|line| line.strip_prefix('#')?.split_once('='));
+    let names: Vec<&str> = names
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("HEARTH_"))
+        .collect();
+    assert!(names.len() > 15, "{names:?}");
+    let empty: Vec<_> = names.iter().map(|name| (*name, "")).collect();
+    assert_eq!(settings(&empty), defaults);
+    let lines = names.iter().map(|name| format!("{name}=\n"));
+    fs::write(dir.path().join(".env"), lines.collect::<String>()).unwrap();
+    assert_eq!(settings(&[]), defaults);
+}
+
 async fn check_tells_what_is_wrong_and_what_to_do(db: Db) {
     let server = Server::start(db).await;
     let (code, printed) = run_beside(&server, &["check"]);

@@ -1,11 +1,38 @@
 //! How single settings are read and shown: durations, database URLs, the cost of a hash, secrets.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{ffi::OsStr, fmt, net::IpAddr, time::Duration};
 
+use clap::{
+    Arg, Command,
+    builder::{StringValueParser, TypedValueParser},
+};
 use ipnet::IpNet;
 use url::Url;
 
 use crate::{limits::ARGON2_MEMORY_KIB_MAX, protocol::rest::Registration, store::Location};
+
+/// Reads a setting's text, and its default for an empty one: Compose files and copies of .env.example hand on
+/// what isn't set as empty.
+#[derive(Clone)]
+pub struct OrDefault;
+
+impl TypedValueParser for OrDefault {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        setting: Option<&Arg>,
+        text: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let default = setting.and_then(|setting| setting.get_default_values().first());
+        let text = match default {
+            Some(default) if text.is_empty() => default,
+            _ => text,
+        };
+        StringValueParser::new().parse_ref(command, setting, text)
+    }
+}
 
 /// Who may register.
 pub fn registration(text: &str) -> Option<Registration> {
