@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, time};
 use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
     chat::{Chat, Entrance},
-    config::{Command, Config},
+    config::{Command, Config, NO_ADMIN},
     http::{self, Origins, Proxies, Site, server::Listeners},
     hub::Hub,
     limits::*,
@@ -157,7 +157,9 @@ async fn start(config: Config) -> Result<Server, Failure> {
     let hub = Hub::new(ws::frame::text);
     let indexer = Arc::new(Indexer::default());
     let store = Store::open(&config.database, listener_of(&hub, &indexer)).await?;
-    warn_without_admin(&store).await?;
+    if !store.has_admin().await? {
+        tracing::warn!("{NO_ADMIN}");
+    }
     hub.start(store.clone());
     let chat = Arc::new(Chat::new(
         store.clone(),
@@ -279,17 +281,6 @@ fn make_data_dir(config: &Config) -> Result<(), Failure> {
         .mode(0o700)
         .create(&config.data_dir)
         .map_err(|error| Failure::DataDir(config.data_dir.clone(), error))
-}
-
-/// There are no default accounts: the first admin is made by a command, which has the database's rights.
-async fn warn_without_admin(store: &Store) -> Result<(), Failure> {
-    if !store.has_admin().await? {
-        tracing::warn!(
-            "there is no active admin: `hearth user add NAME --email ADDRESS --admin` makes one, `hearth user \
-             promote NAME` makes one of somebody who has an account"
-        );
-    }
-    Ok(())
 }
 
 /// Stops the server, in order, when its database was reset or restored under it: who is logged in here

@@ -101,6 +101,11 @@ pub enum UserCommand {
     Reset { name: String },
 }
 
+/// Told wherever it is seen: there are no default accounts, so a command, which has the database's rights, makes
+/// the first admin.
+pub const NO_ADMIN: &str = "there is no active admin: `hearth user add NAME --email ADDRESS --admin` makes one, \
+                            `hearth user promote NAME` makes one of somebody who has an account";
+
 /// The settings as they were given. Each is documented in .env.example, too; a test compares.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Settings (flags, environment, or a .env file)")]

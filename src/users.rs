@@ -14,7 +14,7 @@ use crate::{
         codes::{self, Purpose},
         passwords::{self, Passwords},
     },
-    config::{Config, UserCommand},
+    config::{Config, NO_ADMIN, UserCommand},
     limits::{LIST_ITEMS_MAX, RESET_TTL, USERNAME_CHARS_MAX},
     protocol::{
         Time, UserId,
@@ -130,7 +130,7 @@ async fn change(
         let user = changed.map_err(|_| Fault::NoSuchUser(name))?;
         print(&line(&user))?;
         if !store.has_admin().await? {
-            eprintln!("There is no active admin: `hearth user promote NAME` makes one.");
+            eprintln!("hearth: {NO_ADMIN}");
         }
         Ok(())
     })

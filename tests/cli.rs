@@ -173,6 +173,19 @@ async fn check_tells_what_is_wrong_and_what_to_do(db: Db) {
     let secret = fs::read_to_string(&key).unwrap();
     assert!(!printed.contains(secret.trim()), "{printed}");
 
+    // Nobody administers the site: worth a note, and no fault.
+    let without = |printed: &str| {
+        let note = printed.lines().find(|line| line.contains("admin"));
+        note.is_some_and(|note| note.contains("note") && note.contains("hearth user promote NAME"))
+    };
+    assert!(without(&printed), "{printed}");
+    server.admin("ada").await;
+    let (code, printed) = run_beside(&server, &["check"]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(!without(&printed), "{printed}");
+    server.done(&["user", "disable", "ada"]).await;
+    assert!(without(&run_beside(&server, &["check"]).1));
+
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let (code, printed) = run_beside(&server, &["check"]);
     assert_eq!(code, Some(1), "{printed}");

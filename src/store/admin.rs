@@ -33,6 +33,9 @@ pub enum Unchanged {
     LastAdmin,
 }
 
+pub(super) const HAS_ADMIN: &str =
+    "SELECT 1 FROM users WHERE role = 'admin' AND is_active = 1 LIMIT 1";
+
 impl Store {
     /// Changes an account; answers it as it is then.
     pub async fn change_account(
@@ -47,8 +50,7 @@ impl Store {
 
     /// Whether anybody can administer the site.
     pub async fn has_admin(&self) -> Result<bool> {
-        let sql = "SELECT 1 FROM users WHERE role = 'admin' AND is_active = 1 LIMIT 1";
-        Ok(!self.db().query(sql, params![]).await?.is_empty())
+        Ok(!self.db().query(HAS_ADMIN, params![]).await?.is_empty())
     }
 
     /// All accounts by rising id after `after`, disabled ones too.
