@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, time};
 use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
     chat::{Chat, Entrance},
-    config::{Command, Config},
+    config::{Command, Config, NO_ADMIN},
     http::{self, Origins, Proxies, Site, server::Listeners},
     hub::Hub,
     limits::*,
@@ -42,6 +42,8 @@ pub enum Failure {
     Threads(io::Error),
     #[error("signals can't be received: {0}")]
     Signals(io::Error),
+    #[error("stopped by signal {0}")]
+    Stopped(u8),
     #[error(transparent)]
     User(#[from] users::Fault),
     #[error("this deletes everything in the database; say so with --yes")]
@@ -72,10 +74,15 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
             );
             Ok(())
         }
-        Command::User { command } => {
-            make_data_dir(&config)?;
-            Ok(users::run(&config, command).await?)
-        }
+        Command::User { command } => tokio::select! {
+            biased;
+            // What was begun is dropped, and a terminal is as it was.
+            signal = shutdown::stopped() => Err(match signal {
+                Ok(signal) => Failure::Stopped(signal),
+                Err(error) => Failure::Signals(error),
+            }),
+            done = users::run(&config, command) => Ok(done?),
+        },
         Command::Check => match crate::check::run(&config).await {
             true => Ok(()),
             false => Err(Failure::Faults),
@@ -150,7 +157,9 @@ async fn start(config: Config) -> Result<Server, Failure> {
     let hub = Hub::new(ws::frame::text);
     let indexer = Arc::new(Indexer::default());
     let store = Store::open(&config.database, listener_of(&hub, &indexer)).await?;
-    warn_without_admin(&store).await?;
+    if !store.has_admin().await? {
+        tracing::warn!("{NO_ADMIN}");
+    }
     hub.start(store.clone());
     let chat = Arc::new(Chat::new(
         store.clone(),
@@ -274,17 +283,6 @@ fn make_data_dir(config: &Config) -> Result<(), Failure> {
         .mode(0o700)
         .create(&config.data_dir)
         .map_err(|error| Failure::DataDir(config.data_dir.clone(), error))
-}
-
-/// There are no default accounts: the first admin is made by a command, which has the database's rights.
-async fn warn_without_admin(store: &Store) -> Result<(), Failure> {
-    if !store.has_admin().await? {
-        tracing::warn!(
-            "there is no active admin: `hearth user add NAME --email ADDRESS --admin` makes one, `hearth user \
-             promote NAME` makes one of somebody who has an account"
-        );
-    }
-    Ok(())
 }
 
 /// Stops the server, in order, when its database was reset or restored under it: who is logged in here

@@ -17,7 +17,7 @@ use tokio::time;
 
 use crate::{
     auth::secret,
-    config::Config,
+    config::{Config, NO_ADMIN},
     limits::{CONNECTIONS_MAX, FILES_RESERVED, STATEMENT_DEADLINE},
     protocol::Time,
     store::{self, Location, Store, migrate},
@@ -50,7 +50,7 @@ pub async fn run(config: &Config) -> bool {
     if config.jwt_secret.is_none() {
         findings.push(key(&config.data_dir));
     }
-    findings.push(database(config).await);
+    findings.extend(database(config).await);
     findings.push(files());
     findings.push(clock());
     text += "findings\n";
@@ -111,17 +111,19 @@ fn key(data_dir: &Path) -> Finding {
     }
 }
 
-/// Whether the database answers, and whether this program can use its schema.
-async fn database(config: &Config) -> Finding {
+/// Whether the database answers, whether this program can use its schema, and what is to be said of what is in it.
+async fn database(config: &Config) -> Vec<Finding> {
     let known = migrate::newest();
     let version = migrate::schema_version(&config.database);
     let version = match time::timeout(STATEMENT_DEADLINE, version).await {
         Ok(version) => version,
         Err(_) => Err(store::Error::Unavailable("it doesn't answer".into())),
     };
-    match version {
+    let finding = match version {
         Ok(None) => Note("database: no schema yet; the first start makes it".into()),
-        Ok(Some(found)) if found == known => durable(config, found).await,
+        Ok(Some(found)) if found == known => {
+            return vec![durable(config, found).await, administered(config).await];
+        }
         Ok(Some(found)) if found < known => Note(format!(
             "database: answers, schema {found}; the next start brings it to {known}"
         )),
@@ -140,7 +142,8 @@ async fn database(config: &Config) -> Finding {
                     .into(),
             },
         ),
-    }
+    };
+    vec![finding]
 }
 
 /// Whether a database of this program's schema keeps what it has committed.
@@ -162,6 +165,16 @@ async fn durable(config: &Config, schema: u32) -> Finding {
             "Set innodb_flush_log_at_trx_commit = 1 in the database's configuration.".into(),
         ),
         Err(error) => Note(format!("{good}; its durability can't be read: {error}")),
+    }
+}
+
+/// Whether anybody can administer the site.
+async fn administered(config: &Config) -> Finding {
+    match time::timeout(STATEMENT_DEADLINE, migrate::has_admin(&config.database)).await {
+        Ok(Ok(true)) => Good("admins: there is an active one".into()),
+        Ok(Ok(false)) => Note(format!("admins: {NO_ADMIN}")),
+        Ok(Err(error)) => Note(format!("admins: {error}")),
+        Err(_) => Note("admins: the database doesn't answer".into()),
     }
 }
 

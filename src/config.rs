@@ -1,8 +1,8 @@
 //! Flags, the environment and `.env`, read into one validated [`Config`]: the only reader of the
 //! environment.
 //!
-//! Invariant: all settings are validated at once, and every fault is told with its name and rule.
-//! Secrets are never printed.
+//! Invariants: all settings are validated at once, and every fault is told with its name and rule. An empty
+//! value means the default. Secrets are never printed.
 
 mod values;
 
@@ -16,14 +16,14 @@ use std::{
     time::Duration,
 };
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 pub use self::values::Secret;
 use self::values::{
-    argon2_params, duration, is_origin, location, networks, public, registration, shown,
+    OrDefault, argon2_params, duration, location, networks, origins, public, registration, shown,
 };
 use crate::{
     limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
@@ -100,6 +100,11 @@ pub enum UserCommand {
     /// Print a link with which somebody sets a new password, once, within 24 hours
     Reset { name: String },
 }
+
+/// Told wherever it is seen: there are no default accounts, so a command, which has the database's rights, makes
+/// the first admin.
+pub const NO_ADMIN: &str = "there is no active admin: `hearth user add NAME --email ADDRESS --admin` makes one, \
+                            `hearth user promote NAME` makes one of somebody who has an account";
 
 /// The settings as they were given. Each is documented in .env.example, too; a test compares.
 #[derive(clap::Args)]
@@ -275,9 +280,28 @@ fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
 fn parse<T: Into<OsString> + Clone>(
     arguments: impl IntoIterator<Item = T>,
 ) -> Result<(Command, Config), Fault> {
-    let line = CommandLine::try_parse_from(arguments).map_err(Fault::CommandLine)?;
+    let line = CommandLine::command().mut_args(|arg| match arg.get_env() {
+        Some(_) => arg.value_parser(OrDefault),
+        None => arg,
+    });
+    let matches = line.try_get_matches_from(arguments);
+    let line = matches.and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let line = line.map_err(Fault::CommandLine)?;
     let config = line.settings.validate().map_err(Fault::Settings)?;
     Ok((line.command, config))
+}
+
+impl Config {
+    /// Where the database is, wherever one stands, and without its password.
+    pub fn database_name(&self) -> String {
+        match &self.database.location {
+            Location::Sqlite(path) => {
+                let whole = std::path::absolute(path);
+                shown(&Location::Sqlite(whole.unwrap_or_else(|_| path.clone())))
+            }
+            elsewhere => shown(elsewhere),
+        }
+    }
 }
 
 impl Settings {
@@ -285,7 +309,7 @@ impl Settings {
         let mut faults = Vec::new();
         let mut fault = |name: &str, rule: &str| faults.push(format!("{name}: {rule}"));
 
-        // Compose files hand on unset variables as empty ones.
+        // Those that have no default are absent when they are empty.
         let database_url = self.database_url.filter(|url| !url.is_empty());
         let jwt_secret = self.jwt_secret.filter(|secret| !secret.is_empty());
         let previous = self.jwt_secret_previous.filter(|secret| !secret.is_empty());
@@ -304,17 +328,14 @@ impl Settings {
         let public_url = self.public_url.filter(|url| !url.is_empty());
         let public = public_url.as_deref().map(public);
         if public == Some(None) {
-            let rule = "http or https, a host and perhaps a port, as https://chat.example.org";
+            let rule =
+                "http or https, one host (never *) and perhaps a port, as https://chat.example.org";
             fault("HEARTH_PUBLIC_URL", rule);
         }
         let cors_origins = self.cors_origins.unwrap_or_default();
-        let origins = cors_origins.split(',').map(str::trim);
-        let origins: Vec<String> = origins
-            .filter(|origin| !origin.is_empty())
-            .map(str::to_owned)
-            .collect();
-        if !origins.iter().all(|origin| is_origin(origin)) {
-            let rule = "origins as browsers write them, as https://example.org or http://localhost:5173; never *";
+        let origins = origins(&cors_origins);
+        if origins.is_none() {
+            let rule = "origins, as https://example.org or http://localhost:5173, each with one host: never *";
             fault("HEARTH_CORS_ORIGINS", rule);
         }
         let trusted_proxies = self.trusted_proxies.unwrap_or_default();
@@ -322,9 +343,6 @@ impl Settings {
         if proxies.is_none() {
             let rule = "addresses or networks, as 127.0.0.1,10.0.0.0/8";
             fault("HEARTH_TRUSTED_PROXIES", rule);
-        }
-        if self.data_dir.is_empty() {
-            fault("HEARTH_DATA_DIR", "the path of a directory");
         }
         let data_dir = PathBuf::from(&self.data_dir);
         let location = match &database_url {
@@ -358,7 +376,7 @@ impl Settings {
         if registration.is_none() {
             fault("HEARTH_REGISTRATION", "open, invite or closed");
         }
-        if self.log.is_empty() || EnvFilter::try_new(&self.log).is_err() {
+        if EnvFilter::try_new(&self.log).is_err() {
             fault(
                 "HEARTH_LOG",
                 "a filter, as info or info,hearth::store=debug",
@@ -457,7 +475,7 @@ impl Settings {
             listen,
             listen_tcp: lines,
             public_url: public.flatten(),
-            cors_origins: origins,
+            cors_origins: origins.unwrap_or_default(),
             trusted_proxies: proxies.unwrap_or_default(),
             database: Options { location, pool },
             data_dir,

@@ -1,5 +1,6 @@
 //! The command line: settings in, exit code out. 0: done; 1: it failed, stderr says why; 64: the
-//! settings or the command line are faulty; 130: stopped by a second signal.
+//! settings or the command line are faulty; 130: stopped by a second signal; 128 and a signal's number: stopped
+//! by it, as a command.
 
 use std::process::ExitCode;
 
@@ -36,6 +37,11 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(app::Failure::Faults) => ExitCode::FAILURE,
+        Err(app::Failure::Stopped(signal)) => {
+            // The prompt that stood there had no end of its line.
+            eprintln!();
+            ExitCode::from(128 + signal)
+        }
         // For whoever typed the command: no line of a log.
         Err(app::Failure::User(fault)) => {
             eprintln!("hearth: {fault}");

@@ -47,3 +47,18 @@ pub async fn requested() -> io::Result<&'static str> {
     });
     Ok(name)
 }
+
+/// Waits for any signal by which a terminal or an operator ends a command, and gives its number.
+pub async fn stopped() -> io::Result<u8> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let kind = tokio::select! {
+        _ = interrupt.recv() => SignalKind::interrupt(),
+        _ = terminate.recv() => SignalKind::terminate(),
+        _ = hangup.recv() => SignalKind::hangup(),
+        _ = quit.recv() => SignalKind::quit(),
+    };
+    Ok(kind.as_raw_value() as u8)
+}

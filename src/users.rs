@@ -1,34 +1,38 @@
 //! `hearth user`: accounts, looked after by whoever has the database. It works on the database itself, whether
-//! a server runs on it or not: what a running one must know of, it reads there within a second.
-//!
-//! Invariant: a password is read without showing it, and never taken from the command line, which others see.
+//! a server runs on it or not: what a running one must know of, it reads there within a second. Only a new
+//! account may be the first thing in a database.
+
+mod password;
 
 use std::{
-    io::{self, BufRead, IsTerminal, Read, Write},
+    io::{self, Write},
     sync::Arc,
 };
-
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::{
     auth::{
         codes::{self, Purpose},
         passwords::{self, Passwords},
     },
-    config::{Config, UserCommand},
-    limits::{LIST_ITEMS_MAX, PASSWORD_BYTES_MAX, RESET_TTL, USERNAME_CHARS_MAX},
+    config::{Config, NO_ADMIN, UserCommand},
+    limits::{LIST_ITEMS_MAX, RESET_TTL, USERNAME_CHARS_MAX},
     protocol::{
         Time, UserId,
         check::{Checks, fold},
         error::Refusal,
         rest::{SiteRole, User},
     },
-    store::{self, NewUser, Store, admin::AccountChange},
+    store::{self, NewUser, Store, admin::AccountChange, migrate},
 };
 
 /// Why a command did nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
+    #[error(
+        "there is no database at {0} yet; give the same settings as the server's (HEARTH_DATABASE_URL, \
+         HEARTH_DATA_DIR), or begin with `hearth user add`"
+    )]
+    NoDatabase(String),
     #[error("there is no user {0}; `hearth user list` shows all")]
     NoSuchUser(String),
     #[error("{0}")]
@@ -61,14 +65,46 @@ impl From<Refusal> for Fault {
 
 /// Does what the command says, and prints what came of it.
 pub async fn run(config: &Config, command: UserCommand) -> Result<(), Fault> {
-    let store = Store::open(&config.database, Arc::new(|_| {})).await?;
-    let done = act(config, &store, command).await;
-    store.close().await;
+    let fresh = migrate::schema_version(&config.database).await?.is_none();
+    let done = match command {
+        UserCommand::Add { name, email, admin } => {
+            let user = newcomer(config, name, email).await?;
+            if fresh {
+                eprintln!("A new database is made: {}", config.database_name());
+            }
+            let role = match admin {
+                true => SiteRole::Admin,
+                false => SiteRole::User,
+            };
+            with_store(config, async |store| add(store, user, role).await).await
+        }
+        // Most likely these aren't the server's settings: an empty database beside its own helps nobody.
+        _ if fresh => return Err(Fault::NoDatabase(config.database_name())),
+        UserCommand::List => with_store(config, list).await,
+        UserCommand::Reset { name } => {
+            with_store(config, async |store| reset(config, store, &name).await).await
+        }
+        UserCommand::Promote { name } => change(config, name, None, Some(SiteRole::Admin)).await,
+        UserCommand::Demote { name } => change(config, name, None, Some(SiteRole::User)).await,
+        UserCommand::Disable { name } => change(config, name, Some(false), None).await,
+        UserCommand::Enable { name } => change(config, name, Some(true), None).await,
+    };
     match done {
         // Whoever reads only the first lines has seen enough.
         Err(Fault::Unprinted(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }
+}
+
+/// Does something with the database, and closes it.
+async fn with_store(
+    config: &Config,
+    act: impl AsyncFnOnce(&Store) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let store = Store::open(&config.database, Arc::new(|_| {})).await?;
+    let done = act(&store).await;
+    store.close().await;
+    done
 }
 
 fn print(text: &str) -> Result<(), Fault> {
@@ -77,61 +113,50 @@ fn print(text: &str) -> Result<(), Fault> {
     printed.map_err(Fault::Unprinted)
 }
 
-async fn act(config: &Config, store: &Store, command: UserCommand) -> Result<(), Fault> {
-    let change = match command {
-        UserCommand::Add { name, email, admin } => {
-            return add(config, store, name, email, admin).await;
+async fn change(
+    config: &Config,
+    name: String,
+    is_active: Option<bool>,
+    role: Option<SiteRole>,
+) -> Result<(), Fault> {
+    with_store(config, async |store| {
+        let change = AccountChange {
+            user_id: named(store, &name).await?.id,
+            by: None,
+            is_active,
+            role,
+        };
+        let changed = store.change_account(change).await?;
+        let user = changed.map_err(|_| Fault::NoSuchUser(name))?;
+        print(&line(&user))?;
+        if !store.has_admin().await? {
+            eprintln!("hearth: {NO_ADMIN}");
         }
-        UserCommand::List => return list(store).await,
-        UserCommand::Reset { name } => return reset(config, store, &name).await,
-        UserCommand::Promote { name } => (name, None, Some(SiteRole::Admin)),
-        UserCommand::Demote { name } => (name, None, Some(SiteRole::User)),
-        UserCommand::Disable { name } => (name, Some(false), None),
-        UserCommand::Enable { name } => (name, Some(true), None),
-    };
-    let (name, is_active, role) = change;
-    let change = AccountChange {
-        user_id: named(store, &name).await?.id,
-        by: None,
-        is_active,
-        role,
-    };
-    let changed = store.change_account(change).await?;
-    let user = changed.map_err(|_| Fault::NoSuchUser(name))?;
-    print(&line(&user))?;
-    if !store.has_admin().await? {
-        eprintln!("There is no active admin: `hearth user promote NAME` makes one.");
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
-async fn add(
-    config: &Config,
-    store: &Store,
-    username: String,
-    email: String,
-    admin: bool,
-) -> Result<(), Fault> {
+/// Somebody who is to get an account: nothing is opened, nor made, before all about him is as it should be.
+async fn newcomer(config: &Config, username: String, email: String) -> Result<NewUser, Fault> {
     let mut checks = Checks::default();
     checks.username("username", &username);
     checks.email("email", &email);
     checks.done()?;
-    let password = password()?;
+    let password = password::read().await?;
     let mut checks = Checks::default();
     passwords::check(&mut checks, "password", &password);
     checks.done()?;
     let passwords = Passwords::start(config.argon2.clone()).map_err(Fault::Threads)?;
-    let user = NewUser {
+    Ok(NewUser {
         username,
         email,
         full_name: None,
         password_hash: passwords.hash(password).await?,
-    };
-    let role = if admin {
-        SiteRole::Admin
-    } else {
-        SiteRole::User
-    };
+    })
+}
+
+async fn add(store: &Store, user: NewUser, role: SiteRole) -> Result<(), Fault> {
     match store.create_account(user, role).await {
         Ok(row) => print(&line(&row.user)),
         Err(store::Error::Taken(field)) => {
@@ -187,59 +212,4 @@ async fn named(store: &Store, name: &str) -> Result<User, Fault> {
     found
         .map(|row| row.user)
         .ok_or_else(|| Fault::NoSuchUser(name.to_owned()))
-}
-
-/// A password from standard input: asked for twice at a terminal, else its first line.
-fn password() -> Result<String, Fault> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        return line_of(&mut stdin.lock());
-    }
-    let _unseen = Unseen::begin().map_err(Fault::Unread)?;
-    let ask = |text: &str| {
-        eprint!("{text}");
-        let line = line_of(&mut stdin.lock());
-        eprintln!();
-        line
-    };
-    let password = ask("Password: ")?;
-    match ask("Once more: ")? == password {
-        true => Ok(password),
-        false => Err(Fault::Differ),
-    }
-}
-
-/// A line without its end: no more of it than shows that it is too long.
-fn line_of(input: &mut impl BufRead) -> Result<String, Fault> {
-    let mut line = String::new();
-    input
-        .take(PASSWORD_BYTES_MAX as u64 + 2)
-        .read_line(&mut line)
-        .map_err(Fault::Unread)?;
-    if line.ends_with('\n') {
-        line.pop();
-        if line.ends_with('\r') {
-            line.pop();
-        }
-    }
-    Ok(line)
-}
-
-/// The terminal doesn't show what is typed, for as long as this lives.
-struct Unseen(Termios);
-
-impl Unseen {
-    fn begin() -> io::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
-        let mut unseen = before.clone();
-        unseen.local_flags.remove(LocalFlags::ECHO);
-        tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &unseen)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Unseen {
-    fn drop(&mut self) {
-        let _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &self.0);
-    }
 }

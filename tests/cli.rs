@@ -15,12 +15,21 @@ use crate::support::{Db, MariaDb, Schema, Server, each_database};
 
 /// Runs the program to its end: its exit code, and what it printed.
 fn hearth(dir: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    hearth_reads(dir, arguments, settings, Stdio::null())
+}
+
+fn hearth_reads(
+    dir: &Path,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+    input: impl Into<Stdio>,
+) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_hearth"))
         .args(arguments)
         .env_clear()
         .envs(settings.iter().copied())
         .current_dir(dir)
-        .stdin(Stdio::null())
+        .stdin(input)
         .output()
         .unwrap();
     let printed = [output.stdout, output.stderr].concat();
@@ -58,7 +67,8 @@ fn every_faulty_setting_is_told_at_once() {
         ("HEARTH_JWT_SECRET", "a-short-secret"),
         ("HEARTH_ACCESS_TTL", "soon"),
         ("HEARTH_REFRESH_TTL", "-1d"),
-        ("HEARTH_PUBLIC_URL", "chat.example.org"),
+        ("HEARTH_PUBLIC_URL", "https://*.example.org"),
+        ("HEARTH_CORS_ORIGINS", "https://*.example.org"),
         ("HEARTH_REGISTRATION", "perhaps"),
         ("HEARTH_LOG_FORMAT", "xml"),
         ("HEARTH_RATE_LIMITS", "perhaps"),
@@ -122,6 +132,31 @@ fn dot_env_is_read_and_the_environment_wins() {
     );
 }
 
+/// As a copy of .env.example has it when a value was taken away, and as Compose files hand on what isn't set.
+#[test]
+fn an_empty_value_means_the_default() {
+    let dir = TempDir::new().unwrap();
+    let settings = |environment: &[(&str, &str)]| {
+        let (code, printed) = hearth(dir.path(), &["check"], environment);
+        assert_eq!(code, Some(0), "{printed}");
+        let settings = printed.split_once("findings");
+        settings.expect("they come first").0.to_owned()
+    };
+    let defaults = settings(&[]);
+    let example = include_str!("../.env.example").lines();
+    let names = example.filter_map(|line| line.strip_prefix('#')?.split_once('='));
+    let names: Vec<&str> = names
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("HEARTH_"))
+        .collect();
+    assert!(names.len() > 15, "{names:?}");
+    let empty: Vec<_> = names.iter().map(|name| (*name, "")).collect();
+    assert_eq!(settings(&empty), defaults);
+    let lines = names.iter().map(|name| format!("{name}=\n"));
+    fs::write(dir.path().join(".env"), lines.collect::<String>()).unwrap();
+    assert_eq!(settings(&[]), defaults);
+}
+
 async fn check_tells_what_is_wrong_and_what_to_do(db: Db) {
     let server = Server::start(db).await;
     let (code, printed) = run_beside(&server, &["check"]);
@@ -137,6 +172,19 @@ async fn check_tells_what_is_wrong_and_what_to_do(db: Db) {
     let key = server.dir().join("data/jwt-secret");
     let secret = fs::read_to_string(&key).unwrap();
     assert!(!printed.contains(secret.trim()), "{printed}");
+
+    // Nobody administers the site: worth a note, and no fault.
+    let without = |printed: &str| {
+        let note = printed.lines().find(|line| line.contains("admin"));
+        note.is_some_and(|note| note.contains("note") && note.contains("hearth user promote NAME"))
+    };
+    assert!(without(&printed), "{printed}");
+    server.admin("ada").await;
+    let (code, printed) = run_beside(&server, &["check"]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(!without(&printed), "{printed}");
+    server.done(&["user", "disable", "ada"]).await;
+    assert!(without(&run_beside(&server, &["check"]).1));
 
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let (code, printed) = run_beside(&server, &["check"]);
@@ -233,7 +281,70 @@ async fn the_key_is_made_once_and_kept(db: Db) {
     );
 }
 
+async fn only_a_new_account_makes_a_database(db: Db) {
+    let dir = TempDir::new().unwrap();
+    let schema = match db {
+        Db::Sqlite => None,
+        Db::MariaDb => Some(Schema::create().await),
+    };
+    let (url, place) = match &schema {
+        None => {
+            let place = dir.path().join("there/hearth.db").display().to_string();
+            (String::from("sqlite://./there/hearth.db"), place)
+        }
+        Some(schema) => (
+            schema.url.clone(),
+            schema.url.replace(":hearth@", ":(hidden)@"),
+        ),
+    };
+    let settings = [
+        ("HEARTH_DATABASE_URL", &*url),
+        ("HEARTH_ARGON2", "m=64,t=1,p=1"),
+    ];
+    let made = || fs::read_dir(dir.path()).unwrap().count();
+    for arguments in [
+        &["list"][..],
+        &["promote", "ada"],
+        &["demote", "ada"],
+        &["disable", "ada"],
+        &["enable", "ada"],
+        &["reset", "ada"],
+        // Nor does one that breaks a rule.
+        &["add", "a b", "--email", "ada@example.org"],
+    ] {
+        let arguments = [&["user"], arguments].concat();
+        let (code, printed) = hearth(dir.path(), &arguments, &settings);
+        assert_eq!(code, Some(1), "{arguments:?}: {printed}");
+        let told = printed.contains("no database") && printed.contains(&place);
+        assert_eq!(told, arguments[1] != "add", "{arguments:?}: {printed}");
+        assert!(!printed.contains(":hearth@"), "{printed}");
+        assert_eq!(made(), 0, "{arguments:?} made something");
+    }
+    let add = |name: &'static str| {
+        let email = format!("{name}@example.org");
+        let input = dir.path().join("password");
+        fs::write(&input, "correct horse battery").unwrap();
+        let input = fs::File::open(input).unwrap();
+        hearth_reads(
+            dir.path(),
+            &["user", "add", name, "--email", &email],
+            &settings,
+            input,
+        )
+    };
+    for (name, new) in [("ada", true), ("bob", false)] {
+        let (code, printed) = add(name);
+        assert_eq!(code, Some(0), "{printed}");
+        let told = printed.contains("new database") && printed.contains(&place);
+        assert_eq!(told, new, "{printed}");
+        assert!(!printed.contains(":hearth@"), "{printed}");
+    }
+    let (code, printed) = hearth(dir.path(), &["user", "list"], &settings);
+    assert_eq!((code, printed.lines().count()), (Some(0), 2), "{printed}");
+}
+
 each_database!(
+    only_a_new_account_makes_a_database,
     check_tells_what_is_wrong_and_what_to_do,
     migrating_twice_and_resetting,
     a_newer_schema_is_left_alone,

@@ -70,7 +70,8 @@ on_both! {
         a_room_begins_with_its_members,
         a_user_is_in_so_many_rooms;
     plans:
-        a_room_of_a_million_messages_is_found_by_index;
+        a_room_of_a_million_messages_is_found_by_index,
+        admins_are_found_by_index_among_many;
     races:
         many_senders_leave_no_hole,
         the_same_id_a_hundred_times_at_once,

@@ -28,6 +28,7 @@ mod rooms;
 mod sessions;
 mod slow;
 mod socket;
+mod terminal;
 mod thread;
 mod unknown;
 mod unseen;

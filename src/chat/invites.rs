@@ -1,7 +1,7 @@
 //! Who may come in: the mode of registration, and invites.
 //!
-//! The rule: a site admin may always invite, with or without a room. Others may while registration isn't
-//! closed, and only into a room: one that they are a member of, as they might add somebody to it. Each sees
+//! The rule: while registration is closed nobody invites, as nobody could come. Else everybody may invite into
+//! a room that he is a member of, as he might add somebody to it, and site admins without a room. Each sees
 //! and revokes his own invites, admins all. What an invite is worth when it is used is judged then, by the
 //! transaction that makes the account, and by the log when its user joins the room.
 //!
@@ -101,11 +101,12 @@ impl Chat {
         let (Some(max_uses), Some(expires_at)) = (max_uses, expires_at) else {
             return Err(Refusal::internal());
         };
-        let admin = self.is_admin(who).await?;
+        if self.registration() == Registration::Closed {
+            return Err(Refusal::forbidden(
+                "Registration is closed (HEARTH_REGISTRATION): nobody could use an invite.",
+            ));
+        }
         match room_id {
-            Some(_) if !admin && self.registration() == Registration::Closed => {
-                return Err(Refusal::forbidden("Nobody can register here."));
-            }
             Some(room_id) => {
                 self.member(who, room_id).await?;
                 let room = self.room(who, room_id).await?;
@@ -117,7 +118,7 @@ impl Chat {
                     return Err(Refusal::forbidden("The room is archived."));
                 }
             }
-            None if admin => {}
+            None if self.is_admin(who).await? => {}
             None => {
                 let rule = "Only site admins invite without a room. Give a room that you are in.";
                 return Err(Refusal::forbidden(rule));

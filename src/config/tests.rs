@@ -33,13 +33,29 @@ fn the_defaults_are_whole() {
 }
 
 #[test]
+fn an_empty_value_means_the_default() {
+    let line = CommandLine::command();
+    let settings = line.get_arguments().filter(|of| of.get_env().is_some());
+    let flags: Vec<_> = settings
+        .map(|of| format!("--{}=", of.get_long().unwrap()))
+        .collect();
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    assert!(flags.len() > 15, "{flags:?}");
+    let empty = config(&flags).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let absent = config(&[]).unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert_eq!(empty.shown, absent.shown);
+    assert_eq!(empty.database.location, absent.database.location);
+    assert!(empty.public_url.is_none() && empty.jwt_secret.is_none());
+    assert!(empty.listen_tcp.is_none() && empty.jwt_secret_previous.is_none());
+}
+
+#[test]
 fn every_fault_is_told_at_once_and_no_secret_with_it() {
     let faults = config(&[
         "--listen=localhost",
         "--listen-tcp=8001",
         "--database-url=mysql://ada:hunter2hunter2@/",
         "--database-pool=0",
-        "--data-dir=",
         "--jwt-secret=too-short-a-secret",
         "--access-ttl=2d",
         "--refresh-ttl=7",
@@ -56,7 +72,7 @@ fn every_fault_is_told_at_once_and_no_secret_with_it() {
         .iter()
         .map(|f| f.split(':').next().unwrap())
         .collect();
-    assert_eq!(faults.len(), 14, "{faults:#?}");
+    assert_eq!(faults.len(), 13, "{faults:#?}");
     assert!(names.iter().all(|name| name.starts_with("HEARTH_")));
     let text = faults.join("\n");
     assert!(!text.contains("hunter2") && !text.contains("too-short"));
@@ -101,9 +117,16 @@ fn rules_of_single_settings() {
         ("--public-url=https://chat.example.org/?a", false),
         ("--public-url=https://chat.example.org/#a", false),
         ("--public-url=javascript:alert(1)", false),
+        ("--public-url=https://bücher.example", true),
+        ("--public-url=https://*.example.org", false),
+        ("--public-url=https://＊.example.org", false),
+        ("--cors-origins=https://example.org,http://[::1]:5173", true),
+        ("--cors-origins=https://*.example.org", false),
+        ("--cors-origins=https://example.org, *", false),
+        ("--cors-origins=null", false),
+        ("--cors-origins=https://example.org/page", false),
         ("--registration=invite", true),
         ("--registration=closed", true),
-        ("--registration=", false),
         ("--argon2=m=64,t=1,p=1", true),
         ("--argon2=m=64,t=1,p=1,x", false),
         ("--argon2=t=1,m=64,p=1", false),
@@ -112,6 +135,20 @@ fn rules_of_single_settings() {
     ] {
         assert_eq!(config(&[flag]).is_ok(), good, "{flag}");
     }
+}
+
+#[test]
+fn origins_are_kept_as_browsers_write_them() {
+    let origins =
+        "https://bücher.example, https://xn--bcher-kva.example:8443,HTTPS://Chat.Example.org:443/";
+    let config = config(&["--cors-origins", origins]);
+    let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
+    let expected = [
+        "https://xn--bcher-kva.example",
+        "https://xn--bcher-kva.example:8443",
+        "https://chat.example.org",
+    ];
+    assert_eq!(config.cors_origins, expected);
 }
 
 #[test]

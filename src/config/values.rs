@@ -1,11 +1,38 @@
 //! How single settings are read and shown: durations, database URLs, the cost of a hash, secrets.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{ffi::OsStr, fmt, net::IpAddr, time::Duration};
 
+use clap::{
+    Arg, Command,
+    builder::{StringValueParser, TypedValueParser},
+};
 use ipnet::IpNet;
 use url::Url;
 
 use crate::{limits::ARGON2_MEMORY_KIB_MAX, protocol::rest::Registration, store::Location};
+
+/// Reads a setting's text, and its default for an empty one: Compose files and copies of .env.example hand on
+/// what isn't set as empty.
+#[derive(Clone)]
+pub struct OrDefault;
+
+impl TypedValueParser for OrDefault {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        setting: Option<&Arg>,
+        text: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let default = setting.and_then(|setting| setting.get_default_values().first());
+        let text = match default {
+            Some(default) if text.is_empty() => default,
+            _ => text,
+        };
+        StringValueParser::new().parse_ref(command, setting, text)
+    }
+}
 
 /// Who may register.
 pub fn registration(text: &str) -> Option<Registration> {
@@ -106,29 +133,33 @@ pub fn argon2_params(text: &str) -> Option<argon2::Params> {
     argon2::Params::new(m, t, p, None).ok().filter(|_| bounded)
 }
 
-/// A URL under which a server can be reached: nothing but scheme, host and port.
+/// A URL under which a server can be reached: nothing but scheme, host and port, and of hosts one alone.
 pub fn public(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     let anonymous = url.username().is_empty() && url.password().is_none();
     let web = matches!(url.scheme(), "http" | "https");
-    (plain && anonymous && web).then_some(url)
+    let one = url.host_str().is_some_and(|host| !host.contains('*'));
+    (plain && anonymous && web && one).then_some(url)
 }
 
-/// Whether this is an origin exactly as a browser writes it.
-pub fn is_origin(text: &str) -> bool {
-    public(text).is_some_and(|url| url.origin().ascii_serialization() == text)
+/// Origins, separated by commas, each as browsers write it: an internationalised host in ASCII, in lower case,
+/// without a default port.
+pub fn origins(text: &str) -> Option<Vec<String>> {
+    let origin = |text| Some(public(text)?.origin().ascii_serialization());
+    listed(text).map(origin).collect()
 }
 
 /// Networks, or single addresses, separated by commas.
 pub fn networks(text: &str) -> Option<Vec<IpNet>> {
-    let names = text
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
     let network = |name: &str| {
         let address = name.parse::<IpAddr>().map(IpNet::from);
         address.ok().or_else(|| name.parse().ok())
     };
-    names.map(network).collect()
+    listed(text).map(network).collect()
+}
+
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    let parts = text.split(',').map(str::trim);
+    parts.filter(|part| !part.is_empty())
 }

@@ -1,29 +1,45 @@
 //! Who is at the other end, where proxies stand between.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Once};
 
-use http::HeaderMap;
+use http::{HeaderMap, header::FORWARDED};
 use ipnet::IpNet;
 
-const FORWARDED: &str = "x-forwarded-for";
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The address of the TCP connection that a request came by: an extension of the request.
 #[derive(Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
 /// The proxies whose word is taken.
-pub struct Proxies(Vec<IpNet>);
+pub struct Proxies {
+    trusted: Vec<IpNet>,
+    /// The operator is told once of a proxy that he seems to have forgotten.
+    told: Once,
+}
 
 impl Proxies {
     pub fn new(trusted: Vec<IpNet>) -> Self {
-        Self(trusted)
+        Self {
+            trusted,
+            told: Once::new(),
+        }
     }
 
     /// The nearest address that is no trusted proxy: `X-Forwarded-For` is read from its end, each proxy's word
     /// about who came to it, for as long as that is a proxy itself.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
-        let lines = headers.get_all(FORWARDED).iter().rev();
+        if self.trusted.is_empty() && is_near(client) && is_forwarded(headers) {
+            self.told.call_once(|| {
+                tracing::warn!(
+                    peer = %client,
+                    "a proxy seems to stand before this server: name it in HEARTH_TRUSTED_PROXIES, or all who come \
+                     through it share its limits on guessing passwords"
+                );
+            });
+        }
+        let lines = headers.get_all(FORWARDED_FOR).iter().rev();
         let names = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
         for name in names {
             if !self.trusts(client) {
@@ -39,13 +55,44 @@ impl Proxies {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|trusted| trusted.contains(&address))
+        self.trusted
+            .iter()
+            .any(|trusted| trusted.contains(&address))
+    }
+}
+
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED_FOR) || headers.contains_key(FORWARDED)
+}
+
+/// Whether an address is of this machine or of a private network, as a proxy's before this server is.
+fn is_near(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn proxies_are_near() {
+        for (address, near) in [
+            ("127.0.0.1", true),
+            ("172.17.0.1", true),
+            ("10.1.2.3", true),
+            ("169.254.0.7", true),
+            ("::1", true),
+            ("fd00::1", true),
+            ("fe80::1", true),
+            ("198.51.100.7", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(is_near(address.parse().unwrap()), near, "{address}");
+        }
+    }
 
     #[test]
     fn only_proxies_are_believed() {
@@ -80,7 +127,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             for line in lines {
-                headers.append(FORWARDED, line.parse().unwrap());
+                headers.append(FORWARDED_FOR, line.parse().unwrap());
             }
             let found = proxies.client(peer.parse().unwrap(), &headers);
             assert_eq!(found, client.parse::<IpAddr>().unwrap(), "{peer} {lines:?}");

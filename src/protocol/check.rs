@@ -14,17 +14,21 @@ use crate::limits::*;
 
 /// Nobody's name: with an `@` before it, it means everybody.
 pub const RESERVED_NAME: &str = "all";
+/// The names of deleted accounts begin so, and nobody else's.
+pub const DELETED_PREFIX: &str = "deleted-";
 
-/// Whether a character shows something by itself: not white space, marks, joiners, selectors, directions,
-/// fillers and what is no character.
+/// Whether a character shows nothing and may make two texts look alike, or another one than it is: joiners,
+/// selectors, directions, fillers and what is no character.
+fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{ffff}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether a character shows something by itself: neither hidden nor white space, nor a mark on another one.
 fn is_seen(c: char) -> bool {
-    let unseen = c.is_control()
-        || c.is_whitespace()
-        || is_combining_mark(c)
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e0fff}');
-    !unseen
+    !(c.is_control() || c.is_whitespace() || is_combining_mark(c) || is_hidden(c))
 }
 
 /// Collects the broken fields of one request, so that all are named at once.
@@ -123,6 +127,7 @@ impl Checks {
         }
     }
 
+    /// A name that is to be given: who has one that breaks a newer rule keeps it.
     pub fn username(&mut self, name: &'static str, text: &str) {
         let chars = text.chars().count();
         if !(USERNAME_CHARS_MIN..=USERNAME_CHARS_MAX).contains(&chars) {
@@ -130,7 +135,7 @@ impl Checks {
             self.fail(name, "length", rule);
         } else if !text
             .chars()
-            .all(|c| c.is_alphanumeric() || "._-".contains(c))
+            .all(|c| (c.is_alphanumeric() && !is_hidden(c)) || "._-".contains(c))
         {
             self.fail(
                 name,
@@ -141,12 +146,16 @@ impl Checks {
             self.fail(name, "format", "at least one letter or digit");
         } else if fold(text).trim_end_matches(['.', '-']) == RESERVED_NAME {
             self.fail(name, "taken", "this name means everybody");
+        } else if fold(text).starts_with(DELETED_PREFIX) {
+            let rule = "names that begin with deleted- are those of deleted accounts";
+            self.fail(name, "taken", rule);
         }
     }
 
     /// What can be checked of an address without sending to it: one `@`, a local part, a host with
-    /// a dot, no white space or control characters (a subset of RFC 5321's Mailbox).
+    /// a dot, nothing that is hidden, no white space or control characters (a subset of RFC 5321's Mailbox).
     pub fn email(&mut self, name: &'static str, text: &str) {
+        let unseen = |c: char| c.is_whitespace() || c.is_control() || is_hidden(c);
         let well_formed = text.rsplit_once('@').is_some_and(|(local, host)| {
             !local.is_empty()
                 && local.len() <= 64
@@ -165,7 +174,7 @@ impl Checks {
                 "length",
                 format!("at most {EMAIL_CHARS_MAX} characters"),
             );
-        } else if !well_formed || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        } else if !well_formed || text.chars().any(unseen) {
             self.fail(name, "format", "an e-mail address, as name@example.org");
         }
     }
@@ -267,11 +276,27 @@ mod tests {
             (Checks::username, "ada lovelace", false),
             (Checks::username, "ada\u{202e}", false),
             (Checks::username, "žluťoučký", true),
+            (Checks::username, "ada\u{3164}", false),
+            (Checks::username, "deleted-7", false),
+            (Checks::username, "ＤｅＬＥＴＥＤ-me", false),
+            (Checks::username, "deleted", true),
+            (Checks::username, "undeleted-7", true),
             (Checks::email, "ada@example.org", true),
             (Checks::email, "ada@localhost", false),
             (Checks::email, "@example.org", false),
             (Checks::email, "ada@@example.org", false),
             (Checks::email, "ada@ex ample.org", false),
+            (Checks::email, "jose\u{301}@exämple.org", true),
+            (Checks::email, "ada\u{202e}@example.org", false),
+            (Checks::email, "a\u{2067}da@example.org", false),
+            (Checks::email, "a\u{200b}da@example.org", false),
+            (Checks::email, "a\u{200d}da@example.org", false),
+            (Checks::email, "ada\u{feff}@example.org", false),
+            (Checks::email, "ada\u{3164}@example.org", false),
+            (Checks::email, "ada\u{fe0f}@example.org", false),
+            (Checks::email, "ada\u{7}@example.org", false),
+            (Checks::email, "ada@exam\u{ad}ple.org", false),
+            (Checks::email, "ada@exam\u{115f}ple.org", false),
             (Checks::content, "hello", true),
             (Checks::content, "", false),
             (Checks::content, " \n\u{3000}", false),

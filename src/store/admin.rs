@@ -5,7 +5,7 @@
 //! row of `revocations`.
 
 use super::{
-    Result, Store, UserRow, rows, sessions,
+    Result, Store, rows, sessions,
     sql::{Conn, Fault, params, script},
 };
 use crate::protocol::{
@@ -33,6 +33,9 @@ pub enum Unchanged {
     LastAdmin,
 }
 
+pub(super) const HAS_ADMIN: &str =
+    "SELECT 1 FROM users WHERE role = 'admin' AND is_active = 1 LIMIT 1";
+
 impl Store {
     /// Changes an account; answers it as it is then.
     pub async fn change_account(
@@ -47,8 +50,7 @@ impl Store {
 
     /// Whether anybody can administer the site.
     pub async fn has_admin(&self) -> Result<bool> {
-        let sql = "SELECT 1 FROM users WHERE role = 'admin' AND is_active = 1 LIMIT 1";
-        Ok(!self.db().query(sql, params![]).await?.is_empty())
+        Ok(!self.db().query(HAS_ADMIN, params![]).await?.is_empty())
     }
 
     /// All accounts by rising id after `after`, disabled ones too.
@@ -107,35 +109,33 @@ async fn apply(
     conn: &mut Conn<'_>,
     change: AccountChange,
 ) -> Result<std::result::Result<User, Unchanged>, Fault> {
-    // All whom the judgement is about, locked in the order of ids as everywhere.
+    // All whom the judgement is about are locked: the admins by rising id, then the account itself.
+    let columns = rows::USER_COLUMNS;
     let sql = format!(
-        "SELECT {} FROM users u WHERE u.id = ? OR (u.role = 'admin' AND u.is_active = 1) ORDER BY u.id",
-        rows::USER_COLUMNS
+        "SELECT {columns} FROM users u WHERE u.role = 'admin' AND u.is_active = 1 ORDER BY u.id"
     );
-    let found = conn.query_update(&sql, params![change.user_id]).await?;
-    let locked = found.into_iter().map(rows::user);
-    let locked = locked.collect::<Result<Vec<UserRow>, Fault>>()?;
-    let rules = |user: &User| user.is_active && user.role == SiteRole::Admin;
-    let mut admins = locked
-        .iter()
-        .map(|row| &row.user)
-        .filter(|user| rules(user));
+    let found = conn.query_update(&sql, params![]).await?;
+    let admins = found.into_iter().map(|row| Ok(rows::user(row)?.user));
+    let admins = admins.collect::<Result<Vec<User>, Fault>>()?;
     if let Some(by) = change.by
-        && !admins.clone().any(|admin| admin.id == by)
+        && !admins.iter().any(|admin| admin.id == by)
     {
         return Ok(Err(Unchanged::NotAdmin));
     }
-    let target = locked.iter().find(|row| row.user.id == change.user_id);
+    let sql = format!("SELECT {columns} FROM users u WHERE u.id = ?");
+    let found = conn.query_update(&sql, params![change.user_id]).await?;
+    let target = found.into_iter().next().map(rows::user).transpose()?;
     // A deleted account has no address any more, and doesn't come back.
     let target = target.filter(|row| row.user.email.as_deref() != Some(""));
-    let Some(before) = target.map(|row| &row.user) else {
+    let Some(before) = target.map(|row| row.user) else {
         return Ok(Err(Unchanged::NoSuchUser));
     };
     let mut user = before.clone();
     user.is_active = change.is_active.unwrap_or(user.is_active);
     user.role = change.role.unwrap_or(user.role);
-    let alone = admins.all(|admin| admin.id == user.id);
-    if change.by.is_some() && rules(before) && !rules(&user) && alone {
+    let rules = |user: &User| user.is_active && user.role == SiteRole::Admin;
+    let alone = admins.iter().all(|admin| admin.id == user.id);
+    if change.by.is_some() && rules(&before) && !rules(&user) && alone {
         return Ok(Err(Unchanged::LastAdmin));
     }
     if (user.is_active, user.role) == (before.is_active, before.role) {

@@ -10,7 +10,7 @@ use rusqlite::OptionalExtension;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Error, Location, Options, Result, mysql, sqlite};
+use super::{Error, Location, Options, Result, admin::HAS_ADMIN, mysql, sqlite};
 use crate::limits;
 
 mod embedded {
@@ -107,7 +107,7 @@ pub async fn schema_version(options: &Options) -> Result<Option<u32>> {
     match &options.location {
         Location::Sqlite(path) => {
             let path = path.clone();
-            blocking(move || match path.exists() {
+            blocking(move || match path.try_exists().map_err(unavailable)? {
                 true => sqlite_version(&sqlite::open_writer(&path)?),
                 false => Ok(None),
             })
@@ -118,6 +118,32 @@ pub async fn schema_version(options: &Options) -> Result<Option<u32>> {
             let version = mysql_version(&pool).await;
             let _ = pool.disconnect().await;
             version
+        }
+    }
+}
+
+/// Whether anybody can administer the site, asked as [`schema_version`] is: of a schema that is this program's.
+pub async fn has_admin(options: &Options) -> Result<bool> {
+    match &options.location {
+        Location::Sqlite(path) => {
+            let path = path.clone();
+            blocking(move || {
+                let conn = sqlite::open_writer(&path)?;
+                let mut asked = conn.prepare(HAS_ADMIN).map_err(unavailable)?;
+                asked.exists([]).map_err(unavailable)
+            })
+            .await
+        }
+        Location::Mysql(url) => {
+            let pool = Pool::new(mysql::options(url, 1, &[])?);
+            let asked = async {
+                let mut conn = connection(&pool).await?;
+                let found = conn.query_first::<i64, _>(HAS_ADMIN).await;
+                Ok(found.map_err(unavailable)?.is_some())
+            };
+            let asked = asked.await;
+            let _ = pool.disconnect().await;
+            asked
         }
     }
 }

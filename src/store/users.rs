@@ -14,7 +14,7 @@ use super::{
 };
 use crate::protocol::{
     Time, UserId,
-    check::fold,
+    check::{DELETED_PREFIX, fold},
     rest::{SiteRole, User, UserKind, UserSummary},
 };
 
@@ -213,7 +213,7 @@ async fn delete(mut conn: Conn<'_>, id: UserId) -> Result<(Option<Chore>, Vec<Ev
     // NUL is in no key that was typed.
     let key = format!("\0deleted:{id}");
     let params = params![
-        format!("deleted-{id}"),
+        format!("{DELETED_PREFIX}{id}"),
         key.as_str(),
         "",
         key.as_str(),

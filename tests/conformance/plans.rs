@@ -13,9 +13,9 @@ use hearth::{
     limits::SYNC_PAGE_ROWS,
     protocol::{
         RoomId, UserId,
-        rest::{Role, RoomKind, UserSummary},
+        rest::{Role, RoomKind, SiteRole, UserSummary},
     },
-    store::{Location, Outcome, Range},
+    store::{Location, Outcome, Range, admin::AccountChange},
 };
 use mysql_async::{Conn, Row, prelude::Queryable};
 use rusqlite::ffi;
@@ -29,6 +29,8 @@ use crate::{
 const MESSAGES: u64 = 1_000_000;
 /// A number that no other test's statements hold.
 const ROOM: u64 = 918_273_645;
+/// What every statement holds that looks for admins.
+const ADMINS: &str = "role = 'admin' AND";
 
 /// Everything that reads a room's log, at every place of it.
 async fn read(world: &World, room: RoomId, user: UserId) {
@@ -111,37 +113,116 @@ pub async fn a_room_of_a_million_messages_is_found_by_index(place: Place) {
     place.in_other_rooms(members[2].id, 900).await;
     place.in_other_rooms(members[3].id, 900).await;
     million::fill(&place.location, room, &members, MESSAGES).await;
-    let statements = match &place.location {
-        Location::Sqlite(_) => {
-            trace_new_connections();
-            // Its connections are new.
-            let world = place.node().await;
-            read(&world, room, members[1].id).await;
-            change(&world, room, &members).await;
-            TRACED.lock().unwrap().clone()
-        }
-        Location::Mysql(url) => {
-            let mut conn = Conn::from_url(url).await.unwrap();
-            let log = "SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ";
-            conn.query_drop(format!("{log} ON")).await.unwrap();
-            read(&world, room, members[1].id).await;
-            change(&world, room, &members).await;
-            conn.query_drop(format!("{log} OFF")).await.unwrap();
-            let sql = format!(
-                "SELECT DISTINCT CONVERT(argument USING utf8mb4) FROM mysql.general_log
-                 WHERE command_type = 'Execute' AND argument LIKE '%{ROOM}%'
-                     AND (argument LIKE 'SELECT%' OR argument LIKE 'UPDATE%' OR argument LIKE 'DELETE%')"
-            );
-            let statements = conn.query::<String, _>(sql).await.unwrap();
-            conn.disconnect().await.unwrap();
-            statements.into_iter().collect()
-        }
+    let deeds = async |world: World| {
+        read(&world, room, members[1].id).await;
+        change(&world, room, &members).await;
     };
+    let statements = statements(&place, &ROOM.to_string(), deeds).await;
     assert!(statements.len() >= 40, "{statements:#?}");
     for sql in statements {
         match &place.location {
             Location::Sqlite(path) => explain_sqlite(path, &sql),
             Location::Mysql(url) => explain_mysql(url, &sql).await,
+        }
+    }
+}
+
+pub async fn admins_are_found_by_index_among_many(place: Place) {
+    let world = place.node().await;
+    let admins = world.users(3).await;
+    let change = |who: &UserSummary, role: SiteRole| AccountChange {
+        user_id: who.id,
+        by: None,
+        is_active: None,
+        role: Some(role),
+    };
+    for admin in &admins {
+        let changed = world.store.change_account(change(admin, SiteRole::Admin));
+        changed.await.unwrap().unwrap();
+    }
+    place
+        .meddle(
+            "INSERT INTO users (username, username_key, email, email_key, kind, role, is_active, created_at, updated_at)
+             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99)
+             SELECT CONCAT('u', a.i * 100 + b.i), CONCAT('u', a.i * 100 + b.i), CONCAT('u', a.i * 100 + b.i),
+                 CONCAT('u', a.i * 100 + b.i), 'person', 'user', 1, 0, 0
+             FROM n a, n b",
+        )
+        .await;
+    if let Location::Mysql(_) = place.location {
+        place.meddle("ANALYZE TABLE users").await;
+    }
+    let deeds = async |world: World| {
+        let store = &world.store;
+        assert!(store.has_admin().await.unwrap());
+        let demoted = store.change_account(change(&admins[0], SiteRole::User));
+        demoted.await.unwrap().unwrap();
+        assert!(store.delete_user(admins[1].id).await.unwrap().is_some());
+        let last = store.delete_user(admins[2].id).await.unwrap();
+        assert_eq!(last, None, "the last");
+    };
+    let mut statements = statements(&place, ADMINS, deeds).await;
+    // The other test's are about admins of rooms.
+    statements.retain(|sql| sql.contains("FROM users"));
+    assert!(statements.len() >= 3, "{statements:#?}");
+    for sql in statements {
+        let (steps, sorted) = match &place.location {
+            Location::Sqlite(path) => (steps_sqlite(path, &sql), "TEMP B-TREE"),
+            Location::Mysql(url) => {
+                let steps = steps_mysql(url, &sql).await;
+                let step = |row: &Row| {
+                    let column = |name: &str| row.get::<Option<String>, _>(name).flatten();
+                    let parts =
+                        ["type", "key", "Extra"].map(|name| column(name).unwrap_or_default());
+                    assert!(["ref", "range"].contains(&&*parts[0]), "{sql}\n{row:?}");
+                    parts.join(" ")
+                };
+                (steps.iter().map(step).collect(), "filesort")
+            }
+        };
+        let found = steps.iter().all(|step| step.contains("users_admins"));
+        assert!(found, "{sql}\n{steps:#?}");
+        assert!(
+            !steps.iter().any(|step| step.contains(sorted)),
+            "{sql}\n{steps:#?}"
+        );
+    }
+}
+
+/// The statements with this text in them that look for rows and that these deeds, done by a node of their own,
+/// send to the database.
+async fn statements(
+    place: &Place,
+    marker: &str,
+    deeds: impl AsyncFnOnce(World),
+) -> BTreeSet<String> {
+    match &place.location {
+        Location::Sqlite(_) => {
+            trace_new_connections();
+            // Its connections are new.
+            deeds(place.node().await).await;
+            let traced = TRACED.lock().unwrap();
+            let marked = traced.iter().filter(|sql| sql.contains(marker));
+            marked.cloned().collect()
+        }
+        Location::Mysql(url) => {
+            // The log is the whole server's.
+            static LOGGED: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+            let _alone = LOGGED.lock().await;
+            let mut conn = Conn::from_url(url).await.unwrap();
+            let log = "SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ";
+            conn.query_drop(format!("{log} ON")).await.unwrap();
+            deeds(place.node().await).await;
+            conn.query_drop(format!("{log} OFF")).await.unwrap();
+            let marker = marker.replace('\'', "''");
+            let sql = format!(
+                "SELECT DISTINCT CONVERT(argument USING utf8mb4) FROM mysql.general_log
+                 WHERE command_type = 'Execute' AND argument LIKE '%{marker}%'
+                     AND (argument LIKE 'SELECT%' OR argument LIKE 'UPDATE%' OR argument LIKE 'DELETE%')"
+            );
+            let statements = conn.query::<String, _>(sql).await.unwrap();
+            conn.disconnect().await.unwrap();
+            statements.into_iter().collect()
         }
     }
 }
@@ -162,11 +243,22 @@ fn of_log(sql: &str, table: &str) -> bool {
     NAMES.contains(&table) || (table == "r" && sql.contains("reactions r "))
 }
 
-fn explain_sqlite(path: &std::path::Path, sql: &str) {
+fn steps_sqlite(path: &std::path::Path, sql: &str) -> Vec<String> {
     let conn = rusqlite::Connection::open(path).unwrap();
     let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let steps = statement.query_map([], |row| row.get::<_, String>(3));
-    let steps: Vec<String> = steps.unwrap().map(Result::unwrap).collect();
+    steps.unwrap().map(Result::unwrap).collect()
+}
+
+async fn steps_mysql(url: &str, sql: &str) -> Vec<Row> {
+    let mut conn = Conn::from_url(url).await.unwrap();
+    let steps = conn.query(format!("EXPLAIN {sql}")).await.unwrap();
+    conn.disconnect().await.unwrap();
+    steps
+}
+
+fn explain_sqlite(path: &std::path::Path, sql: &str) {
+    let steps = steps_sqlite(path, sql);
     let scanned = steps.iter().any(|step| {
         let mut words = step.split(' ');
         words.next() == Some("SCAN") && words.next().is_some_and(|table| of_log(sql, table))
@@ -179,9 +271,7 @@ fn explain_sqlite(path: &std::path::Path, sql: &str) {
 }
 
 async fn explain_mysql(url: &str, sql: &str) {
-    let mut conn = Conn::from_url(url).await.unwrap();
-    let steps: Vec<Row> = conn.query(format!("EXPLAIN {sql}")).await.unwrap();
-    conn.disconnect().await.unwrap();
+    let steps = steps_mysql(url, sql).await;
     for step in &steps {
         let column = |name: &str| step.get::<Option<String>, _>(name).flatten();
         let table = column("table").unwrap_or_default();
@@ -196,7 +286,7 @@ async fn explain_mysql(url: &str, sql: &str) {
     }
 }
 
-/// What SQLite ran since [`trace_new_connections`] about the room, with its parameters.
+/// What SQLite ran since [`trace_new_connections`] about the room and about admins, with its parameters.
 static TRACED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Has every connection that this process opens from now on tell its statements
@@ -226,7 +316,8 @@ fn trace_new_connections() {
             let looks = ["SELECT", "UPDATE", "DELETE"]
                 .iter()
                 .any(|verb| text.starts_with(verb));
-            if looks && text.contains(&ROOM.to_string()) {
+            let markers = [&*ROOM.to_string(), ADMINS];
+            if looks && markers.iter().any(|marker| text.contains(marker)) {
                 TRACED.lock().unwrap().insert(text);
             }
         }

@@ -183,6 +183,10 @@ async fn every_broken_field_is_named_at_once(db: Db) {
             named(&[("username", "format")]),
         ),
         (
+            with("username", json!("ＤELETED-bob")),
+            named(&[("username", "taken")]),
+        ),
+        (
             with("password", json!("x".repeat(257))),
             named(&[("password", "length")]),
         ),
@@ -193,6 +197,10 @@ async fn every_broken_field_is_named_at_once(db: Db) {
         (
             with("email", json!("x".repeat(255))),
             named(&[("email", "length")]),
+        ),
+        (
+            with("email", json!("bob\u{202e}@example.org")),
+            named(&[("email", "format")]),
         ),
         (
             with("full_name", json!("two\nlines")),
@@ -215,6 +223,13 @@ async fn every_broken_field_is_named_at_once(db: Db) {
         );
         assert_eq!(faults(&problem), expected, "{body}: {problem}");
     }
+    // Who has a name that is kept from others by now goes on with it.
+    server.register("bob").await;
+    let sql = "UPDATE users SET username = 'deleted-bob', username_key = 'deleted-bob' WHERE username = 'bob'";
+    server.sql(sql).await;
+    let body = json!({"username": "Deleted-Bob", "password": "correct horse bob"});
+    let login = server.request("POST", "/api/login", None, Some(&body));
+    assert_eq!(login.await.0, 200);
     // 72 bytes are where bcrypt stops reading: here they count to the last.
     for (name, password) in [
         ("long1", "A".repeat(72) + "xyz"),

@@ -83,23 +83,25 @@ async fn pages_of_the_list_may_read() {
     }
 }
 
+/// What a page of this origin is answered when it opens a socket.
+async fn open(server: &Server, account: &Account, origin: Option<&str>) -> u16 {
+    let url = format!("ws://{}/ws?token={}", server.address(), account.token);
+    let mut request = url.into_client_request().unwrap();
+    if let Some(origin) = origin {
+        request
+            .headers_mut()
+            .insert(ORIGIN, origin.parse().unwrap());
+    }
+    match connect_async(request).await {
+        Ok(_) => 101,
+        Err(Error::Http(answer)) => answer.status().as_u16(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_elsewhere_open_no_socket() {
     let (server, ada) = friendly().await;
-    let open = async |origin: Option<&str>| {
-        let url = format!("ws://{}/ws?token={}", server.address(), ada.token);
-        let mut request = url.into_client_request().unwrap();
-        if let Some(origin) = origin {
-            request
-                .headers_mut()
-                .insert(ORIGIN, origin.parse().unwrap());
-        }
-        match connect_async(request).await {
-            Ok(_) => 101,
-            Err(Error::Http(answer)) => answer.status().as_u16(),
-            Err(error) => panic!("{error}"),
-        }
-    };
     for (origin, status) in [
         (None, 101),
         (Some(&*server.url("")), 101),
@@ -108,7 +110,30 @@ async fn pages_elsewhere_open_no_socket() {
         (Some("null"), 403),
         (Some(&format!("{}.evil.example", server.url(""))), 403),
     ] {
-        assert_eq!(open(origin).await, status, "{origin:?}");
+        assert_eq!(open(&server, &ada, origin).await, status, "{origin:?}");
+    }
+}
+
+/// Settings hold such names as people write them, browsers send them in ASCII.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn internationalised_names_are_our_own_and_those_of_the_list() {
+    let settings = [
+        ("HEARTH_PUBLIC_URL", "https://bücher.example"),
+        ("HEARTH_CORS_ORIGINS", "https://Käse.example:8443"),
+    ];
+    let server = Server::start_with(Db::Sqlite, &settings).await;
+    let ada = server.register("ada").await;
+    let friend = "https://xn--kse-qla.example:8443";
+    for (origin, status) in [
+        ("https://xn--bcher-kva.example", 101),
+        (friend, 101),
+        ("https://xn--kse-qla.example", 403),
+        (&*server.url(""), 403),
+    ] {
+        assert_eq!(open(&server, &ada, Some(origin)).await, status, "{origin}");
+        let answer = ask(&server, Method::GET, "/api/me", origin, &ada.token).await;
+        let told = answer.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN);
+        assert_eq!(told.is_some(), origin == friend, "{origin}");
     }
 }
 

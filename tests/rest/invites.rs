@@ -82,12 +82,24 @@ async fn the_mode_decides_who_registers(db: Db) {
         "a taken name gave the use back"
     );
     assert_no_invite(register(&server, "dave", Some(code(&open))).await);
+    let more = invite(&ada, None, 2).await;
+    let hall = ada.create_room("hall", &[]).await;
 
     assert!(server.stop().await.success());
     server.set("HEARTH_REGISTRATION", "closed");
     server.restart().await;
     assert_eq!(mode(&server).await, "closed");
-    let more = invite(&ada, None, 2).await;
+    for room in [None, Some(hall)] {
+        let body = json!({"room_id": room, "max_uses": 1, "expires_at": soon()});
+        let (status, problem) = ada.post("/api/invites", body).await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (403, &json!("forbidden")),
+            "not even an admin: {problem}"
+        );
+        let why = problem["detail"].as_str().unwrap();
+        assert!(why.contains("HEARTH_REGISTRATION"), "{problem}");
+    }
     for code in [None, Some(code(&more)), Some("no such code")] {
         let (status, problem) = register(&server, "dave", code).await;
         assert_eq!(
@@ -96,6 +108,12 @@ async fn the_mode_decides_who_registers(db: Db) {
             "{problem}"
         );
     }
+
+    // An older invite counts again when others may come.
+    assert!(server.stop().await.success());
+    server.set("HEARTH_REGISTRATION", "invite");
+    server.restart().await;
+    assert_eq!(register(&server, "dave", Some(code(&more))).await.0, 201);
 }
 
 async fn an_invite_leads_into_its_room(db: Db) {

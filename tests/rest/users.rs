@@ -62,6 +62,11 @@ async fn accounts_are_looked_after_by_commands(db: Db) {
             "correct horse",
             "email: ",
         ),
+        (
+            &["user", "add", "Deleted-1", "--email", "ada@example.org"],
+            "correct horse",
+            "username: names that begin with deleted-",
+        ),
         (&["user", "promote", "nobody"], "", "no user nobody"),
         (&["user", "reset", "nobody"], "", "no user nobody"),
     ] {

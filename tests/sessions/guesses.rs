@@ -128,6 +128,45 @@ async fn addresses_are_not_made_up(db: Db) {
         tried += usize::from(status == 401);
     }
     assert!((10..=12).contains(&tried), "{tried}");
+    told_of_a_proxy(server, 1).await;
+}
+
+/// The log tells so often of a proxy that is named nowhere.
+async fn told_of_a_proxy(mut server: Server, times: usize) {
+    assert!(server.stop().await.success());
+    let ended = async {
+        while !server.log().contains("\"stopped\"") {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let ended = tokio::time::timeout(crate::support::PATIENCE, ended);
+    ended.await.expect("the log's last line");
+    let log = server.log();
+    let told = log.matches("HEARTH_TRUSTED_PROXIES").count();
+    assert_eq!(told, times, "{log}");
+}
+
+async fn a_forgotten_proxy_is_told_of_once(db: Db) {
+    for (settings, header, times) in [
+        (&[][..], Some("X-Forwarded-For"), 1),
+        (&[], Some("Forwarded"), 1),
+        (&[], None, 0),
+        (
+            &[("HEARTH_TRUSTED_PROXIES", "127.0.0.1")],
+            Some("X-Forwarded-For"),
+            0,
+        ),
+    ] {
+        let server = Server::start_with(db, settings).await;
+        for _ in 0..2 {
+            let mut request = reqwest::Client::new().get(server.url("/api/info"));
+            if let Some(header) = header {
+                request = request.header(header, "for=198.51.100.7");
+            }
+            assert_eq!(request.send().await.unwrap().status(), 200);
+        }
+        told_of_a_proxy(server, times).await;
+    }
 }
 
 /// Status, body and headers of a refused log-in, but for what differs by request.
@@ -172,6 +211,7 @@ each_database!(
     guesses_side_by_side_are_counted_each,
     an_owner_comes_home,
     addresses_are_not_made_up,
+    a_forgotten_proxy_is_told_of_once,
     nobody_learns_who_has_an_account,
 );
 
