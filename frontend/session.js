@@ -2,7 +2,7 @@
 
 import { Connection, invitesReconnect } from "./connection.js";
 import { act, api, app, ask, carryOut, draftKey, endSession, on, outboxPrefix, render, wake } from "./core.js";
-import { $, confirmed, dressAvatar, missing, nameOf, onSubmit, storage } from "./dom.js";
+import { $, confirmed, dressAvatar, informed, missing, nameOf, onSubmit, showErrors, storage } from "./dom.js";
 import { Keeper } from "./keeper.js";
 import { SyncClient } from "./sync.js";
 
@@ -39,11 +39,30 @@ onSubmit($("reset-form"), (values) => {
   }
   return faults;
 }, async ({ new_password }) => {
-  await api("POST", "/api/password/reset", { code: linked.reset, new_password });
-  $("reset-form").reset();
-  notice("Your new password is set. Log in with it.");
-  showAuth("login");
+  await ask("POST", "/api/password/reset", { body: { code: linked.reset, new_password } });
+  await leaveReset();
 });
+$("reset-later").addEventListener("click", () => leaveReset(false));
+
+/** Back to where one was; a log-in whose password has been replaced is over. */
+async function leaveReset(isDone = true) {
+  const { session } = app;
+  if (session && isDone) {
+    session.leaving = "reset";
+    await api("GET", "/api/me").catch(() => {}); // ends it, when it is over
+    delete session.leaving;
+  }
+  delete linked.reset;
+  $("reset-form").reset();
+  showErrors($("reset-form"), []);
+  if (!app.session) {
+    if (isDone) notice(END_REASONS.reset);
+    return showAuth(isDone ? "login" : formAtDoor());
+  }
+  showChat();
+  render();
+  if (isDone) informed("The new password is set", `You are still logged in here, as ${nameOf(app.session.user)}.`);
+}
 
 const WORDS = {
   login: ["Log in", "Good to see you", "Log in to"],
@@ -52,6 +71,7 @@ const WORDS = {
 };
 
 function showAuth(which) {
+  if (which === "reset") $("auth-notice").hidden = true;
   document.body.dataset.view = "auth";
   const [title, heading, lead] = WORDS[which];
   document.title = `${title} · Hearth`;
@@ -61,6 +81,14 @@ function showAuth(which) {
   $(`${which}-form`).querySelector("input").focus();
 }
 
+/** A link for a new password stays in front, whatever becomes of the log-in behind it. */
+function showChat() {
+  if (!linked.reset) document.body.dataset.view = "chat";
+}
+
+/** The form for who isn't logged in. */
+const formAtDoor = () => (linked.reset ? "reset" : linked.invite ? "register" : "login");
+
 function notice(text) {
   $("auth-notice").textContent = text;
   $("auth-notice").hidden = false;
@@ -68,12 +96,40 @@ function notice(text) {
 
 /** What a link brings after its `#`, which no server sees: an invite, or the right to a new password. */
 const linked = {};
-function takeLink() {
+function takeLink(before = "") {
   const [, what, code] = location.hash.match(/^#(invite|reset)=([\w-]+)$/) ?? [];
-  if (what) {
-    linked[what] = code;
-    history.replaceState(null, "", location.pathname);
-  }
+  if (!what) return false;
+  linked[what] = code;
+  history.replaceState(null, "", location.pathname + before);
+  return true;
+}
+
+/** Shows what the link that was taken is for. */
+function followLink() {
+  offerRegistration();
+  if (!app.session || linked.reset) showAuth(formAtDoor());
+  else if (linked.invite) offerInvite();
+}
+
+addEventListener("hashchange", ({ oldURL }) => {
+  if (takeLink(new URL(oldURL).hash)) followLink();
+});
+
+let offering = false;
+async function offerInvite() {
+  if (offering) return; // the newest code counts
+  offering = true;
+  const text = `You are logged in as ${nameOf(app.session.user)}. Log out to register with this invite, or open its link again later.`;
+  const yes = await confirmed("An invite to register", text, "Log out");
+  offering = false;
+  if (!app.session) return; // it ended meanwhile: the form is there
+  if (yes) await leaveHere();
+  if (app.session) delete linked.invite;
+}
+
+let registration = "open"; // as the server last told
+function offerRegistration() {
+  $("show-register").hidden = registration === "closed" || (registration === "invite" && !linked.invite);
 }
 
 for (const box of document.querySelectorAll("[data-shows]")) {
@@ -140,7 +196,7 @@ function enter(user, tokens = null) {
 function renewed({ access_token, user }) {
   if (user.id !== app.session.user.id) return location.reload(); // somebody else logged in, in another tab
   iAm(user);
-  document.body.dataset.view = "chat";
+  showChat();
   app.connection.renew(access_token);
 }
 
@@ -161,6 +217,7 @@ const END_REASONS = {
   disabled: "This account has been switched off, or deleted. If that was not you, ask the administrator.",
   elsewhere: "You logged out in another tab.",
   logout: "You are logged out.",
+  reset: "Your new password is set. Log in with it.",
   everywhere: "You are logged out everywhere.",
   deleted: "Your account is deleted.",
 };
@@ -174,7 +231,7 @@ on("ended", ({ reason, detail }) => {
   app.connection.stop();
   app.connection = app.client = null;
   notice(END_REASONS[reason] ?? detail ?? END_REASONS.revoked);
-  showAuth("login");
+  showAuth(formAtDoor());
 });
 
 /** What is lost by whoever leaves now, in words. */
@@ -207,17 +264,17 @@ async function logOut(token) {
   });
 }
 
-$("log-out").addEventListener("click", async () => {
+async function leaveHere() {
   const text = unsentWords();
   if (text && !(await confirmed("Log out?", text, "Log out"))) return;
   if (!app.session) return;
-  const told = logOut(app.session.keeper.token);
-  leaveBy("logout", () => {}); // here at once, whatever the network does
-  told.catch(({ status }) => {
+  logOut(app.session.keeper.token).catch(({ status }) => {
     const isUntold = !status || status >= 500;
     if (isUntold && !app.session) notice(HERE_ONLY);
   });
-});
+  await leaveBy("logout", () => {}); // here at once, whatever the network does
+}
+$("log-out").addEventListener("click", leaveHere);
 
 addEventListener("storage", ({ key, newValue }) => {
   if (!app.session || key === null) return;
@@ -254,7 +311,7 @@ function connectionClosed(code) {
 
 function renderBanner() {
   if (!app.session || app.connectionState === "live") return;
-  document.body.dataset.view = "chat"; // what there is without the server
+  showChat(); // what there is without the server
   $("banner").hidden = false;
   $("reconnect").hidden = app.connectionState === "connecting";
   const stopped = app.stoppedBecause === 4503
@@ -275,10 +332,11 @@ addEventListener("online", wake);
 export function begin(whenEntered) {
   entered = whenEntered;
   takeLink();
-  if (linked.reset) showAuth("reset");
-  else if (storage.get(SESSION_KEY)?.user) enter(storage.get(SESSION_KEY).user);
-  else showAuth(linked.invite ? "register" : "login");
-  ask("GET", "/api/info").then(({ registration }) => {
-    $("show-register").hidden = registration === "closed" || (registration === "invite" && !linked.invite);
+  const kept = storage.get(SESSION_KEY)?.user;
+  if (kept) enter(kept);
+  followLink();
+  ask("GET", "/api/info").then((info) => {
+    registration = info.registration;
+    offerRegistration();
   }, () => {});
 }
