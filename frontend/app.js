@@ -121,6 +121,10 @@ document.addEventListener("visibilitychange", () => {
   else wake();
   render();
 });
+addEventListener("blur", () => {
+  timeline.lookedAway();
+  render();
+});
 
 // A page that was left may be kept, with its socket, to be shown again: whoever left isn't here.
 window.addEventListener("pagehide", () => app.connection?.stop());
@@ -142,6 +146,7 @@ function followHash() {
   app.route = { roomId, members, seq };
   if (stranger?.id !== roomId) stranger = null;
   if (left !== roomId) left = null;
+  if (roomId === null) timeline.leave(); // to be entered anew: at what came meanwhile
   if (seq !== null && timeline.roomId === roomId) timeline.goTo(seq);
   carryOut(app.client.open(roomId, { members }));
 }

@@ -2,6 +2,7 @@
 //! each other.
 
 mod log_ins;
+mod reading;
 
 use std::time::Duration;
 

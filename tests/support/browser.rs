@@ -177,6 +177,13 @@ impl Browser {
         .await;
     }
 
+    /// Shows the page, and hides the other tabs of its window.
+    pub async fn bring_to_front(&mut self, page: &Page) {
+        self.call(Some(&page.session), "Page.bringToFront", json!({}))
+            .await;
+        self.wait(page, "!document.hidden").await;
+    }
+
     /// Closes the page, as its tab's cross does.
     pub async fn close(&mut self, page: Page) {
         self.call(Some(&page.session), "Page.close", json!({}))
