@@ -162,7 +162,7 @@ addEventListener("hashchange", () => {
 const CONNECTION_WORDS = {
   live: "Connected",
   connecting: "Connecting…",
-  waiting: "Offline, trying again",
+  waiting: "Offline, retrying",
   stopped: "Not connected",
 };
 
