@@ -153,9 +153,18 @@ function followHash() {
 
 addEventListener("hashchange", () => {
   followHash();
-  if (app.route.members && !wide.matches) $("members-close").focus();
-  else if (app.route.roomId !== null && matchMedia("(pointer: fine)").matches) $("composer-text").focus();
+  requestAnimationFrame(() => { // when it has been rendered
+    if (app.route.members && !wide.matches) $("members-close").focus();
+    else if (app.route.roomId !== null && matchMedia("(pointer: fine)").matches) $("composer-text").focus();
+  });
 });
+
+/** Where the list of members lies over the room, a click beside it or Escape puts it away. */
+function closeMembers() {
+  if (app.route.members && !wide.matches) location.hash = hashOf(app.route.roomId);
+}
+$("room").addEventListener("click", ({ target }) => target === $("room") && closeMembers()); // what dims the room is its own
+$("members").addEventListener("keydown", ({ key }) => key === "Escape" && closeMembers());
 
 // ---- rendering
 

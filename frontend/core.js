@@ -4,7 +4,7 @@
 
 import { informed, storage } from "./dom.js";
 
-export const wide = matchMedia("(min-width: 761px)");
+export const wide = matchMedia("(min-width: 1101px)"); // the list of members has a place of its own beside the room
 
 export const app = {
   session: null, // {user, keeper, leaving?}: the access token lives in its keeper only

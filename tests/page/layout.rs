@@ -2,12 +2,68 @@
 
 use nix::sys::signal::Signal;
 
-use super::enter;
+use super::{Two, enter, shown};
 use crate::support::{Browser, Db, Server};
 
 /// Whether the element of this id is to be seen.
 fn seen(id: &str) -> String {
     format!("document.getElementById('{id}').checkVisibility()")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_leave_room_for_the_conversation() {
+    let Two {
+        server: _server,
+        mut browser,
+        ada,
+        his,
+        room,
+        ..
+    } = Two::meet().await;
+    ada.connect().await.say(room, "a few words").await;
+    let width = "document.getElementById('conversation').clientWidth";
+    browser.resize(&his, 820, 700).await;
+    browser.wait(&his, &shown(1, "a few words")).await;
+    let before = browser.evaluate(&his, width).await;
+
+    // They come over it, and are put away by a click beside them, by Escape, or by going elsewhere.
+    let open = format!(
+        "{} && document.activeElement.id === 'members-close'",
+        seen("members")
+    );
+    let away = format!("!{}", seen("members"));
+    let beside = "document.elementFromPoint(300, 300)";
+    for leave in [
+        &format!("{beside}.click()"),
+        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))",
+        &format!("document.querySelector('[data-testid=room-{room}] a').click()"),
+    ] {
+        browser.click(&his, "[data-testid=members-toggle]").await;
+        browser.wait(&his, &open).await;
+        assert_eq!(browser.evaluate(&his, width).await, before);
+        browser.evaluate(&his, leave).await;
+        browser.wait(&his, &away).await;
+    }
+
+    // In a wide window they stand beside it.
+    browser.resize(&his, 1280, 700).await;
+    browser.click(&his, "[data-testid=members-toggle]").await;
+    let beside = "document.getElementById('members').getBoundingClientRect().left >= \
+                  document.getElementById('conversation').getBoundingClientRect().right";
+    browser
+        .wait(&his, &format!("{} && {beside}", seen("members")))
+        .await;
+
+    // On a phone, each is a view of its own.
+    browser.resize(&his, 390, 700).await;
+    let alone = format!(
+        "{} && !{} && !{}",
+        seen("members"),
+        seen("room"),
+        seen("sidebar")
+    );
+    browser.wait(&his, &alone).await;
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
