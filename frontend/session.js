@@ -3,11 +3,14 @@
 import { Connection, invitesReconnect } from "./connection.js";
 import { act, api, app, ask, carryOut, draftKey, endSession, on, outboxPrefix, render, wake } from "./core.js";
 import { $, confirmed, dressAvatar, informed, missing, nameOf, onSubmit, showErrors, storage } from "./dom.js";
+import { Farewell } from "./farewell.js";
 import { Keeper } from "./keeper.js";
 import { SyncClient } from "./sync.js";
 
 const BANNER_AFTER_MS = 2_000;
-const SESSION_KEY = "hearth.session"; // {user}: there is a log-in, {ended}: there was; tokens are the cookie's and the memory's
+// {user}: there is a log-in. {ended}: there was; with `untold`, the user's id, while the server has yet to hear of it and
+// the cookie may live. Tokens are the cookie's and the memory's.
+const SESSION_KEY = "hearth.session";
 const REFRESH_MS_MAX = 7_000; // a lost answer is given again for 10 s
 const LOGOUT_MS_MAX = 5_000;
 
@@ -16,7 +19,7 @@ let entered = () => {}; // what follows when a session begins
 // ---- forms
 
 onSubmit($("login-form"), (values) => missing(values, "username", "password"), async ({ username, password }) => {
-  startSession(await api("POST", "/api/login", { username: username.trim(), password, cookie: true }));
+  await logIn("/api/login", { username: username.trim(), password, cookie: true });
 });
 
 onSubmit($("register-form"), (values) => {
@@ -29,7 +32,7 @@ onSubmit($("register-form"), (values) => {
   const body = { username: username.trim(), email: email.trim(), password, cookie: true };
   if (linked.invite) body.invite = linked.invite;
   if (full_name.trim()) body.full_name = full_name.trim();
-  startSession(await api("POST", "/api/register", body));
+  await logIn("/api/register", body);
 });
 
 onSubmit($("reset-form"), (values) => {
@@ -144,7 +147,11 @@ $("show-login").addEventListener("click", () => showAuth("login"));
 
 // ---- the session
 
-function startSession(tokens) {
+/** A new log-in takes the cookie's place: the one that was left is told of before, if it can be. */
+async function logIn(path, body) {
+  await farewell.now();
+  const tokens = await ask("POST", path, { body });
+  farewell.stop();
   for (const form of [$("login-form"), $("register-form")]) form.reset();
   $("auth-notice").hidden = true;
   delete linked.invite;
@@ -152,11 +159,12 @@ function startSession(tokens) {
 }
 
 /** One tab after the other, so that none shows a token that another has just exchanged. */
-function exchange() {
-  const once = () => ask("POST", "/api/refresh", { body: {}, deadline_ms: REFRESH_MS_MAX });
+function inTurn(once) {
   const signal = AbortSignal.timeout(REFRESH_MS_MAX);
   return navigator.locks ? navigator.locks.request("hearth.refresh", { signal }, once) : once(); // https only
 }
+const refresh = () => ask("POST", "/api/refresh", { body: {}, deadline_ms: REFRESH_MS_MAX });
+const exchange = () => inTurn(refresh);
 
 /** The page of this user; when no tokens are given, with those that the cookie gets, as soon as the server answers. */
 function enter(user, tokens = null) {
@@ -221,10 +229,10 @@ const END_REASONS = {
   everywhere: "You are logged out everywhere.",
   deleted: "Your account is deleted.",
 };
-const HERE_ONLY = "You are logged out here, but the server could not be told. There, this session ends by itself when it is not used.";
 
 on("ended", ({ reason, detail }) => {
-  if (storage.get(SESSION_KEY)?.user) storage.set(SESSION_KEY, { ended: reason });
+  const untold = reason === "logout" ? { untold: app.session.user.id } : {};
+  if (storage.get(SESSION_KEY)?.user) storage.set(SESSION_KEY, { ended: reason, ...untold });
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   app.session.keeper.stop();
   app.session = null;
@@ -255,24 +263,42 @@ export async function leaveBy(reason, act) {
   if (session === app.session) endSession(reason);
 }
 
-/** Ends the log-in at the server, whose cookie may outlive the token in hand. */
-async function logOut(token) {
-  const withToken = (newest) => ask("POST", "/api/logout", { token: newest, deadline_ms: LOGOUT_MS_MAX });
-  await withToken(token).catch(async (problem) => {
+/** Ends the log-in that was left, by its token, else by what the cookie gets, as long as that is still of the same one. */
+async function tellOfLogOut(token) {
+  const mark = storage.get(SESSION_KEY);
+  if (mark && !mark.untold) return; // another tab has done it, or somebody has logged in
+  const end = (newest) => ask("POST", "/api/logout", { token: newest, deadline_ms: LOGOUT_MS_MAX });
+  try {
+    if (token) return await end(token);
+  } catch (problem) {
     if (problem.status !== 401) throw problem;
-    await withToken((await exchange()).access_token);
-  });
+  }
+  const { access_token, user } = await refresh();
+  if (!mark || user.id === mark.untold) await end(access_token);
 }
+
+const UNTOLD = "You are logged out here, but the server could not be told yet. This page goes on trying.";
+const HERE_ONLY = "You are logged out here, but the server could not be told. There, this session ends by itself when it is not used.";
+const farewell = new Farewell({
+  tell: (token) => inTurn(() => tellOfLogOut(token)),
+  on: {
+    waiting: () => sayUntold(UNTOLD),
+    gaveUp: () => sayUntold(HERE_ONLY),
+    told: () => {
+      if (storage.get(SESSION_KEY)?.untold) storage.set(SESSION_KEY, { ended: "logout" });
+      if ([UNTOLD, HERE_ONLY].includes($("auth-notice").textContent)) notice(END_REASONS.logout);
+    },
+  },
+});
+const sayUntold = (text) => !app.session && !linked.reset && notice(text);
 
 async function leaveHere() {
   const text = unsentWords();
   if (text && !(await confirmed("Log out?", text, "Log out"))) return;
   if (!app.session) return;
-  logOut(app.session.keeper.token).catch(({ status }) => {
-    const isUntold = !status || status >= 500;
-    if (isUntold && !app.session) notice(HERE_ONLY);
-  });
+  const { token } = app.session.keeper;
   await leaveBy("logout", () => {}); // here at once, whatever the network does
+  farewell.begin(token);
 }
 $("log-out").addEventListener("click", leaveHere);
 
@@ -326,14 +352,18 @@ $("reconnect").addEventListener("click", () => {
   app.session.keeper.wake();
   app.connection.start();
 });
-addEventListener("online", wake);
+addEventListener("online", () => {
+  wake();
+  farewell.wake();
+});
 
 /** Begins with the session that was kept, or at the form; `whenEntered` follows each beginning of a session. */
 export function begin(whenEntered) {
   entered = whenEntered;
   takeLink();
-  const kept = storage.get(SESSION_KEY)?.user;
-  if (kept) enter(kept);
+  const { user, untold } = storage.get(SESSION_KEY) ?? {};
+  if (user) enter(user);
+  if (untold) farewell.begin();
   followLink();
   ask("GET", "/api/info").then((info) => {
     registration = info.registration;

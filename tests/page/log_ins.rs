@@ -9,6 +9,10 @@ use crate::support::{Browser, Db, Page, Server};
 const REFRESHES: &str = "performance.getEntriesByType('resource')\
      .filter(entry => entry.name.endsWith('/api/refresh')).length";
 
+/// What a refresh by the cookie is answered with.
+const REFRESH: &str = "fetch('/api/refresh', {method: 'POST', body: '{}', headers: {'Content-Type': 'application/json'}})\
+     .then(answer => answer.status)";
+
 /// Whether the page is at its form, and says this.
 fn out(words: &str) -> String {
     format!(
@@ -63,9 +67,7 @@ async fn a_page_lives_on() {
         .await;
     let told = "performance.getEntriesByType('resource').some(entry => entry.name.endsWith('/api/logout'))";
     browser.wait(&page, told).await;
-    let refresh = "fetch('/api/refresh', {method: 'POST', body: '{}', headers: {'Content-Type': 'application/json'}})\
-                   .then(answer => answer.status)";
-    let status = browser.evaluate(&page, refresh).await;
+    let status = browser.evaluate(&page, REFRESH).await;
     assert!(status == 400 || status == 401, "{status}");
 }
 
@@ -87,7 +89,7 @@ async fn a_page_waits_for_its_server() {
     send(&mut browser, &page, "back again").await;
     browser.wait(&page, &shown(1, "back again")).await;
 
-    // A log-out that can't be told is one here, and says so.
+    // A log-out that can't be told is one here, and says so; the server hears of it as soon as it can.
     browser.block(&page, &["*/api/logout"]).await;
     browser.click(&page, "[data-testid=log-out]").await;
     browser
@@ -95,8 +97,16 @@ async fn a_page_waits_for_its_server() {
         .await;
     browser.reload(&page).await;
     browser
-        .wait(&page, "document.body.dataset.view === 'auth'")
+        .wait(&page, &out("the server could not be told"))
         .await;
+    let (_, log_ins) = ada.get("/api/me/sessions").await;
+    assert_eq!(log_ins["items"].as_array().map(Vec::len), Some(2));
+    browser.block(&page, &[]).await;
+    browser.wait(&page, &out("You are logged out.")).await;
+    let (_, log_ins) = ada.get("/api/me/sessions").await;
+    assert_eq!(log_ins["items"].as_array().map(Vec::len), Some(1));
+    let status = browser.evaluate(&page, REFRESH).await;
+    assert!(status == 400 || status == 401, "{status}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
