@@ -73,7 +73,12 @@ const WORDS = {
   reset: ["New password", "A new password", "For your account on"],
 };
 
+function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+}
+
 function showAuth(which) {
+  closeDialogs();
   if (which === "reset") $("auth-notice").hidden = true;
   document.body.dataset.view = "auth";
   const [title, heading, lead] = WORDS[which];
@@ -118,14 +123,13 @@ addEventListener("hashchange", ({ oldURL }) => {
   if (takeLink(new URL(oldURL).hash)) followLink();
 });
 
-let offering = false;
+let offers = 0; // a later link voids the answer to an earlier one
 async function offerInvite() {
-  if (offering) return; // the newest code counts
-  offering = true;
+  const number = ++offers;
+  closeDialogs();
   const text = `You are logged in as ${nameOf(app.session.user)}. Log out to register with this invite, or open its link again later.`;
   const yes = await confirmed("An invite to register", text, "Log out");
-  offering = false;
-  if (!app.session) return; // it ended meanwhile: the form is there
+  if (number !== offers || !app.session) return; // when it ended meanwhile, the form is there
   if (yes) await leaveHere();
   if (app.session) delete linked.invite;
 }
@@ -233,7 +237,6 @@ const END_REASONS = {
 on("ended", ({ reason, detail }) => {
   const untold = reason === "logout" ? { untold: app.session.user.id } : {};
   if (storage.get(SESSION_KEY)?.user) storage.set(SESSION_KEY, { ended: reason, ...untold });
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   app.session.keeper.stop();
   app.session = null;
   app.connection.stop();

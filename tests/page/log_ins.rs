@@ -269,10 +269,13 @@ async fn links_lead_in_from_an_open_page() {
     send(&mut browser, &page, "before").await;
     browser.wait(&page, &shown(1, "before")).await;
 
-    // Somebody else's new password: the log-in here goes on where it was.
+    // Somebody else's new password, whatever is open: the log-in here goes on where it was.
     server.register("bob").await;
+    browser.click(&page, "[data-testid=account]").await;
     let link = server.done(&["user", "reset", "bob"]).await;
     follow(&mut browser, &page, &link).await;
+    let covered = "document.querySelector('dialog[open]')";
+    browser.wait(&page, &format!("!{covered}")).await;
     set_password(&mut browser, &page).await;
     let told = "document.getElementById('confirm-text').textContent.includes('still logged in here, as ada')";
     browser.wait(&page, told).await;
