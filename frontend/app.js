@@ -121,6 +121,10 @@ document.addEventListener("visibilitychange", () => {
   else wake();
   render();
 });
+addEventListener("blur", () => {
+  timeline.lookedAway();
+  render();
+});
 
 // A page that was left may be kept, with its socket, to be shown again: whoever left isn't here.
 window.addEventListener("pagehide", () => app.connection?.stop());
@@ -142,22 +146,32 @@ function followHash() {
   app.route = { roomId, members, seq };
   if (stranger?.id !== roomId) stranger = null;
   if (left !== roomId) left = null;
+  if (roomId === null) timeline.leave(); // to be entered anew: at what came meanwhile
   if (seq !== null && timeline.roomId === roomId) timeline.goTo(seq);
   carryOut(app.client.open(roomId, { members }));
 }
 
 addEventListener("hashchange", () => {
   followHash();
-  if (app.route.members && !wide.matches) $("members-close").focus();
-  else if (app.route.roomId !== null && matchMedia("(pointer: fine)").matches) $("composer-text").focus();
+  requestAnimationFrame(() => { // when it has been rendered
+    if (app.route.members && !wide.matches) $("members-close").focus();
+    else if (app.route.roomId !== null && matchMedia("(pointer: fine)").matches) $("composer-text").focus();
+  });
 });
+
+/** Where the list of members lies over the room, a click beside it or Escape puts it away. */
+function closeMembers() {
+  if (app.route.members && !wide.matches) location.hash = hashOf(app.route.roomId);
+}
+$("room").addEventListener("click", ({ target }) => target === $("room") && closeMembers()); // what dims the room is its own
+$("members").addEventListener("keydown", ({ key }) => key === "Escape" && closeMembers());
 
 // ---- rendering
 
 const CONNECTION_WORDS = {
   live: "Connected",
   connecting: "Connecting…",
-  waiting: "Offline, trying again",
+  waiting: "Offline, retrying",
   stopped: "Not connected",
 };
 

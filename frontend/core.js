@@ -4,7 +4,7 @@
 
 import { informed, storage } from "./dom.js";
 
-export const wide = matchMedia("(min-width: 761px)");
+export const wide = matchMedia("(min-width: 1101px)"); // the list of members has a place of its own beside the room
 
 export const app = {
   session: null, // {user, keeper, leaving?}: the access token lives in its keeper only
@@ -140,13 +140,18 @@ export function goTo(roomId) {
 
 // ---- rendering
 
+const HIDDEN_RENDER_MS = 100; // a hidden tab gets no frame, nor one that was asked for before
+
 let rendering = false;
 export function render() {
   if (rendering || !app.session) return;
   rendering = true;
-  const later = document.hidden ? (show) => setTimeout(show, 100) : requestAnimationFrame; // hidden tabs get no frames
-  later(() => {
+  const frame = requestAnimationFrame(show);
+  const timer = setTimeout(show, HIDDEN_RENDER_MS);
+  function show() {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
     rendering = false;
     if (app.session) tell("render");
-  });
+  }
 }

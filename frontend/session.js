@@ -2,12 +2,15 @@
 
 import { Connection, invitesReconnect } from "./connection.js";
 import { act, api, app, ask, carryOut, draftKey, endSession, on, outboxPrefix, render, wake } from "./core.js";
-import { $, confirmed, dressAvatar, missing, nameOf, onSubmit, storage } from "./dom.js";
+import { $, confirmed, dressAvatar, informed, missing, nameOf, onSubmit, showErrors, storage } from "./dom.js";
+import { Farewell } from "./farewell.js";
 import { Keeper } from "./keeper.js";
 import { SyncClient } from "./sync.js";
 
 const BANNER_AFTER_MS = 2_000;
-const SESSION_KEY = "hearth.session"; // {user}: there is a log-in, {ended}: there was; tokens are the cookie's and the memory's
+// {user}: there is a log-in. {ended}: there was; with `untold`, the user's id, while the server has yet to hear of it and
+// the cookie may live. Tokens are the cookie's and the memory's.
+const SESSION_KEY = "hearth.session";
 const REFRESH_MS_MAX = 7_000; // a lost answer is given again for 10 s
 const LOGOUT_MS_MAX = 5_000;
 
@@ -16,7 +19,7 @@ let entered = () => {}; // what follows when a session begins
 // ---- forms
 
 onSubmit($("login-form"), (values) => missing(values, "username", "password"), async ({ username, password }) => {
-  startSession(await api("POST", "/api/login", { username: username.trim(), password, cookie: true }));
+  await logIn("/api/login", { username: username.trim(), password, cookie: true });
 });
 
 onSubmit($("register-form"), (values) => {
@@ -29,7 +32,7 @@ onSubmit($("register-form"), (values) => {
   const body = { username: username.trim(), email: email.trim(), password, cookie: true };
   if (linked.invite) body.invite = linked.invite;
   if (full_name.trim()) body.full_name = full_name.trim();
-  startSession(await api("POST", "/api/register", body));
+  await logIn("/api/register", body);
 });
 
 onSubmit($("reset-form"), (values) => {
@@ -39,11 +42,30 @@ onSubmit($("reset-form"), (values) => {
   }
   return faults;
 }, async ({ new_password }) => {
-  await api("POST", "/api/password/reset", { code: linked.reset, new_password });
-  $("reset-form").reset();
-  notice("Your new password is set. Log in with it.");
-  showAuth("login");
+  await ask("POST", "/api/password/reset", { body: { code: linked.reset, new_password } });
+  await leaveReset();
 });
+$("reset-later").addEventListener("click", () => leaveReset(false));
+
+/** Back to where one was; a log-in whose password has been replaced is over. */
+async function leaveReset(isDone = true) {
+  const { session } = app;
+  if (session && isDone) {
+    session.leaving = "reset";
+    await api("GET", "/api/me").catch(() => {}); // ends it, when it is over
+    delete session.leaving;
+  }
+  delete linked.reset;
+  $("reset-form").reset();
+  showErrors($("reset-form"), []);
+  if (!app.session) {
+    if (isDone) notice(END_REASONS.reset);
+    return showAuth(isDone ? "login" : formAtDoor());
+  }
+  showChat();
+  render();
+  if (isDone) informed("The new password is set", `You are still logged in here, as ${nameOf(app.session.user)}.`);
+}
 
 const WORDS = {
   login: ["Log in", "Good to see you", "Log in to"],
@@ -51,7 +73,13 @@ const WORDS = {
   reset: ["New password", "A new password", "For your account on"],
 };
 
+function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+}
+
 function showAuth(which) {
+  closeDialogs();
+  if (which === "reset") $("auth-notice").hidden = true;
   document.body.dataset.view = "auth";
   const [title, heading, lead] = WORDS[which];
   document.title = `${title} · Hearth`;
@@ -61,6 +89,14 @@ function showAuth(which) {
   $(`${which}-form`).querySelector("input").focus();
 }
 
+/** A link for a new password stays in front, whatever becomes of the log-in behind it. */
+function showChat() {
+  if (!linked.reset) document.body.dataset.view = "chat";
+}
+
+/** The form for who isn't logged in. */
+const formAtDoor = () => (linked.reset ? "reset" : linked.invite ? "register" : "login");
+
 function notice(text) {
   $("auth-notice").textContent = text;
   $("auth-notice").hidden = false;
@@ -68,12 +104,39 @@ function notice(text) {
 
 /** What a link brings after its `#`, which no server sees: an invite, or the right to a new password. */
 const linked = {};
-function takeLink() {
+function takeLink(before = "") {
   const [, what, code] = location.hash.match(/^#(invite|reset)=([\w-]+)$/) ?? [];
-  if (what) {
-    linked[what] = code;
-    history.replaceState(null, "", location.pathname);
-  }
+  if (!what) return false;
+  linked[what] = code;
+  history.replaceState(null, "", location.pathname + before);
+  return true;
+}
+
+/** Shows what the link that was taken is for. */
+function followLink() {
+  offerRegistration();
+  if (!app.session || linked.reset) showAuth(formAtDoor());
+  else if (linked.invite) offerInvite();
+}
+
+addEventListener("hashchange", ({ oldURL }) => {
+  if (takeLink(new URL(oldURL).hash)) followLink();
+});
+
+let offers = 0; // a later link voids the answer to an earlier one
+async function offerInvite() {
+  const number = ++offers;
+  closeDialogs();
+  const text = `You are logged in as ${nameOf(app.session.user)}. Log out to register with this invite, or open its link again later.`;
+  const yes = await confirmed("An invite to register", text, "Log out");
+  if (number !== offers || !app.session) return; // when it ended meanwhile, the form is there
+  if (yes) await leaveHere();
+  if (app.session) delete linked.invite;
+}
+
+let registration = "open"; // as the server last told
+function offerRegistration() {
+  $("show-register").hidden = registration === "closed" || (registration === "invite" && !linked.invite);
 }
 
 for (const box of document.querySelectorAll("[data-shows]")) {
@@ -88,7 +151,11 @@ $("show-login").addEventListener("click", () => showAuth("login"));
 
 // ---- the session
 
-function startSession(tokens) {
+/** A new log-in takes the cookie's place: the one that was left is told of before, if it can be. */
+async function logIn(path, body) {
+  await farewell.now();
+  const tokens = await ask("POST", path, { body });
+  farewell.stop();
   for (const form of [$("login-form"), $("register-form")]) form.reset();
   $("auth-notice").hidden = true;
   delete linked.invite;
@@ -96,11 +163,12 @@ function startSession(tokens) {
 }
 
 /** One tab after the other, so that none shows a token that another has just exchanged. */
-function exchange() {
-  const once = () => ask("POST", "/api/refresh", { body: {}, deadline_ms: REFRESH_MS_MAX });
+function inTurn(once) {
   const signal = AbortSignal.timeout(REFRESH_MS_MAX);
   return navigator.locks ? navigator.locks.request("hearth.refresh", { signal }, once) : once(); // https only
 }
+const refresh = () => ask("POST", "/api/refresh", { body: {}, deadline_ms: REFRESH_MS_MAX });
+const exchange = () => inTurn(refresh);
 
 /** The page of this user; when no tokens are given, with those that the cookie gets, as soon as the server answers. */
 function enter(user, tokens = null) {
@@ -140,7 +208,7 @@ function enter(user, tokens = null) {
 function renewed({ access_token, user }) {
   if (user.id !== app.session.user.id) return location.reload(); // somebody else logged in, in another tab
   iAm(user);
-  document.body.dataset.view = "chat";
+  showChat();
   app.connection.renew(access_token);
 }
 
@@ -161,20 +229,20 @@ const END_REASONS = {
   disabled: "This account has been switched off, or deleted. If that was not you, ask the administrator.",
   elsewhere: "You logged out in another tab.",
   logout: "You are logged out.",
+  reset: "Your new password is set. Log in with it.",
   everywhere: "You are logged out everywhere.",
   deleted: "Your account is deleted.",
 };
-const HERE_ONLY = "You are logged out here, but the server could not be told. There, this session ends by itself when it is not used.";
 
 on("ended", ({ reason, detail }) => {
-  if (storage.get(SESSION_KEY)?.user) storage.set(SESSION_KEY, { ended: reason });
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  const untold = reason === "logout" ? { untold: app.session.user.id } : {};
+  if (storage.get(SESSION_KEY)?.user) storage.set(SESSION_KEY, { ended: reason, ...untold });
   app.session.keeper.stop();
   app.session = null;
   app.connection.stop();
   app.connection = app.client = null;
   notice(END_REASONS[reason] ?? detail ?? END_REASONS.revoked);
-  showAuth("login");
+  showAuth(formAtDoor());
 });
 
 /** What is lost by whoever leaves now, in words. */
@@ -198,26 +266,44 @@ export async function leaveBy(reason, act) {
   if (session === app.session) endSession(reason);
 }
 
-/** Ends the log-in at the server, whose cookie may outlive the token in hand. */
-async function logOut(token) {
-  const withToken = (newest) => ask("POST", "/api/logout", { token: newest, deadline_ms: LOGOUT_MS_MAX });
-  await withToken(token).catch(async (problem) => {
+/** Ends the log-in that was left, by its token, else by what the cookie gets, as long as that is still of the same one. */
+async function tellOfLogOut(token) {
+  const mark = storage.get(SESSION_KEY);
+  if (mark && !mark.untold) return; // another tab has done it, or somebody has logged in
+  const end = (newest) => ask("POST", "/api/logout", { token: newest, deadline_ms: LOGOUT_MS_MAX });
+  try {
+    if (token) return await end(token);
+  } catch (problem) {
     if (problem.status !== 401) throw problem;
-    await withToken((await exchange()).access_token);
-  });
+  }
+  const { access_token, user } = await refresh();
+  if (!mark || user.id === mark.untold) await end(access_token);
 }
 
-$("log-out").addEventListener("click", async () => {
+const UNTOLD = "You are logged out here, but the server could not be told yet. This page goes on trying.";
+const HERE_ONLY = "You are logged out here, but the server could not be told. There, this session ends by itself when it is not used.";
+const farewell = new Farewell({
+  tell: (token) => inTurn(() => tellOfLogOut(token)),
+  on: {
+    waiting: () => sayUntold(UNTOLD),
+    gaveUp: () => sayUntold(HERE_ONLY),
+    told: () => {
+      if (storage.get(SESSION_KEY)?.untold) storage.set(SESSION_KEY, { ended: "logout" });
+      if ([UNTOLD, HERE_ONLY].includes($("auth-notice").textContent)) notice(END_REASONS.logout);
+    },
+  },
+});
+const sayUntold = (text) => !app.session && !linked.reset && notice(text);
+
+async function leaveHere() {
   const text = unsentWords();
   if (text && !(await confirmed("Log out?", text, "Log out"))) return;
   if (!app.session) return;
-  const told = logOut(app.session.keeper.token);
-  leaveBy("logout", () => {}); // here at once, whatever the network does
-  told.catch(({ status }) => {
-    const isUntold = !status || status >= 500;
-    if (isUntold && !app.session) notice(HERE_ONLY);
-  });
-});
+  const { token } = app.session.keeper;
+  await leaveBy("logout", () => {}); // here at once, whatever the network does
+  farewell.begin(token);
+}
+$("log-out").addEventListener("click", leaveHere);
 
 addEventListener("storage", ({ key, newValue }) => {
   if (!app.session || key === null) return;
@@ -254,7 +340,7 @@ function connectionClosed(code) {
 
 function renderBanner() {
   if (!app.session || app.connectionState === "live") return;
-  document.body.dataset.view = "chat"; // what there is without the server
+  showChat(); // what there is without the server
   $("banner").hidden = false;
   $("reconnect").hidden = app.connectionState === "connecting";
   const stopped = app.stoppedBecause === 4503
@@ -269,16 +355,21 @@ $("reconnect").addEventListener("click", () => {
   app.session.keeper.wake();
   app.connection.start();
 });
-addEventListener("online", wake);
+addEventListener("online", () => {
+  wake();
+  farewell.wake();
+});
 
 /** Begins with the session that was kept, or at the form; `whenEntered` follows each beginning of a session. */
 export function begin(whenEntered) {
   entered = whenEntered;
   takeLink();
-  if (linked.reset) showAuth("reset");
-  else if (storage.get(SESSION_KEY)?.user) enter(storage.get(SESSION_KEY).user);
-  else showAuth(linked.invite ? "register" : "login");
-  ask("GET", "/api/info").then(({ registration }) => {
-    $("show-register").hidden = registration === "closed" || (registration === "invite" && !linked.invite);
+  const { user, untold } = storage.get(SESSION_KEY) ?? {};
+  if (user) enter(user);
+  if (untold) farewell.begin();
+  followLink();
+  ask("GET", "/api/info").then((info) => {
+    registration = info.registration;
+    offerRegistration();
   }, () => {});
 }

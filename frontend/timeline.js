@@ -42,6 +42,7 @@ export class Timeline {
     this.roomId = null;
     this.rows = [];
     this.newAfter = null; // the seq above the "New" line
+    this.hasLine = false; // it is drawn, and stays until the reader looks away
     this.placed = false; // the first page has been scrolled into place
     this.stick = true; // new messages keep the end in view
     this.unseen = 0;
@@ -57,7 +58,12 @@ export class Timeline {
 
   /** What comes while nobody looks will stand below the line. */
   lookedAway() {
-    if (this.room?.loaded) this.newAfter = Math.max(this.room.lastReadSeq, this.room.readAsked);
+    if (this.newAfter !== null) this.newAfter = Math.max(this.newAfter, markerOf(this.room));
+  }
+
+  /** Whether what comes is seen as it comes. */
+  #isWatched() {
+    return this.placed && this.stick && !document.hidden && document.hasFocus();
   }
 
   arrived(row) {
@@ -89,11 +95,14 @@ export class Timeline {
 
   show(room, rows, pending, view) {
     Object.assign(this, { room, rows, view });
-    if (room.loaded && room.markersKnown) this.newAfter ??= Math.max(room.lastReadSeq, room.readAsked);
     this.newestSeq = rows.at(-1)?.seq ?? 0; // not room.lastSeq: what is known of may still be on its way
+    if (room.loaded && room.markersKnown) this.newAfter ??= markerOf(room);
+    if (this.newAfter !== null && !this.hasLine && this.#isWatched()) this.newAfter = Math.max(this.newAfter, this.newestSeq);
     const held = this.stick ? null : this.#anchor();
     this.#showHistory(room);
-    reconcile(this.list, this.#items(rows, pending), (item) =>
+    const items = this.#items(rows, pending);
+    this.hasLine = items.some((item) => item.separator === "new");
+    reconcile(this.list, items, (item) =>
       item.separator ? separator(item) : buildMessage(item, view, this.act));
     if (room.loaded && !this.placed) this.#place();
     else if (this.stick) this.#toEnd();
@@ -234,6 +243,8 @@ export class Timeline {
     if (isSeen && this.newestSeq > 0) this.act.markRead(this.newestSeq);
   }
 }
+
+const markerOf = (room) => Math.max(room.lastReadSeq, room.readAsked);
 
 function separator({ separator: kind, text }) {
   const attrs = { "data-testid": `separator-${kind}` };

@@ -1,7 +1,9 @@
 //! The built-in page in a real browser: people register, make a room, write and read, change what they wrote, and see
 //! each other.
 
+mod layout;
 mod log_ins;
+mod reading;
 
 use std::time::Duration;
 

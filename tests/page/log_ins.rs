@@ -3,11 +3,15 @@
 use serde_json::json;
 
 use super::{enter, send, shown};
-use crate::support::{Browser, Db, Server};
+use crate::support::{Browser, Db, Page, Server};
 
 /// How often the page has got a newer token since it was loaded.
 const REFRESHES: &str = "performance.getEntriesByType('resource')\
      .filter(entry => entry.name.endsWith('/api/refresh')).length";
+
+/// What a refresh by the cookie is answered with.
+const REFRESH: &str = "fetch('/api/refresh', {method: 'POST', body: '{}', headers: {'Content-Type': 'application/json'}})\
+     .then(answer => answer.status)";
 
 /// Whether the page is at its form, and says this.
 fn out(words: &str) -> String {
@@ -63,9 +67,7 @@ async fn a_page_lives_on() {
         .await;
     let told = "performance.getEntriesByType('resource').some(entry => entry.name.endsWith('/api/logout'))";
     browser.wait(&page, told).await;
-    let refresh = "fetch('/api/refresh', {method: 'POST', body: '{}', headers: {'Content-Type': 'application/json'}})\
-                   .then(answer => answer.status)";
-    let status = browser.evaluate(&page, refresh).await;
+    let status = browser.evaluate(&page, REFRESH).await;
     assert!(status == 400 || status == 401, "{status}");
 }
 
@@ -87,7 +89,7 @@ async fn a_page_waits_for_its_server() {
     send(&mut browser, &page, "back again").await;
     browser.wait(&page, &shown(1, "back again")).await;
 
-    // A log-out that can't be told is one here, and says so.
+    // A log-out that can't be told is one here, and says so; the server hears of it as soon as it can.
     browser.block(&page, &["*/api/logout"]).await;
     browser.click(&page, "[data-testid=log-out]").await;
     browser
@@ -95,8 +97,16 @@ async fn a_page_waits_for_its_server() {
         .await;
     browser.reload(&page).await;
     browser
-        .wait(&page, "document.body.dataset.view === 'auth'")
+        .wait(&page, &out("the server could not be told"))
         .await;
+    let (_, log_ins) = ada.get("/api/me/sessions").await;
+    assert_eq!(log_ins["items"].as_array().map(Vec::len), Some(2));
+    browser.block(&page, &[]).await;
+    browser.wait(&page, &out("You are logged out.")).await;
+    let (_, log_ins) = ada.get("/api/me/sessions").await;
+    assert_eq!(log_ins["items"].as_array().map(Vec::len), Some(1));
+    let status = browser.evaluate(&page, REFRESH).await;
+    assert!(status == 400 || status == 401, "{status}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,6 +188,31 @@ async fn an_account_is_looked_after() {
     assert!(!kept.as_str().unwrap().contains("ada"), "{kept}");
 }
 
+async fn register(browser: &mut Browser, page: &Page, name: &str) {
+    let password = format!("correct horse {name}");
+    for (field, value) in [
+        ("username", name),
+        ("email", &format!("{name}@example.org")),
+        ("password", &password),
+        ("again", &password),
+    ] {
+        browser
+            .fill(page, &format!("register-{field}"), value)
+            .await;
+    }
+    browser.click(page, "[data-testid=register-submit]").await;
+}
+
+/// Fills in the form for a new password.
+async fn set_password(browser: &mut Browser, page: &Page) {
+    for field in ["password", "again"] {
+        browser
+            .fill(page, &format!("reset-{field}"), "battery staple 1")
+            .await;
+    }
+    browser.click(page, "[data-testid=reset-submit]").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_lead_in() {
     let server = Server::start(Db::Sqlite).await;
@@ -191,28 +226,13 @@ async fn links_lead_in() {
     let page = browser
         .open(&server.url(invite["link"].as_str().unwrap()))
         .await;
-    for (field, value) in [
-        ("username", "ada"),
-        ("email", "ada@example.org"),
-        ("password", "correct horse ada"),
-        ("again", "correct horse ada"),
-    ] {
-        browser
-            .fill(&page, &format!("register-{field}"), value)
-            .await;
-    }
-    browser.click(&page, "[data-testid=register-submit]").await;
+    register(&mut browser, &page, "ada").await;
     let there = format!("document.querySelector('[data-testid=room-{room}]')");
     browser.wait(&page, &there).await;
 
     let link = server.done(&["user", "reset", "ada"]).await;
     let page = browser.open(&server.url(link.trim())).await;
-    for field in ["password", "again"] {
-        browser
-            .fill(&page, &format!("reset-{field}"), "battery staple 1")
-            .await;
-    }
-    browser.click(&page, "[data-testid=reset-submit]").await;
+    set_password(&mut browser, &page).await;
     browser
         .wait(&page, "!document.getElementById('login-form').hidden")
         .await;
@@ -223,4 +243,77 @@ async fn links_lead_in() {
     browser.click(&page, "[data-testid=login-submit]").await;
     browser.wait(&page, &there).await;
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+/// Opens this link in the page as a click on it does: where only the part after `#` differs, nothing is loaded.
+async fn follow(browser: &mut Browser, page: &Page, link: &str) {
+    let hash = link.trim().split_once('#').expect("a code").1;
+    browser
+        .evaluate(page, &format!("location.hash = '{hash}'"))
+        .await;
+    let gone = "!location.href.includes('=')";
+    browser.wait(page, gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_lead_in_from_an_open_page() {
+    let server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("Fireside", &[]).await;
+    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let body = json!({"room_id": room, "max_uses": 1, "expires_at": format!("{tomorrow:.3}")});
+    let invite = ada.post("/api/invites", body).await.1["link"].clone();
+    let invite = invite.as_str().unwrap();
+    let mut browser = Browser::start().await;
+    let page = enter(&mut browser, &server, "ada", room).await;
+    send(&mut browser, &page, "before").await;
+    browser.wait(&page, &shown(1, "before")).await;
+
+    // Somebody else's new password, whatever is open: the log-in here goes on where it was.
+    server.register("bob").await;
+    browser.click(&page, "[data-testid=account]").await;
+    let link = server.done(&["user", "reset", "bob"]).await;
+    follow(&mut browser, &page, &link).await;
+    let covered = "document.querySelector('dialog[open]')";
+    browser.wait(&page, &format!("!{covered}")).await;
+    set_password(&mut browser, &page).await;
+    let told = "document.getElementById('confirm-text').textContent.includes('still logged in here, as ada')";
+    browser.wait(&page, told).await;
+    browser.click(&page, "[data-testid=confirm-yes]").await;
+    browser.wait(&page, &shown(1, "before")).await;
+
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+
+    // One's own: it is over, and the page says why.
+    let link = server.done(&["user", "reset", "ada"]).await;
+    follow(&mut browser, &page, &link).await;
+    set_password(&mut browser, &page).await;
+    browser
+        .wait(&page, &out("Your new password is set. Log in"))
+        .await;
+    browser.fill(&page, "login-username", "ada").await;
+    browser
+        .fill(&page, "login-password", "battery staple 1")
+        .await;
+    browser.click(&page, "[data-testid=login-submit]").await;
+    browser.wait(&page, &shown(1, "before")).await;
+
+    // Put off, in a new tab of somebody who is logged in.
+    let link = server.done(&["user", "reset", "ada"]).await;
+    let tab = browser.open_tab(&page, &server.url(link.trim())).await;
+    browser.click(&tab, "[data-testid=reset-later]").await;
+    browser.wait(&tab, LIVE).await;
+    browser.close(tab).await;
+
+    // An invite is for who has no account: it is asked about, and not lost by who logs out for it.
+    follow(&mut browser, &page, invite).await;
+    let asked = "document.getElementById('confirm-text').textContent.includes('logged in as ada')";
+    browser.wait(&page, asked).await;
+    browser.click(&page, "[data-testid=confirm-no]").await;
+    browser.wait(&page, &shown(1, "before")).await;
+    follow(&mut browser, &page, invite).await;
+    browser.click(&page, "[data-testid=confirm-yes]").await;
+    register(&mut browser, &page, "cleo").await;
+    let there = format!("document.querySelector('[data-testid=room-{room}]')");
+    browser.wait(&page, &there).await;
 }

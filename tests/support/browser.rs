@@ -177,6 +177,23 @@ impl Browser {
         .await;
     }
 
+    /// The page's window as this large.
+    pub async fn resize(&mut self, page: &Page, width: u32, height: u32) {
+        self.call(
+            Some(&page.session),
+            "Emulation.setDeviceMetricsOverride",
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}),
+        )
+        .await;
+    }
+
+    /// Shows the page, and hides the other tabs of its window.
+    pub async fn bring_to_front(&mut self, page: &Page) {
+        self.call(Some(&page.session), "Page.bringToFront", json!({}))
+            .await;
+        self.wait(page, "!document.hidden").await;
+    }
+
     /// Closes the page, as its tab's cross does.
     pub async fn close(&mut self, page: Page) {
         self.call(Some(&page.session), "Page.close", json!({}))
