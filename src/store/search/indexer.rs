@@ -242,6 +242,33 @@ async fn make_cursor(store: &Store, room_id: RoomId) -> Result<()> {
     Ok(())
 }
 
+/// Words of messages that had none, by rising seq.
+async fn insert(conn: &mut Conn<'_>, room_id: RoomId, cuts: &[&Cut]) -> Result<(), Fault> {
+    if let Conn::Sqlite(_) = conn {
+        let sql = "INSERT INTO message_words (room_id, seq, sender_id, created_at, tokens) VALUES (?, ?, ?, ?, ?)";
+        for cut in cuts {
+            let tokens = cut.tokens.as_str();
+            let params = params![room_id, cut.seq, cut.sender_id, cut.created_at, tokens];
+            conn.execute(sql, params).await?;
+        }
+        return Ok(());
+    }
+    if cuts.is_empty() {
+        return Ok(());
+    }
+    // One statement, as appends do it (store/mysql/append.rs).
+    let rows = cuts
+        .iter()
+        .map(|cut| (cut.seq, cut.sender_id, cut.created_at.0, &cut.tokens));
+    let rows = serde_json::to_string(&rows.collect::<Vec<_>>());
+    let rows = rows.map_err(|error| Fault::Refused(error.to_string()))?;
+    let sql = "INSERT INTO message_words (room_id, seq, sender_id, created_at, tokens)
+               SELECT ?, k.seq, k.sender_id, k.created_at, k.tokens
+               FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (seq BIGINT PATH '$[0]',
+                    sender_id BIGINT PATH '$[1]', created_at BIGINT PATH '$[2]', tokens MEDIUMTEXT PATH '$[3]')) k";
+    conn.execute(sql, params![room_id, rows]).await.map(drop)
+}
+
 /// The one transaction, but for its COMMIT.
 async fn write(
     mut conn: Conn<'_>,
@@ -280,6 +307,7 @@ async fn write(
             known.push((row.u64(0)?, row.text(1)?));
         }
     }
+    let mut new = Vec::new();
     for cut in cuts.iter() {
         if present.binary_search(&(cut.seq, cut.rev)).is_err() {
             // It has changed since: there is a higher rev to come.
@@ -299,19 +327,10 @@ async fn write(
                 let params = params![cut.tokens.as_str(), room_id, cut.seq];
                 conn.execute(sql, params).await?;
             }
-            None => {
-                let sql = "INSERT INTO message_words (room_id, seq, sender_id, created_at, tokens) VALUES (?, ?, ?, ?, ?)";
-                let params = params![
-                    room_id,
-                    cut.seq,
-                    cut.sender_id,
-                    cut.created_at,
-                    cut.tokens.as_str()
-                ];
-                conn.execute(sql, params).await?;
-            }
+            None => new.push(cut),
         }
     }
+    insert(&mut conn, room_id, &new).await?;
     let sql = "UPDATE search_cursors SET rev = ? WHERE room_id = ?";
     conn.execute(sql, params![upto, room_id]).await?;
     Ok(((), Vec::new()))
