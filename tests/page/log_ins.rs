@@ -25,7 +25,7 @@ const LIVE: &str = "document.getElementById('connection-state').dataset.state ==
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_lives_on() {
-    let server = Server::start_with(Db::Sqlite, &[("HEARTH_ACCESS_TTL", "3s")]).await;
+    let server = Server::start_with(Db::Sqlite, &[("HEARTH_ACCESS_TTL", "8s")]).await;
     let ada = server.register("ada").await;
     let room = ada.create_room("Fireside", &[]).await;
     let mut browser = Browser::start().await;
@@ -52,7 +52,7 @@ async fn a_page_lives_on() {
     let tab = browser.open_tab(&page, &tab).await;
     browser.wait(&tab, &shown(1, "before")).await;
     for one in [&page, &tab] {
-        browser.wait(one, &format!("{REFRESHES} >= 4")).await;
+        browser.wait(one, &format!("{REFRESHES} >= 3")).await;
     }
     send(&mut browser, &tab, "after").await;
     browser.wait(&page, &shown(2, "after")).await;
