@@ -1,6 +1,6 @@
 //! Messages: sending, pages of history, and the marker of what has been read.
 
-use std::collections::HashSet;
+use std::{borrow::BorrowMut, collections::HashSet};
 
 use uuid::Uuid;
 
@@ -221,10 +221,11 @@ impl Chat {
         &self,
         who: &Identity,
         room_id: RoomId,
-        messages: &mut [Message],
+        messages: &mut [impl BorrowMut<Message>],
     ) -> Result<(), Refusal> {
         let reacted = messages
             .iter()
+            .map(|message| message.borrow())
             .filter(|message| !message.reactions.is_empty());
         let seqs: Vec<Seq> = reacted.map(|message| message.seq).collect();
         if seqs.is_empty() {
@@ -233,6 +234,7 @@ impl Chat {
         let mine = self.store.reactions_of(who.user.id, room_id, &seqs).await;
         let mine: HashSet<(Seq, String)> = mine.map_err(refuse)?.into_iter().collect();
         for message in messages {
+            let message = message.borrow_mut();
             let seq = message.seq;
             for reaction in &mut message.reactions {
                 reaction.me = mine.contains(&(seq, reaction.emoji.clone()));

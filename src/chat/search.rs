@@ -61,9 +61,13 @@ impl Chat {
         let mine = self.store.rooms_of(who.user.id, &rooms).await;
         let mine = mine.map_err(refuse)?;
         page.found.retain(|found| mine.contains(&found.room.id));
-        for found in &mut page.found {
-            let message = std::slice::from_mut(&mut found.message);
-            self.mark_mine(who, found.room.id, message).await?;
+        for room_id in mine {
+            let here = page
+                .found
+                .iter_mut()
+                .filter(|found| found.room.id == room_id);
+            let mut messages: Vec<_> = here.map(|found| &mut found.message).collect();
+            self.mark_mine(who, room_id, &mut messages).await?;
         }
         Ok(List {
             items: page.found,

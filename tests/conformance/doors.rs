@@ -196,6 +196,12 @@ pub async fn an_invite_is_worth_what_its_maker_is(place: Place) {
     assert_eq!(works(2, "e2").await, None);
     store.change_account(active(true)).await.unwrap().unwrap();
     assert_eq!(works(2, "e2").await, Some(Some(Task::Join(room, ada.id))));
+    // Judged again when it is used, whatever was asked before.
+    place
+        .meddle("UPDATE invites SET expires_at = 1 WHERE room_id IS NULL")
+        .await;
+    assert_eq!(works(1, "f1").await, None);
+    assert_eq!(works(2, "f2").await, Some(Some(Task::Join(room, ada.id))));
 }
 
 pub async fn the_last_place_for_an_invite_goes_to_one(place: Place) {

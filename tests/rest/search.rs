@@ -62,6 +62,35 @@ async fn what_is_sent_is_found_soon(db: Db) {
     );
 }
 
+/// In two rooms: which of the reactions are one's own is asked of each.
+async fn what_is_found_has_its_reactions(db: Db) {
+    let server = Server::start(db).await;
+    let (ada, bob) = (server.register("ada").await, server.register("bob").await);
+    let mut expected = Vec::new();
+    for (name, by) in [("hall", &ada), ("den", &bob)] {
+        let room = ada.create_room(name, &[&bob]).await;
+        let seq = post(&ada, room, "a word").await["seq"].clone();
+        post(&ada, room, "a word, and no reaction").await;
+        let path = format!("/api/chat/rooms/{room}/messages/{seq}/reactions/👍");
+        assert_eq!(by.request("PUT", &path, None).await.0, 200);
+        expected.push((room, by.id == ada.id));
+    }
+    let (items, _) = until_found(&ada, "word", 4).await;
+    let mut seen: Vec<(u64, bool)> = Vec::new();
+    for item in &items {
+        for reaction in item["message"]["reactions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            let room = item["room"]["id"].as_u64().unwrap();
+            seen.push((room, reaction["me"] == true));
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, expected);
+}
+
 async fn strangers_find_nothing_and_leaving_hides(db: Db) {
     let server = Server::start(db).await;
     let (ada, bob) = (server.register("ada").await, server.register("bob").await);
@@ -222,6 +251,7 @@ async fn who_searches_too_fast_is_told_when_to_go_on(db: Db) {
 
 each_database!(
     what_is_sent_is_found_soon,
+    what_is_found_has_its_reactions,
     strangers_find_nothing_and_leaving_hides,
     pages_lead_from_new_to_old,
     what_cannot_be_searched_for_is_refused,
