@@ -95,6 +95,7 @@ struct Server {
     store: Store,
     hub: Arc<Hub>,
     shutdown: Shutdown,
+    _only_server: Option<fs::File>,
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
@@ -156,6 +157,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
 
     let hub = Hub::new(ws::frame::text);
     let indexer = Arc::new(Indexer::default());
+    let only_server = store::only_server(&config.database)?;
     let store = Store::open(&config.database, listener_of(&hub, &indexer)).await?;
     if !store.has_admin().await? {
         tracing::warn!("{NO_ADMIN}");
@@ -250,6 +252,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
         store,
         hub,
         shutdown,
+        _only_server: only_server,
     })
 }
 

@@ -378,6 +378,21 @@ async fn two_servers_start_on_one_database() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_has_one_server() {
+    let mut server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let ran = server.command(&["serve"], "").await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("another server uses this file"), "{ran:?}");
+    // Commands work beside it, and it has taken no harm.
+    server.done(&["user", "promote", "ada"]).await;
+    assert_eq!(ada.get("/api/me").await.0, 200);
+    server.kill().await;
+    server.restart().await;
+    assert_eq!(server.here(&ada).get("/api/me").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_follows_the_database() {
     let mariadb = MariaDb::start().await;
     let server = Server::start_on_url(&mariadb.url(), &[]).await;

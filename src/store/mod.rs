@@ -7,7 +7,7 @@
 //! Deliberately absent: frames, HTTP, and any opinion on what users may do beyond what must be judged
 //! under the room's lock ([`append`]).
 
-use std::sync::Arc;
+use std::{fs::File, sync::Arc};
 
 use uuid::Uuid;
 
@@ -429,6 +429,14 @@ pub struct Store {
     db: Database,
     epoch: Arc<str>,
     memory: Memory,
+}
+
+/// Takes the place of a database's only server, for as long as the answer lives, where it serves but one.
+pub fn only_server(options: &Options) -> Result<Option<File>> {
+    match &options.location {
+        Location::Sqlite(path) => sqlite::only_server(path).map(Some),
+        Location::Mysql(_) => Ok(None),
+    }
 }
 
 impl Store {

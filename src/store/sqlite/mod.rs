@@ -47,17 +47,17 @@ pub struct Sqlite {
 
 struct Readers {
     path: PathBuf,
-    /// Shared with other servers of this file: while one is up, nobody deletes it all.
+    /// Shared with commands that use this file: while one is up, nobody deletes it all.
     served: File,
     /// Those that nobody reads by now; opened on demand.
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
 }
 
-/// The file whose lock tells that a server uses the database.
-fn lock_file(path: &Path) -> Result<File, Error> {
+/// A file beside the database's, whose lock tells who uses it.
+fn lock_file(path: &Path, suffix: &str) -> Result<File, Error> {
     let mut name = path.as_os_str().to_owned();
-    name.push("-served");
+    name.push(suffix);
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -66,21 +66,35 @@ fn lock_file(path: &Path) -> Result<File, Error> {
     file.map_err(unavailable)
 }
 
-/// Makes sure that no server uses the database, for as long as the answer lives.
-pub fn unserved(path: &Path) -> Result<File, Error> {
-    let file = lock_file(path)?;
+/// Takes a lock for as long as the answer lives.
+fn locked(path: &Path, suffix: &str, held: &str) -> Result<File, Error> {
+    let file = lock_file(path, suffix)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(_) => Err(Error::Unavailable(
-            "a server uses this database: stop it first".into(),
-        )),
+        Err(_) => Err(Error::Unavailable(held.into())),
     }
 }
+
+/// Makes sure that no server uses the database, for as long as the answer lives.
+pub fn unserved(path: &Path) -> Result<File, Error> {
+    locked(path, USED, "a server uses this database: stop it first")
+}
+
+/// Makes sure that no other server uses the database: what one commits, the other's connections would hear
+/// late.
+pub fn only_server(path: &Path) -> Result<File, Error> {
+    let held = "another server uses this file: stop it first, or keep the data in MySQL or MariaDB, which serve several";
+    locked(path, SERVER, held)
+}
+
+/// Locked by all who use the database, and by its one server.
+const USED: &str = "-served";
+const SERVER: &str = "-server";
 
 impl Sqlite {
     /// Opens a database that is migrated, and starts the writer.
     pub fn open(path: &Path, readers: usize, listener: Listener) -> Result<Self, Error> {
-        let served = lock_file(path)?;
+        let served = lock_file(path, USED)?;
         served.lock_shared().map_err(unavailable)?;
         let conn = open_writer(path)?;
         let writer = writer::spawn(path.to_owned(), conn, listener)?;
