@@ -131,6 +131,10 @@ async fn database(config: &Config) -> Vec<Finding> {
             format!("database: schema {found}, newer than the {known} that this program knows"),
             "Start the newer program, or restore a backup from before it.".into(),
         ),
+        Err(store::Error::Schema(why)) => Fault(
+            format!("database: {why}"),
+            "Name another one in HEARTH_DATABASE_URL.".into(),
+        ),
         Err(error) => Fault(
             format!("database: {error}"),
             match config.database.location {

@@ -264,6 +264,35 @@ async fn a_newer_schema_is_left_alone(db: Db) {
     assert_eq!(ada.get("/api/me").await.0, 200, "nothing was changed");
 }
 
+/// Tables of Hearth's names, without its history.
+async fn what_another_program_made_is_left_alone(db: Db) {
+    let mut server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    assert!(server.stop().await.success());
+    let rename = "ALTER TABLE schema_history RENAME TO theirs";
+    server.sql(rename).await;
+    let commands = [
+        &["serve"][..],
+        &["migrate"],
+        &["check"],
+        &["reset", "--yes"],
+        &["user", "list"],
+    ];
+    for command in commands {
+        let (code, printed) = run_beside(&server, command);
+        assert_eq!(code, Some(1), "{command:?}: {printed}");
+        assert!(
+            printed.contains("tables that Hearth didn't make (") && printed.contains(" users)"),
+            "{command:?}: {printed}"
+        );
+    }
+    server
+        .sql("ALTER TABLE theirs RENAME TO schema_history")
+        .await;
+    server.restart().await;
+    assert_eq!(ada.get("/api/me").await.0, 200, "nothing was changed");
+}
+
 async fn the_key_is_made_once_and_kept(db: Db) {
     let mut server = Server::start(db).await;
     let path = server.dir().join("data/jwt-secret");
@@ -348,6 +377,7 @@ each_database!(
     check_tells_what_is_wrong_and_what_to_do,
     migrating_twice_and_resetting,
     a_newer_schema_is_left_alone,
+    what_another_program_made_is_left_alone,
     the_key_is_made_once_and_kept,
 );
 

@@ -1,12 +1,11 @@
 //! The schema: migrated when the program starts, under a lock, so that several nodes may start at once.
 //!
-//! Invariants: a database whose schema is newer than this program is left alone; `meta.log_epoch` is
-//! made once.
+//! Invariants: a database whose schema is newer than this program, or in which somebody else's tables have names
+//! of Hearth's, is left alone; `meta.log_epoch` is made once.
 
 use std::{fs::File, path::Path};
 
 use mysql_async::{Opts, Pool, prelude::Queryable};
-use rusqlite::OptionalExtension;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -82,7 +81,8 @@ pub async fn migrate(options: &Options) -> Result<Report> {
     }
 }
 
-/// Drops all tables of Hearth, and what is in them. Nothing else in the database is touched.
+/// Drops all tables of Hearth, and what is in them. Nothing else in the database is touched, and nothing at all where
+/// Hearth has made none.
 pub async fn reset(options: &Options) -> Result<()> {
     match &options.location {
         Location::Sqlite(path) => {
@@ -171,6 +171,20 @@ fn check_version(found: Option<u32>) -> Result<()> {
     }
 }
 
+/// Whether Hearth has made its tables in a database that holds these. Its history is made first and dropped last:
+/// tables of its names without that are another program's.
+fn made(mut tables: Vec<String>) -> Result<bool> {
+    tables.retain(|table| TABLES.contains(&table.as_str()));
+    let made = tables.iter().any(|table| table == HISTORY);
+    match made || tables.is_empty() {
+        true => Ok(made),
+        false => Err(Error::Schema(format!(
+            "the database holds tables that Hearth didn't make ({}): give it a database of its own",
+            tables.join(", ")
+        ))),
+    }
+}
+
 fn migration_failed(error: refinery::Error) -> Error {
     Error::Schema(format!("the schema could not be migrated: {error}"))
 }
@@ -231,6 +245,7 @@ impl Locked {
     }
 
     fn reset(self) -> Result<()> {
+        sqlite_version(&self.conn)?;
         let drops: String = TABLES.map(drop_table).concat();
         self.conn
             .execute_batch(&format!("BEGIN IMMEDIATE; {drops} COMMIT; VACUUM"))
@@ -247,15 +262,11 @@ fn new_epoch() -> String {
 }
 
 fn sqlite_version(conn: &rusqlite::Connection) -> Result<Option<u32>> {
-    let there = conn
-        .query_row(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?",
-            [HISTORY],
-            |_| Ok(()),
-        )
-        .optional()
-        .map_err(unavailable)?;
-    if there.is_none() {
+    let sql = "SELECT lower(name) FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name";
+    let mut asked = conn.prepare(sql).map_err(unavailable)?;
+    let tables = asked.query_map([], |row| row.get(0)).map_err(unavailable)?;
+    let tables = tables.collect::<Result<Vec<String>, _>>();
+    if !made(tables.map_err(unavailable)?)? {
         return Ok(None);
     }
     conn.query_row(&format!("SELECT MAX(version) FROM {HISTORY}"), [], |row| {
@@ -334,6 +345,7 @@ impl LockedMysql {
     }
 
     async fn reset(&mut self) -> Result<()> {
+        mysql_version(&self.pool).await?;
         let mut conn = connection(&self.pool).await?;
         for table in TABLES {
             conn.query_drop(drop_table(table))
@@ -359,14 +371,9 @@ async fn connection(pool: &Pool) -> Result<mysql_async::Conn> {
 
 async fn mysql_version(pool: &Pool) -> Result<Option<u32>> {
     let mut conn = connection(pool).await?;
-    let there: Option<i64> = conn
-        .exec_first(
-            "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
-            (HISTORY,),
-        )
-        .await
-        .map_err(unavailable)?;
-    if there.is_none() {
+    let sql = "SELECT LOWER(table_name) FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1";
+    let tables: Vec<String> = conn.query(sql).await.map_err(unavailable)?;
+    if !made(tables)? {
         return Ok(None);
     }
     let version: Option<Option<u32>> = conn
