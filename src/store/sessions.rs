@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     limits::{
-        FORGOTTEN_AT_ONCE, LOGINS_PER_USER_MAX, REFRESH_GRACE, REVOCATIONS_KEPT, REVOCATIONS_PAGE,
+        FORGETTING_ROUNDS, FORGOTTEN_AT_ONCE, LOGINS_PER_USER_MAX, REFRESH_GRACE, REVOCATIONS_KEPT,
+        REVOCATIONS_PAGE,
     },
     protocol::{SessionId, Time, UserId, rest::LogIn},
 };
@@ -206,8 +207,12 @@ impl Store {
             ("invites", "expires_at", now),
             ("password_resets", "expires_at", now),
         ] {
-            let script = script(move |conn| Box::pin(forget(conn, table, at, before)));
-            self.db().write(script).await??;
+            for _ in 0..FORGETTING_ROUNDS {
+                let script = script(move |conn| Box::pin(forget(conn, table, at, before)));
+                if !self.db().write(script).await?? {
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -251,8 +256,8 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<
     Ok((Some(least_used.len()), Vec::new()))
 }
 
-/// Deletes the oldest rows of a table, those whose time is before another.
-async fn forget(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Written<()> {
+/// Deletes the oldest rows of a table, those whose time is before another. Whether there may be more.
+async fn forget(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Written<bool> {
     // Nothing that MySQL, MariaDB and SQLite all do deletes so many rows at most and uses an index for it.
     let sql = format!("SELECT {at} FROM {table} WHERE {at} < ? ORDER BY {at} LIMIT 1 OFFSET ?");
     let found = conn.query(&sql, params![before, FORGOTTEN_AT_ONCE]).await?;
@@ -261,7 +266,7 @@ async fn forget(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Writ
     // With all of the same moment, however many they are.
     let before = next.map_or(before, |next| Time(next.0 + 1));
     conn.execute(&sql, params![before]).await?;
-    Ok(((), Vec::new()))
+    Ok((next.is_some(), Vec::new()))
 }
 
 async fn swap(mut conn: Conn<'_>, exchange: Arc<Exchange>) -> Written<Exchanged> {
