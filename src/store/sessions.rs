@@ -85,14 +85,21 @@ impl Store {
         .await
     }
 
-    /// Whose log-in has, or had, this refresh token.
-    pub async fn refreshed(&self, refresh_hash: Hash) -> Result<Option<UserId>> {
-        let sql = "SELECT user_id FROM auth_sessions WHERE refresh_hash = ?
-             UNION ALL SELECT s.user_id FROM used_refresh_tokens t JOIN auth_sessions s ON s.id = t.session_id
-             WHERE t.hash = ? LIMIT 1";
+    /// Whose log-in has, or had, this refresh token; and which one, when it was ended.
+    pub async fn refreshed(
+        &self,
+        refresh_hash: Hash,
+    ) -> Result<Option<(UserId, Option<SessionId>)>> {
+        let sql = "SELECT user_id, id, revoked_at FROM auth_sessions WHERE refresh_hash = ?
+             UNION ALL SELECT s.user_id, s.id, s.revoked_at FROM used_refresh_tokens t
+             JOIN auth_sessions s ON s.id = t.session_id WHERE t.hash = ? LIMIT 1";
         let found = self.db().query(sql, params![refresh_hash, refresh_hash]);
         let found = found.await?;
-        Ok(found.first().map(|row| row.user_id(0)).transpose()?)
+        let whose = found.first().map(|row| {
+            let (id, ended) = (SessionId(row.u64(1)?), row.opt_u64(2)?.is_some());
+            Ok::<_, Fault>((row.user_id(0)?, ended.then_some(id)))
+        });
+        Ok(whose.transpose()?)
     }
 
     /// Exchanges a refresh token.
