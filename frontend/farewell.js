@@ -40,6 +40,12 @@ export class Farewell {
     await this.trying;
   }
 
+  /** Tries once, and then waits to be woken: a log-out that is told while somebody logs in takes the new cookie away. */
+  async rest() {
+    await this.now();
+    clearTimeout(this.timer);
+  }
+
   /** Somebody has logged in: what was left before is no longer at hand. */
   stop() {
     clearTimeout(this.timer);

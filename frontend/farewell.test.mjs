@@ -72,7 +72,7 @@ test("who logs in waits for the try on its way, and ends what follows", async (t
   const all = parting(t);
   all.farewell.begin("a");
   let waited = false;
-  const last = all.farewell.now().then(() => { waited = true; });
+  const last = all.farewell.rest().then(() => { waited = true; });
   await new Promise(setImmediate);
   assert.deepEqual([all.tried.length, waited], [1, false]);
   await all.refuse(0);
@@ -82,4 +82,16 @@ test("who logs in waits for the try on its way, and ends what follows", async (t
   all.farewell.wake();
   await all.farewell.now();
   assert.deepEqual([all.tried.length, all.heard], [1, ["waiting"]]);
+});
+
+test("while somebody logs in nothing is tried, and who fails to goes on with it", async (t) => {
+  const all = parting(t);
+  all.farewell.begin("a");
+  const resting = all.farewell.rest();
+  await all.refuse(0);
+  await resting;
+  all.pause();
+  assert.equal(all.tried.length, 1);
+  all.farewell.wake();
+  assert.equal(all.tried.length, 2);
 });

@@ -153,8 +153,11 @@ $("show-login").addEventListener("click", () => showAuth("login"));
 
 /** A new log-in takes the cookie's place: the one that was left is told of before, if it can be. */
 async function logIn(path, body) {
-  await farewell.now();
-  const tokens = await ask("POST", path, { body });
+  await farewell.rest();
+  const tokens = await ask("POST", path, { body }).catch((problem) => {
+    farewell.wake();
+    throw problem;
+  });
   farewell.stop();
   for (const form of [$("login-form"), $("register-form")]) form.reset();
   $("auth-notice").hidden = true;

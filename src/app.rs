@@ -3,13 +3,18 @@
 //! The order of the end: accept nothing new and tell the sessions (they drain until
 //! [`DRAIN_SESSIONS`]), then the log (until [`DRAIN_LOG`]), then the process, whatever is left.
 
-use std::{fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
+use std::{
+    fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use nix::sys::{
     resource::{Resource, getrlimit, setrlimit},
     signal::{Signal, raise},
 };
-use tokio::{net::TcpListener, time};
+use tokio::{
+    net::TcpListener,
+    time::{self, MissedTickBehavior},
+};
 
 use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
@@ -215,21 +220,20 @@ async fn start(config: Config) -> Result<Server, Failure> {
     shutdown
         .tasks
         .spawn(shutdown.token.clone().run_until_cancelled_owned(same_log));
-    let stopping = shutdown.token.clone();
+    // None waits for another: the database may be slow, or away.
+    let upkeep = every(METRICS_UPKEEP_INTERVAL, async move || metrics.run_upkeep());
     shutdown
         .tasks
-        .spawn(stopping.run_until_cancelled_owned(async move {
-            let mut upkeep = time::interval(METRICS_UPKEEP_INTERVAL);
-            let mut prune = time::interval(PRUNE_INTERVAL);
-            let mut sweep = time::interval(CHORES_INTERVAL);
-            loop {
-                tokio::select! {
-                    _ = upkeep.tick() => metrics.run_upkeep(),
-                    _ = prune.tick() => chat.prune().await,
-                    _ = sweep.tick() => chat.sweep().await,
-                }
-            }
-        }));
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(upkeep));
+    let pruned = chat.clone();
+    let prune = every(PRUNE_INTERVAL, async move || pruned.prune().await);
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(prune));
+    let sweep = every(CHORES_INTERVAL, async move || chat.sweep().await);
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(sweep));
     shutdown.tasks.spawn(http::server::serve(
         Listeners {
             http: listener,
@@ -254,6 +258,16 @@ async fn start(config: Config) -> Result<Server, Failure> {
         shutdown,
         _only_server: only_server,
     })
+}
+
+/// Does something again and again, with this pause at least after what took longer.
+async fn every(interval: Duration, mut act: impl AsyncFnMut()) {
+    let mut ticks = time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        act().await;
+    }
 }
 
 /// Listens on what this setting says; the address has the port that was taken for port 0.

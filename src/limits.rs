@@ -191,8 +191,10 @@ pub const RESET_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// How often what accounts have still to do in rooms is looked for, and how much of it is read at once.
 pub const CHORES_INTERVAL: Duration = Duration::from_secs(5);
 pub const CHORES_PAGE: usize = 100;
-/// Rows that are over and forgotten in one statement.
+/// Rows that are over and forgotten in one statement, and how many of these follow each other: more than can be
+/// made in the [`PRUNE_INTERVAL`] after which it goes on.
 pub const FORGOTTEN_AT_ONCE: usize = 1_000;
+pub const FORGETTING_ROUNDS: usize = 100;
 
 // Passwords.
 pub const PASSWORD_QUEUE_MAX: usize = 50;

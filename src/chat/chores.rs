@@ -47,11 +47,13 @@ impl Chat {
     async fn finish(&self, chore: Chore) -> Result<(), Refusal> {
         let row = self.store.user(chore.user_id).await.map_err(refuse)?;
         match (row, chore.task) {
+            // Whose account is gone by now has left for good.
+            (Some(row), Task::Join(..)) if row.is_deleted() => {}
             (Some(row), Task::Join(room_id, by)) => self.bring_in(&row.user, room_id, by).await?,
             (Some(row), Task::LeaveAll) => {
-                self.leave_all(&row.user).await?;
-                // Somebody who still saw the account may add it to a room in this moment.
+                // Somebody who still saw the account may have added it to a room that was looked for before.
                 let age = Time::now().0 - chore.created_at.0;
+                self.leave_all(&row.user).await?;
                 if age <= 2 * REQUEST_DEADLINE.as_millis() as i64 {
                     return Ok(());
                 }
@@ -62,12 +64,19 @@ impl Chat {
     }
 
     /// A room that can't be joined, because its inviter has left it or it is archived or gone, is no fault of
-    /// whom he invited.
+    /// whom he invited. Who was in it by now, and left or was removed, isn't brought back by a chore that is done
+    /// again.
     async fn bring_in(&self, user: &User, room_id: RoomId, by: UserId) -> Result<(), Refusal> {
         let user = user.summary();
-        let change = Change::Add { room_id, by, user };
+        let back = false;
+        let change = Change::Add {
+            room_id,
+            by,
+            user,
+            back,
+        };
         match self.store.append(change).await.map_err(refuse)? {
-            Outcome::Joined { .. } | Outcome::Refused(_) => Ok(()),
+            Outcome::Joined { .. } | Outcome::Left { .. } | Outcome::Refused(_) => Ok(()),
             outcome => Err(mismatch(outcome)),
         }
     }

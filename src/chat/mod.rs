@@ -95,7 +95,8 @@ pub struct Chat {
     sends: Limiter,
     changes: Limiter,
     searches: Limiter,
-    refreshes: Limiter,
+    /// By user, and by each log-in that was ended.
+    refreshes: Limiter<(UserId, Option<SessionId>)>,
     searching: Semaphore,
     /// Users whose search runs.
     searchers: DashSet<UserId>,

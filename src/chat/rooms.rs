@@ -359,6 +359,7 @@ impl Chat {
             room_id,
             by: who.user.id,
             user: user.clone(),
+            back: true,
         };
         self.joined(who, user, change).await
     }

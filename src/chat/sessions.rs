@@ -182,9 +182,9 @@ impl Chat {
             expires_at: self.refresh_until(),
         };
         // What never was a token doesn't reach those who write; what was one does so often at most, for it
-        // is kept as long as the log-in might live.
-        let user_id = self.store.refreshed(exchange.shown).await.map_err(refuse)?;
-        self.refreshes.charge(user_id.ok_or_else(unknown)?)?;
+        // is kept as long as the log-in might live. A log-in that was ended uses up nothing of its user's.
+        let whose = self.store.refreshed(exchange.shown).await.map_err(refuse)?;
+        self.refreshes.charge(whose.ok_or_else(unknown)?)?;
         match self.store.exchange(exchange).await.map_err(refuse)? {
             Exchanged::Successor(_, row) if !row.user.is_active => Err(disabled().into()),
             Exchanged::Successor(id, row) => {

@@ -126,7 +126,7 @@ async fn apply(
     let found = conn.query_update(&sql, params![change.user_id]).await?;
     let target = found.into_iter().next().map(rows::user).transpose()?;
     // A deleted account has no address any more, and doesn't come back.
-    let target = target.filter(|row| row.user.email.as_deref() != Some(""));
+    let target = target.filter(|row| !row.is_deleted());
     let Some(before) = target.map(|row| row.user) else {
         return Ok(Err(Unchanged::NoSuchUser));
     };

@@ -337,7 +337,12 @@ impl Judge {
                 on,
             } => self.pin((*room_id, *seq), *user_id, *on),
             Change::Join { room_id, user } => self.join(*room_id, user),
-            Change::Add { room_id, by, user } => self.add(*room_id, *by, user),
+            Change::Add {
+                room_id,
+                by,
+                user,
+                back,
+            } => self.add(*room_id, *by, user, *back),
             Change::Leave { room_id, user } => self.leave(*room_id, user),
             Change::Remove { room_id, by, user } => self.remove(*room_id, *by, user),
             Change::SetRole {

@@ -104,11 +104,12 @@ pub enum Change {
     Join { room_id: RoomId, user: UserSummary },
     /// By oneself. The owner's place goes to an admin; without one he stays.
     Leave { room_id: RoomId, user: UserSummary },
-    /// By any member.
+    /// By any member. `back`: even if he was in it before, and left or was removed.
     Add {
         room_id: RoomId,
         by: UserId,
         user: UserSummary,
+        back: bool,
     },
     /// By the owner, or by an admin who removes a member.
     Remove {
@@ -373,6 +374,13 @@ pub struct History {
 pub struct UserRow {
     pub user: crate::protocol::rest::User,
     pub password_hash: Option<String>,
+}
+
+impl UserRow {
+    /// Whether the account is a deleted one's: it has no address any more.
+    pub fn is_deleted(&self) -> bool {
+        self.user.email.as_deref() == Some("")
+    }
 }
 
 /// A user to be made. Keys are folded by [`crate::protocol::check::fold`].

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     limits::{
-        FORGOTTEN_AT_ONCE, LOGINS_PER_USER_MAX, REFRESH_GRACE, REVOCATIONS_KEPT, REVOCATIONS_PAGE,
+        FORGETTING_ROUNDS, FORGOTTEN_AT_ONCE, LOGINS_PER_USER_MAX, REFRESH_GRACE, REVOCATIONS_KEPT,
+        REVOCATIONS_PAGE,
     },
     protocol::{SessionId, Time, UserId, rest::LogIn},
 };
@@ -84,14 +85,21 @@ impl Store {
         .await
     }
 
-    /// Whose log-in has, or had, this refresh token.
-    pub async fn refreshed(&self, refresh_hash: Hash) -> Result<Option<UserId>> {
-        let sql = "SELECT user_id FROM auth_sessions WHERE refresh_hash = ?
-             UNION ALL SELECT s.user_id FROM used_refresh_tokens t JOIN auth_sessions s ON s.id = t.session_id
-             WHERE t.hash = ? LIMIT 1";
+    /// Whose log-in has, or had, this refresh token; and which one, when it was ended.
+    pub async fn refreshed(
+        &self,
+        refresh_hash: Hash,
+    ) -> Result<Option<(UserId, Option<SessionId>)>> {
+        let sql = "SELECT user_id, id, revoked_at FROM auth_sessions WHERE refresh_hash = ?
+             UNION ALL SELECT s.user_id, s.id, s.revoked_at FROM used_refresh_tokens t
+             JOIN auth_sessions s ON s.id = t.session_id WHERE t.hash = ? LIMIT 1";
         let found = self.db().query(sql, params![refresh_hash, refresh_hash]);
         let found = found.await?;
-        Ok(found.first().map(|row| row.user_id(0)).transpose()?)
+        let whose = found.first().map(|row| {
+            let (id, ended) = (SessionId(row.u64(1)?), row.opt_u64(2)?.is_some());
+            Ok::<_, Fault>((row.user_id(0)?, ended.then_some(id)))
+        });
+        Ok(whose.transpose()?)
     }
 
     /// Exchanges a refresh token.
@@ -206,8 +214,12 @@ impl Store {
             ("invites", "expires_at", now),
             ("password_resets", "expires_at", now),
         ] {
-            let script = script(move |conn| Box::pin(forget(conn, table, at, before)));
-            self.db().write(script).await??;
+            for _ in 0..FORGETTING_ROUNDS {
+                let script = script(move |conn| Box::pin(forget(conn, table, at, before)));
+                if !self.db().write(script).await?? {
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -251,8 +263,8 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<
     Ok((Some(least_used.len()), Vec::new()))
 }
 
-/// Deletes the oldest rows of a table, those whose time is before another.
-async fn forget(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Written<()> {
+/// Deletes the oldest rows of a table, those whose time is before another. Whether there may be more.
+async fn forget(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Written<bool> {
     // Nothing that MySQL, MariaDB and SQLite all do deletes so many rows at most and uses an index for it.
     let sql = format!("SELECT {at} FROM {table} WHERE {at} < ? ORDER BY {at} LIMIT 1 OFFSET ?");
     let found = conn.query(&sql, params![before, FORGOTTEN_AT_ONCE]).await?;
@@ -261,7 +273,7 @@ async fn forget(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Writ
     // With all of the same moment, however many they are.
     let before = next.map_or(before, |next| Time(next.0 + 1));
     conn.execute(&sql, params![before]).await?;
-    Ok(((), Vec::new()))
+    Ok((next.is_some(), Vec::new()))
 }
 
 async fn swap(mut conn: Conn<'_>, exchange: Arc<Exchange>) -> Written<Exchanged> {

@@ -160,6 +160,7 @@ fn change(random: &mut SmallRng, rooms: &[RoomId], users: &[UserSummary], n: usi
             room_id,
             by: user_id,
             user: other,
+            back: true,
         },
         83..85 => Change::Remove {
             room_id,

@@ -259,7 +259,14 @@ impl World {
 
     pub async fn add(&self, room_id: RoomId, by: UserId, user: &UserSummary) -> Outcome {
         let user = user.clone();
-        self.append(Change::Add { room_id, by, user }).await
+        let back = true;
+        let change = Change::Add {
+            room_id,
+            by,
+            user,
+            back,
+        };
+        self.append(change).await
     }
 
     pub async fn remove(&self, room_id: RoomId, by: UserId, user: &UserSummary) -> Outcome {

@@ -75,8 +75,8 @@ async fn guesses_side_by_side_are_counted_each(db: Db) {
 
 async fn an_owner_comes_home(db: Db) {
     let settings = [LIMITED, ("HEARTH_TRUSTED_PROXIES", "127.0.0.0/8")];
-    let server = Server::start_with(db, &settings).await;
-    server.register("ada").await;
+    let mut server = Server::start_with(db, &settings).await;
+    let ada = server.register("ada").await;
     let http = reqwest::Client::new();
     let home = "192.0.2.1";
     assert_eq!(
@@ -108,6 +108,20 @@ async fn an_owner_comes_home(db: Db) {
             .0,
         200
     );
+    // A restart forgets where she was, until a log-in there is refreshed.
+    assert!(server.stop().await.success());
+    server.restart().await;
+    for at in 0..110 {
+        let from = format!("198.51.{at}.1");
+        guess(&http, &server, "ada", "wrong horse", &from).await;
+    }
+    let again = || guess(&http, &server, "ada", "correct horse ada", "");
+    assert_eq!(again().await.0, 429);
+    let refresh = json!({"refresh_token": ada.refresh_token});
+    let (status, _) = server
+        .request("POST", "/api/refresh", None, Some(&refresh))
+        .await;
+    assert_eq!((status, again().await.0), (200, 200));
 }
 
 /// Without a trusted proxy nobody's word is taken: all of these are one network.

@@ -146,7 +146,34 @@ async fn who_is_added_while_he_goes_leaves_again(db: Db) {
     see(&mut socket, BTreeSet::from([bob.id]), false).await;
 }
 
+/// Chores that were done but for being forgotten: whoever went meanwhile stays away.
+async fn a_chore_that_is_done_again_brings_nobody_back(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let cleo = server.register("cleo").await;
+    let dave = server.register("dave").await;
+    let room = ada.create_room("den", &[&bob]).await;
+    let bobs_place = format!("/api/chat/rooms/{room}/members/{}", bob.id);
+    assert_eq!(ada.request("DELETE", &bobs_place, None).await.0, 204);
+    let body = json!({"current_password": "correct horse dave"});
+    assert_eq!(dave.request("DELETE", "/api/me", Some(&body)).await.0, 204);
+    let mut socket = ada.connect().await;
+    socket.join(room).await;
+    let chores = [&bob, &dave, &cleo].map(|of| format!("({}, {room}, {}, 1)", of.id, ada.id));
+    server
+        .sql(&format!(
+            "INSERT INTO chores (user_id, room_id, added_by, created_at) VALUES {}",
+            chores.join(", ")
+        ))
+        .await;
+    // They are done in order.
+    let change = socket.expect("member").await;
+    assert_eq!(change["user"]["id"], cleo.id, "{change}");
+}
+
 each_database!(
+    a_chore_that_is_done_again_brings_nobody_back,
     an_invited_user_comes_into_the_room,
     a_deleted_user_leaves_his_rooms,
     who_is_added_while_he_goes_leaves_again

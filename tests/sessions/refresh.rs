@@ -96,6 +96,17 @@ async fn a_log_in_is_refreshed_so_often(db: Db) {
     assert_eq!(refresh(&server, &other.refresh_token, "").await.0, 429);
     assert_eq!(refresh(&server, &bob.refresh_token, "").await.0, 200);
     assert_eq!(me(&server, &other.token).await.0, 200);
+
+    // Whoever keeps the token of a log-in that was ended holds back nobody with it.
+    let stolen = server.log_in("bob").await;
+    assert_eq!(stolen.request("POST", "/api/logout", None).await.0, 204);
+    let mut refused = 0;
+    while refresh(&server, &stolen.refresh_token, "").await.0 == 401 {
+        refused += 1;
+    }
+    assert!(refused >= REFRESHES_BURST, "{refused}");
+    let bob = server.log_in("bob").await;
+    assert_eq!(refresh(&server, &bob.refresh_token, "").await.0, 200);
 }
 
 async fn a_used_successor_ends_the_grace(db: Db) {

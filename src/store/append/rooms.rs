@@ -28,11 +28,13 @@ impl Judge {
         room_id: RoomId,
         by: UserId,
         user: &UserSummary,
+        back: bool,
     ) -> Result<Outcome, Refused> {
         self.member(room_id, by)?;
-        match self.present((room_id, user.id)) {
-            Some(row) => Ok(joined(row, false)),
-            None => self.enter(room_id, user, by),
+        match self.state.members.get(&(room_id, user.id)) {
+            Some(row) if row.left_at.is_none() => Ok(joined(row, false)),
+            Some(row) if !back => Ok(Outcome::Left { rev: row.rev }),
+            _ => self.enter(room_id, user, by),
         }
     }
 

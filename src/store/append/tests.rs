@@ -151,6 +151,7 @@ fn random_change(random: &mut SmallRng, ids: &[Uuid]) -> Change {
             room_id,
             by: by.id,
             user,
+            back: on,
         },
         75..79 => Change::Remove {
             room_id,
@@ -198,6 +199,7 @@ fn prelude() -> Vec<Change> {
                 room_id,
                 by: by.id,
                 user,
+                back: true,
             });
         }
         batch.push(Change::SetRole {
@@ -491,6 +493,7 @@ fn the_oldest_admin_follows_whoever_was_given_the_room() {
         room_id,
         by: one.id,
         user: user.clone(),
+        back: true,
     };
     let leave = |user: &UserSummary| Change::Leave {
         room_id,

@@ -233,10 +233,13 @@ fn judge(kind: RoomKind, seen: &Seen, change: &Change, now: Time, in_rooms: u64)
             }
             comes(user.id, user.id)
         }
-        Change::Add { by, user, .. } => {
+        Change::Add { by, user, back, .. } => {
             stands(*by)?;
             match seen.member(user.id) {
                 Some(_) => Ok((Answer::Joined(user.id, false), vec![])),
+                None if !back && seen.members.contains_key(&user.id) => {
+                    Ok((Answer::Left(seen.members[&user.id].rev), vec![]))
+                }
                 None => comes(user.id, *by),
             }
         }
