@@ -191,6 +191,8 @@ pub const RESET_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// How often what accounts have still to do in rooms is looked for, and how much of it is read at once.
 pub const CHORES_INTERVAL: Duration = Duration::from_secs(5);
 pub const CHORES_PAGE: usize = 100;
+/// A request that saw an account alive is over by then, its append too, whatever two nodes' clocks say.
+pub const DELETION_SETTLED_AFTER: Duration = Duration::from_secs(180);
 /// Rows that are over and forgotten in one statement, and how many of these follow each other: more than can be
 /// made in the [`PRUNE_INTERVAL`] after which it goes on.
 pub const FORGOTTEN_AT_ONCE: usize = 1_000;
@@ -211,6 +213,9 @@ pub const NETWORK_GUESS_INTERVAL: Duration = Duration::from_millis(500);
 /// At one account from one network.
 pub const PAIR_GUESSES: u32 = 10;
 pub const PAIR_GUESS_INTERVAL: Duration = Duration::from_secs(60);
+/// How often a right password gives its network new guesses: in the time in which all of them come back anyway.
+pub const GUESSES_RENEWED_AFTER: Duration =
+    Duration::from_secs(PAIR_GUESSES as u64 * PAIR_GUESS_INTERVAL.as_secs());
 /// At one account from all networks together, but those from which it was logged in to.
 pub const ACCOUNT_GUESSES: u32 = 100;
 pub const ACCOUNT_GUESS_INTERVAL: Duration = Duration::from_secs(15);
@@ -272,6 +277,11 @@ const _: () = {
     assert!(
         APPEND_DEADLINE.as_millis() < REVOCATIONS_WINDOW.as_millis(),
         "no transaction outlives the window"
+    );
+    assert!(
+        BODY_DEADLINE.as_secs() + REQUEST_DEADLINE.as_secs() + APPEND_DEADLINE.as_secs() + 60
+            <= DELETION_SETTLED_AFTER.as_secs(),
+        "a minute is left for clocks that differ"
     );
     assert!(TOKEN_BYTES_MAX < HTTP_BUFFER_BYTES_MAX);
     assert!(REPLAY_MAX <= SYNC_PAGE_ROWS);

@@ -10,5 +10,8 @@ CREATE TABLE IF NOT EXISTS chores (
     created_at INTEGER NOT NULL
 ) STRICT;
 
+-- What is over is deleted.
 CREATE INDEX IF NOT EXISTS auth_sessions_expiry ON auth_sessions (expires_at);
 CREATE INDEX IF NOT EXISTS invites_expiry ON invites (expires_at);
+-- Who administers the site, by rising id: asked at every start, and locked before one of them goes.
+CREATE INDEX IF NOT EXISTS users_admins ON users (role, is_active);

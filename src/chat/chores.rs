@@ -54,7 +54,7 @@ impl Chat {
                 // Somebody who still saw the account may have added it to a room that was looked for before.
                 let age = Time::now().0 - chore.created_at.0;
                 self.leave_all(&row.user).await?;
-                if age <= 2 * REQUEST_DEADLINE.as_millis() as i64 {
+                if age <= DELETION_SETTLED_AFTER.as_millis() as i64 {
                     return Ok(());
                 }
             }

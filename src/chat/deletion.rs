@@ -3,13 +3,13 @@
 
 use std::net::IpAddr;
 
-use super::{Chat, Identity, judged, mismatch, refuse};
+use super::{Chat, Identity, judged, mismatch, refuse, sessions::wrong_password};
 use crate::{
     protocol::{
         error::Refusal,
         rest::{DeleteMeBody, Role, Room, RoomKind, User, UserSummary},
     },
-    store::{Change, Outcome, Refused},
+    store::{Change, Outcome, Refused, users::Undeleted},
 };
 
 impl Chat {
@@ -22,13 +22,14 @@ impl Chat {
         address: IpAddr,
     ) -> Result<(), Refusal> {
         self.changes.charge(who.user.id)?;
-        self.confirmed(who, body, address).await?;
-        let deleted = self.store.delete_user(who.user.id).await;
+        let verified = self.confirmed(who, body, address).await?;
+        let deleted = self.store.delete_user(who.user.id, verified).await;
         self.sessions.forget(who.user.id);
-        let chore = deleted.map_err(refuse)?.ok_or_else(|| {
-            Refusal::forbidden(
+        let chore = deleted.map_err(refuse)?.map_err(|why| match why {
+            Undeleted::WrongPassword => wrong_password(),
+            Undeleted::LastAdmin => Refusal::forbidden(
                 "The last admin's account can't be deleted: make somebody else admin first.",
-            )
+            ),
         })?;
         self.attend(chore).await;
         Ok(())
@@ -44,57 +45,43 @@ impl Chat {
         Ok(())
     }
 
+    /// The owner's place goes to an admin, else to whoever has been found to follow him; a room without anybody else
+    /// is deleted.
     async fn leave_for_good(&self, user: &UserSummary, room: &Room) -> Result<(), Refusal> {
         let room_id = room.id;
+        let owner = room
+            .mine
+            .as_ref()
+            .is_some_and(|mine| mine.role == Role::Owner);
+        let heir = match owner {
+            true => self.store.heir(room_id, user.id).await.map_err(refuse)?,
+            false => None,
+        };
+        let alone = owner && heir.is_none();
         let leave = Change::Leave {
             room_id,
             user: user.clone(),
+            heir,
         };
-        if !self.without_heir(leave.clone()).await? {
-            return Ok(());
-        }
-        // The owner, and no admin to follow him. Only what isn't archived can change hands, or go.
-        let archive = |archived: bool| Change::Settings {
-            room_id,
-            by: user.id,
-            name: None,
-            topic: None,
-            archived: Some(archived),
-        };
-        if room.archived_at.is_some() {
-            self.change_if_there(archive(false)).await?;
-        }
-        let heir = self.store.heir(room_id, user.id).await.map_err(refuse)?;
-        let Some(heir) = heir else {
-            let change = Change::DeleteRoom {
-                room_id,
-                by: user.id,
-            };
-            return self.change_if_there(change).await;
-        };
-        self.change_if_there(Change::SetRole {
-            room_id,
-            by: user.clone(),
-            user: heir,
-            role: Role::Owner,
-        })
-        .await?;
-        if room.archived_at.is_some() {
-            self.change_if_there(archive(true)).await?;
-        }
-        self.change_if_there(leave).await
-    }
-
-    /// Leaves the room; whether that was refused for want of an heir.
-    async fn without_heir(&self, leave: Change) -> Result<bool, Refusal> {
         match self.store.append(leave).await.map_err(refuse)? {
-            Outcome::Refused(Refused::NoHeir) => Ok(true),
-            outcome => settled(outcome).map(|()| false),
+            // Only what isn't archived can go.
+            Outcome::Refused(Refused::NoHeir) if alone => {
+                if room.archived_at.is_some() {
+                    let open = Change::Settings {
+                        room_id,
+                        by: user.id,
+                        name: None,
+                        topic: None,
+                        archived: Some(false),
+                    };
+                    settled(self.store.append(open).await.map_err(refuse)?)?;
+                }
+                let by = user.id;
+                let delete = Change::DeleteRoom { room_id, by };
+                settled(self.store.append(delete).await.map_err(refuse)?)
+            }
+            outcome => settled(outcome),
         }
-    }
-
-    async fn change_if_there(&self, change: Change) -> Result<(), Refusal> {
-        settled(self.store.append(change).await.map_err(refuse)?)
     }
 }
 
@@ -103,9 +90,10 @@ fn settled(outcome: Outcome) -> Result<(), Refusal> {
     match outcome {
         Outcome::Left { .. }
         | Outcome::Set
-        | Outcome::Joined { .. }
         | Outcome::RoomDeleted
-        | Outcome::Refused(Refused::NoRoom | Refused::NotMember | Refused::NoSuchMember) => Ok(()),
+        | Outcome::Refused(Refused::NoRoom | Refused::NotMember) => Ok(()),
+        // Who was to follow has left meanwhile: another one is found when it is done again.
+        Outcome::Refused(Refused::NoHeir) => Err(Refusal::unavailable()),
         Outcome::Refused(refused) => Err(judged(refused)),
         outcome => Err(mismatch(outcome)),
     }

@@ -299,7 +299,12 @@ impl Chat {
     pub async fn leave(&self, who: &Identity, room_id: RoomId) -> Result<(), Refusal> {
         self.changes.charge(who.user.id)?;
         let user = who.user.summary();
-        self.end_membership(Change::Leave { room_id, user }).await
+        self.end_membership(Change::Leave {
+            room_id,
+            user,
+            heir: None,
+        })
+        .await
     }
 
     /// The room's members, by rising id; for members only.

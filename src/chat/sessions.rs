@@ -210,6 +210,15 @@ impl Chat {
         }
     }
 
+    /// Whether this refresh token is, or was, that of a log-in that hasn't been ended.
+    pub async fn may_refresh(&self, refresh_token: &str) -> Result<bool, Refusal> {
+        if refresh_token.len() > TOKEN_BYTES_MAX {
+            return Ok(false);
+        }
+        let whose = self.store.refreshed(tokens::hash(refresh_token)).await;
+        Ok(matches!(whose.map_err(refuse)?, Some((_, None))))
+    }
+
     /// Who the access token names: `token_expired`, `token_revoked` or `unauthorized` otherwise, and
     /// `forbidden` when the account is disabled.
     pub async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
@@ -321,20 +330,20 @@ impl Chat {
         }
     }
 
-    /// The password that a body must bring to delete one's account.
+    /// The hash of the password that a body must bring to delete one's account.
     pub(super) async fn confirmed(
         &self,
         who: &Identity,
         body: DeleteMeBody,
         address: IpAddr,
-    ) -> Result<(), Refusal> {
+    ) -> Result<String, Refusal> {
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let current = checks.required("current_password", body.current_password);
         at_most(&mut checks, "current_password", current.as_deref());
         checks.done()?;
         let current = current.ok_or_else(Refusal::internal)?;
-        self.confirm_password(who, current, address).await.map(drop)
+        self.confirm_password(who, current, address).await
     }
 
     /// The hash of one's own password, if this is it.
@@ -448,6 +457,6 @@ pub(super) fn wrong_log_in() -> Refusal {
     Refusal::new(Code::Unauthorized, "The username or the password is wrong.")
 }
 
-fn wrong_password() -> Refusal {
+pub(super) fn wrong_password() -> Refusal {
     Refusal::invalid_field("current_password", "wrong", "this isn't your password")
 }

@@ -42,7 +42,7 @@ pub async fn delete_me(mut call: Call) -> Outcome {
     let deleted = call.site.chat.delete_me(&who, body, call.address).await;
     sessions::ended(&call, who.user.id).await;
     deleted?;
-    sessions::without_cookie()
+    sessions::without_cookie(&call).await
 }
 
 pub async fn reset_password(mut call: Call) -> Outcome {

@@ -41,9 +41,15 @@ pub async fn granted(call: &Call, status: StatusCode, granted: Granted) -> Outco
     Ok(answer)
 }
 
-/// 204, and the browser forgets the cookie.
-pub fn without_cookie() -> Outcome {
+/// 204, and the browser forgets the cookie, unless it is a log-in's that lives: a log-out that comes late may find
+/// the cookie of the next one.
+pub async fn without_cookie(call: &Call) -> Outcome {
     let mut answer = response::no_content()?;
+    if let Some(token) = cookie(&call.head.headers)
+        && matches!(call.site.chat.may_refresh(token).await, Ok(true))
+    {
+        return Ok(answer);
+    }
     let gone = HeaderValue::from_static(
         "hearth_refresh=; Path=/api; Max-Age=0; HttpOnly; SameSite=Strict",
     );
@@ -91,7 +97,7 @@ pub async fn log_out(mut call: Call) -> Outcome {
     let done = call.site.chat.log_out(&who).await;
     ended(&call, who.user.id).await;
     done?;
-    without_cookie()
+    without_cookie(&call).await
 }
 
 pub async fn log_out_everywhere(mut call: Call) -> Outcome {
@@ -100,7 +106,7 @@ pub async fn log_out_everywhere(mut call: Call) -> Outcome {
     let done = call.site.chat.log_out_everywhere(&who).await;
     ended(&call, who.user.id).await;
     done?;
-    without_cookie()
+    without_cookie(&call).await
 }
 
 pub async fn change_password(mut call: Call) -> Outcome {

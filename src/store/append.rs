@@ -230,8 +230,10 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
                 keys.members.push((room_id, user.id));
                 keys.joiners.push(user.id);
             }
-            Change::Leave { user, .. } => {
+            Change::Leave { user, heir, .. } => {
                 keys.members.push((room_id, user.id));
+                keys.members
+                    .extend(heir.as_ref().map(|heir| (room_id, heir.id)));
                 keys.leavers.push((room_id, user.id));
             }
             Change::Add { by, user, .. } => {
@@ -343,7 +345,11 @@ impl Judge {
                 user,
                 back,
             } => self.add(*room_id, *by, user, *back),
-            Change::Leave { room_id, user } => self.leave(*room_id, user),
+            Change::Leave {
+                room_id,
+                user,
+                heir,
+            } => self.leave(*room_id, user, heir.as_ref()),
             Change::Remove { room_id, by, user } => self.remove(*room_id, *by, user),
             Change::SetRole {
                 room_id,

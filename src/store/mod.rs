@@ -35,7 +35,7 @@ pub mod sessions;
 mod sql;
 mod sqlite;
 mod telemetry;
-mod users;
+pub mod users;
 
 /// Why the store gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -102,8 +102,12 @@ pub enum Change {
     },
     /// By oneself, into a public room.
     Join { room_id: RoomId, user: UserSummary },
-    /// By oneself. The owner's place goes to an admin; without one he stays.
-    Leave { room_id: RoomId, user: UserSummary },
+    /// By oneself. The owner's place goes to an admin; without one to `heir`, if he is a member; else the owner stays.
+    Leave {
+        room_id: RoomId,
+        user: UserSummary,
+        heir: Option<UserSummary>,
+    },
     /// By any member. `back`: even if he was in it before, and left or was removed.
     Add {
         room_id: RoomId,

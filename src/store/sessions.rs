@@ -166,8 +166,7 @@ impl Store {
     }
 
     /// Sets another password in place of the one with this hash, and ends all log-ins but one, and any link
-    /// that would set yet another. Whether the
-    /// password was still that one.
+    /// that would set yet another. Whether the password was still that one.
     pub async fn change_password(
         &self,
         user_id: UserId,
@@ -265,7 +264,7 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<
 
 /// Deletes the oldest rows of a table, those whose time is before another. Whether there may be more.
 async fn forget(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Written<bool> {
-    // Nothing that MySQL, MariaDB and SQLite all do deletes so many rows at most and uses an index for it.
+    // MySQL, MariaDB and SQLite share no DELETE of so many rows at most that goes by an index.
     let sql = format!("SELECT {at} FROM {table} WHERE {at} < ? ORDER BY {at} LIMIT 1 OFFSET ?");
     let found = conn.query(&sql, params![before, FORGOTTEN_AT_ONCE]).await?;
     let next = found.first().map(|row| row.time(0)).transpose()?;

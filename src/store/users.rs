@@ -119,10 +119,14 @@ impl Store {
     }
 
     /// Takes a user's name, address and password away and ends his log-ins: what he wrote stays, by a
-    /// "Deleted user". The chore of leaving his rooms; `None`, and nothing was done, when he is the last active
-    /// admin.
-    pub async fn delete_user(&self, id: UserId) -> Result<Option<Chore>> {
-        let script = script(move |conn| Box::pin(delete(conn, id)));
+    /// "Deleted user". `verified` is the hash of the password that he gave. The chore of leaving his rooms, or
+    /// why nothing was done.
+    pub async fn delete_user(
+        &self,
+        id: UserId,
+        verified: String,
+    ) -> Result<std::result::Result<Chore, Undeleted>> {
+        let script = script(move |conn| Box::pin(delete(conn, id, verified.clone())));
         Ok(self.db().write(script).await??)
     }
 
@@ -194,20 +198,38 @@ impl Store {
 const ADMIN_BESIDE: &str =
     "SELECT id FROM users WHERE role = 'admin' AND is_active = 1 AND id <> ? ORDER BY id LIMIT 1";
 
-async fn delete(mut conn: Conn<'_>, id: UserId) -> Result<(Option<Chore>, Vec<Event>), Fault> {
-    let sql = "SELECT role FROM users WHERE id = ?";
-    let found = conn.query_update(sql, params![id]).await?;
+/// Why an account was not deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undeleted {
+    /// The password was changed since it was verified.
+    WrongPassword,
+    /// Nobody would be left to administer the site.
+    LastAdmin,
+}
+
+type Deleted = std::result::Result<Chore, Undeleted>;
+
+async fn delete(
+    mut conn: Conn<'_>,
+    id: UserId,
+    verified: String,
+) -> Result<(Deleted, Vec<Event>), Fault> {
+    let sql = "SELECT role, password_hash FROM users WHERE id = ?";
+    let mut found = conn.query_update(sql, params![id]).await?;
     // Nobody takes a user's row away.
     let row = found
-        .first()
+        .first_mut()
         .ok_or_else(|| Fault::Refused("a log-in's user is gone".into()))?;
+    if row.opt_text(1)? != Some(verified) {
+        return Ok((Err(Undeleted::WrongPassword), Vec::new()));
+    }
     if row.str(0)? == "admin"
         && conn
             .query_update(ADMIN_BESIDE, params![id])
             .await?
             .is_empty()
     {
-        return Ok((None, Vec::new()));
+        return Ok((Err(Undeleted::LastAdmin), Vec::new()));
     }
     let now = Time::now();
     // NUL is in no key that was typed.
@@ -232,7 +254,7 @@ async fn delete(mut conn: Conn<'_>, id: UserId) -> Result<(Option<Chore>, Vec<Ev
     }
     sessions::end_all(&mut conn, id, None, now).await?;
     let chore = chores::insert(&mut conn, id, Task::LeaveAll).await?;
-    Ok((Some(chore), Vec::new()))
+    Ok((Ok(chore), Vec::new()))
 }
 
 /// The full name of who deleted his account.

@@ -199,6 +199,7 @@ pub async fn unknown_commits_are_told_and_never_doubled(place: Place) {
                 .append(Change::Leave {
                     room_id: room,
                     user,
+                    heir: None,
                 })
                 .await;
         }

@@ -15,7 +15,7 @@ use hearth::{
         RoomId, UserId,
         rest::{Role, RoomKind, SiteRole, UserSummary},
     },
-    store::{Location, Outcome, Range, admin::AccountChange},
+    store::{Location, Outcome, Range, admin::AccountChange, users::Undeleted},
 };
 use mysql_async::{Conn, Row, prelude::Queryable};
 use rusqlite::ffi;
@@ -157,9 +157,12 @@ pub async fn admins_are_found_by_index_among_many(place: Place) {
         assert!(store.has_admin().await.unwrap());
         let demoted = store.change_account(change(&admins[0], SiteRole::User));
         demoted.await.unwrap().unwrap();
-        assert!(store.delete_user(admins[1].id).await.unwrap().is_some());
-        let last = store.delete_user(admins[2].id).await.unwrap();
-        assert_eq!(last, None, "the last");
+        let delete = async |of: &UserSummary| {
+            let deleted = store.delete_user(of.id, "$argon2id$".into()).await;
+            deleted.unwrap().err()
+        };
+        assert_eq!(delete(&admins[1]).await, None);
+        assert_eq!(delete(&admins[2]).await, Some(Undeleted::LastAdmin));
     };
     let mut statements = statements(&place, ADMINS, deeds).await;
     // The other test's are about admins of rooms.

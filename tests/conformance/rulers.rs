@@ -129,6 +129,7 @@ pub async fn one_owner_whoever_races(place: Place) {
         let leave = |user: &UserSummary| Change::Leave {
             room_id: room,
             user: user.clone(),
+            heir: None,
         };
         if round % 2 == 0 {
             spawn(hand(&one));

@@ -155,6 +155,7 @@ fn change(random: &mut SmallRng, rooms: &[RoomId], users: &[UserSummary], n: usi
         74..77 => Change::Leave {
             room_id,
             user: me.clone(),
+            heir: None,
         },
         77..83 => Change::Add {
             room_id,

@@ -254,7 +254,12 @@ impl World {
 
     pub async fn leave(&self, room_id: RoomId, user: &UserSummary) -> Outcome {
         let user = user.clone();
-        self.append(Change::Leave { room_id, user }).await
+        self.append(Change::Leave {
+            room_id,
+            user,
+            heir: None,
+        })
+        .await
     }
 
     pub async fn add(&self, room_id: RoomId, by: UserId, user: &UserSummary) -> Outcome {

@@ -249,5 +249,17 @@ async fn the_token_may_come_as_a_cookie() {
         );
         let refused = by_cookie("/api/refresh", &second, Some(&own), "").await;
         assert_eq!(refused.status(), 401);
+
+        // A log-out that comes late leaves the next log-in its cookie.
+        let earlier = server.log_in("ada").await;
+        let login = http.post(server.url("/api/login")).json(&body).send().await;
+        let (third, _) = cookie(&login.unwrap());
+        let out = by_cookie("/api/logout", &third, Some(&own), &earlier.token).await;
+        assert_eq!(
+            (out.status().as_u16(), out.headers().get(SET_COOKIE)),
+            (204, None)
+        );
+        let refreshed = by_cookie("/api/refresh", &third, Some(&own), "").await;
+        assert_eq!(refreshed.status(), 200);
     }
 }

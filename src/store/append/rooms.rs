@@ -70,13 +70,20 @@ impl Judge {
         &mut self,
         room_id: RoomId,
         user: &UserSummary,
+        heir: Option<&UserSummary>,
     ) -> Result<Outcome, Refused> {
         let owner = self.member(room_id, user.id)?.role == Role::Owner;
         if self.state.rooms[&room_id].kind == RoomKind::Direct {
             return Err(Refused::Direct);
         }
         let heir = match owner {
-            true => Some(self.heir(room_id).ok_or(Refused::NoHeir)?),
+            true => {
+                let present = |heir: &&UserSummary| {
+                    heir.id != user.id && self.present((room_id, heir.id)).is_some()
+                };
+                let other = || heir.filter(present).cloned();
+                Some(self.heir(room_id).or_else(other).ok_or(Refused::NoHeir)?)
+            }
             false => None,
         };
         let outcome = self.part(room_id, user, user.id)?;

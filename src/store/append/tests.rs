@@ -146,7 +146,11 @@ fn random_change(random: &mut SmallRng, ids: &[Uuid]) -> Change {
             on,
         },
         56..62 => Change::Join { room_id, user },
-        62..68 => Change::Leave { room_id, user },
+        62..68 => Change::Leave {
+            room_id,
+            user,
+            heir: on.then_some(by),
+        },
         68..75 => Change::Add {
             room_id,
             by: by.id,
@@ -414,6 +418,7 @@ fn a_batch_that_changes_nothing_writes_nothing() {
         Change::Leave {
             room_id,
             user: owner.clone(),
+            heir: None,
         },
         Change::Read {
             room_id,
@@ -449,6 +454,7 @@ fn the_last_place_is_given_once() {
             Change::Leave {
                 room_id: RoomId(1),
                 user: guest.clone(),
+                heir: None,
             },
             Change::Join {
                 room_id: RoomId(2),
@@ -498,6 +504,7 @@ fn the_oldest_admin_follows_whoever_was_given_the_room() {
     let leave = |user: &UserSummary| Change::Leave {
         room_id,
         user: user.clone(),
+        heir: None,
     };
     let join = Change::Join {
         room_id,

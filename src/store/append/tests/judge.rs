@@ -243,15 +243,19 @@ fn judge(kind: RoomKind, seen: &Seen, change: &Change, now: Time, in_rooms: u64)
                 None => comes(user.id, *by),
             }
         }
-        Change::Leave { user, .. } => {
+        Change::Leave {
+            user, heir: other, ..
+        } => {
             let role = stands(user.id)?.role;
             group()?;
             let mut entries = vec![(user.id, Went(user.id))];
             if role == Role::Owner {
                 let admins = seen.present().filter(|(_, row)| row.role == Role::Admin);
                 let heir = admins.min_by_key(|(_, row)| row.joined_rev);
-                let (heir, _) = heir.ok_or(Refused::NoHeir)?;
-                entries.push((user.id, Became(*heir, Role::Owner)));
+                let other = other.as_ref().map(|other| other.id);
+                let other = other.filter(|id| *id != user.id && seen.member(*id).is_some());
+                let heir = heir.map(|(id, _)| *id).or(other).ok_or(Refused::NoHeir)?;
+                entries.push((user.id, Became(heir, Role::Owner)));
             }
             Ok((Answer::Left(seen.rev + 1), entries))
         }
