@@ -113,6 +113,8 @@ on_both! {
         the_last_place_for_an_invite_goes_to_one,
         a_reset_code_is_used_once,
         an_admin_is_left_whoever_races,
+        an_account_is_changed_by_active_admins_alone,
+        an_account_is_deleted_by_its_password,
         what_is_over_is_forgotten;
     storms:
         what_is_told_is_what_is_stored;

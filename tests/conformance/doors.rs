@@ -14,6 +14,7 @@ use hearth::{
         chores::Task,
         invites::NewInvite,
         sessions::NewSession,
+        users::Undeleted,
     },
 };
 use tokio::task::JoinSet;
@@ -324,6 +325,60 @@ pub async fn an_admin_is_left_whoever_races(place: Place) {
             nodes[0].store.change_account(back).await.unwrap().unwrap();
         }
     }
+}
+
+/// The right of who asks is judged by the transaction, whatever was asked before it.
+pub async fn an_account_is_changed_by_active_admins_alone(place: Place) {
+    let world = place.node().await;
+    let store = &world.store;
+    let (ada, eve) = (admin(&world, "ada").await, admin(&world, "eve").await);
+    let bob = world.user().await;
+    let disable = |by: &UserSummary, whom: &UserSummary| AccountChange {
+        is_active: Some(false),
+        ..change(Some(by), whom)
+    };
+    let refused = store.change_account(disable(&bob, &ada)).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Unchanged::NotAdmin);
+    store
+        .change_account(disable(&ada, &eve))
+        .await
+        .unwrap()
+        .unwrap();
+    let refused = store.change_account(disable(&eve, &bob)).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Unchanged::NotAdmin);
+    assert!(store.user(bob.id).await.unwrap().unwrap().user.is_active);
+}
+
+/// A deletion by a password that isn't the user's any more does nothing; else his invites end with him.
+pub async fn an_account_is_deleted_by_its_password(place: Place) {
+    let world = place.node().await;
+    let store = &world.store;
+    let (ada, _) = (admin(&world, "ada").await, admin(&world, "eve").await);
+    store
+        .create_invite(invite(ada.id, 1, 1))
+        .await
+        .unwrap()
+        .unwrap();
+    store
+        .allow_reset(ada.id, [1; 32], in_an_hour())
+        .await
+        .unwrap();
+    let deleted = store.delete_user(ada.id, "$2b$".into()).await.unwrap();
+    assert_eq!(deleted, Err(Undeleted::WrongPassword));
+    assert!(store.reset_lives([1; 32]).await.unwrap());
+    let deleted = store
+        .delete_user(ada.id, "$argon2id$".into())
+        .await
+        .unwrap();
+    assert_eq!(deleted.unwrap().task, Task::LeaveAll);
+    assert!(!store.reset_lives([1; 32]).await.unwrap());
+    assert!(store.invites(None, 0, 10).await.unwrap().is_empty());
+    // It has no password by now, and nobody deletes it again.
+    let again = store
+        .delete_user(ada.id, "$argon2id$".into())
+        .await
+        .unwrap();
+    assert_eq!(again, Err(Undeleted::WrongPassword));
 }
 
 /// What is over goes, however much it is; what lives stays.

@@ -202,6 +202,13 @@ async fn an_end_is_seen_by_the_other_node() {
     assert!(other.fence().await.is_empty());
     assert_alive(&kept).await;
 
+    // A deleted account, too.
+    let bob = here.register("bob").await;
+    let mut of_bob = there.here(&bob).connect().await;
+    let body = json!({"current_password": "correct horse bob"});
+    assert_eq!(bob.request("DELETE", "/api/me", Some(&body)).await.0, 204);
+    assert_eq!(of_bob.closed().await, 4502);
+
     // Disabled by whoever may write to the database, as `hearth user disable` does.
     here.sql("UPDATE users SET is_active = 0").await;
     here.sql("INSERT INTO revocations (user_id, revoked_at) SELECT id, 1 FROM users")

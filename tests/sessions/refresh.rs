@@ -85,6 +85,7 @@ async fn a_log_in_is_refreshed_so_often(db: Db) {
         }
         token = text(&answer["refresh_token"]).to_owned();
         refreshed += 1;
+        assert!(refreshed < 2 * REFRESHES_BURST, "nothing limits it");
     };
     assert_eq!(problem["code"], "rate_limited", "{problem}");
     assert!(
