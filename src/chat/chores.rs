@@ -13,14 +13,19 @@ use crate::{
 };
 
 impl Chat {
-    /// Does a chore that was just written. What fails is left to [`Chat::sweep`].
+    /// Does a chore. What fails is left to [`Chat::sweep`], and told of ever less often.
     pub(super) async fn attend(&self, chore: Chore) {
         if let Err(refusal) = self.finish(chore).await {
-            tracing::warn!(
-                user.id = chore.user_id.0,
-                refusal = %refusal.message,
-                "what an account's change does in rooms is done later"
-            );
+            let age = (Time::now().0 - chore.created_at.0).max(0) as u64;
+            let rounds = age / CHORES_INTERVAL.as_millis() as u64;
+            if rounds == 0 || rounds.is_power_of_two() {
+                tracing::warn!(
+                    user.id = chore.user_id.0,
+                    age_s = age / 1_000,
+                    refusal = %refusal.message,
+                    "what an account's change does in rooms is done later"
+                );
+            }
         }
     }
 

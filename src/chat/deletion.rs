@@ -35,14 +35,16 @@ impl Chat {
         Ok(())
     }
 
-    /// Takes a user whose account is gone out of all rooms but direct ones.
+    /// Takes a user whose account is gone out of all rooms but direct ones: those that can't be left now keep him
+    /// in no other.
     pub(super) async fn leave_all(&self, user: &User) -> Result<(), Refusal> {
+        let mut left = Ok(());
         for room in self.rooms_of(user.id).await? {
             if room.kind != RoomKind::Direct {
-                self.leave_for_good(&user.summary(), &room).await?;
+                left = left.and(self.leave_for_good(&user.summary(), &room).await);
             }
         }
-        Ok(())
+        left
     }
 
     /// The owner's place goes to an admin, else to whoever has been found to follow him; a room without anybody else
