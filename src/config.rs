@@ -26,14 +26,13 @@ use self::values::{
     OrDefault, argon2_params, duration, location, networks, origins, public, registration, shown,
 };
 use crate::{
-    limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
+    limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX, SECRET_BYTES_MIN},
     protocol::rest::Registration,
     store::{Location, Options},
 };
 
 /// The exit code for faulty settings: EX_USAGE of sysexits.h.
 pub const EXIT_USAGE: u8 = 64;
-const SECRET_BYTES_MIN: usize = 32;
 const POOL_MAX: usize = 1_000;
 
 /// A self-hosted real-time chat server.

@@ -1,6 +1,8 @@
 //! The program's commands, its settings, and what operators ask of it: exit codes, `check`, `migrate`,
 //! `reset`, the key that is made once, two servers on one database, health.
 
+mod keys;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
