@@ -140,7 +140,7 @@ async fn change(
 /// Somebody who is to get an account: nothing is opened, nor made, before all about him is as it should be.
 async fn newcomer(config: &Config, username: String, email: String) -> Result<NewUser, Fault> {
     let mut checks = Checks::default();
-    checks.username("username", &username);
+    let username = checks.username("username", &username);
     checks.email("email", &email);
     checks.done()?;
     let password = password::read().await?;
