@@ -14,6 +14,7 @@ use nix::{
 };
 
 use tokio::time;
+use uuid::Uuid;
 
 use crate::{
     auth::secret,
@@ -84,9 +85,15 @@ fn data_dir(path: &Path) -> Finding {
                 "Give it to the user that runs the server (chown), or set HEARTH_DATA_DIR.".into(),
             ),
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Note(format!(
-            "data directory {name}: not there yet; the first start makes it"
-        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match can_be_made(path) {
+            Ok(()) => Note(format!(
+                "data directory {name}: not there yet; the first start makes it"
+            )),
+            Err(error) => Fault(
+                format!("data directory {name}: can't be made ({error})"),
+                "Make it for the user that runs the server, or set HEARTH_DATA_DIR.".into(),
+            ),
+        },
         Err(error) => Fault(
             format!("data directory {name}: {error}"),
             "Let the user that runs the server reach it, or set HEARTH_DATA_DIR.".into(),
@@ -94,20 +101,42 @@ fn data_dir(path: &Path) -> Finding {
     }
 }
 
+/// Whether a directory can be made where this one would be: another one is, and removed. Rights alone don't tell, for
+/// some file systems make nothing.
+fn can_be_made(path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let above = path.ancestors().find(|above| above.exists());
+    let probe = above
+        .unwrap_or(&path)
+        .join(format!(".hearth-check-{}", Uuid::new_v4()));
+    fs::create_dir(&probe)?;
+    fs::remove_dir(&probe)
+}
+
 fn key(data_dir: &Path) -> Finding {
     let path = data_dir.join(secret::FILE_NAME);
     let name = path.display();
     match fs::metadata(&path) {
-        Err(_) => Note(format!(
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Note(format!(
             "key {name}: not there yet; the first start makes it"
         )),
+        Err(error) => Fault(
+            format!("key {name}: {error}"),
+            "Let the user that runs the server reach it, or set HEARTH_JWT_SECRET.".into(),
+        ),
         Ok(found) if found.permissions().mode() & 0o077 != 0 => Fault(
             format!("key {name}: others than its owner may read it"),
             format!(
                 "Run: chmod 600 {name}; if others may have read it, remove it: access tokens end, log-ins go on."
             ),
         ),
-        Ok(_) => Good(format!("key {name}")),
+        Ok(_) => match secret::load(data_dir) {
+            Ok(_) => Good(format!("key {name}")),
+            Err(error) => Fault(
+                format!("key {name}: {error}"),
+                "Repair or remove it, or set HEARTH_JWT_SECRET.".into(),
+            ),
+        },
     }
 }
 
