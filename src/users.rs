@@ -128,7 +128,7 @@ async fn change(
         };
         let changed = store.change_account(change).await?;
         let user = changed.map_err(|_| Fault::NoSuchUser(name))?;
-        print(&line(&user))?;
+        print(&line(&user, false))?;
         if !store.has_admin().await? {
             eprintln!("hearth: {NO_ADMIN}");
         }
@@ -158,7 +158,7 @@ async fn newcomer(config: &Config, username: String, email: String) -> Result<Ne
 
 async fn add(store: &Store, user: NewUser, role: SiteRole) -> Result<(), Fault> {
     match store.create_account(user, role).await {
-        Ok(row) => print(&line(&row.user)),
+        Ok(row) => print(&line(&row.user, false)),
         Err(store::Error::Taken(field)) => {
             Err(Fault::Broken(format!("somebody has this {field} already")))
         }
@@ -173,9 +173,9 @@ async fn list(store: &Store) -> Result<(), Fault> {
         let Some(last) = users.last() else {
             return Ok(());
         };
-        after = last.id;
-        for user in &users {
-            print(&line(user))?;
+        after = last.user.id;
+        for row in &users {
+            print(&line(&row.user, row.is_deleted()))?;
         }
     }
 }
@@ -193,12 +193,16 @@ async fn reset(config: &Config, store: &Store, name: &str) -> Result<(), Fault> 
 }
 
 /// One account, as it is shown.
-fn line(user: &User) -> String {
+fn line(user: &User, is_deleted: bool) -> String {
     let role = match user.role {
         SiteRole::Admin => "admin",
         SiteRole::User => "user",
     };
-    let state = if user.is_active { "active" } else { "disabled" };
+    let state = match user.is_active {
+        true => "active",
+        false if is_deleted => "deleted",
+        false => "disabled",
+    };
     let email = user.email.as_deref().unwrap_or_default();
     format!("{}\t{}\t{role}\t{state}\t{email}", user.id, user.username)
 }

@@ -1,6 +1,7 @@
 //! The program's commands, its settings, and what operators ask of it: exit codes, `check`, `migrate`,
 //! `reset`, the key that is made once, two servers on one database, health.
 
+mod accounts;
 mod check;
 mod keys;
 

@@ -152,6 +152,9 @@ impl Checks {
                 "format",
                 "letters, digits, dot, underscore and hyphen only",
             );
+        } else if composed.starts_with(['.', '-']) {
+            // It would read as a flag, or as a hidden file, wherever names are given to commands.
+            self.fail(name, "format", "a name begins with neither dot nor hyphen");
         } else if !composed.contains(char::is_alphanumeric) {
             self.fail(name, "format", "at least one letter or digit");
         } else if fold(&composed).trim_end_matches(['.', '-']) == RESERVED_NAME {
@@ -304,6 +307,9 @@ mod tests {
                 Some("\u{915}\u{93c}\u{92e}\u{930}"),
             ),
             ("ada\u{3164}", None),
+            ("-ada", None),
+            (".ada", None),
+            ("_ada.-", Some("_ada.-")),
             ("deleted-7", None),
             ("ＤｅＬＥＴＥＤ-me", None),
             ("deleted", Some("deleted")),

@@ -1,0 +1,57 @@
+//! `hearth user`: what it shows, and what it leaves alone.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::hearth;
+use crate::support::{Db, Server, each_database};
+
+async fn a_deleted_account_is_shown_as_one(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    server.register("bob").await;
+    server.done(&["user", "disable", "bob"]).await;
+    let body = json!({"current_password": "correct horse ada"});
+    assert_eq!(ada.request("DELETE", "/api/me", Some(&body)).await.0, 204);
+    let listed = server.done(&["user", "list"]).await;
+    let states: Vec<_> = listed
+        .lines()
+        .map(|line| line.split('\t').skip(1).step_by(2).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(states, [["deleted-1", "deleted"], ["bob", "disabled"]]);
+}
+
+each_database!(a_deleted_account_is_shown_as_one);
+
+#[test]
+fn help_says_what_a_command_takes() {
+    let help = |arguments: &[&str]| {
+        let (code, printed) = hearth(Path::new("."), &[arguments, &["--help"]].concat(), &[]);
+        assert_eq!(code, Some(0), "{printed}");
+        printed
+    };
+    assert!(help(&["serve"]).contains("HEARTH_ARGON2"));
+    for arguments in [
+        &["check"][..],
+        &["migrate"],
+        &["reset"],
+        &["user"],
+        &["user", "list"],
+        &["user", "add"],
+    ] {
+        let printed = help(arguments);
+        assert!(!printed.contains("HEARTH_"), "{arguments:?}: {printed}");
+    }
+    assert!(help(&["user", "add"]).contains("The account's name: 3 to 32"));
+    // They are taken all the same, wherever they stand.
+    for arguments in [
+        &["--database-pool=0", "user", "list"][..],
+        &["user", "--database-pool=0", "list"],
+        &["user", "list", "--database-pool=0"],
+    ] {
+        let (code, printed) = hearth(Path::new("."), arguments, &[]);
+        assert_eq!(code, Some(64), "{arguments:?}: {printed}");
+        assert!(printed.contains("  HEARTH_DATABASE_POOL: "), "{printed}");
+    }
+}
