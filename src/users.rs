@@ -1,6 +1,6 @@
 //! `hearth user`: accounts, looked after by whoever has the database. It works on the database itself, whether
 //! a server runs on it or not: what a running one must know of, it reads there within a second. Only a new
-//! account may be the first thing in a database.
+//! account may be the first thing in a database, and none changes the schema under a server.
 
 mod password;
 
@@ -33,6 +33,12 @@ pub enum Fault {
          HEARTH_DATA_DIR), or begin with `hearth user add`"
     )]
     NoDatabase(String),
+    /// A server that is older than this program may be running on it.
+    #[error(
+        "the database's schema is {0}: `hearth migrate` brings it to {1}, which is this program's; stop an older \
+         server before"
+    )]
+    OlderSchema(u32, u32),
     #[error("there is no user {0}; `hearth user list` shows all")]
     NoSuchUser(String),
     #[error("{0}")]
@@ -65,7 +71,11 @@ impl From<Refusal> for Fault {
 
 /// Does what the command says, and prints what came of it.
 pub async fn run(config: &Config, command: UserCommand) -> Result<(), Fault> {
-    let fresh = migrate::schema_version(&config.database).await?.is_none();
+    let schema = migrate::schema_version(&config.database).await?;
+    let (fresh, newest) = (schema.is_none(), migrate::newest());
+    if let Some(older) = schema.filter(|schema| *schema < newest) {
+        return Err(Fault::OlderSchema(older, newest));
+    }
     let done = match command {
         UserCommand::Add { name, email, admin } => {
             let user = newcomer(config, name, email).await?;

@@ -22,7 +22,50 @@ async fn a_deleted_account_is_shown_as_one(db: Db) {
     assert_eq!(states, [["deleted-1", "deleted"], ["bob", "disabled"]]);
 }
 
-each_database!(a_deleted_account_is_shown_as_one);
+/// An older server may be running on it.
+async fn an_older_schema_is_left_alone(db: Db) {
+    let mut server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let newest = server
+        .select("SELECT CAST(MAX(version) AS CHAR) FROM schema_history")
+        .await;
+    let newest: u32 = newest.parse().unwrap();
+    let aside = format!("UPDATE schema_history SET version = -version WHERE version = {newest}");
+    server.sql(&aside).await;
+    for arguments in [
+        &["list"][..],
+        &["promote", "ada"],
+        &["demote", "ada"],
+        &["disable", "ada"],
+        &["enable", "ada"],
+        &["reset", "ada"],
+        &["add", "bob", "--email", "bob@example.org"],
+    ] {
+        let arguments = [&["user"], arguments].concat();
+        let ran = server.command(&arguments, "correct horse bob").await;
+        assert_eq!(
+            (ran.code, &*ran.out),
+            (Some(1), ""),
+            "{arguments:?}: {ran:?}"
+        );
+        let told = format!(
+            "schema is {}: `hearth migrate` brings it to {newest}",
+            newest - 1
+        );
+        assert!(ran.err.contains(&told), "{arguments:?}: {ran:?}");
+    }
+    let back = format!("UPDATE schema_history SET version = {newest} WHERE version < 0");
+    server.sql(&back).await;
+    assert_eq!(server.done(&["user", "list"]).await.lines().count(), 1);
+    assert!(server.stop().await.success());
+    server.restart().await;
+    assert_eq!(ada.get("/api/me").await.0, 200, "nothing was changed");
+}
+
+each_database!(
+    a_deleted_account_is_shown_as_one,
+    an_older_schema_is_left_alone,
+);
 
 #[test]
 fn help_says_what_a_command_takes() {
