@@ -2,6 +2,7 @@
 //! about each fault. It answers on stdout.
 
 use std::{
+    collections::HashSet,
     fs,
     io::{self, Write},
     os::unix::fs::PermissionsExt,
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::secret,
-    config::{Config, NO_ADMIN},
+    config::{Config, NO_ADMIN, Secret},
     limits::{CONNECTIONS_MAX, FILES_RESERVED, STATEMENT_DEADLINE},
     protocol::Time,
     store::{self, Location, Store, migrate},
@@ -51,6 +52,7 @@ pub async fn run(config: &Config) -> bool {
     if config.jwt_secret.is_none() {
         findings.push(key(&config.data_dir));
     }
+    findings.extend(weaknesses(config).into_iter().map(Note));
     findings.extend(database(config).await);
     findings.push(files());
     findings.push(clock());
@@ -138,6 +140,45 @@ fn key(data_dir: &Path) -> Finding {
             ),
         },
     }
+}
+
+/// Settings that keep their rules and help little.
+fn weaknesses(config: &Config) -> Vec<String> {
+    /// A random key of 32 bytes in hexadecimal digits has about 14.
+    const DIFFERENT_MIN: usize = 8;
+    let mut notes = Vec::new();
+    if config
+        .trusted_proxies
+        .iter()
+        .any(|net| net.prefix_len() == 0)
+    {
+        notes.push(
+            "HEARTH_TRUSTED_PROXIES: everybody is one, so that all may make up where they come from, and guess \
+             passwords from ever new networks; name the proxies alone"
+                .into(),
+        );
+    }
+    let given = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    let previous = given(&config.jwt_secret_previous);
+    let present = given(&config.jwt_secret).or_else(|| secret::load(&config.data_dir).ok());
+    if previous.is_some() && previous == present {
+        notes.push(
+            "HEARTH_JWT_SECRET_PREVIOUS: the present key, so that nothing was replaced".into(),
+        );
+    }
+    for (name, key) in [
+        ("HEARTH_JWT_SECRET", present),
+        ("HEARTH_JWT_SECRET_PREVIOUS", previous),
+    ] {
+        let different: Option<HashSet<u8>> = key.map(|key| key.bytes().collect());
+        if different.is_some_and(|different| different.len() < DIFFERENT_MIN) {
+            notes.push(format!(
+                "{name}: few different characters, which may be guessed, and then tokens forged; take random ones \
+                 (openssl rand -hex 32)"
+            ));
+        }
+    }
+    notes
 }
 
 /// Whether the database answers, whether this program can use its schema, and what is to be said of what is in it.

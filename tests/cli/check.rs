@@ -55,3 +55,50 @@ fn a_data_directory_that_cannot_be_made_is_a_fault() {
         "nothing was made"
     );
 }
+
+#[test]
+fn what_is_weak_is_noted() {
+    let dir = TempDir::new().unwrap();
+    let key = "one line of text of 32 bytes and more";
+    let notes = |settings: &[(&str, &str)]| {
+        let (code, found) = check(dir.path(), settings);
+        assert_eq!(code, Some(0), "no faults: {found}");
+        let notes = found
+            .lines()
+            .filter_map(|line| line.strip_prefix("  note   HEARTH_"));
+        let names = notes.map(|note| note.split(':').next().unwrap_or_default().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let (proxies, secret, previous) = (
+        "HEARTH_TRUSTED_PROXIES",
+        "HEARTH_JWT_SECRET",
+        "HEARTH_JWT_SECRET_PREVIOUS",
+    );
+    let other = "another key of 32 bytes, and of many characters";
+    assert_eq!(
+        notes(&[
+            (proxies, "10.0.0.0/8,::1"),
+            (secret, key),
+            (previous, other)
+        ]),
+        [""; 0]
+    );
+    for everybody in ["0.0.0.0/0", "10.0.0.1,::/0"] {
+        assert_eq!(notes(&[(proxies, everybody)]), ["TRUSTED_PROXIES"]);
+    }
+    let poor = "changemechangemechangemechangeme";
+    assert_eq!(notes(&[(secret, poor)]), ["JWT_SECRET"]);
+    assert_eq!(
+        notes(&[(secret, key), (previous, poor)]),
+        ["JWT_SECRET_PREVIOUS"]
+    );
+    assert_eq!(
+        notes(&[(secret, key), (previous, key)]),
+        ["JWT_SECRET_PREVIOUS"]
+    );
+    fs::create_dir(dir.path().join("data")).unwrap();
+    fs::write(dir.path().join("data/jwt-secret"), key).unwrap();
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(dir.path().join("data/jwt-secret"), private).unwrap();
+    assert_eq!(notes(&[(previous, key)]), ["JWT_SECRET_PREVIOUS"]);
+}
