@@ -145,7 +145,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
     }
     make_data_dir(&config)?;
     let key = match &config.jwt_secret {
-        Some(secret) => secret.expose().as_bytes().to_vec(),
+        Some(secret) => secret.expose().to_owned(),
         None => secret::load_or_create(&config.data_dir)
             .map_err(|error| Failure::Secret(config.data_dir.clone(), error))?,
     };
@@ -172,7 +172,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
         store.clone(),
         Passwords::start(config.argon2.clone()).map_err(Failure::Threads)?,
         Tokens::new(
-            &key,
+            key.as_bytes(),
             config
                 .jwt_secret_previous
                 .as_ref()

@@ -2,6 +2,7 @@
 //! about each fault. It answers on stdout.
 
 use std::{
+    collections::HashSet,
     fs,
     io::{self, Write},
     os::unix::fs::PermissionsExt,
@@ -14,10 +15,11 @@ use nix::{
 };
 
 use tokio::time;
+use uuid::Uuid;
 
 use crate::{
     auth::secret,
-    config::{Config, NO_ADMIN},
+    config::{Config, NO_ADMIN, Secret},
     limits::{CONNECTIONS_MAX, FILES_RESERVED, STATEMENT_DEADLINE},
     protocol::Time,
     store::{self, Location, Store, migrate},
@@ -50,6 +52,7 @@ pub async fn run(config: &Config) -> bool {
     if config.jwt_secret.is_none() {
         findings.push(key(&config.data_dir));
     }
+    findings.extend(weaknesses(config).into_iter().map(Note));
     findings.extend(database(config).await);
     findings.push(files());
     findings.push(clock());
@@ -84,9 +87,15 @@ fn data_dir(path: &Path) -> Finding {
                 "Give it to the user that runs the server (chown), or set HEARTH_DATA_DIR.".into(),
             ),
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Note(format!(
-            "data directory {name}: not there yet; the first start makes it"
-        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match can_be_made(path) {
+            Ok(()) => Note(format!(
+                "data directory {name}: not there yet; the first start makes it"
+            )),
+            Err(error) => Fault(
+                format!("data directory {name}: can't be made ({error})"),
+                "Make it for the user that runs the server, or set HEARTH_DATA_DIR.".into(),
+            ),
+        },
         Err(error) => Fault(
             format!("data directory {name}: {error}"),
             "Let the user that runs the server reach it, or set HEARTH_DATA_DIR.".into(),
@@ -94,21 +103,82 @@ fn data_dir(path: &Path) -> Finding {
     }
 }
 
+/// Whether a directory can be made where this one would be: another one is, and removed. Rights alone don't tell, for
+/// some file systems make nothing.
+fn can_be_made(path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let above = path.ancestors().find(|above| above.exists());
+    let probe = above
+        .unwrap_or(&path)
+        .join(format!(".hearth-check-{}", Uuid::new_v4()));
+    fs::create_dir(&probe)?;
+    fs::remove_dir(&probe)
+}
+
 fn key(data_dir: &Path) -> Finding {
     let path = data_dir.join(secret::FILE_NAME);
     let name = path.display();
     match fs::metadata(&path) {
-        Err(_) => Note(format!(
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Note(format!(
             "key {name}: not there yet; the first start makes it"
         )),
+        Err(error) => Fault(
+            format!("key {name}: {error}"),
+            "Let the user that runs the server reach it, or set HEARTH_JWT_SECRET.".into(),
+        ),
         Ok(found) if found.permissions().mode() & 0o077 != 0 => Fault(
             format!("key {name}: others than its owner may read it"),
             format!(
                 "Run: chmod 600 {name}; if others may have read it, remove it: access tokens end, log-ins go on."
             ),
         ),
-        Ok(_) => Good(format!("key {name}")),
+        Ok(_) => match secret::load(data_dir) {
+            Ok(_) => Good(format!("key {name}")),
+            Err(error) => Fault(
+                format!("key {name}: {error}"),
+                "Repair or remove it, or set HEARTH_JWT_SECRET.".into(),
+            ),
+        },
     }
+}
+
+/// Settings that keep their rules and help little.
+fn weaknesses(config: &Config) -> Vec<String> {
+    /// A random key of 32 bytes in hexadecimal digits has about 14.
+    const DIFFERENT_MIN: usize = 8;
+    let mut notes = Vec::new();
+    if config
+        .trusted_proxies
+        .iter()
+        .any(|net| net.prefix_len() == 0)
+    {
+        notes.push(
+            "HEARTH_TRUSTED_PROXIES: everybody is one, so that all may make up where they come from, and guess \
+             passwords from ever new networks; name the proxies alone"
+                .into(),
+        );
+    }
+    let given = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    let previous = given(&config.jwt_secret_previous);
+    let present = given(&config.jwt_secret).or_else(|| secret::load(&config.data_dir).ok());
+    if previous.is_some() && previous == present {
+        notes.push(
+            "HEARTH_JWT_SECRET_PREVIOUS: the present key, so that nothing was replaced".into(),
+        );
+    }
+    for (name, key) in [
+        ("HEARTH_JWT_SECRET", present),
+        ("HEARTH_JWT_SECRET_PREVIOUS", previous),
+    ] {
+        let different: Option<HashSet<u8>> = key.map(|key| key.bytes().collect());
+        if different.is_some_and(|different| different.len() < DIFFERENT_MIN) {
+            notes.push(format!(
+                "{name}: few different characters, which may be guessed, and then tokens forged; take random ones \
+                 (openssl rand -hex 32)"
+            ));
+        }
+    }
+    notes
 }
 
 /// Whether the database answers, whether this program can use its schema, and what is to be said of what is in it.

@@ -26,14 +26,13 @@ use self::values::{
     OrDefault, argon2_params, duration, location, networks, origins, public, registration, shown,
 };
 use crate::{
-    limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX},
+    limits::{ACCESS_TTL_MAX, REFRESH_TTL_MAX, SECRET_BYTES_MIN},
     protocol::rest::Registration,
     store::{Location, Options},
 };
 
 /// The exit code for faulty settings: EX_USAGE of sysexits.h.
 pub const EXIT_USAGE: u8 = 64;
-const SECRET_BYTES_MIN: usize = 32;
 const POOL_MAX: usize = 1_000;
 
 /// A self-hosted real-time chat server.
@@ -79,6 +78,7 @@ pub enum Command {
 pub enum UserCommand {
     /// Make an account; its password is asked for, or read from standard input
     Add {
+        /// The account's name: 3 to 32 letters, digits, dots, underscores and hyphens
         name: String,
         /// His e-mail address
         #[arg(long)]
@@ -90,15 +90,30 @@ pub enum UserCommand {
     /// Show all accounts
     List,
     /// Make somebody an admin of the site
-    Promote { name: String },
+    Promote {
+        /// The account's name, in any case
+        name: String,
+    },
     /// Make an admin a plain user
-    Demote { name: String },
+    Demote {
+        /// The account's name, in any case
+        name: String,
+    },
     /// End somebody's log-ins and let him in no more
-    Disable { name: String },
+    Disable {
+        /// The account's name, in any case
+        name: String,
+    },
     /// Let somebody in again
-    Enable { name: String },
+    Enable {
+        /// The account's name, in any case
+        name: String,
+    },
     /// Print a link with which somebody sets a new password, once, within 24 hours
-    Reset { name: String },
+    Reset {
+        /// The account's name, in any case
+        name: String,
+    },
 }
 
 /// Told wherever it is seen: there are no default accounts, so a command, which has the database's rights, makes
@@ -277,14 +292,26 @@ fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
     unknown
 }
 
-fn parse<T: Into<OsString> + Clone>(
-    arguments: impl IntoIterator<Item = T>,
-) -> Result<(Command, Config), Fault> {
+/// Every command takes the settings; the help of `serve` alone shows them.
+fn command_line() -> clap::Command {
     let line = CommandLine::command().mut_args(|arg| match arg.get_env() {
         Some(_) => arg.value_parser(OrDefault),
         None => arg,
     });
-    let matches = line.try_get_matches_from(arguments);
+    let settings = line.get_arguments().filter(|arg| arg.is_global_set());
+    let hidden: Vec<_> = settings.map(|arg| arg.clone().hide(true)).collect();
+    line.mut_subcommands(|command| match command.get_name() {
+        "serve" => command,
+        _ => command
+            .args(&hidden)
+            .after_help("It takes the server's settings: `hearth serve --help` lists them."),
+    })
+}
+
+fn parse<T: Into<OsString> + Clone>(
+    arguments: impl IntoIterator<Item = T>,
+) -> Result<(Command, Config), Fault> {
+    let matches = command_line().try_get_matches_from(arguments);
     let line = matches.and_then(|matches| CommandLine::from_arg_matches(&matches));
     let line = line.map_err(Fault::CommandLine)?;
     let config = line.settings.validate().map_err(Fault::Settings)?;

@@ -12,6 +12,8 @@ pub const USERNAME_CHARS_MAX: usize = 32;
 pub const EMAIL_CHARS_MAX: usize = 254;
 pub const PASSWORD_BYTES_MIN: usize = 8;
 pub const PASSWORD_BYTES_MAX: usize = 256;
+/// Of a key that signs access tokens.
+pub const SECRET_BYTES_MIN: usize = 32;
 pub const FULL_NAME_CHARS_MAX: usize = 80;
 pub const ROOM_NAME_CHARS_MAX: usize = 80;
 pub const TOPIC_CHARS_MAX: usize = 250;

@@ -1,6 +1,6 @@
 //! `hearth user`: accounts, looked after by whoever has the database. It works on the database itself, whether
 //! a server runs on it or not: what a running one must know of, it reads there within a second. Only a new
-//! account may be the first thing in a database.
+//! account may be the first thing in a database, and none changes the schema under a server.
 
 mod password;
 
@@ -33,6 +33,12 @@ pub enum Fault {
          HEARTH_DATA_DIR), or begin with `hearth user add`"
     )]
     NoDatabase(String),
+    /// A server that is older than this program may be running on it.
+    #[error(
+        "the database's schema is {0}: `hearth migrate` brings it to {1}, which is this program's; stop an older \
+         server before"
+    )]
+    OlderSchema(u32, u32),
     #[error("there is no user {0}; `hearth user list` shows all")]
     NoSuchUser(String),
     #[error("{0}")]
@@ -65,7 +71,11 @@ impl From<Refusal> for Fault {
 
 /// Does what the command says, and prints what came of it.
 pub async fn run(config: &Config, command: UserCommand) -> Result<(), Fault> {
-    let fresh = migrate::schema_version(&config.database).await?.is_none();
+    let schema = migrate::schema_version(&config.database).await?;
+    let (fresh, newest) = (schema.is_none(), migrate::newest());
+    if let Some(older) = schema.filter(|schema| *schema < newest) {
+        return Err(Fault::OlderSchema(older, newest));
+    }
     let done = match command {
         UserCommand::Add { name, email, admin } => {
             let user = newcomer(config, name, email).await?;
@@ -128,7 +138,7 @@ async fn change(
         };
         let changed = store.change_account(change).await?;
         let user = changed.map_err(|_| Fault::NoSuchUser(name))?;
-        print(&line(&user))?;
+        print(&line(&user, false))?;
         if !store.has_admin().await? {
             eprintln!("hearth: {NO_ADMIN}");
         }
@@ -140,7 +150,7 @@ async fn change(
 /// Somebody who is to get an account: nothing is opened, nor made, before all about him is as it should be.
 async fn newcomer(config: &Config, username: String, email: String) -> Result<NewUser, Fault> {
     let mut checks = Checks::default();
-    checks.username("username", &username);
+    let username = checks.username("username", &username);
     checks.email("email", &email);
     checks.done()?;
     let password = password::read().await?;
@@ -158,7 +168,7 @@ async fn newcomer(config: &Config, username: String, email: String) -> Result<Ne
 
 async fn add(store: &Store, user: NewUser, role: SiteRole) -> Result<(), Fault> {
     match store.create_account(user, role).await {
-        Ok(row) => print(&line(&row.user)),
+        Ok(row) => print(&line(&row.user, false)),
         Err(store::Error::Taken(field)) => {
             Err(Fault::Broken(format!("somebody has this {field} already")))
         }
@@ -173,9 +183,9 @@ async fn list(store: &Store) -> Result<(), Fault> {
         let Some(last) = users.last() else {
             return Ok(());
         };
-        after = last.id;
-        for user in &users {
-            print(&line(user))?;
+        after = last.user.id;
+        for row in &users {
+            print(&line(&row.user, row.is_deleted()))?;
         }
     }
 }
@@ -193,12 +203,16 @@ async fn reset(config: &Config, store: &Store, name: &str) -> Result<(), Fault> 
 }
 
 /// One account, as it is shown.
-fn line(user: &User) -> String {
+fn line(user: &User, is_deleted: bool) -> String {
     let role = match user.role {
         SiteRole::Admin => "admin",
         SiteRole::User => "user",
     };
-    let state = if user.is_active { "active" } else { "disabled" };
+    let state = match user.is_active {
+        true => "active",
+        false if is_deleted => "deleted",
+        false => "disabled",
+    };
     let email = user.email.as_deref().unwrap_or_default();
     format!("{}\t{}\t{role}\t{state}\t{email}", user.id, user.username)
 }

@@ -1,6 +1,10 @@
 //! The program's commands, its settings, and what operators ask of it: exit codes, `check`, `migrate`,
 //! `reset`, the key that is made once, two servers on one database, health.
 
+mod accounts;
+mod check;
+mod keys;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -36,13 +40,16 @@ fn hearth_reads(
     (output.status.code(), String::from_utf8(printed).unwrap())
 }
 
-/// The setting that leads to a server's database.
+/// The settings that lead to a server's database, and a start to a port of its own.
 fn database(server: &Server) -> Vec<(&'static str, String)> {
     let url = match server.database_url() {
         Some(url) => url.to_owned(),
         None => format!("sqlite://{}", server.dir().join("data/hearth.db").display()),
     };
-    vec![("HEARTH_DATABASE_URL", url)]
+    vec![
+        ("HEARTH_DATABASE_URL", url),
+        ("HEARTH_LISTEN", "127.0.0.1:0".into()),
+    ]
 }
 
 fn run_beside(server: &Server, arguments: &[&str]) -> (Option<i32>, String) {

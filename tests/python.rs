@@ -64,3 +64,22 @@ async fn a_client_written_from_the_page_alone_keeps_every_message(db: Db) {
 }
 
 each_database!(a_client_written_from_the_page_alone_keeps_every_message);
+
+#[test]
+fn the_examples_say_how_they_are_used() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for script in ["client.py", "conversation.py"] {
+        let ran = std::process::Command::new(root.join("target/python/bin/python3"))
+            .arg(root.join("examples/python").join(script))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .output()
+            .expect("Python's packages are installed: `make setup`");
+        let said = String::from_utf8_lossy(&ran.stderr);
+        let usage = format!("python3 {script} http://127.0.0.1:8000");
+        assert_eq!(ran.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains(&usage) && !said.contains("Traceback"),
+            "{said}"
+        );
+    }
+}

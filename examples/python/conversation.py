@@ -108,4 +108,6 @@ async def main(url):
         run.cancel()
 
 
-asyncio.run(main(*sys.argv[1:]))
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
+asyncio.run(main(sys.argv[1]))

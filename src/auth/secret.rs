@@ -12,15 +12,15 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::tokens::random_bytes;
+use crate::limits::SECRET_BYTES_MIN;
 
 /// The key's file within the data directory.
 pub const FILE_NAME: &str = "jwt-secret";
 
 /// Reads the key, or makes it. Processes that start together end up with the same one: the first to
 /// link its finished file under the name wins.
-pub fn load_or_create(data_dir: &Path) -> io::Result<Vec<u8>> {
-    let path = data_dir.join(FILE_NAME);
-    match read(&path) {
+pub fn load_or_create(data_dir: &Path) -> io::Result<String> {
+    match load(data_dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         other => return other,
     }
@@ -34,27 +34,29 @@ pub fn load_or_create(data_dir: &Path) -> io::Result<Vec<u8>> {
     let written = file
         .write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
-        .and_then(|()| match fs::hard_link(&draft, &path) {
+        .and_then(|()| match fs::hard_link(&draft, data_dir.join(FILE_NAME)) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             linked => linked,
         });
     fs::remove_file(&draft)?;
     written?;
     fs::File::open(data_dir)?.sync_all()?;
-    read(&path)
+    load(data_dir)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let text = fs::read_to_string(path)?;
-    URL_SAFE_NO_PAD
-        .decode(text.trim_end())
-        .ok()
-        .filter(|secret| secret.len() >= 32)
-        .ok_or_else(|| {
-            let rule = "not a key of 32 bytes in base64url; remove the file to have a new one made \
+/// Reads the key. It is the file's text, as it would be given in a setting: so it can be one later, or the one
+/// before.
+pub fn load(data_dir: &Path) -> io::Result<String> {
+    let text = fs::read_to_string(data_dir.join(FILE_NAME))?;
+    let key = text.trim();
+    match key.len() >= SECRET_BYTES_MIN && !key.contains(char::is_control) {
+        true => Ok(key.to_owned()),
+        false => {
+            let rule = "not a key, which is one line of at least 32 bytes; remove the file to have a new one made \
                         (access tokens end, log-ins go on)";
-            io::Error::new(ErrorKind::InvalidData, rule)
-        })
+            Err(io::Error::new(ErrorKind::InvalidData, rule))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -73,7 +75,7 @@ mod tests {
                 .collect();
             makers.into_iter().map(|m| m.join().unwrap()).collect()
         });
-        assert!(keys.iter().all(|key| *key == keys[0] && key.len() == 32));
+        assert!(keys.iter().all(|key| *key == keys[0] && key.len() == 43));
         let names: Vec<_> = fs::read_dir(path).unwrap().collect();
         assert_eq!(names.len(), 1, "no drafts are left");
         let mode = fs::metadata(path.join(FILE_NAME)).unwrap().permissions();
@@ -83,7 +85,15 @@ mod tests {
     #[test]
     fn a_damaged_key_is_an_error_and_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FILE_NAME), "short").unwrap();
-        assert!(load_or_create(dir.path()).is_err());
+        for damaged in [
+            &b""[..],
+            b"short",
+            b"line\nof a key that has too many of them",
+            &[0xff; 40],
+        ] {
+            fs::write(dir.path().join(FILE_NAME), damaged).unwrap();
+            assert!(load_or_create(dir.path()).is_err(), "{damaged:?}");
+            assert_eq!(fs::read(dir.path().join(FILE_NAME)).unwrap(), damaged);
+        }
     }
 }

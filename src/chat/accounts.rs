@@ -30,18 +30,14 @@ impl Chat {
         let full_name = checks.optional("full_name", body.full_name);
         let cookie = checks.optional("cookie", body.cookie);
         let invite = checks.optional("invite", body.invite);
-        if let Some(username) = &username {
-            checks.username("username", username);
-        }
+        let username = username.map(|name| checks.username("username", &name));
         if let Some(email) = &email {
             checks.email("email", email);
         }
         if let Some(password) = &password {
             passwords::check(&mut checks, "password", password);
         }
-        if let Some(full_name) = &full_name {
-            checks.line("full_name", full_name, 0, FULL_NAME_CHARS_MAX);
-        }
+        let full_name = full_name.map(|name| checks.full_name("full_name", &name));
         checks.done()?;
         let (Some(username), Some(email), Some(password)) = (username, email, password) else {
             return Err(Refusal::internal());
@@ -125,9 +121,7 @@ impl Chat {
         checks.unknown(body.unknown);
         let full_name = checks.optional("full_name", body.full_name);
         let email = checks.optional("email", body.email);
-        if let Some(full_name) = &full_name {
-            checks.line("full_name", full_name, 0, FULL_NAME_CHARS_MAX);
-        }
+        let full_name = full_name.map(|name| checks.full_name("full_name", &name));
         if let Some(email) = &email {
             checks.email("email", email);
         }

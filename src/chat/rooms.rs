@@ -74,7 +74,7 @@ impl Chat {
         self.room(who, room_id).await
     }
 
-    /// The direct room with somebody, or with oneself; true: it was made.
+    /// The direct room with somebody, or with oneself; true: it was made. With whom is no more only one that is there.
     pub async fn direct(&self, who: &Identity, body: DirectBody) -> Result<(Room, bool), Refusal> {
         self.changes.charge(who.user.id)?;
         let mut checks = Checks::default();
@@ -84,7 +84,12 @@ impl Chat {
         let id = id.ok_or_else(Refusal::internal)?;
         let row = self.store.user(id).await.map_err(refuse)?;
         let user = row.map(|row| row.user).filter(|user| user.is_active);
-        let user = user.ok_or_else(|| no_such_user("user_id", id))?;
+        let Some(user) = user else {
+            let found = self.store.direct_between(who.user.id, id).await;
+            let room_id = found.map_err(refuse)?;
+            let room_id = room_id.ok_or_else(|| no_such_user("user_id", id))?;
+            return Ok((self.room(who, room_id).await?, false));
+        };
         let made = self
             .store
             .direct_room(who.user.summary(), user.summary())

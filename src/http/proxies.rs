@@ -1,6 +1,9 @@
 //! Who is at the other end, where proxies stand between.
 
-use std::{net::IpAddr, sync::Once};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Once,
+};
 
 use http::{HeaderMap, header::FORWARDED};
 use ipnet::IpNet;
@@ -68,9 +71,17 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
 /// Whether an address is of this machine or of a private network, as a proxy's before this server is.
 fn is_near(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V4(v4) => {
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || is_shared(v4)
+        }
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
+}
+
+/// 100.64.0.0/10 (RFC 6598), which clouds and overlay networks give to their machines.
+fn is_shared(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    first == 100 && second & 0b1100_0000 == 64
 }
 
 #[cfg(test)]
@@ -84,6 +95,10 @@ mod tests {
             ("172.17.0.1", true),
             ("10.1.2.3", true),
             ("169.254.0.7", true),
+            ("100.64.0.1", true),
+            ("100.127.255.255", true),
+            ("100.63.255.255", false),
+            ("100.128.0.0", false),
             ("::1", true),
             ("fd00::1", true),
             ("fe80::1", true),

@@ -31,6 +31,11 @@ fn is_seen(c: char) -> bool {
     !(c.is_control() || c.is_whitespace() || is_combining_mark(c) || is_hidden(c))
 }
 
+/// The dot below an Indic letter, the one mark that NFC takes off letters which have it.
+fn is_nukta(c: char) -> bool {
+    matches!(c, '\u{93c}' | '\u{9bc}' | '\u{a3c}' | '\u{b3c}')
+}
+
 /// Collects the broken fields of one request, so that all are named at once.
 #[derive(Debug, Default)]
 pub struct Checks {
@@ -127,29 +132,46 @@ impl Checks {
         }
     }
 
-    /// A name that is to be given: who has one that breaks a newer rule keeps it.
-    pub fn username(&mut self, name: &'static str, text: &str) {
-        let chars = text.chars().count();
-        if !(USERNAME_CHARS_MIN..=USERNAME_CHARS_MAX).contains(&chars) {
+    /// A name that is to be given: who has one that breaks a newer rule keeps it. The name as it is kept, each
+    /// letter and its marks in one (NFC); its length holds before, too, as the API's documents say.
+    pub fn username(&mut self, name: &'static str, text: &str) -> String {
+        let composed: String = text.nfc().collect();
+        let lengths = [text, &composed].map(|text| text.chars().count());
+        let lengths_hold = lengths
+            .iter()
+            .all(|chars| (USERNAME_CHARS_MIN..=USERNAME_CHARS_MAX).contains(chars));
+        if !lengths_hold {
             let rule = format!("{USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} characters");
             self.fail(name, "length", rule);
-        } else if !text
+        } else if !composed
             .chars()
-            .all(|c| (c.is_alphanumeric() && !is_hidden(c)) || "._-".contains(c))
+            .all(|c| (c.is_alphanumeric() && !is_hidden(c)) || is_nukta(c) || "._-".contains(c))
         {
             self.fail(
                 name,
                 "format",
                 "letters, digits, dot, underscore and hyphen only",
             );
-        } else if !text.chars().any(char::is_alphanumeric) {
+        } else if composed.starts_with(['.', '-']) {
+            // It would read as a flag, or as a hidden file, wherever names are given to commands.
+            self.fail(name, "format", "a name begins with neither dot nor hyphen");
+        } else if !composed.contains(char::is_alphanumeric) {
             self.fail(name, "format", "at least one letter or digit");
-        } else if fold(text).trim_end_matches(['.', '-']) == RESERVED_NAME {
+        } else if fold(&composed).trim_end_matches(['.', '-']) == RESERVED_NAME {
             self.fail(name, "taken", "this name means everybody");
-        } else if fold(text).starts_with(DELETED_PREFIX) {
+        } else if fold(&composed).starts_with(DELETED_PREFIX) {
             let rule = "names that begin with deleted- are those of deleted accounts";
             self.fail(name, "taken", rule);
         }
+        composed
+    }
+
+    /// The name that people read, as it is kept: nothing where it is to be taken away.
+    pub fn full_name(&mut self, name: &'static str, text: &str) -> String {
+        if !text.is_empty() {
+            self.line(name, text, 1, FULL_NAME_CHARS_MAX);
+        }
+        text.trim().to_owned()
     }
 
     /// What can be checked of an address without sending to it: one `@`, a local part, a host with
@@ -267,20 +289,55 @@ mod tests {
     }
 
     #[test]
+    fn rules_for_names() {
+        for (text, kept) in [
+            ("ada", Some("ada")),
+            ("ad", None),
+            ("a.b_c-1", Some("a.b_c-1")),
+            ("ada lovelace", None),
+            ("ada\u{202e}", None),
+            ("žluťoučký", Some("žluťoučký")),
+            ("z\u{30c}lut\u{30c}", Some("žluť")),
+            ("a\u{301}b", None),
+            ("adx\u{301}", None),
+            ("ad\u{301}\u{301}\u{301}", None),
+            ("\u{1112}\u{1161}\u{11ab}글로", Some("한글로")),
+            (
+                "\u{958}\u{92e}\u{930}",
+                Some("\u{915}\u{93c}\u{92e}\u{930}"),
+            ),
+            ("ada\u{3164}", None),
+            ("-ada", None),
+            (".ada", None),
+            ("_ada.-", Some("_ada.-")),
+            ("deleted-7", None),
+            ("ＤｅＬＥＴＥＤ-me", None),
+            ("deleted", Some("deleted")),
+            ("undeleted-7", Some("undeleted-7")),
+        ] {
+            let mut checks = Checks::default();
+            let name = checks.username("field", text);
+            let found = checks.done().is_ok().then_some(&*name);
+            assert_eq!(found, kept, "{text:?}");
+        }
+        for (text, kept) in [
+            ("", Some("")),
+            (" Ada Lovelace\u{3000}", Some("Ada Lovelace")),
+            ("   ", None),
+            ("\u{200b}", None),
+            ("\nAda", None),
+        ] {
+            let mut checks = Checks::default();
+            let name = checks.full_name("field", text);
+            let found = checks.done().is_ok().then_some(&*name);
+            assert_eq!(found, kept, "{text:?}");
+        }
+    }
+
+    #[test]
     fn rules_for_what_people_type() {
         type Rule = fn(&mut Checks, &'static str, &str);
         let table: &[(Rule, &str, bool)] = &[
-            (Checks::username, "ada", true),
-            (Checks::username, "ad", false),
-            (Checks::username, "a.b_c-1", true),
-            (Checks::username, "ada lovelace", false),
-            (Checks::username, "ada\u{202e}", false),
-            (Checks::username, "žluťoučký", true),
-            (Checks::username, "ada\u{3164}", false),
-            (Checks::username, "deleted-7", false),
-            (Checks::username, "ＤｅＬＥＴＥＤ-me", false),
-            (Checks::username, "deleted", true),
-            (Checks::username, "undeleted-7", true),
             (Checks::email, "ada@example.org", true),
             (Checks::email, "ada@localhost", false),
             (Checks::email, "@example.org", false),

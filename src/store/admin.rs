@@ -5,7 +5,7 @@
 //! row of `revocations`.
 
 use super::{
-    Result, Store, rows, sessions,
+    Result, Store, UserRow, rows, sessions,
     sql::{Conn, Fault, params, script},
 };
 use crate::protocol::{
@@ -53,14 +53,14 @@ impl Store {
         Ok(!self.db().query(HAS_ADMIN, params![]).await?.is_empty())
     }
 
-    /// All accounts by rising id after `after`, disabled ones too.
-    pub async fn accounts(&self, after: UserId, limit: usize) -> Result<Vec<User>> {
+    /// All accounts by rising id after `after`, disabled and deleted ones too.
+    pub async fn accounts(&self, after: UserId, limit: usize) -> Result<Vec<UserRow>> {
         let sql = format!(
             "SELECT {} FROM users u WHERE u.id > ? ORDER BY u.id LIMIT ?",
             rows::USER_COLUMNS
         );
         let found = self.db().query(sql, params![after, limit]).await?;
-        let users = found.into_iter().map(|row| Ok(rows::user(row)?.user));
+        let users = found.into_iter().map(rows::user);
         Ok(users.collect::<Result<_, Fault>>()?)
     }
 

@@ -35,19 +35,23 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
+    /// The direct room of two users, if there is one.
+    pub async fn direct_between(&self, one: UserId, other: UserId) -> Result<Option<RoomId>> {
+        let sql = "SELECT id FROM rooms WHERE direct_key = ?";
+        let key = direct_key(one, other);
+        let found = self.db().query(sql, params![key]).await?;
+        Ok(found.first().map(|row| row.room_id(0)).transpose()?)
+    }
+
     /// Finds the direct room of two users, or makes it; asked for at the same moment, it is one room.
     pub async fn direct_room(
         &self,
         by: UserSummary,
         with: UserSummary,
     ) -> Result<Result<Direct, Refused>> {
-        let key = direct_key(by.id, with.id);
         // Whoever loses the race finds the winner's.
         loop {
-            let sql = "SELECT id FROM rooms WHERE direct_key = ?";
-            let found = self.db().query(sql, params![key.as_str()]).await?;
-            if let Some(row) = found.first() {
-                let room_id = row.room_id(0)?;
+            if let Some(room_id) = self.direct_between(by.id, with.id).await? {
                 return Ok(Ok(Direct {
                     room_id,
                     new: false,

@@ -207,6 +207,14 @@ async fn every_broken_field_is_named_at_once(db: Db) {
             named(&[("full_name", "format")]),
         ),
         (
+            with("full_name", json!("\u{200b}")),
+            named(&[("full_name", "blank")]),
+        ),
+        (
+            with("username", json!("x\u{301}yz")),
+            named(&[("username", "format")]),
+        ),
+        (
             with("is_admin", json!(true)),
             named(&[("is_admin", "unknown")]),
         ),
@@ -256,6 +264,40 @@ async fn every_broken_field_is_named_at_once(db: Db) {
             "{name}"
         );
     }
+}
+
+/// However a keyboard puts letters and marks together, and whatever white space it leaves around.
+async fn names_are_kept_composed_and_trimmed(db: Db) {
+    let server = Server::start(db).await;
+    let zoe = server.register("Zoe\u{308}").await;
+    assert_eq!(zoe.name, "Zo\u{eb}");
+    for written in ["Zoe\u{308}", "zo\u{eb}"] {
+        let body = json!({"username": written, "password": "correct horse Zoe\u{308}"});
+        let (status, answer) = server
+            .request("POST", "/api/login", None, Some(&body))
+            .await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let patch = async |full_name: &str| {
+        let body = json!({"full_name": full_name});
+        let (status, answer) = zoe.request("PATCH", "/api/me", Some(&body)).await;
+        match status {
+            200 => answer["full_name"].clone(),
+            _ => answer["errors"][0]["code"].clone(),
+        }
+    };
+    assert_eq!(
+        patch(" Zo\u{eb} Washburne \u{3000}").await,
+        "Zo\u{eb} Washburne"
+    );
+    for unseen in ["   ", "\u{200b}", "\u{3164}"] {
+        assert_eq!(patch(unseen).await, "blank", "{unseen:?}");
+    }
+    assert_eq!(
+        zoe.get("/api/me").await.1["full_name"],
+        "Zo\u{eb} Washburne"
+    );
+    assert_eq!(patch("").await, Value::Null, "it is taken away");
 }
 
 /// Unique after folding, at any number of attempts at once.
@@ -392,6 +434,7 @@ each_database!(
     registering_gives_tokens_that_work,
     logging_in_begins_a_session_of_its_own,
     every_broken_field_is_named_at_once,
+    names_are_kept_composed_and_trimmed,
     names_and_addresses_are_taken_once,
     others_are_found_by_name_and_by_id,
 );

@@ -186,7 +186,34 @@ async fn the_other_one_must_be_there(db: Db) {
     assert_eq!(ada.get("/api/chat/rooms").await.1["items"], json!([]));
 }
 
+/// What was said between the two stays, and is found as it was before.
+async fn the_room_with_who_has_gone_is_there(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.admin("ada").await;
+    let bob = server.register("bob").await;
+    let eve = server.register("eve").await;
+    let id = direct(&ada, &bob).await.1["id"].as_u64().unwrap();
+    let found = async || {
+        let (status, room) = direct(&ada, &bob).await;
+        assert_eq!((status, &room["id"]), (200, &json!(id)), "{room}");
+        room["peer"]["username"].clone()
+    };
+    let path = format!("/api/users/{}", bob.id);
+    let disable = |active| json!({"is_active": active});
+    assert_eq!(patch(&ada, &path, disable(false)).await.0, 200);
+    assert_eq!(found().await, "bob");
+    assert_eq!(direct(&eve, &bob).await.0, 400, "a new one isn't made");
+    assert_eq!(patch(&ada, &path, disable(true)).await.0, 200);
+    let bob = server.log_in("bob").await;
+    let body = json!({"current_password": "correct horse bob"});
+    let deleted = bob.request("DELETE", "/api/me", Some(&body)).await;
+    assert_eq!(deleted.0, 204, "{deleted:?}");
+    assert_eq!(found().await, format!("deleted-{}", bob.id));
+    assert_eq!(direct(&eve, &bob).await.0, 400, "a new one isn't made");
+}
+
 each_database!(
+    the_room_with_who_has_gone_is_there,
     a_direct_room_is_one_for_both,
     both_at_the_same_moment_make_one_room,
     one_may_talk_to_oneself,
