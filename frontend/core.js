@@ -59,7 +59,7 @@ export async function ask(method, path, { body, token, deadline_ms = REQUEST_MS_
   throw new Problem(response.status, said ?? {});
 }
 
-/** A request of the session; one whose token has just expired is made again with a newer one. */
+/** A request of the session; one whose token has expired, or is of an older key of the server's, is made again with a newer one. */
 export async function api(method, path, body) {
   const { session } = app;
   if (!session) return ask(method, path, { body });
@@ -67,7 +67,7 @@ export async function api(method, path, body) {
   const token = keeper.token ?? (await keeper.newerThan(null));
   try {
     return await ask(method, path, { body, token }).catch(async (problem) => {
-      if (problem.code !== "token_expired" || session !== app.session) throw problem;
+      if (!["token_expired", "unauthorized"].includes(problem.code) || session !== app.session) throw problem;
       return ask(method, path, { body, token: await keeper.newerThan(token) });
     });
   } catch (problem) {

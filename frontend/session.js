@@ -324,6 +324,7 @@ addEventListener("storage", ({ key, newValue }) => {
 function connectionChanged(state) {
   app.connectionState = state;
   if (state === "connecting") app.stoppedBecause = null;
+  if (state === "live") app.session.keeper.trust();
   if (state === "live") $("banner").hidden = true;
   else setTimeout(renderBanner, BANNER_AFTER_MS); // not at each blip
   render();
@@ -332,13 +333,14 @@ function connectionChanged(state) {
 function connectionClosed(code) {
   act((client) => client.disconnected());
   if (code === 4004) app.session.keeper.newerThan(app.connection.shown).catch(() => {}); // the keeper goes on trying
+  if (code === 4500 && app.session.keeper.doubt(app.connection.shown)) return true;
   const reason = { 4500: "unknown", 4501: "revoked", 4502: "disabled" }[code];
   if (reason) {
     setTimeout(() => app.session && endSession(reason)); // after the connection has finished its own step
     return false;
   }
   if (!invitesReconnect(code)) app.stoppedBecause = code;
-  return true;
+  return undefined; // as the code says
 }
 
 function renderBanner() {

@@ -72,6 +72,45 @@ async fn a_page_lives_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_lives_on_under_a_new_key() {
+    let mut server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("Fireside", &[]).await;
+    let mut browser = Browser::start().await;
+    let page = enter(&mut browser, &server, "ada", room).await;
+    let new_key = async |server: &mut Server| {
+        server.stop().await;
+        std::fs::remove_file(server.dir().join("data/jwt-secret")).unwrap();
+        server.restart().await;
+    };
+    browser.wait(&page, LIVE).await;
+    new_key(&mut server).await;
+    send(&mut browser, &page, "by its socket").await;
+    browser.wait(&page, &shown(1, "by its socket")).await;
+
+    // And by a request, while there is no socket.
+    let none = "window.Socket = WebSocket; WebSocket = class { constructor() { \
+                setTimeout(() => this.onclose?.({code: 1006})); } close() {} }; 0";
+    browser.evaluate(&page, none).await;
+    new_key(&mut server).await;
+    browser.click(&page, "[data-testid=account]").await;
+    let listed = "document.querySelectorAll('[data-testid=login]').length === 2";
+    browser.wait(&page, listed).await;
+    browser
+        .evaluate(&page, "WebSocket = window.Socket; 0")
+        .await;
+    browser.click(&page, "#account-dialog [data-closes]").await;
+    send(&mut browser, &page, "by a request").await;
+    browser.wait(&page, &shown(2, "by a request")).await;
+
+    // Under the key of nobody's log-in it is over.
+    server.stop().await;
+    std::fs::remove_dir_all(server.dir().join("data")).unwrap();
+    server.restart().await;
+    browser.wait(&page, &out("Log in again")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_waits_for_its_server() {
     let server = Server::start(Db::Sqlite).await;
     let ada = server.register("ada").await;
