@@ -3,7 +3,7 @@
 import "./account.js";
 import { answer, enterRoom, fit, leaveAll, renderComposer, startComposer } from "./composer.js";
 import { act, api, app, attempt, carryOut, hashOf, hashOfMessage, on, render, roomPath, wake, wide } from "./core.js";
-import { $, announce, confirmed, dressAvatar, icon, informed, make, nameOf, reconcile, roomIcon, roomName } from "./dom.js";
+import { $, announce, confirmed, dressAvatar, handleOf, icon, informed, make, nameOf, reconcile, roomIcon, roomName } from "./dom.js";
 import { personMenu, renderMembers } from "./members.js";
 import { openMenu } from "./menu.js";
 import { mayManage } from "./room-dialogs.js";
@@ -232,7 +232,8 @@ function renderRoom(room) {
   if (isDirect) dressAvatar($("room-avatar"), info.peer, client.isOnline(info.peer.id));
   $("room-kind").setAttribute("href", `#i-${roomIcon(info)}`);
   const presence = isDirect && info.peer.id !== session.user.id ? (client.isOnline(info.peer.id) ? "online" : "not online") : "";
-  $("room-topic").textContent = $("room-topic").title = isDirect ? presence : info.topic ?? "";
+  const about = isDirect ? [handleOf(info.peer), presence].filter(Boolean).join(" · ") : info.topic ?? "";
+  $("room-topic").textContent = $("room-topic").title = about;
   $("room-settings").hidden = !mayManage(info);
   $("member-count").textContent = info.member_count ?? "";
   $("members-toggle").href = hashOf(room.id, !route.members);

@@ -21,6 +21,11 @@ export function icon(name) {
 }
 
 export const nameOf = (user) => user.full_name || user.username;
+/** Beside a full name, which may be anybody's: the one that is his alone. */
+export const handleOf = ({ full_name, username }) => (full_name ? `@${username}` : "");
+export const fullNameOf = (user) => [nameOf(user), handleOf(user)].filter(Boolean).join(" ");
+export const handle = (user) =>
+  handleOf(user) ? [" ", make("span", { className: "handle", textContent: handleOf(user) })] : [];
 const initials = (user) => nameOf(user).split(/\s+/).slice(0, 2).map((word) => [...word][0]).join("").toUpperCase();
 export const roomIcon = (info) => (info.archived_at ? "archive" : info.kind === "private" ? "lock" : "hash");
 
