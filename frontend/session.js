@@ -95,7 +95,7 @@ function showChat() {
 }
 
 /** The form for who isn't logged in. */
-const formAtDoor = () => (linked.reset ? "reset" : linked.invite ? "register" : "login");
+const formAtDoor = (otherwise = linked.invite ? "register" : "login") => (linked.reset ? "reset" : otherwise);
 
 function notice(text) {
   $("auth-notice").textContent = text;
@@ -237,6 +237,8 @@ const END_REASONS = {
   deleted: "Your account is deleted.",
 };
 
+const INVITE_WAITS = "Your invite is kept as long as this page is open: it makes another account.";
+
 on("ended", ({ reason, detail }) => {
   const untold = reason === "logout" ? { untold: app.session.user.id } : {};
   if (storage.get(SESSION_KEY)?.user) storage.set(SESSION_KEY, { ended: reason, ...untold });
@@ -244,8 +246,10 @@ on("ended", ({ reason, detail }) => {
   app.session = null;
   app.connection.stop();
   app.connection = app.client = null;
-  notice(END_REASONS[reason] ?? detail ?? END_REASONS.revoked);
-  showAuth(formAtDoor());
+  const words = END_REASONS[reason] ?? detail ?? END_REASONS.revoked;
+  const isForInvite = reason === "logout" && linked.invite; // who didn't leave for it has an account to go on with
+  notice(linked.invite && !isForInvite ? `${words} ${INVITE_WAITS}` : words);
+  showAuth(formAtDoor(isForInvite ? "register" : "login"));
 });
 
 /** What is lost by whoever leaves now, in words. */
