@@ -1,6 +1,6 @@
 // One's own account: name and address, the password, the log-ins, and its end.
 
-import { api, app, attempt } from "./core.js";
+import { api, app, attempt, on } from "./core.js";
 import { $, announce, confirmed, make, missing, onSubmit, showErrors } from "./dom.js";
 import { iAm, leaveBy, unsentWords } from "./session.js";
 import { deviceName } from "./text.js";
@@ -107,8 +107,8 @@ function logIn({ id, user_agent, created_at, last_used_at, current }) {
 }
 
 $("log-out-everywhere").addEventListener("click", async () => {
-  const text = ["All your log-ins end at once, this one too.", unsentWords()].join(" ").trim();
-  if (!(await confirmed("Log out everywhere?", text, "Log out everywhere")) || !app.session) return;
+  const words = () => ["All your log-ins end at once, this one too.", unsentWords()].join(" ").trim();
+  if (!(await confirmed("Log out everywhere?", words, "Log out everywhere")) || !app.session) return;
   await attempt(() => leaveBy("everywhere", () => api("POST", "/api/logout/all")));
 });
 
@@ -120,6 +120,9 @@ $("delete-account").addEventListener("click", () => {
   showErrors($("delete-form"), []);
   $("delete-unsent").textContent = unsentWords();
   $("delete-dialog").showModal();
+});
+on("render", () => {
+  if ($("delete-dialog").open) $("delete-unsent").textContent = unsentWords();
 });
 
 onSubmit($("delete-form"), (values) => missing(values, "current_password"), ({ current_password }) =>

@@ -143,13 +143,21 @@ export const confirmed = (title, text, yes) => inTurn({ title, text, yes, isQues
 /** Says it, to be put away. */
 export const informed = (title, text) => inTurn({ title, text, yes: "OK", isQuestion: false });
 
+let words = () => ""; // those of the question that is shown
+
+/** What is asked may change while it stands there: `text` as a function is read again. */
+export function retell() {
+  if ($("confirm-dialog").open && $("confirm-text").textContent !== words()) $("confirm-text").textContent = words();
+}
+
 let turn = Promise.resolve(); // one after the other: an answer must not be taken for another's
 const inTurn = (what) => (turn = turn.then(() => show(what)));
 
 function show({ title, text, yes, isQuestion }) {
   const dialog = $("confirm-dialog");
   $("confirm-title").textContent = title;
-  $("confirm-text").textContent = text;
+  words = typeof text === "function" ? text : () => text;
+  $("confirm-text").textContent = words();
   $("confirm-no").hidden = !isQuestion;
   $("confirm-yes").textContent = yes;
   $("confirm-yes").classList.toggle("danger", isQuestion);

@@ -2,7 +2,7 @@
 
 import { Connection, invitesReconnect } from "./connection.js";
 import { act, api, app, ask, carryOut, draftKey, endSession, on, outboxPrefix, render, wake } from "./core.js";
-import { $, confirmed, dressAvatar, informed, missing, nameOf, onSubmit, showErrors, storage } from "./dom.js";
+import { $, confirmed, dressAvatar, informed, missing, nameOf, onSubmit, retell, showErrors, storage } from "./dom.js";
 import { Farewell } from "./farewell.js";
 import { Keeper } from "./keeper.js";
 import { SyncClient } from "./sync.js";
@@ -254,10 +254,11 @@ on("ended", ({ reason, detail }) => {
 
 /** What is lost by whoever leaves now, in words. */
 export function unsentWords() {
-  const unsent = app.client.outbox.items.filter((item) => item.state !== "stored").length;
+  const unsent = app.client?.outbox.items.filter((item) => item.state !== "stored").length ?? 0;
   if (unsent === 0) return "";
   return `${unsent === 1 ? "One message has" : `${unsent} messages have`} not been sent, and will be lost.`;
 }
+on("render", retell);
 
 /** Ends the session by what `act` does at the server; what was written and not sent goes with it. */
 export async function leaveBy(reason, act) {
@@ -303,8 +304,8 @@ const farewell = new Farewell({
 const sayUntold = (text) => !app.session && !linked.reset && notice(text);
 
 async function leaveHere() {
-  const text = unsentWords();
-  if (text && !(await confirmed("Log out?", text, "Log out"))) return;
+  const words = () => unsentWords() || "Everything has been sent.";
+  if (unsentWords() && !(await confirmed("Log out?", words, "Log out"))) return;
   if (!app.session) return;
   const { token } = app.session.keeper;
   await leaveBy("logout", () => {}); // here at once, whatever the network does

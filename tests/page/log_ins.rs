@@ -1,5 +1,6 @@
 //! The page's log-ins: kept by a cookie, refreshed while it is open, ended for good; and the links that lead to it.
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::{enter, send, shown};
@@ -355,4 +356,27 @@ async fn links_lead_in_from_an_open_page() {
     register(&mut browser, &page, "cleo").await;
     let there = format!("document.querySelector('[data-testid=room-{room}]')");
     browser.wait(&page, &there).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_stays_true_while_it_is_asked() {
+    let server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("Fireside", &[]).await;
+    let mut browser = Browser::start().await;
+    let page = enter(&mut browser, &server, "ada", room).await;
+    browser.wait(&page, LIVE).await;
+    server.signal(Signal::SIGSTOP);
+    send(&mut browser, &page, "on its way").await;
+    browser.click(&page, "[data-testid=log-out]").await;
+    let says = |words: &str| {
+        format!("document.getElementById('confirm-text').textContent.startsWith('{words}')")
+    };
+    browser
+        .wait(&page, &says("One message has not been sent"))
+        .await;
+    server.signal(Signal::SIGCONT);
+    browser
+        .wait(&page, &says("Everything has been sent."))
+        .await;
 }
