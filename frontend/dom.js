@@ -49,10 +49,12 @@ export const avatar = (user, online = null) =>
 export const linkButton = (textContent, onclick, testid = "") =>
   make("button", { type: "button", className: "link", textContent, onclick, attrs: { "data-testid": testid } });
 
-/** Says it once to screen readers. */
+let saying;
+/** Says it once to screen readers; nothing takes back what was said before. */
 export function announce(text) {
+  clearTimeout(saying);
   $("announcer").textContent = "";
-  setTimeout(() => { $("announcer").textContent = text; }, 50);
+  if (text) saying = setTimeout(() => { $("announcer").textContent = text; }, 50);
 }
 
 const shown = new WeakMap(); // element → the {key, sign} it was built from
@@ -87,18 +89,24 @@ export function reconcile(parent, items, build) {
   for (const element of held.values()) element.remove();
 }
 
+const sentence = (text) => (/^\p{Ll}/u.test(text) ? text[0].toUpperCase() + text.slice(1) : text);
+const labelOf = (input) => input.labels[0]?.firstChild.textContent.trim() ?? "";
+
+/** Each beside its field; those without one, and `general`, above the form. What a field is called inside is nobody's matter. */
 export function showErrors(form, errors, general) {
   for (const element of form.querySelectorAll(".field-error")) element.hidden = true;
   for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
   let first = null;
+  const said = [];
   for (const { field, message } of errors) {
     const input = form.elements[field];
     const place = input?.id && $(`${input.id}-error`);
     if (!place) {
-      general = general ? `${general} ${field}: ${message}` : `${field}: ${message}`;
+      general = [general, `${sentence(message)}.`].filter(Boolean).join(" ");
       continue;
     }
-    place.textContent = /^\p{Ll}/u.test(message) ? message[0].toUpperCase() + message.slice(1) : message;
+    place.textContent = sentence(message);
+    said.push(`${labelOf(input)}: ${message}`);
     place.hidden = false;
     input.setAttribute("aria-invalid", "true");
     first ??= input;
@@ -108,10 +116,8 @@ export function showErrors(form, errors, general) {
     place.hidden = !general;
     place.textContent = general ?? "";
   }
-  if (first) {
-    first.focus();
-    announce(errors.map(({ field, message }) => `${field}: ${message}`).join(". "));
-  }
+  first?.focus();
+  announce(said.join(". "));
 }
 
 /** Sends a form once; what is wrong with it is shown beside its fields. */

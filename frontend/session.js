@@ -2,7 +2,7 @@
 
 import { Connection, invitesReconnect } from "./connection.js";
 import { act, api, app, ask, carryOut, draftKey, endSession, on, outboxPrefix, render, wake } from "./core.js";
-import { $, confirmed, dressAvatar, informed, missing, nameOf, onSubmit, retell, showErrors, storage } from "./dom.js";
+import { $, announce, confirmed, dressAvatar, fullNameOf, informed, missing, nameOf, onSubmit, retell, showErrors, storage } from "./dom.js";
 import { Farewell } from "./farewell.js";
 import { Keeper } from "./keeper.js";
 import { SyncClient } from "./sync.js";
@@ -79,7 +79,10 @@ function closeDialogs() {
 
 function showAuth(which) {
   closeDialogs();
-  if (which === "reset") $("auth-notice").hidden = true;
+  if (which === "reset") {
+    $("auth-notice").hidden = true;
+    if (app.session) notice(`You are logged in here as ${fullNameOf(app.session.user)}. This link may be for another account.`);
+  }
   document.body.dataset.view = "auth";
   const [title, heading, lead] = WORDS[which];
   document.title = `${title} · Hearth`;
@@ -198,6 +201,7 @@ function enter(user, tokens = null) {
       frame: (frame) => carryOut(app.client.receive(frame, Date.now())),
     },
   });
+  announce("");
   iAm(user);
   entered();
   if (tokens === null) {

@@ -316,13 +316,30 @@ async fn links_lead_in_from_an_open_page() {
     follow(&mut browser, &page, &link).await;
     let covered = "document.querySelector('dialog[open]')";
     browser.wait(&page, &format!("!{covered}")).await;
+    let whose = "document.getElementById('auth-notice').textContent.includes('logged in here as ada.')";
+    browser.wait(&page, whose).await;
+    browser
+        .fill(&page, "reset-password", "battery staple 1")
+        .await;
+    browser.click(&page, "[data-testid=reset-submit]").await;
+    let heard = "document.getElementById('announcer').textContent === 'The same again: The two passwords differ'";
+    browser.wait(&page, heard).await;
     set_password(&mut browser, &page).await;
     let told = "document.getElementById('confirm-text').textContent.includes('still logged in here, as ada')";
     browser.wait(&page, told).await;
     browser.click(&page, "[data-testid=confirm-yes]").await;
     browser.wait(&page, &shown(1, "before")).await;
+    let silent = "document.getElementById('announcer').textContent === ''";
+    browser.wait(&page, silent).await;
 
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+
+    // It works once, and says so in words.
+    follow(&mut browser, &page, &link).await;
+    set_password(&mut browser, &page).await;
+    let used = "document.querySelector('[data-testid=reset-error]').textContent.startsWith('This link can')";
+    browser.wait(&page, used).await;
+    browser.click(&page, "[data-testid=reset-later]").await;
 
     // One's own: it is over, and the page says why.
     let link = server.done(&["user", "reset", "ada"]).await;
