@@ -13,6 +13,7 @@ const BANNER_AFTER_MS = 2_000;
 const SESSION_KEY = "hearth.session";
 const REFRESH_MS_MAX = 7_000; // a lost answer is given again for 10 s
 const LOGOUT_MS_MAX = 5_000;
+const INFO_MS_MAX = 5_000; // who comes with an invite waits for it
 
 let entered = () => {}; // what follows when a session begins
 
@@ -115,11 +116,16 @@ function takeLink(before = "") {
   return true;
 }
 
+const CLOSED = "Nobody can register here: the operator of this server has closed it. Invites can't be used, either.";
+
 /** Shows what the link that was taken is for. */
 function followLink() {
+  const isTurnedAway = linked.invite && registration === "closed";
+  if (isTurnedAway) delete linked.invite;
   offerRegistration();
   if (!app.session || linked.reset) showAuth(formAtDoor());
   else if (linked.invite) offerInvite();
+  if (isTurnedAway) app.session ? informed("An invite to register", CLOSED) : notice(CLOSED);
 }
 
 addEventListener("hashchange", ({ oldURL }) => {
@@ -381,9 +387,12 @@ export function begin(whenEntered) {
   const { user, untold } = storage.get(SESSION_KEY) ?? {};
   if (user) enter(user);
   if (untold) farewell.begin();
-  followLink();
-  ask("GET", "/api/info").then((info) => {
+  const told = ask("GET", "/api/info", { deadline_ms: INFO_MS_MAX }).then((info) => {
     registration = info.registration;
     offerRegistration();
   }, () => {});
+  if (!linked.invite) return followLink();
+  told.then(() => { // the log-in form may be there already, for a session that has ended
+    if (registration === "closed" || document.body.dataset.view !== "auth") followLink();
+  });
 }

@@ -397,3 +397,33 @@ async fn a_question_stays_true_while_it_is_asked() {
         .wait(&page, &says("Everything has been sent."))
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invite_outlives_a_session() {
+    let mut server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("Fireside", &[]).await;
+    let mut browser = Browser::start().await;
+    let page = enter(&mut browser, &server, "ada", room).await;
+    browser.wait(&page, LIVE).await;
+    follow(&mut browser, &page, "#invite=some-code").await;
+    let asked = "document.getElementById('confirm-text').textContent.includes('logged in as ada')";
+    browser.wait(&page, asked).await;
+    ada.act("/api/logout/all").await;
+    browser.wait(&page, &out("Your invite is kept")).await;
+    let login = "document.getElementById('login-form').checkVisibility()";
+    assert_eq!(browser.evaluate(&page, login).await, true);
+    browser.click(&page, "[data-testid=show-register]").await;
+    register(&mut browser, &page, "bob").await;
+    let refused = "document.querySelector('[data-testid=register-error]').textContent.startsWith('This invite can')";
+    browser.wait(&page, refused).await;
+
+    // Where nobody can register, no form is offered for it.
+    server.stop().await;
+    server.set("HEARTH_REGISTRATION", "closed");
+    server.restart().await;
+    let page = browser.open(&server.url("/#invite=some-code")).await;
+    browser.wait(&page, &out("Nobody can register here")).await;
+    let away = format!("{login} && !document.getElementById('show-register').checkVisibility()");
+    assert_eq!(browser.evaluate(&page, &away).await, true);
+}
