@@ -7,7 +7,7 @@ import { informed, storage } from "./dom.js";
 export const wide = matchMedia("(min-width: 1101px)"); // the list of members has a place of its own beside the room
 
 export const app = {
-  session: null, // {user, keeper, leaving?}: the access token lives in its keeper only
+  session: null, // {user, keeper, leaving?, wondered?}: the access token lives in its keeper only
   client: null,
   connection: null,
   connectionState: "stopped",

@@ -347,8 +347,13 @@ function connectionChanged(state) {
 
 function connectionClosed(code) {
   act((client) => client.disconnected());
-  if (code === 4004) app.session.keeper.newerThan(app.connection.shown).catch(() => {}); // the keeper goes on trying
-  if (code === 4500 && app.session.keeper.doubt(app.connection.shown)) return true;
+  const { session } = app;
+  if (app.connection.shown === null && !session.wondered) { // no socket has opened yet: a refresh is told why, a socket isn't
+    session.wondered = true;
+    session.keeper.newerThan(session.keeper.token).catch(() => {});
+  }
+  if (code === 4004) session.keeper.newerThan(app.connection.shown).catch(() => {}); // the keeper goes on trying
+  if (code === 4500 && session.keeper.doubt(app.connection.shown)) return true;
   const reason = { 4500: "unknown", 4501: "revoked", 4502: "disabled" }[code];
   if (reason) {
     setTimeout(() => app.session && endSession(reason)); // after the connection has finished its own step

@@ -427,3 +427,19 @@ async fn an_invite_outlives_a_session() {
     let away = format!("{login} && !document.getElementById('show-register').checkVisibility()");
     assert_eq!(browser.evaluate(&page, &away).await, true);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_at_another_address_says_so() {
+    for public in ["http://chat.example.org", "https://chat.example.org"] {
+        let server = Server::start_with(Db::Sqlite, &[("HEARTH_PUBLIC_URL", public)]).await;
+        server.register("ada").await;
+        let mut browser = Browser::start().await;
+        let page = browser.open(&server.url("/")).await;
+        browser.fill(&page, "login-username", "ada").await;
+        browser
+            .fill(&page, "login-password", "correct horse ada")
+            .await;
+        browser.click(&page, "[data-testid=login-submit]").await;
+        browser.wait(&page, &out("ask its operator")).await;
+    }
+}
