@@ -1,7 +1,7 @@
 // One's own account: name and address, the password, the log-ins, and its end.
 
 import { api, app, attempt, on } from "./core.js";
-import { $, announce, confirmed, make, missing, onSubmit, showErrors } from "./dom.js";
+import { $, announce, confirmed, make, missing, newPasswordFaults, onSubmit, showErrors } from "./dom.js";
 import { iAm, leaveBy, unsentWords } from "./session.js";
 import { deviceName } from "./text.js";
 
@@ -51,11 +51,7 @@ onSubmit($("profile-form"), (values) => {
 
 onSubmit($("password-form"), (values) => {
   done("password-done", "");
-  const faults = missing(values, "current_password", "new_password");
-  if (values.new_password && values.new_password !== values.again) {
-    faults.push({ field: "again", message: "The two passwords differ" });
-  }
-  return faults;
+  return [...missing(values, "current_password"), ...newPasswordFaults(values, "new_password")];
 }, async ({ current_password, new_password }) => {
   await api("POST", "/api/me/password", { current_password, new_password });
   if (!app.session) return;

@@ -143,6 +143,17 @@ export function onSubmit(form, check, act) {
 export const missing = (values, ...fields) =>
   fields.filter((field) => !values[field].trim()).map((field) => ({ field, message: "Please fill this in" }));
 
+const PASSWORD_BYTES_MIN = 8;
+
+/** What can be told of a new password, and of its repetition, without the server. */
+export function newPasswordFaults(values, field) {
+  const faults = missing(values, field);
+  const isShort = new TextEncoder().encode(values[field]).length < PASSWORD_BYTES_MIN;
+  if (faults.length === 0 && isShort) faults.push({ field, message: `At least ${PASSWORD_BYTES_MIN} characters` });
+  if (values[field] !== values.again) faults.push({ field: "again", message: "The two passwords differ" });
+  return faults;
+}
+
 /** Asks; resolves to whether it was confirmed. */
 export const confirmed = (title, text, yes) => inTurn({ title, text, yes, isQuestion: true });
 

@@ -2,7 +2,9 @@
 
 import { Connection, invitesReconnect } from "./connection.js";
 import { act, api, app, ask, carryOut, draftKey, endSession, on, outboxPrefix, render, wake } from "./core.js";
-import { $, announce, confirmed, dressAvatar, fullNameOf, informed, missing, nameOf, onSubmit, retell, showErrors, storage } from "./dom.js";
+import {
+  $, announce, confirmed, dressAvatar, fullNameOf, informed, missing, nameOf, newPasswordFaults, onSubmit, retell, showErrors, storage,
+} from "./dom.js";
 import { Farewell } from "./farewell.js";
 import { Keeper } from "./keeper.js";
 import { SyncClient } from "./sync.js";
@@ -24,11 +26,10 @@ onSubmit($("login-form"), (values) => missing(values, "username", "password"), a
 });
 
 onSubmit($("register-form"), (values) => {
-  const faults = missing(values, "username", "email", "password");
-  if (values.password && values.password !== values.again) {
-    faults.push({ field: "again", message: "The two passwords differ" });
-  }
-  return faults;
+  const { length } = [...values.username.trim()];
+  const isOdd = length > 0 && (length < 3 || length > 32);
+  const name = isOdd ? [{ field: "username", message: "3 to 32 characters" }] : missing(values, "username");
+  return [...name, ...missing(values, "email"), ...newPasswordFaults(values, "password")];
 }, async ({ username, email, password, full_name }) => {
   const body = { username: username.trim(), email: email.trim(), password, cookie: true };
   if (linked.invite) body.invite = linked.invite;
@@ -36,13 +37,7 @@ onSubmit($("register-form"), (values) => {
   await logIn("/api/register", body);
 });
 
-onSubmit($("reset-form"), (values) => {
-  const faults = missing(values, "new_password");
-  if (values.new_password && values.new_password !== values.again) {
-    faults.push({ field: "again", message: "The two passwords differ" });
-  }
-  return faults;
-}, async ({ new_password }) => {
+onSubmit($("reset-form"), (values) => newPasswordFaults(values, "new_password"), async ({ new_password }) => {
   await ask("POST", "/api/password/reset", { body: { code: linked.reset, new_password } });
   await leaveReset();
 });

@@ -316,7 +316,8 @@ async fn links_lead_in_from_an_open_page() {
     follow(&mut browser, &page, &link).await;
     let covered = "document.querySelector('dialog[open]')";
     browser.wait(&page, &format!("!{covered}")).await;
-    let whose = "document.getElementById('auth-notice').textContent.includes('logged in here as ada.')";
+    let whose =
+        "document.getElementById('auth-notice').textContent.includes('logged in here as ada.')";
     browser.wait(&page, whose).await;
     browser
         .fill(&page, "reset-password", "battery staple 1")
@@ -376,29 +377,6 @@ async fn links_lead_in_from_an_open_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_question_stays_true_while_it_is_asked() {
-    let server = Server::start(Db::Sqlite).await;
-    let ada = server.register("ada").await;
-    let room = ada.create_room("Fireside", &[]).await;
-    let mut browser = Browser::start().await;
-    let page = enter(&mut browser, &server, "ada", room).await;
-    browser.wait(&page, LIVE).await;
-    server.signal(Signal::SIGSTOP);
-    send(&mut browser, &page, "on its way").await;
-    browser.click(&page, "[data-testid=log-out]").await;
-    let says = |words: &str| {
-        format!("document.getElementById('confirm-text').textContent.startsWith('{words}')")
-    };
-    browser
-        .wait(&page, &says("One message has not been sent"))
-        .await;
-    server.signal(Signal::SIGCONT);
-    browser
-        .wait(&page, &says("Everything has been sent."))
-        .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invite_outlives_a_session() {
     let mut server = Server::start(Db::Sqlite).await;
     let ada = server.register("ada").await;
@@ -429,6 +407,29 @@ async fn an_invite_outlives_a_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_stays_true_while_it_is_asked() {
+    let server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("Fireside", &[]).await;
+    let mut browser = Browser::start().await;
+    let page = enter(&mut browser, &server, "ada", room).await;
+    browser.wait(&page, LIVE).await;
+    server.signal(Signal::SIGSTOP);
+    send(&mut browser, &page, "on its way").await;
+    browser.click(&page, "[data-testid=log-out]").await;
+    let says = |words: &str| {
+        format!("document.getElementById('confirm-text').textContent.startsWith('{words}')")
+    };
+    browser
+        .wait(&page, &says("One message has not been sent"))
+        .await;
+    server.signal(Signal::SIGCONT);
+    browser
+        .wait(&page, &says("Everything has been sent."))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_at_another_address_says_so() {
     for public in ["http://chat.example.org", "https://chat.example.org"] {
         let server = Server::start_with(Db::Sqlite, &[("HEARTH_PUBLIC_URL", public)]).await;
@@ -442,4 +443,41 @@ async fn a_page_at_another_address_says_so() {
         browser.click(&page, "[data-testid=login-submit]").await;
         browser.wait(&page, &out("ask its operator")).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forms_say_all_that_is_wrong_and_how_long_to_wait() {
+    let server = Server::start_with(Db::Sqlite, &[("HEARTH_RATE_LIMITS", "on")]).await;
+    let mut browser = Browser::start().await;
+    let page = browser.open(&server.url("/")).await;
+    browser.click(&page, "[data-testid=show-register]").await;
+    for (field, value) in [
+        ("username", "a"),
+        ("email", "ada@example.org"),
+        ("password", "short"),
+        ("again", "shorter"),
+    ] {
+        browser
+            .fill(&page, &format!("register-{field}"), value)
+            .await;
+    }
+    browser.click(&page, "[data-testid=register-submit]").await;
+    let all = "['username', 'password', 'again'].every(field => \
+               document.getElementById(`register-${field}-error`).checkVisibility())";
+    browser.wait(&page, all).await;
+    register(&mut browser, &page, "ada").await;
+    browser.wait(&page, LIVE).await;
+
+    let page = browser.open(&server.url("/")).await;
+    let guesses = "Promise.all([...Array(12)].map(() => fetch('/api/login', {method: 'POST', \
+                   headers: {'Content-Type': 'application/json'}, \
+                   body: JSON.stringify({username: 'bob', password: 'a guess or two'})}))).then(() => 0)";
+    browser.evaluate(&page, guesses).await;
+    browser.fill(&page, "login-username", "bob").await;
+    browser
+        .fill(&page, "login-password", "a guess or two")
+        .await;
+    browser.click(&page, "[data-testid=login-submit]").await;
+    let wait = "/Try again in \\d+ second/.test(document.querySelector('[data-testid=login-error]').textContent)";
+    browser.wait(&page, wait).await;
 }
