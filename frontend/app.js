@@ -164,7 +164,11 @@ function closeMembers() {
   if (app.route.members && !wide.matches) location.hash = hashOf(app.route.roomId);
 }
 $("room").addEventListener("click", ({ target }) => target === $("room") && closeMembers()); // what dims the room is its own
-$("members").addEventListener("keydown", ({ key }) => key === "Escape" && closeMembers());
+$("members").addEventListener("keydown", ({ key, target }) => {
+  if (key !== "Escape" || wide.matches) return;
+  if (target === $("add-member-username") && target.value) $("members-close").focus(); // only leaves what was being typed
+  else closeMembers();
+});
 
 // ---- rendering
 
