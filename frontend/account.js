@@ -1,7 +1,7 @@
 // One's own account: name and address, the password, the log-ins, and its end.
 
-import { api, app, attempt } from "./core.js";
-import { $, announce, confirmed, make, missing, onSubmit, showErrors } from "./dom.js";
+import { api, app, attempt, on } from "./core.js";
+import { $, announce, confirmed, make, missing, newPasswordFaults, onSubmit, showErrors } from "./dom.js";
 import { iAm, leaveBy, unsentWords } from "./session.js";
 import { deviceName } from "./text.js";
 
@@ -51,11 +51,7 @@ onSubmit($("profile-form"), (values) => {
 
 onSubmit($("password-form"), (values) => {
   done("password-done", "");
-  const faults = missing(values, "current_password", "new_password");
-  if (values.new_password && values.new_password !== values.again) {
-    faults.push({ field: "again", message: "The two passwords differ" });
-  }
-  return faults;
+  return [...missing(values, "current_password"), ...newPasswordFaults(values, "new_password")];
 }, async ({ current_password, new_password }) => {
   await api("POST", "/api/me/password", { current_password, new_password });
   if (!app.session) return;
@@ -107,8 +103,8 @@ function logIn({ id, user_agent, created_at, last_used_at, current }) {
 }
 
 $("log-out-everywhere").addEventListener("click", async () => {
-  const text = ["All your log-ins end at once, this one too.", unsentWords()].join(" ").trim();
-  if (!(await confirmed("Log out everywhere?", text, "Log out everywhere")) || !app.session) return;
+  const words = () => ["All your log-ins end at once, this one too.", unsentWords()].join(" ").trim();
+  if (!(await confirmed("Log out everywhere?", words, "Log out everywhere")) || !app.session) return;
   await attempt(() => leaveBy("everywhere", () => api("POST", "/api/logout/all")));
 });
 
@@ -120,6 +116,9 @@ $("delete-account").addEventListener("click", () => {
   showErrors($("delete-form"), []);
   $("delete-unsent").textContent = unsentWords();
   $("delete-dialog").showModal();
+});
+on("render", () => {
+  if ($("delete-dialog").open) $("delete-unsent").textContent = unsentWords();
 });
 
 onSubmit($("delete-form"), (values) => missing(values, "current_password"), ({ current_password }) =>

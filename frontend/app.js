@@ -3,7 +3,7 @@
 import "./account.js";
 import { answer, enterRoom, fit, leaveAll, renderComposer, startComposer } from "./composer.js";
 import { act, api, app, attempt, carryOut, hashOf, hashOfMessage, on, render, roomPath, wake, wide } from "./core.js";
-import { $, announce, confirmed, dressAvatar, icon, informed, make, nameOf, reconcile, roomIcon, roomName } from "./dom.js";
+import { $, announce, confirmed, dressAvatar, handleOf, icon, informed, make, nameOf, reconcile, roomIcon, roomName } from "./dom.js";
 import { personMenu, renderMembers } from "./members.js";
 import { openMenu } from "./menu.js";
 import { mayManage } from "./room-dialogs.js";
@@ -164,7 +164,11 @@ function closeMembers() {
   if (app.route.members && !wide.matches) location.hash = hashOf(app.route.roomId);
 }
 $("room").addEventListener("click", ({ target }) => target === $("room") && closeMembers()); // what dims the room is its own
-$("members").addEventListener("keydown", ({ key }) => key === "Escape" && closeMembers());
+$("members").addEventListener("keydown", ({ key, target }) => {
+  if (key !== "Escape" || wide.matches) return;
+  if (target === $("add-member-username") && target.value) $("members-close").focus(); // only leaves what was being typed
+  else closeMembers();
+});
 
 // ---- rendering
 
@@ -232,7 +236,8 @@ function renderRoom(room) {
   if (isDirect) dressAvatar($("room-avatar"), info.peer, client.isOnline(info.peer.id));
   $("room-kind").setAttribute("href", `#i-${roomIcon(info)}`);
   const presence = isDirect && info.peer.id !== session.user.id ? (client.isOnline(info.peer.id) ? "online" : "not online") : "";
-  $("room-topic").textContent = $("room-topic").title = isDirect ? presence : info.topic ?? "";
+  const about = isDirect ? [handleOf(info.peer), presence].filter(Boolean).join(" · ") : info.topic ?? "";
+  $("room-topic").textContent = $("room-topic").title = about;
   $("room-settings").hidden = !mayManage(info);
   $("member-count").textContent = info.member_count ?? "";
   $("members-toggle").href = hashOf(room.id, !route.members);

@@ -26,7 +26,7 @@ export const invitesReconnect = (code) => !(code >= 4500 && code <= 4999);
 
 /**
  * `on` is told: state("connecting" | "live" | "waiting" | "stopped"), frame(frame), closed(code), which may answer
- * false to stop.
+ * false to stop, or true to go on where the code alone would stop it.
  */
 export class Connection {
   constructor({ url, token, on, makeSocket = (address) => new WebSocket(address), now = Date.now }) {
@@ -133,7 +133,7 @@ export class Connection {
 
   #lost(code) {
     this.#drop();
-    if (this.on.closed(code) === false || !invitesReconnect(code)) return this.#enter("stopped");
+    if (!(this.on.closed(code) ?? invitesReconnect(code))) return this.#enter("stopped");
     const wait_ms = this.reconnectAfterMs ?? reconnectDelay(this.attempt++);
     this.reconnectAfterMs = null;
     this.timer = setTimeout(() => this.start(), wait_ms);

@@ -25,7 +25,7 @@ test("close codes", () => {
 });
 
 /** A connection over sockets that do nothing by themselves, under a clock that the test moves. */
-function connected(t, closed = () => true) {
+function connected(t, closed = () => undefined) {
   mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   t.after(() => mock.timers.reset());
   const all = { sockets: [], states: [], frames: [], now: 0 };
@@ -92,6 +92,14 @@ test("a listener's no ends the attempts", (t) => {
   all.sockets[0].onclose({ code: 4004 });
   all.pass(60);
   assert.deepEqual([all.sockets.length, all.states.at(-1)], [1, "stopped"]);
+});
+
+test("a listener's yes goes on where the code would stop it", (t) => {
+  const all = connected(t, () => true);
+  all.sockets[0].onclose({ code: 4500 });
+  all.connection.renew("u");
+  all.sockets[1].onopen();
+  assert.deepEqual(all.sockets[1].sent, [{ type: "auth", token: "u" }]);
 });
 
 test("a handshake that never ends is given up", (t) => {

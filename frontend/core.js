@@ -3,11 +3,12 @@
 // Everything that the state machine asks for passes through `carryOut`, and every change ends in one `render`.
 
 import { informed, storage } from "./dom.js";
+import { tooManyWords } from "./text.js";
 
 export const wide = matchMedia("(min-width: 1101px)"); // the list of members has a place of its own beside the room
 
 export const app = {
-  session: null, // {user, keeper, leaving?}: the access token lives in its keeper only
+  session: null, // {user, keeper, leaving?, wondered?}: the access token lives in its keeper only
   client: null,
   connection: null,
   connectionState: "stopped",
@@ -34,8 +35,8 @@ export function wake() {
 const REQUEST_MS_MAX = 30_000;
 
 class Problem extends Error {
-  constructor(status, body) {
-    super(body.detail || body.title || "The server could not do that. Try again in a moment.");
+  constructor(status, body, retryAfter = null) {
+    super(status === 429 ? tooManyWords(Number(retryAfter)) : body.detail || body.title || "The server could not do that. Try again in a moment.");
     Object.assign(this, { status, code: body.code, errors: body.errors ?? [] });
   }
 }
@@ -56,10 +57,10 @@ export async function ask(method, path, { body, token, deadline_ms = REQUEST_MS_
     }
   }
   if (response.ok) return said;
-  throw new Problem(response.status, said ?? {});
+  throw new Problem(response.status, said ?? {}, response.headers.get("Retry-After"));
 }
 
-/** A request of the session; one whose token has just expired is made again with a newer one. */
+/** A request of the session; one whose token has expired, or is of an older key of the server's, is made again with a newer one. */
 export async function api(method, path, body) {
   const { session } = app;
   if (!session) return ask(method, path, { body });
@@ -67,7 +68,7 @@ export async function api(method, path, body) {
   const token = keeper.token ?? (await keeper.newerThan(null));
   try {
     return await ask(method, path, { body, token }).catch(async (problem) => {
-      if (problem.code !== "token_expired" || session !== app.session) throw problem;
+      if (!["token_expired", "unauthorized"].includes(problem.code) || session !== app.session) throw problem;
       return ask(method, path, { body, token: await keeper.newerThan(token) });
     });
   } catch (problem) {

@@ -21,6 +21,11 @@ export function icon(name) {
 }
 
 export const nameOf = (user) => user.full_name || user.username;
+/** Beside a full name, which may be anybody's: the one that is his alone. */
+export const handleOf = ({ full_name, username }) => (full_name ? `@${username}` : "");
+export const fullNameOf = (user) => [nameOf(user), handleOf(user)].filter(Boolean).join(" ");
+export const handle = (user) =>
+  handleOf(user) ? [" ", make("span", { className: "handle", textContent: handleOf(user) })] : [];
 const initials = (user) => nameOf(user).split(/\s+/).slice(0, 2).map((word) => [...word][0]).join("").toUpperCase();
 export const roomIcon = (info) => (info.archived_at ? "archive" : info.kind === "private" ? "lock" : "hash");
 
@@ -44,10 +49,12 @@ export const avatar = (user, online = null) =>
 export const linkButton = (textContent, onclick, testid = "") =>
   make("button", { type: "button", className: "link", textContent, onclick, attrs: { "data-testid": testid } });
 
-/** Says it once to screen readers. */
+let saying;
+/** Says it once to screen readers; nothing takes back what was said before. */
 export function announce(text) {
+  clearTimeout(saying);
   $("announcer").textContent = "";
-  setTimeout(() => { $("announcer").textContent = text; }, 50);
+  if (text) saying = setTimeout(() => { $("announcer").textContent = text; }, 50);
 }
 
 const shown = new WeakMap(); // element → the {key, sign} it was built from
@@ -82,18 +89,24 @@ export function reconcile(parent, items, build) {
   for (const element of held.values()) element.remove();
 }
 
+const sentence = (text) => (/^\p{Ll}/u.test(text) ? text[0].toUpperCase() + text.slice(1) : text);
+const labelOf = (input) => input.labels[0]?.firstChild.textContent.trim() ?? "";
+
+/** Each beside its field; those without one, and `general`, above the form. What a field is called inside is nobody's matter. */
 export function showErrors(form, errors, general) {
   for (const element of form.querySelectorAll(".field-error")) element.hidden = true;
   for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
   let first = null;
+  const said = [];
   for (const { field, message } of errors) {
     const input = form.elements[field];
     const place = input?.id && $(`${input.id}-error`);
     if (!place) {
-      general = general ? `${general} ${field}: ${message}` : `${field}: ${message}`;
+      general = [general, `${sentence(message)}.`].filter(Boolean).join(" ");
       continue;
     }
-    place.textContent = /^\p{Ll}/u.test(message) ? message[0].toUpperCase() + message.slice(1) : message;
+    place.textContent = sentence(message);
+    said.push(`${labelOf(input)}: ${message}`);
     place.hidden = false;
     input.setAttribute("aria-invalid", "true");
     first ??= input;
@@ -103,10 +116,8 @@ export function showErrors(form, errors, general) {
     place.hidden = !general;
     place.textContent = general ?? "";
   }
-  if (first) {
-    first.focus();
-    announce(errors.map(({ field, message }) => `${field}: ${message}`).join(". "));
-  }
+  first?.focus();
+  announce(said.join(". "));
 }
 
 /** Sends a form once; what is wrong with it is shown beside its fields. */
@@ -132,11 +143,29 @@ export function onSubmit(form, check, act) {
 export const missing = (values, ...fields) =>
   fields.filter((field) => !values[field].trim()).map((field) => ({ field, message: "Please fill this in" }));
 
+const PASSWORD_BYTES_MIN = 8;
+
+/** What can be told of a new password, and of its repetition, without the server. */
+export function newPasswordFaults(values, field) {
+  const faults = missing(values, field);
+  const isShort = new TextEncoder().encode(values[field]).length < PASSWORD_BYTES_MIN;
+  if (faults.length === 0 && isShort) faults.push({ field, message: `At least ${PASSWORD_BYTES_MIN} characters` });
+  if (values[field] !== values.again) faults.push({ field: "again", message: "The two passwords differ" });
+  return faults;
+}
+
 /** Asks; resolves to whether it was confirmed. */
 export const confirmed = (title, text, yes) => inTurn({ title, text, yes, isQuestion: true });
 
 /** Says it, to be put away. */
 export const informed = (title, text) => inTurn({ title, text, yes: "OK", isQuestion: false });
+
+let words = () => ""; // those of the question that is shown
+
+/** What is asked may change while it stands there: `text` as a function is read again. */
+export function retell() {
+  if ($("confirm-dialog").open && $("confirm-text").textContent !== words()) $("confirm-text").textContent = words();
+}
 
 let turn = Promise.resolve(); // one after the other: an answer must not be taken for another's
 const inTurn = (what) => (turn = turn.then(() => show(what)));
@@ -144,7 +173,8 @@ const inTurn = (what) => (turn = turn.then(() => show(what)));
 function show({ title, text, yes, isQuestion }) {
   const dialog = $("confirm-dialog");
   $("confirm-title").textContent = title;
-  $("confirm-text").textContent = text;
+  words = typeof text === "function" ? text : () => text;
+  $("confirm-text").textContent = words();
   $("confirm-no").hidden = !isQuestion;
   $("confirm-yes").textContent = yes;
   $("confirm-yes").classList.toggle("danger", isQuestion);

@@ -19,6 +19,7 @@ export class Keeper {
   constructor({ exchange, on, now = Date.now, random = Math.random }) {
     Object.assign(this, { exchange, on, now, random });
     this.token = null;
+    this.lastChance = null; // the token that came for one that the server didn't know
     this.dueAt = 0; // when it stops being fresh
     this.attempt = 0;
     this.timer = null;
@@ -39,6 +40,21 @@ export class Keeper {
     if (this.token !== spent) return this.token;
     this.renewal ??= this.#renew().finally(() => { this.renewal = null; });
     return this.renewal;
+  }
+
+  /**
+   * The server doesn't know this token: a new key makes all tokens unknown, and no log-in. Whether there is hope: one
+   * exchange tells, and what it brought must work.
+   */
+  doubt(refused) {
+    if (refused === this.lastChance) return false;
+    this.newerThan(refused).then((token) => { this.lastChance = token; }, () => {}); // `on` is told
+    return true;
+  }
+
+  /** The server has taken a token. */
+  trust() {
+    this.lastChance = null;
   }
 
   /** The tab or the network is back: timers may have slept. */

@@ -117,6 +117,20 @@ test("who is told that the log-in is over asks no more", async (t) => {
   assert.deepEqual([all.asked.length, all.ended, all.waits], [1, ["over"], 0]);
 });
 
+test("for a token that isn't known there is one exchange, until one works", async (t) => {
+  const all = kept(t);
+  all.keeper.hold({ access_token: "a", expires_in: 60 });
+  assert.ok(all.keeper.doubt("a"));
+  assert.ok(all.keeper.doubt("a"), "its answer is on its way");
+  await all.answer("b");
+  assert.deepEqual([all.asked.length, all.fresh], [1, ["b"]]);
+  assert.ok(!all.keeper.doubt("b"));
+  all.keeper.trust();
+  assert.ok(all.keeper.doubt("b"));
+  await all.answer("c");
+  assert.deepEqual(all.fresh, ["b", "c"]);
+});
+
 test("an answer that comes after the end begins nothing", async (t) => {
   const all = kept(t);
   all.keeper.wake();

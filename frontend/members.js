@@ -1,7 +1,9 @@
 // Who is in the room, who is there now, and what one may do with whom.
 
 import { act, api, app, attempt, goTo, roomPath } from "./core.js";
-import { $, announce, avatar, confirmed, debounced, icon, make, missing, nameOf, onSubmit, reconcile, roomName } from "./dom.js";
+import {
+  $, announce, avatar, confirmed, debounced, fullNameOf, handle, icon, make, missing, nameOf, onSubmit, reconcile, roomName,
+} from "./dom.js";
 import { openMenu } from "./menu.js";
 
 const RANKS = ["owner", "admin", "member"];
@@ -30,7 +32,7 @@ function memberRow({ member: { user, role }, online, isMe, isDirect }) {
   const attrs = { "data-testid": `person-${user.id}`, "aria-haspopup": "menu" };
   const onclick = ({ currentTarget }) => personMenu(user, currentTarget);
   const button = make("button", { type: "button", className: "person", title: `@${user.username}`, onclick, attrs },
-    avatar(user, online), make("span", { className: "name", textContent: nameOf(user) }));
+    avatar(user, online), make("span", { className: "names" }, make("span", { className: "name", textContent: nameOf(user) }), ...handle(user)));
   if (online) button.append(make("span", { className: "visually-hidden", textContent: " (online)" }));
   const notes = [role === "member" || isDirect ? "" : role, isMe ? "you" : ""].filter(Boolean).join(", ");
   if (notes) button.append(make("span", { className: "note", textContent: notes }));
@@ -58,7 +60,7 @@ function duties(room, { user, role }) {
   const mine = room.info.role;
   const path = roomPath(room.id, `/members/${user.id}`);
   const setRole = (next) => () => attempt(() => api("PATCH", path, { role: next }));
-  const name = nameOf(user);
+  const name = fullNameOf(user);
   const entries = [];
   if (mine === "owner") {
     entries.push(role === "admin"

@@ -1,6 +1,6 @@
 // One message as an element: its text, reactions, the quote it answers, and what can be done with it.
 
-import { avatar, icon, linkButton, make, nameOf } from "./dom.js";
+import { avatar, handle, icon, linkButton, make, nameOf } from "./dom.js";
 import { hashOfMessage } from "./core.js";
 import { pieces } from "./text.js";
 
@@ -23,7 +23,7 @@ export function buildMessage(item, view, act) {
   const author = act
     ? make("button", { ...person, onclick: ({ currentTarget }) => act.person(row.sender, currentTarget) })
     : make("b", { className: "author", textContent: person.textContent, title: person.title });
-  const head = make("p", { className: grouped ? "head visually-hidden" : "head" }, author, " ", timeOf(row.created_at));
+  const head = make("p", { className: grouped ? "head visually-hidden" : "head" }, author, ...(grouped ? [] : handle(row.sender)), " ", timeOf(row.created_at));
   if (grouped && act) author.tabIndex = -1; // the first of the group is reached
   const side = grouped
     ? make("span", { className: "side-time", attrs: { "aria-hidden": "true" } }, timeOf(row.created_at))

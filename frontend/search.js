@@ -1,7 +1,7 @@
 // Searching the messages of my rooms, and looking at one with what stands around it.
 
 import { api, app, attempt, hashOfMessage, roomPath } from "./core.js";
-import { $, debounced, make, nameOf, roomName } from "./dom.js";
+import { $, debounced, handle, make, nameOf, roomName } from "./dom.js";
 import { buildMessage, timeOf } from "./message.js";
 
 const SEARCH_AFTER_MS = 350; // the server takes two a second
@@ -40,7 +40,7 @@ function result({ message, room, snippet }) {
   time.textContent = dayFormat.format(new Date(message.created_at));
   const onclick = () => $("search-dialog").close();
   const link = make("a", { href: hashOfMessage(room.id, message.seq), onclick },
-    make("p", { className: "found-at" }, make("b", { textContent: nameOf(message.sender) }),
+    make("p", { className: "found-at" }, make("b", { textContent: nameOf(message.sender) }), ...handle(message.sender),
       make("span", { className: "note name", textContent: `in ${roomName(room, app.session.user)}` }), time), text);
   return make("li", { attrs: { "data-testid": `found-${room.id}-${message.seq}` } }, link);
 }

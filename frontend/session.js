@@ -2,7 +2,9 @@
 
 import { Connection, invitesReconnect } from "./connection.js";
 import { act, api, app, ask, carryOut, draftKey, endSession, on, outboxPrefix, render, wake } from "./core.js";
-import { $, confirmed, dressAvatar, informed, missing, nameOf, onSubmit, showErrors, storage } from "./dom.js";
+import {
+  $, announce, confirmed, dressAvatar, fullNameOf, informed, missing, nameOf, newPasswordFaults, onSubmit, retell, showErrors, storage,
+} from "./dom.js";
 import { Farewell } from "./farewell.js";
 import { Keeper } from "./keeper.js";
 import { SyncClient } from "./sync.js";
@@ -13,6 +15,7 @@ const BANNER_AFTER_MS = 2_000;
 const SESSION_KEY = "hearth.session";
 const REFRESH_MS_MAX = 7_000; // a lost answer is given again for 10 s
 const LOGOUT_MS_MAX = 5_000;
+const INFO_MS_MAX = 5_000; // who comes with an invite waits for it
 
 let entered = () => {}; // what follows when a session begins
 
@@ -23,11 +26,10 @@ onSubmit($("login-form"), (values) => missing(values, "username", "password"), a
 });
 
 onSubmit($("register-form"), (values) => {
-  const faults = missing(values, "username", "email", "password");
-  if (values.password && values.password !== values.again) {
-    faults.push({ field: "again", message: "The two passwords differ" });
-  }
-  return faults;
+  const { length } = [...values.username.trim()];
+  const isOdd = length > 0 && (length < 3 || length > 32);
+  const name = isOdd ? [{ field: "username", message: "3 to 32 characters" }] : missing(values, "username");
+  return [...name, ...missing(values, "email"), ...newPasswordFaults(values, "password")];
 }, async ({ username, email, password, full_name }) => {
   const body = { username: username.trim(), email: email.trim(), password, cookie: true };
   if (linked.invite) body.invite = linked.invite;
@@ -35,13 +37,7 @@ onSubmit($("register-form"), (values) => {
   await logIn("/api/register", body);
 });
 
-onSubmit($("reset-form"), (values) => {
-  const faults = missing(values, "new_password");
-  if (values.new_password && values.new_password !== values.again) {
-    faults.push({ field: "again", message: "The two passwords differ" });
-  }
-  return faults;
-}, async ({ new_password }) => {
+onSubmit($("reset-form"), (values) => newPasswordFaults(values, "new_password"), async ({ new_password }) => {
   await ask("POST", "/api/password/reset", { body: { code: linked.reset, new_password } });
   await leaveReset();
 });
@@ -79,7 +75,10 @@ function closeDialogs() {
 
 function showAuth(which) {
   closeDialogs();
-  if (which === "reset") $("auth-notice").hidden = true;
+  if (which === "reset") {
+    $("auth-notice").hidden = true;
+    if (app.session) notice(`You are logged in here as ${fullNameOf(app.session.user)}. This link may be for another account.`);
+  }
   document.body.dataset.view = "auth";
   const [title, heading, lead] = WORDS[which];
   document.title = `${title} · Hearth`;
@@ -95,7 +94,7 @@ function showChat() {
 }
 
 /** The form for who isn't logged in. */
-const formAtDoor = () => (linked.reset ? "reset" : linked.invite ? "register" : "login");
+const formAtDoor = (otherwise = linked.invite ? "register" : "login") => (linked.reset ? "reset" : otherwise);
 
 function notice(text) {
   $("auth-notice").textContent = text;
@@ -112,11 +111,16 @@ function takeLink(before = "") {
   return true;
 }
 
+const CLOSED = "Nobody can register here: the operator of this server has closed it. Invites can't be used, either.";
+
 /** Shows what the link that was taken is for. */
 function followLink() {
+  const isTurnedAway = linked.invite && registration === "closed";
+  if (isTurnedAway) delete linked.invite;
   offerRegistration();
   if (!app.session || linked.reset) showAuth(formAtDoor());
   else if (linked.invite) offerInvite();
+  if (isTurnedAway) app.session ? informed("An invite to register", CLOSED) : notice(CLOSED);
 }
 
 addEventListener("hashchange", ({ oldURL }) => {
@@ -198,6 +202,7 @@ function enter(user, tokens = null) {
       frame: (frame) => carryOut(app.client.receive(frame, Date.now())),
     },
   });
+  announce("");
   iAm(user);
   entered();
   if (tokens === null) {
@@ -237,6 +242,8 @@ const END_REASONS = {
   deleted: "Your account is deleted.",
 };
 
+const INVITE_WAITS = "Your invite is kept as long as this page is open: it makes another account.";
+
 on("ended", ({ reason, detail }) => {
   const untold = reason === "logout" ? { untold: app.session.user.id } : {};
   if (storage.get(SESSION_KEY)?.user) storage.set(SESSION_KEY, { ended: reason, ...untold });
@@ -244,16 +251,19 @@ on("ended", ({ reason, detail }) => {
   app.session = null;
   app.connection.stop();
   app.connection = app.client = null;
-  notice(END_REASONS[reason] ?? detail ?? END_REASONS.revoked);
-  showAuth(formAtDoor());
+  const words = END_REASONS[reason] ?? detail ?? END_REASONS.revoked;
+  const isForInvite = reason === "logout" && linked.invite; // who didn't leave for it has an account to go on with
+  notice(linked.invite && !isForInvite ? `${words} ${INVITE_WAITS}` : words);
+  showAuth(formAtDoor(isForInvite ? "register" : "login"));
 });
 
 /** What is lost by whoever leaves now, in words. */
 export function unsentWords() {
-  const unsent = app.client.outbox.items.filter((item) => item.state !== "stored").length;
+  const unsent = app.client?.outbox.items.filter((item) => item.state !== "stored").length ?? 0;
   if (unsent === 0) return "";
   return `${unsent === 1 ? "One message has" : `${unsent} messages have`} not been sent, and will be lost.`;
 }
+on("render", retell);
 
 /** Ends the session by what `act` does at the server; what was written and not sent goes with it. */
 export async function leaveBy(reason, act) {
@@ -299,8 +309,8 @@ const farewell = new Farewell({
 const sayUntold = (text) => !app.session && !linked.reset && notice(text);
 
 async function leaveHere() {
-  const text = unsentWords();
-  if (text && !(await confirmed("Log out?", text, "Log out"))) return;
+  const words = () => unsentWords() || "Everything has been sent.";
+  if (unsentWords() && !(await confirmed("Log out?", words, "Log out"))) return;
   if (!app.session) return;
   const { token } = app.session.keeper;
   await leaveBy("logout", () => {}); // here at once, whatever the network does
@@ -324,6 +334,7 @@ addEventListener("storage", ({ key, newValue }) => {
 function connectionChanged(state) {
   app.connectionState = state;
   if (state === "connecting") app.stoppedBecause = null;
+  if (state === "live") app.session.keeper.trust();
   if (state === "live") $("banner").hidden = true;
   else setTimeout(renderBanner, BANNER_AFTER_MS); // not at each blip
   render();
@@ -331,14 +342,20 @@ function connectionChanged(state) {
 
 function connectionClosed(code) {
   act((client) => client.disconnected());
-  if (code === 4004) app.session.keeper.newerThan(app.connection.shown).catch(() => {}); // the keeper goes on trying
+  const { session } = app;
+  if (app.connection.shown === null && !session.wondered) { // no socket has opened yet: a refresh is told why, a socket isn't
+    session.wondered = true;
+    session.keeper.newerThan(session.keeper.token).catch(() => {});
+  }
+  if (code === 4004) session.keeper.newerThan(app.connection.shown).catch(() => {}); // the keeper goes on trying
+  if (code === 4500 && session.keeper.doubt(app.connection.shown)) return true;
   const reason = { 4500: "unknown", 4501: "revoked", 4502: "disabled" }[code];
   if (reason) {
     setTimeout(() => app.session && endSession(reason)); // after the connection has finished its own step
     return false;
   }
   if (!invitesReconnect(code)) app.stoppedBecause = code;
-  return true;
+  return undefined; // as the code says
 }
 
 function renderBanner() {
@@ -370,9 +387,12 @@ export function begin(whenEntered) {
   const { user, untold } = storage.get(SESSION_KEY) ?? {};
   if (user) enter(user);
   if (untold) farewell.begin();
-  followLink();
-  ask("GET", "/api/info").then((info) => {
+  const told = ask("GET", "/api/info", { deadline_ms: INFO_MS_MAX }).then((info) => {
     registration = info.registration;
     offerRegistration();
   }, () => {});
+  if (!linked.invite) return followLink();
+  told.then(() => { // the log-in form may be there already, for a session that has ended
+    if (registration === "closed" || document.body.dataset.view !== "auth") followLink();
+  });
 }

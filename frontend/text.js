@@ -54,6 +54,13 @@ export function typingWords(names) {
   return `${names[0]} and ${names.length - 1} others are typing…`;
 }
 
+/** How long to wait, as far as it was told. */
+export function tooManyWords(seconds) {
+  const [count, unit] = seconds < 120 ? [seconds, "second"] : [Math.ceil(seconds / 60), "minute"];
+  const span = seconds > 0 ? `${count} ${unit}${count === 1 ? "" : "s"}` : "a moment";
+  return `Too many requests. Try again in ${span}.`;
+}
+
 const BROWSERS = [
   ["Edge", /\bEdg(e|A|iOS)?\//], ["Opera", /\bOPR\//], ["Samsung Internet", /\bSamsungBrowser\//],
   ["Firefox", /\b(Firefox|FxiOS)\//], ["Chrome", /\b(Headless)?(Chrome|CriOS)\//], ["Safari", /\bVersion\/.*\bSafari\//],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { deviceName, oneLine, pieces, typingWords } from "./text.js";
+import { deviceName, oneLine, pieces, tooManyWords, typingWords } from "./text.js";
 
 const people = [{ id: 1, username: "ada" }, { id: 2, username: "ada.l" }, { id: 3, username: "Émile-2" }];
 const shown = (content, more = {}) => pieces(content, { people, me: 1, ...more })
@@ -56,4 +56,10 @@ test("devices, by what they say of themselves", () => {
     assert.equal(deviceName(userAgent), name);
   }
   assert.ok(deviceName("x".repeat(10_000)).length < 70);
+});
+
+test("how long to wait", () => {
+  for (const [seconds, span] of [[1, "1 second"], [119, "119 seconds"], [121, "3 minutes"], [0, "a moment"], [NaN, "a moment"]]) {
+    assert.equal(tooManyWords(seconds), `Too many requests. Try again in ${span}.`);
+  }
 });

@@ -274,6 +274,12 @@ async fn people_meet_on_the_page() {
     let text = "<img src=x onerror=alert(1)> good evening";
     send(&mut browser, &ada, text).await;
     browser.wait(&ada, &shown(1, text)).await;
+    // Anybody may be called what she is: who it is stands beside it.
+    let named = "document.querySelector(`[data-seq='1'] .head`)?.textContent.startsWith('Ada Lovelace @ada ')";
+    browser.wait(&ada, named).await;
+    browser.click(&ada, "[data-testid=members-toggle]").await;
+    let listed = "document.querySelector('[data-testid=member-list] .names')?.textContent === 'Ada Lovelace @ada'";
+    browser.wait(&ada, listed).await;
 
     // Somebody else, by the API.
     let (_, rooms) = bob.get("/api/chat/rooms?q=fireside").await;

@@ -212,7 +212,11 @@ pub fn check(checks: &mut Checks, field: &'static str, password: &str) {
         let rule = format!("{PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes");
         checks.fail(field, "length", rule);
     } else if COMMON.contains(&*password.to_lowercase()) {
-        checks.fail(field, "common", "not one of the commonest passwords");
+        checks.fail(
+            field,
+            "common",
+            "too common; choose one that few people use",
+        );
     }
 }
 

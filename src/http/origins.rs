@@ -53,7 +53,7 @@ impl Origins {
         match origin(headers).is_some_and(known) {
             true => Ok(()),
             false => Err(Refusal::forbidden(
-                "This page's origin isn't allowed here (HEARTH_PUBLIC_URL, HEARTH_CORS_ORIGINS).",
+                "This page's address isn't the server's: ask its operator (HEARTH_PUBLIC_URL, HEARTH_CORS_ORIGINS).",
             )),
         }
     }

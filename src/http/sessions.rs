@@ -75,6 +75,8 @@ pub async fn refresh(mut call: Call) -> Outcome {
             (token.to_owned(), true)
         }
         (None, None) => {
+            // A browser may have kept no cookie for a page elsewhere: that is what it is told.
+            call.site.origins.check_upgrade(&call.head.headers)?;
             let rule = "this field is required where no cookie comes";
             return Err(Refusal::invalid_field("refresh_token", "missing", rule));
         }

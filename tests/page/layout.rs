@@ -45,6 +45,15 @@ async fn members_leave_room_for_the_conversation() {
         browser.wait(&his, &away).await;
     }
 
+    // What is being typed there is left first.
+    browser.click(&his, "[data-testid=members-toggle]").await;
+    browser.fill(&his, "add-member-username", "cle").await;
+    let escape = "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))";
+    browser.evaluate(&his, escape).await;
+    assert_eq!(browser.evaluate(&his, &open).await, true);
+    browser.evaluate(&his, escape).await;
+    browser.wait(&his, &away).await;
+
     // In a wide window they stand beside it.
     browser.resize(&his, 1280, 700).await;
     browser.click(&his, "[data-testid=members-toggle]").await;

@@ -1,5 +1,6 @@
 //! The page's log-ins: kept by a cookie, refreshed while it is open, ended for good; and the links that lead to it.
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::{enter, send, shown};
@@ -69,6 +70,45 @@ async fn a_page_lives_on() {
     browser.wait(&page, told).await;
     let status = browser.evaluate(&page, REFRESH).await;
     assert!(status == 400 || status == 401, "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_lives_on_under_a_new_key() {
+    let mut server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("Fireside", &[]).await;
+    let mut browser = Browser::start().await;
+    let page = enter(&mut browser, &server, "ada", room).await;
+    let new_key = async |server: &mut Server| {
+        server.stop().await;
+        std::fs::remove_file(server.dir().join("data/jwt-secret")).unwrap();
+        server.restart().await;
+    };
+    browser.wait(&page, LIVE).await;
+    new_key(&mut server).await;
+    send(&mut browser, &page, "by its socket").await;
+    browser.wait(&page, &shown(1, "by its socket")).await;
+
+    // And by a request, while there is no socket.
+    let none = "window.Socket = WebSocket; WebSocket = class { constructor() { \
+                setTimeout(() => this.onclose?.({code: 1006})); } close() {} }; 0";
+    browser.evaluate(&page, none).await;
+    new_key(&mut server).await;
+    browser.click(&page, "[data-testid=account]").await;
+    let listed = "document.querySelectorAll('[data-testid=login]').length === 2";
+    browser.wait(&page, listed).await;
+    browser
+        .evaluate(&page, "WebSocket = window.Socket; 0")
+        .await;
+    browser.click(&page, "#account-dialog [data-closes]").await;
+    send(&mut browser, &page, "by a request").await;
+    browser.wait(&page, &shown(2, "by a request")).await;
+
+    // Under the key of nobody's log-in it is over.
+    server.stop().await;
+    std::fs::remove_dir_all(server.dir().join("data")).unwrap();
+    server.restart().await;
+    browser.wait(&page, &out("Log in again")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -276,13 +316,31 @@ async fn links_lead_in_from_an_open_page() {
     follow(&mut browser, &page, &link).await;
     let covered = "document.querySelector('dialog[open]')";
     browser.wait(&page, &format!("!{covered}")).await;
+    let whose =
+        "document.getElementById('auth-notice').textContent.includes('logged in here as ada.')";
+    browser.wait(&page, whose).await;
+    browser
+        .fill(&page, "reset-password", "battery staple 1")
+        .await;
+    browser.click(&page, "[data-testid=reset-submit]").await;
+    let heard = "document.getElementById('announcer').textContent === 'The same again: The two passwords differ'";
+    browser.wait(&page, heard).await;
     set_password(&mut browser, &page).await;
     let told = "document.getElementById('confirm-text').textContent.includes('still logged in here, as ada')";
     browser.wait(&page, told).await;
     browser.click(&page, "[data-testid=confirm-yes]").await;
     browser.wait(&page, &shown(1, "before")).await;
+    let silent = "document.getElementById('announcer').textContent === ''";
+    browser.wait(&page, silent).await;
 
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+
+    // It works once, and says so in words.
+    follow(&mut browser, &page, &link).await;
+    set_password(&mut browser, &page).await;
+    let used = "document.querySelector('[data-testid=reset-error]').textContent.startsWith('This link can')";
+    browser.wait(&page, used).await;
+    browser.click(&page, "[data-testid=reset-later]").await;
 
     // One's own: it is over, and the page says why.
     let link = server.done(&["user", "reset", "ada"]).await;
@@ -316,4 +374,110 @@ async fn links_lead_in_from_an_open_page() {
     register(&mut browser, &page, "cleo").await;
     let there = format!("document.querySelector('[data-testid=room-{room}]')");
     browser.wait(&page, &there).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invite_outlives_a_session() {
+    let mut server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("Fireside", &[]).await;
+    let mut browser = Browser::start().await;
+    let page = enter(&mut browser, &server, "ada", room).await;
+    browser.wait(&page, LIVE).await;
+    follow(&mut browser, &page, "#invite=some-code").await;
+    let asked = "document.getElementById('confirm-text').textContent.includes('logged in as ada')";
+    browser.wait(&page, asked).await;
+    ada.act("/api/logout/all").await;
+    browser.wait(&page, &out("Your invite is kept")).await;
+    let login = "document.getElementById('login-form').checkVisibility()";
+    assert_eq!(browser.evaluate(&page, login).await, true);
+    browser.click(&page, "[data-testid=show-register]").await;
+    register(&mut browser, &page, "bob").await;
+    let refused = "document.querySelector('[data-testid=register-error]').textContent.startsWith('This invite can')";
+    browser.wait(&page, refused).await;
+
+    // Where nobody can register, no form is offered for it.
+    server.stop().await;
+    server.set("HEARTH_REGISTRATION", "closed");
+    server.restart().await;
+    let page = browser.open(&server.url("/#invite=some-code")).await;
+    browser.wait(&page, &out("Nobody can register here")).await;
+    let away = format!("{login} && !document.getElementById('show-register').checkVisibility()");
+    assert_eq!(browser.evaluate(&page, &away).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_stays_true_while_it_is_asked() {
+    let server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("Fireside", &[]).await;
+    let mut browser = Browser::start().await;
+    let page = enter(&mut browser, &server, "ada", room).await;
+    browser.wait(&page, LIVE).await;
+    server.signal(Signal::SIGSTOP);
+    send(&mut browser, &page, "on its way").await;
+    browser.click(&page, "[data-testid=log-out]").await;
+    let says = |words: &str| {
+        format!("document.getElementById('confirm-text').textContent.startsWith('{words}')")
+    };
+    browser
+        .wait(&page, &says("One message has not been sent"))
+        .await;
+    server.signal(Signal::SIGCONT);
+    browser
+        .wait(&page, &says("Everything has been sent."))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_at_another_address_says_so() {
+    for public in ["http://chat.example.org", "https://chat.example.org"] {
+        let server = Server::start_with(Db::Sqlite, &[("HEARTH_PUBLIC_URL", public)]).await;
+        server.register("ada").await;
+        let mut browser = Browser::start().await;
+        let page = browser.open(&server.url("/")).await;
+        browser.fill(&page, "login-username", "ada").await;
+        browser
+            .fill(&page, "login-password", "correct horse ada")
+            .await;
+        browser.click(&page, "[data-testid=login-submit]").await;
+        browser.wait(&page, &out("ask its operator")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forms_say_all_that_is_wrong_and_how_long_to_wait() {
+    let server = Server::start_with(Db::Sqlite, &[("HEARTH_RATE_LIMITS", "on")]).await;
+    let mut browser = Browser::start().await;
+    let page = browser.open(&server.url("/")).await;
+    browser.click(&page, "[data-testid=show-register]").await;
+    for (field, value) in [
+        ("username", "a"),
+        ("email", "ada@example.org"),
+        ("password", "short"),
+        ("again", "shorter"),
+    ] {
+        browser
+            .fill(&page, &format!("register-{field}"), value)
+            .await;
+    }
+    browser.click(&page, "[data-testid=register-submit]").await;
+    let all = "['username', 'password', 'again'].every(field => \
+               document.getElementById(`register-${field}-error`).checkVisibility())";
+    browser.wait(&page, all).await;
+    register(&mut browser, &page, "ada").await;
+    browser.wait(&page, LIVE).await;
+
+    let page = browser.open(&server.url("/")).await;
+    let guesses = "Promise.all([...Array(12)].map(() => fetch('/api/login', {method: 'POST', \
+                   headers: {'Content-Type': 'application/json'}, \
+                   body: JSON.stringify({username: 'bob', password: 'a guess or two'})}))).then(() => 0)";
+    browser.evaluate(&page, guesses).await;
+    browser.fill(&page, "login-username", "bob").await;
+    browser
+        .fill(&page, "login-password", "a guess or two")
+        .await;
+    browser.click(&page, "[data-testid=login-submit]").await;
+    let wait = "/Try again in \\d+ second/.test(document.querySelector('[data-testid=login-error]').textContent)";
+    browser.wait(&page, wait).await;
 }

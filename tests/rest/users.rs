@@ -51,7 +51,7 @@ async fn accounts_are_looked_after_by_commands(db: Db) {
         (&add[..], "short\n", "password: 8 to 256 bytes"),
         (&add, "", "password: 8 to 256 bytes"),
         (&add, &"x".repeat(257), "password: 8 to 256 bytes"),
-        (&add, "password1\n", "password: not one of the commonest"),
+        (&add, "password1\n", "password: too common"),
         (
             &["user", "add", "a b", "--email", "ada"],
             "correct horse",
