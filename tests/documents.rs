@@ -1,6 +1,7 @@
 //! The API's documents: made from the code, served from the binary, and true.
 
 mod conversation;
+mod examples;
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -33,6 +34,11 @@ async fn the_api_is_tried_out_on_its_page() {
 
     browser.click(&page, "button.authorize").await;
     fill(&mut browser, &page, "oauth_username", "ada").await;
+    // It asks for nothing that the server doesn't know.
+    let fields = "[...document.querySelectorAll('.auth-container :is(input, select)')]\
+         .filter(field => field.checkVisibility()).map(field => field.id).join()";
+    let fields = browser.evaluate(&page, fields).await;
+    assert_eq!(fields, "oauth_username,oauth_password,auth-bearer-value");
     fill(&mut browser, &page, "oauth_password", "correct horse ada").await;
     browser.click(&page, "button.modal-btn.authorize").await;
     let authorized =

@@ -96,6 +96,7 @@ pub fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
         GET    "/api/protocol.json" [] => docs::protocol;
         GET    "/api/docs" [] => docs::docs;
         GET    "/api/docs/docs.js" [] => docs::asset;
+        GET    "/api/docs/docs.css" [] => docs::asset;
         GET    "/api/docs/swagger-ui-bundle.js" [] => docs::asset;
         GET    "/api/docs/swagger-ui.css" [] => docs::asset;
         GET    "/api/redoc" [] => docs::redoc;

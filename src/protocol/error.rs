@@ -157,6 +157,7 @@ pub struct Problem<'a> {
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub title: &'static str,
+    #[schemars(range(min = 400, max = 599))]
     pub status: u16,
     pub detail: &'a str,
     pub code: Code,

@@ -159,7 +159,9 @@ pub enum MessageKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     pub room_id: RoomId,
+    #[schemars(example = 1)]
     pub seq: Seq,
+    #[schemars(example = 1)]
     pub rev: Rev,
     /// Made by the author, unique per room and author.
     pub id: Uuid,
@@ -282,6 +284,7 @@ pub struct LogIn {
 /// An invite as its maker sees it; its code is shown once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Invite {
+    #[schemars(example = 1)]
     pub id: u64,
     /// The room that its users join.
     #[serde(skip_serializing_if = "Option::is_none")]

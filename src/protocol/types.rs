@@ -17,6 +17,7 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
+        #[schemars(example = 1)]
         pub struct $name(#[schemars(range(max = ID_MAX))] pub u64);
 
         impl fmt::Display for $name {
@@ -74,7 +75,7 @@ impl JsonSchema for Time {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "format": "date-time"})
+        json_schema!({"type": "string", "format": "date-time", "examples": [Time(1_764_000_000_007)]})
     }
 }
 

@@ -5,7 +5,10 @@ mod openapi;
 mod operation;
 mod routes;
 
-use std::sync::LazyLock;
+use std::{
+    sync::{LazyLock, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{
@@ -32,15 +35,22 @@ const REDOC_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; \
      connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Assets change with the server's version only.
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
+/// Made anew once a day: an example in it says when an invite ends.
 pub async fn openapi(_: Call) -> Outcome {
-    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| text(&document()));
+    static DOCUMENT: Mutex<Option<(Instant, Bytes)>> = Mutex::new(None);
+    let mut kept = DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let (_, text) = match kept.take() {
+        Some(young) if young.0.elapsed() < DAY => kept.insert(young),
+        _ => kept.insert((Instant::now(), text(&document()))),
+    };
     Ok(response::typed(
         StatusCode::OK,
         "application/json",
-        DOCUMENT.clone(),
+        text.clone(),
     ))
 }
 
@@ -80,6 +90,7 @@ pub async fn asset(call: Call) -> Outcome {
     const CSS: &str = "text/css; charset=utf-8";
     let (content_type, gzipped, bytes): (_, _, &'static [u8]) = match call.head.uri.path() {
         "/api/docs/docs.js" => (JS, false, include_bytes!("assets/docs.js")),
+        "/api/docs/docs.css" => (CSS, false, include_bytes!("assets/docs.css")),
         "/api/docs/swagger-ui-bundle.js" => {
             (JS, true, include_bytes!("assets/swagger-ui-bundle.js.gz"))
         }

@@ -12,14 +12,17 @@ use crate::{
     http::router,
     limits::*,
     protocol::{
-        error::{Code, Problem},
+        error::{Code, Problem, Refusal},
         schema::{self, LINE},
     },
 };
 
 const SCHEMAS: &str = "/components/schemas";
 const JSON: &str = "application/json";
+const PROBLEM_JSON: &str = "application/problem+json";
 const FORM: &str = "application/x-www-form-urlencoded";
+/// The one of the examples.
+const REQUEST_ID: &str = "01a21000-0000-7000-8000-000000000001";
 
 /// The document, OpenAPI 3.1.
 pub fn document() -> Value {
@@ -54,9 +57,15 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "password": {
                     "type": "oauth2",
+                    "description": "Logs in with the name and password of an account, as registered.",
                     "flows": {"password": {"tokenUrl": "/api/login", "scopes": {}}},
                 },
-                "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "Or with the `access_token` that a registration or a log-in has answered.",
+                },
             },
         },
     })
@@ -92,7 +101,7 @@ fn described(
         let body = body(requests);
         let mut content = json!({JSON: {"schema": body}});
         if operation.form {
-            content[FORM] = json!({"schema": open(body.as_value(), requests)});
+            content[FORM] = json!({"schema": form(body.as_value(), requests)});
         }
         described["requestBody"] = json!({"required": true, "content": content});
     }
@@ -124,17 +133,28 @@ fn answered(status: u16, content: &Content, answers: &mut SchemaGenerator) -> Va
     answer
 }
 
-/// The body as a form: its own fields, and whatever else.
-fn open(body: &Value, requests: &SchemaGenerator) -> Value {
+/// The body as a form: the fields that it needs, with their examples, and whatever else.
+fn form(body: &Value, requests: &SchemaGenerator) -> Value {
     let name = body["$ref"]
         .as_str()
         .and_then(|path| path.rsplit('/').next());
-    let mut schema = name
-        .and_then(|name| requests.definitions().get(name))
-        .cloned()
-        .unwrap_or_default();
-    schema["additionalProperties"] = true.into();
-    schema
+    let schema = name.and_then(|name| requests.definitions().get(name));
+    let schema = schema.unwrap_or(&Value::Null);
+    let mut properties = Map::new();
+    for name in schema["required"].as_array().into_iter().flatten() {
+        let name = name.as_str().unwrap_or_default();
+        let mut property = schema["properties"][name].clone();
+        property["type"] = "string".into();
+        property["examples"] = json!([schema["examples"][0][name]]);
+        properties.insert(name.to_owned(), property);
+    }
+    json!({
+        "type": "object",
+        "description": schema["description"],
+        "properties": properties,
+        "required": schema["required"],
+        "additionalProperties": true,
+    })
 }
 
 /// A problem document for each status that there is a code for.
@@ -142,10 +162,12 @@ fn problems(schema: &Value) -> Value {
     let mut problems = Map::new();
     for code in Code::ALL {
         let (status, title) = code.status_and_title();
+        let code_name = json!(code);
+        let code_name = code_name.as_str().unwrap_or_default();
         let problem = problems.entry(status.to_string()).or_insert_with(|| {
             let mut problem = json!({
                 "description": "",
-                "content": {"application/problem+json": {"schema": schema}},
+                "content": {PROBLEM_JSON: {"schema": schema, "examples": {}}},
             });
             match status {
                 401 => problem["headers"] = json!({"WWW-Authenticate": header("string")}),
@@ -156,13 +178,22 @@ fn problems(schema: &Value) -> Value {
         });
         let so_far = problem["description"].as_str().unwrap_or_default();
         let and = if so_far.is_empty() { "" } else { "; " };
-        problem["description"] = format!(
-            "{so_far}{and}{title} (`{}`)",
-            json!(code).as_str().unwrap_or_default()
-        )
-        .into();
+        problem["description"] = format!("{so_far}{and}{title} (`{code_name}`)").into();
+        problem["content"][PROBLEM_JSON]["examples"][code_name] =
+            json!({"summary": title, "value": Problem::new(&refusal(code), REQUEST_ID)});
     }
     problems.into()
+}
+
+/// As a client could meet it.
+fn refusal(code: Code) -> Refusal {
+    match code {
+        Code::Invalid => Refusal::invalid_field("email", "missing", "this field is required"),
+        Code::NotFound => Refusal::not_found(),
+        Code::Internal => Refusal::internal(),
+        Code::Unavailable => Refusal::unavailable(),
+        code => Refusal::new(code, "What is wrong, in one sentence."),
+    }
 }
 
 fn header(kind: &str) -> Value {
@@ -191,15 +222,17 @@ fn parameters(operation: &Operation) -> Vec<Value> {
 }
 
 fn path_parameter(name: &str) -> Value {
-    let schema = match name {
-        "emoji" => json!({"type": "string", "minLength": 1, "maxLength": EMOJI_BYTES_MAX}),
-        _ => json!({"type": "integer", "minimum": 1, "maximum": ID_MAX}),
+    let (schema, example) = match name {
+        "emoji" => (
+            json!({"type": "string", "minLength": 1, "maxLength": EMOJI_BYTES_MAX}),
+            json!("👍"),
+        ),
+        _ => (
+            json!({"type": "integer", "minimum": 1, "maximum": ID_MAX}),
+            json!(1),
+        ),
     };
-    let mut parameter = json!({"name": name, "in": "path", "required": true, "schema": schema});
-    if name == "emoji" {
-        parameter["example"] = "👍".into();
-    }
-    parameter
+    json!({"name": name, "in": "path", "required": true, "schema": schema, "example": example})
 }
 
 /// By its name, which means the same everywhere, or nearly so.
@@ -265,6 +298,10 @@ fn query_parameter(pattern: &str, name: &str) -> Value {
     let mut parameter = json!({"name": name, "in": "query", "required": required, "schema": schema, "description": description});
     if name == "ids" {
         parameter["explode"] = false.into();
+    }
+    // The page fills in every example: one of what may be left out would be in the way.
+    if required {
+        parameter["example"] = "hello".into();
     }
     parameter
 }

@@ -1,9 +1,11 @@
-//! What REST takes.
+//! What REST takes. Each body has an example, with which the documentation page fills its forms: one that can be sent
+//! as it stands by who registered with the example, wherever that is possible. A test does so.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{Notify, Role, RoomKind, SiteRole};
@@ -14,6 +16,15 @@ use crate::{
         schema::{EMAIL, LINE, PASSWORD_CHARS_MIN, USERNAME},
     },
 };
+
+const PASSWORD: &str = "correct horse battery staple";
+const NEW_PASSWORD: &str = "a stapler for the correct horse";
+
+/// When an invite could end: half as far away as it may be, as the document is read for a while.
+fn within_reach() -> Time {
+    let half = limits::INVITE_TTL_MAX / 2;
+    Time(Time::now().0 + half.as_millis() as i64)
+}
 
 /// A field of a request's body: never fails to be read, so that all broken fields of a body can be
 /// named at once. [`super::check::Checks`] turns it into a value or an error.
@@ -105,6 +116,12 @@ impl JsonSchema for Unknown {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["username", "email", "password"]))]
+#[schemars(example = json!({
+    "username": "ada",
+    "email": "ada@example.org",
+    "password": PASSWORD,
+    "full_name": "Ada Lovelace",
+}))]
 pub struct RegisterBody {
     #[serde(default)]
     #[schemars(length(min = limits::USERNAME_CHARS_MIN, max = limits::USERNAME_CHARS_MAX), regex(pattern = USERNAME))]
@@ -129,6 +146,7 @@ pub struct RegisterBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["max_uses", "expires_at"]))]
+#[schemars(example = json!({"room_id": 1, "max_uses": 10, "expires_at": within_reach()}))]
 pub struct CreateInviteBody {
     #[serde(default)]
     pub room_id: Field<RoomId>,
@@ -143,6 +161,7 @@ pub struct CreateInviteBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["code", "new_password"]))]
+#[schemars(example = json!({"code": "the code of the link", "new_password": NEW_PASSWORD}))]
 pub struct ResetBody {
     #[serde(default)]
     pub code: Field<String>,
@@ -155,6 +174,7 @@ pub struct ResetBody {
 
 /// What of somebody's account is to change, by a site admin.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(example = json!({"is_active": true}))]
 pub struct PatchUserBody {
     #[serde(default)]
     pub is_active: Field<bool>,
@@ -167,6 +187,7 @@ pub struct PatchUserBody {
 /// JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose other fields are ignored.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["username", "password"]))]
+#[schemars(example = json!({"username": "ada", "password": PASSWORD}))]
 pub struct LoginBody {
     #[serde(default)]
     pub username: Field<String>,
@@ -182,6 +203,7 @@ pub struct LoginBody {
 
 /// Empty where the cookie brings the token.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(example = json!({"refresh_token": "the token of the log-in"}))]
 pub struct RefreshBody {
     #[serde(default)]
     pub refresh_token: Field<String>,
@@ -191,6 +213,7 @@ pub struct RefreshBody {
 
 /// What of one's own account is to change.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(example = json!({"full_name": "Ada King", "email": "ada.king@example.org"}))]
 pub struct PatchMeBody {
     #[serde(default)]
     #[schemars(length(max = limits::FULL_NAME_CHARS_MAX), regex(pattern = LINE))]
@@ -204,6 +227,7 @@ pub struct PatchMeBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["current_password"]))]
+#[schemars(example = json!({"current_password": PASSWORD}))]
 pub struct DeleteMeBody {
     #[serde(default)]
     #[schemars(length(max = limits::PASSWORD_BYTES_MAX))]
@@ -214,6 +238,7 @@ pub struct DeleteMeBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["current_password", "new_password"]))]
+#[schemars(example = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD}))]
 pub struct PasswordBody {
     #[serde(default)]
     #[schemars(length(max = limits::PASSWORD_BYTES_MAX))]
@@ -227,6 +252,7 @@ pub struct PasswordBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["name", "kind"]))]
+#[schemars(example = json!({"name": "Reading room", "kind": "public", "topic": "What we read"}))]
 pub struct CreateRoomBody {
     #[serde(default)]
     #[schemars(length(min = 1, max = limits::ROOM_NAME_CHARS_MAX), regex(pattern = LINE))]
@@ -246,6 +272,7 @@ pub struct CreateRoomBody {
 
 /// One of the two.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(example = json!({"username": "ada"}))]
 pub struct AddMemberBody {
     #[serde(default)]
     pub user_id: Field<UserId>,
@@ -257,6 +284,7 @@ pub struct AddMemberBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["content"]))]
+#[schemars(example = json!({"content": "Hello, everybody!"}))]
 pub struct SendBody {
     /// Made by the server when it is absent: such a request can't be repeated safely.
     #[serde(default)]
@@ -272,6 +300,7 @@ pub struct SendBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["content"]))]
+#[schemars(example = json!({"content": "Hello, all of you!"}))]
 pub struct EditBody {
     #[serde(default)]
     #[schemars(length(min = 1, max = limits::CONTENT_CHARS_MAX))]
@@ -282,6 +311,7 @@ pub struct EditBody {
 
 /// What of a room's settings is to change.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(example = json!({"name": "Library", "topic": "What we read, and have read"}))]
 pub struct PatchRoomBody {
     #[serde(default)]
     #[schemars(length(min = 1, max = limits::ROOM_NAME_CHARS_MAX), regex(pattern = LINE))]
@@ -297,6 +327,7 @@ pub struct PatchRoomBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["role"]))]
+#[schemars(example = json!({"role": "admin"}))]
 pub struct PatchMemberBody {
     #[serde(default)]
     pub role: Field<Role>,
@@ -306,6 +337,7 @@ pub struct PatchMemberBody {
 
 /// What of one's own membership is to change.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(example = json!({"notify": "mentions"}))]
 pub struct PatchMineBody {
     #[serde(default)]
     pub notify: Field<Notify>,
@@ -315,6 +347,7 @@ pub struct PatchMineBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["user_id"]))]
+#[schemars(example = json!({"user_id": 1}))]
 pub struct DirectBody {
     #[serde(default)]
     pub user_id: Field<UserId>,
@@ -324,6 +357,7 @@ pub struct DirectBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["seq"]))]
+#[schemars(example = json!({"seq": 1}))]
 pub struct ReadBody {
     #[serde(default)]
     pub seq: Field<Seq>,
