@@ -418,7 +418,9 @@ async fn two_servers_start_on_one_database() {
 async fn a_file_has_one_server() {
     let mut server = Server::start(Db::Sqlite).await;
     let ada = server.register("ada").await;
-    let ran = server.command(&["serve"], "").await;
+    let ran = server
+        .command(&["serve", "--listen", "127.0.0.1:0"], "")
+        .await;
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("another server uses this file"), "{ran:?}");
     // Commands work beside it, and it has taken no harm.
