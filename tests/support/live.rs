@@ -18,7 +18,7 @@ use super::{
     crowd::{Person, Phase, Shared, State},
     deeds::Deeds,
     ledger::{Fate, Thing},
-    outbox::Outbox,
+    outbox::{self, Outbox, Sent},
     socket::Incoming,
 };
 
@@ -215,9 +215,17 @@ fn write(person: &Person, state: &mut State, shared: &Shared) {
             continue;
         };
         if state.outbox.flows(room_id) {
-            let content = text(person, shared, shared.moment());
-            let moment = shared.moment();
-            state.outbox.write(room_id, Uuid::now_v7(), content, moment);
+            // Perhaps one that is deleted by now.
+            let last = state.client.rooms[&room_id].last_seq;
+            let replies = last > 0 && rand::random_range(0..4) == 0;
+            state.outbox.write(Sent {
+                room_id,
+                id: Uuid::now_v7(),
+                content: text(person, shared, shared.moment()),
+                reply_to: replies.then(|| rand::random_range(1..=last)),
+                written: shared.moment(),
+                fate: outbox::Fate::Open,
+            });
         }
     }
 }

@@ -24,6 +24,7 @@ pub struct Sent {
     pub room_id: u64,
     pub id: Uuid,
     pub content: String,
+    pub reply_to: Option<u64>,
     /// The moment of its writing, as the caller counts moments.
     pub written: u64,
     pub fate: Fate,
@@ -90,16 +91,11 @@ impl Outbox {
         lane.is_none_or(|lane| !lane.broken && lane.in_flight == lane.open.len())
     }
 
-    pub fn write(&mut self, room_id: u64, id: Uuid, content: String, written: u64) {
-        let lane = self.lanes.entry(room_id).or_default();
+    /// Takes what was written; its fate is open.
+    pub fn write(&mut self, sent: Sent) {
+        let lane = self.lanes.entry(sent.room_id).or_default();
         lane.open.push_back(self.sent.len());
-        self.sent.push(Sent {
-            room_id,
-            id,
-            content,
-            written,
-            fate: Fate::Open,
-        });
+        self.sent.push(sent);
     }
 
     /// A new connection: nothing is in flight on it.
@@ -130,6 +126,7 @@ impl Outbox {
                     "room_id": sent.room_id,
                     "id": sent.id,
                     "content": sent.content,
+                    "reply_to": sent.reply_to,
                 }));
             }
             self.in_flight += lane.open.len() - lane.in_flight;

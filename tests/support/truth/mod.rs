@@ -24,6 +24,7 @@ pub struct Row {
     /// Times are milliseconds since 1970.
     pub created_at: i64,
     pub content: Option<String>,
+    pub reply_to: Option<u64>,
     pub edited_at: Option<i64>,
     pub deleted_at: Option<i64>,
     pub pinned_at: Option<i64>,
@@ -48,6 +49,7 @@ impl Row {
             sender: number(&message["sender"], "id"),
             created_at: millis(&message["created_at"]),
             content: message["content"].as_str().map(str::to_owned),
+            reply_to: message["reply_to"].as_u64(),
             edited_at: time("edited_at"),
             deleted_at: time("deleted_at"),
             pinned_at: time("pinned_at"),
@@ -247,6 +249,7 @@ impl Room {
                     created_at: row.created_at,
                     edited_at: row.edited_at,
                     deleted_at: row.deleted_at,
+                    reply_to: row.reply_to,
                     ..Row::default()
                 };
                 assert_eq!(*row, left, "room {id}: left of the deleted message {seq}");

@@ -14,7 +14,7 @@ const ROOMS: &str = "SELECT id, name, archived_at, deleted_at, rev, last_seq, se
 const MEMBERS: &str =
     "SELECT room_id, user_id, role, left_at, rev, last_read_seq FROM room_members";
 const MESSAGES: &str = "SELECT room_id, seq, rev, id, sender_id, created_at, content, edited_at, deleted_at, \
-                        pinned_at, extra FROM messages";
+                        pinned_at, extra, reply_to FROM messages";
 const REACTIONS: &str = "SELECT room_id, seq, emoji, user_id FROM reactions";
 const MENTIONS: &str = "SELECT room_id, seq, user_id FROM mentions";
 const PINS: &str = "SELECT room_id, seq FROM pins";
@@ -97,6 +97,10 @@ async fn read_mariadb(url: &str) -> mysql_async::Result<Rooms> {
 struct Cells(Vec<Cell>);
 
 impl Cells {
+    fn opt_int(&self, column: usize) -> Option<u64> {
+        self.time(column).map(|int| int as u64)
+    }
+
     fn time(&self, column: usize) -> Option<i64> {
         match &self.0[column] {
             Cell::Null => None,
@@ -189,6 +193,7 @@ impl Room {
             sender: row.int(4),
             created_at: row.int(5) as i64,
             content: row.opt_text(6),
+            reply_to: row.opt_int(11),
             edited_at: row.time(7),
             deleted_at: row.time(8),
             pinned_at: row.time(9),

@@ -105,7 +105,9 @@ fn assert_stored(sender: u64, sent: &Sent, truth: &Rooms) {
     let said = stored.filter(|row| {
         let same = (row.id, row.sender, row.created_at) == (sent.id, sender, created_at);
         let touched = row.edited_at.is_some() || row.deleted_at.is_some();
-        same && row.rev >= rev && (touched || row.content.as_deref() == Some(&*sent.content))
+        same && row.reply_to == sent.reply_to
+            && row.rev >= rev
+            && (touched || row.content.as_deref() == Some(&*sent.content))
     });
     assert!(
         said.is_some(),
