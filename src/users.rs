@@ -195,6 +195,9 @@ async fn reset(config: &Config, store: &Store, name: &str) -> Result<(), Fault> 
     let (code, hash) = codes::new();
     let expires_at = Time(Time::now().0 + RESET_TTL.as_millis() as i64);
     store.allow_reset(user.id, hash, expires_at).await?;
+    if !user.is_active {
+        eprintln!("hearth: {name} is disabled: the link works once `hearth user enable` was run");
+    }
     print(&codes::link(
         config.public_url.as_ref(),
         Purpose::Reset,

@@ -185,8 +185,13 @@ async fn a_reset_link_is_good_once(db: Db) {
     assert_eq!(reset(&older, "correct staple").await.0, 400);
     server.done(&["user", "disable", "ada"]).await;
     assert_eq!(reset(&newer, "correct staple").await.0, 400);
+    let ran = server.command(&["user", "reset", "ada"], "").await;
+    assert!(ran.err.contains("ada is disabled"), "{ran:?}");
+    let early = line(&ran.out).rsplit('=').next().unwrap().to_owned();
+    assert_eq!(reset(&early, "correct staple").await.0, 400);
     server.done(&["user", "enable", "ada"]).await;
     assert_eq!(reset(&newer, "correct staple").await.0, 400);
+    assert_eq!(reset(&early, "correct staple 1").await.0, 204);
     let expired = link().await;
     server
         .sql("UPDATE password_resets SET expires_at = 1")
