@@ -317,6 +317,16 @@ async fn the_key_is_made_once_and_kept(db: Db) {
     );
 }
 
+/// The commands of `hearth user` but `add`, each about one who may be there.
+const LOOK_AFTER_ADA: [&[&str]; 6] = [
+    &["list"],
+    &["promote", "ada"],
+    &["demote", "ada"],
+    &["disable", "ada"],
+    &["enable", "ada"],
+    &["reset", "ada"],
+];
+
 async fn only_a_new_account_makes_a_database(db: Db) {
     let dir = TempDir::new().unwrap();
     let schema = match db {
@@ -338,16 +348,9 @@ async fn only_a_new_account_makes_a_database(db: Db) {
         ("HEARTH_ARGON2", "m=64,t=1,p=1"),
     ];
     let made = || fs::read_dir(dir.path()).unwrap().count();
-    for arguments in [
-        &["list"][..],
-        &["promote", "ada"],
-        &["demote", "ada"],
-        &["disable", "ada"],
-        &["enable", "ada"],
-        &["reset", "ada"],
-        // Nor does one that breaks a rule.
-        &["add", "a b", "--email", "ada@example.org"],
-    ] {
+    // Nor does one that breaks a rule.
+    let wrong: &[&str] = &["add", "a b", "--email", "ada@example.org"];
+    for arguments in LOOK_AFTER_ADA.into_iter().chain([wrong]) {
         let arguments = [&["user"], arguments].concat();
         let (code, printed) = hearth(dir.path(), &arguments, &settings);
         assert_eq!(code, Some(1), "{arguments:?}: {printed}");

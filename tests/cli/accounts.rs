@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::LOOK_AFTER_ADA;
 use super::hearth;
 use crate::support::{Db, Server, each_database};
 
@@ -32,15 +33,8 @@ async fn an_older_schema_is_left_alone(db: Db) {
     let newest: u32 = newest.parse().unwrap();
     let aside = format!("UPDATE schema_history SET version = -version WHERE version = {newest}");
     server.sql(&aside).await;
-    for arguments in [
-        &["list"][..],
-        &["promote", "ada"],
-        &["demote", "ada"],
-        &["disable", "ada"],
-        &["enable", "ada"],
-        &["reset", "ada"],
-        &["add", "bob", "--email", "bob@example.org"],
-    ] {
+    let add: &[&str] = &["add", "bob", "--email", "bob@example.org"];
+    for arguments in LOOK_AFTER_ADA.into_iter().chain([add]) {
         let arguments = [&["user"], arguments].concat();
         let ran = server.command(&arguments, "correct horse bob").await;
         assert_eq!(
