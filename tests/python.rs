@@ -83,3 +83,11 @@ fn the_examples_say_how_they_are_used() {
         );
     }
 }
+
+#[test]
+fn the_client_is_short() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let client = std::fs::read_to_string(root.join("examples/python/client.py")).unwrap();
+    let lines = client.lines().count();
+    assert!(lines <= 200, "README promises 200 lines: {lines}");
+}
