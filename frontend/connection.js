@@ -95,13 +95,15 @@ export class Connection {
 
   #heard(text) {
     this.heardAt = this.now();
-    this.pingDeadline = null;
+    // What was on its way before the ping doesn't answer it: only the wait begins anew.
+    if (this.pingDeadline !== null) this.pingDeadline = this.heardAt + WAKE_PING_MS;
     let frame;
     try {
       frame = JSON.parse(text);
     } catch {
       return; // one broken frame must not end the page
     }
+    if (frame.type === "pong") this.pingDeadline = null;
     if (frame.type === "ready") {
       this.attempt = 0;
       this.reconnectAfterMs = null;

@@ -119,6 +119,26 @@ test("back from sleep, a line that doesn't answer within seconds is replaced", (
   assert.equal(all.sockets.length, 2);
 });
 
+test("a ping isn't answered by what was on its way before it", (t) => {
+  const all = connected(t);
+  all.connection.check();
+  all.hear({ type: "synced", room_id: 1 });
+  all.pass(7);
+  assert.equal(all.sockets.length, 2);
+});
+
+test("a line that brings much before the answer to a ping lives", (t) => {
+  const all = connected(t);
+  all.connection.check();
+  for (let second = 0; second < 9; second += 3) {
+    all.pass(3);
+    all.hear({ type: "synced", room_id: 1 });
+  }
+  all.hear({ type: "pong" });
+  all.pass(20);
+  assert.equal(all.sockets.length, 1);
+});
+
 test("a newer token goes to the socket that is live, and starts one that waits", (t) => {
   const all = connected(t);
   all.connection.renew("u");

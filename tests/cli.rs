@@ -454,7 +454,7 @@ async fn health_follows_the_database() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(crate::support::PATIENCE, ready)
+    crate::support::timeout(crate::support::PATIENCE, ready)
         .await
         .expect("it is ready again");
     server.register("ada").await;

@@ -16,6 +16,8 @@ mod log;
 mod million;
 #[path = "conformance/pages.rs"]
 mod pages;
+#[path = "support/patience.rs"]
+mod patience;
 #[path = "conformance/plans.rs"]
 mod plans;
 #[path = "conformance/races.rs"]

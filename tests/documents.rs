@@ -8,7 +8,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::support::{Browser, Db, Page, Server, seeds};
+use crate::support::{Browser, Db, Page, Server, seeds, timeout};
 
 /// It stops after a minute by itself, but for what it is at.
 const SCHEMATHESIS: Duration = Duration::from_secs(240);
@@ -112,7 +112,7 @@ async fn the_api_is_as_its_document_says() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(SCHEMATHESIS, schemathesis)
+    let output = timeout(SCHEMATHESIS, schemathesis)
         .await
         .expect("it ends in time")
         .expect("Schemathesis is installed: `make setup`");

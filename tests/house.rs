@@ -264,6 +264,32 @@ fn files_are_about_one_thing() {
     assert!(long.is_empty(), "{long:#?}");
 }
 
+/// Deadlines of tests are those of `support/patience.rs`, which slow down with the machine. Requests that are cut short
+/// on purpose are no deadlines.
+#[test]
+fn tests_wait_with_one_patience() {
+    let own = [
+        "tests/house.rs",
+        "tests/support/patience.rs",
+        "tests/sessions/hang_ups.rs",
+    ];
+    let mut files = sources("tests");
+    files.retain(|file| !own.contains(&file.path.as_str()));
+    for file in files {
+        let code: String = file.text.split_whitespace().collect();
+        let mut imports = code
+            .split("time::{")
+            .skip(1)
+            .filter_map(|rest| rest.split('}').next());
+        let named = imports.any(|list| list.split(',').any(|name| name == "timeout"));
+        assert!(
+            !named && !code.contains("time::timeout"),
+            "{}: a deadline is `support::timeout`'s",
+            file.path
+        );
+    }
+}
+
 /// The settings' names in a text, as HEARTH_LISTEN.
 fn settings(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();

@@ -1,13 +1,13 @@
 //! Lines over plain TCP: the same session as a WebSocket's, in one JSON object a line.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt::TcpMaxSeg};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
 use crate::support::{
-    Account, Chain, Db, Incoming, Lines, Server, each_database, resident_kib, uuid,
+    Account, Chain, Db, Incoming, Lines, Moment, Server, each_database, resident_kib, timeout, uuid,
 };
 
 const LINE_BYTES_MAX: usize = 128 * 1024;
@@ -352,12 +352,11 @@ async fn everybody_is_told_when_the_server_stops() {
 async fn deadlines_are_kept() {
     let server = Server::with_lines(Db::Sqlite).await;
     let ada = server.register("ada").await;
+    let started = Moment::now();
     let nameless = Lines::connect(&server).await;
     let mut chatty = Lines::connect(&server).await;
     let silent = Lines::open(&server, &ada).await;
     let mut pinging = Lines::open(&server, &ada).await;
-    let started = Instant::now();
-    let seconds = |from, to| Duration::from_secs(from)..Duration::from_secs(to);
 
     tokio::join!(
         async {
@@ -365,11 +364,7 @@ async fn deadlines_are_kept() {
                 within(nameless).await,
                 Incoming::Closed(4500, "not authenticated".into())
             );
-            assert!(
-                seconds(9, 20).contains(&started.elapsed()),
-                "{:?}",
-                started.elapsed()
-            );
+            started.assert_took(10..20);
         },
         async {
             // Empty lines are not what is waited for.
@@ -382,11 +377,7 @@ async fn deadlines_are_kept() {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             };
             assert_eq!(closed, Incoming::Closed(4500, "not authenticated".into()));
-            assert!(
-                seconds(9, 20).contains(&started.elapsed()),
-                "{:?}",
-                started.elapsed()
-            );
+            started.assert_took(10..20);
         },
         async {
             // No ping comes before the end: over TCP they are the client's alone.
@@ -394,11 +385,7 @@ async fn deadlines_are_kept() {
                 within(silent).await,
                 Incoming::Closed(4002, "heartbeat missed".into())
             );
-            assert!(
-                seconds(59, 75).contains(&started.elapsed()),
-                "{:?}",
-                started.elapsed()
-            );
+            started.assert_took(60..75);
         },
         async {
             for _ in 0..4 {
@@ -411,7 +398,7 @@ async fn deadlines_are_kept() {
 
 /// What comes next, with more patience than usual.
 async fn within(mut lines: Lines) -> Incoming {
-    tokio::time::timeout(Duration::from_secs(90), lines.wait())
+    timeout(Duration::from_secs(90), lines.wait())
         .await
         .expect("the deadline is kept")
 }

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
-use crate::support::{Account, MariaDb, PATIENCE, Server, Socket};
+use crate::support::{Account, MariaDb, PATIENCE, Server, Socket, timeout};
 
 const ROOMS: usize = 500;
 /// Rooms in which something happened meanwhile.
@@ -30,9 +30,7 @@ async fn indexed(connection: &mut mysql_async::Conn) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting)
-        .await
-        .expect("all is indexed");
+    timeout(PATIENCE, waiting).await.expect("all is indexed");
 }
 
 /// Catches up with all rooms from these positions: the frames of changes, and `synced` of each room.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Account, Browser, Db, PATIENCE, Page, Server};
+use crate::support::{Account, Browser, Db, PATIENCE, Page, Server, timeout};
 
 /// Whether the message of this seq is shown, as stored, with this text.
 fn shown(seq: u64, text: &str) -> String {
@@ -221,9 +221,7 @@ async fn what_was_written_is_found() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, there)
-        .await
-        .expect("it is found");
+    timeout(PATIENCE, there).await.expect("it is found");
     browser.click(&his, "[data-testid=search]").await;
     browser.fill(&his, "search-query", "kettle").await;
     let found = format!("[data-testid=found-{room}-1]");

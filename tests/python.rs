@@ -5,10 +5,10 @@ use std::{path::Path, process::Stdio};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::Command,
-    time::{Duration, timeout},
+    time::Duration,
 };
 
-use crate::support::{Db, Server, each_database};
+use crate::support::{Db, Server, each_database, timeout};
 
 /// The longest that the script waits for anything, with a margin.
 const LONG: Duration = Duration::from_secs(120);

@@ -9,7 +9,9 @@ use nix::sys::socket::{setsockopt, sockopt::TcpMaxSeg};
 use serde_json::json;
 use tokio::net::TcpSocket;
 
-use crate::support::{Account, Chain, Db, PATIENCE, Raw, Server, masked, resident_kib};
+use crate::support::{
+    Account, Chain, Db, Moment, PATIENCE, Raw, Server, masked, resident_kib, timeout,
+};
 
 const MEMBERS: usize = 1_000;
 /// Messages in one burst, and the length of each: more than a mailbox and small kernel buffers hold.
@@ -173,7 +175,7 @@ async fn metric_reaches(server: &Server, name: &str, value: u64, patience: Durat
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(patience, reached)
+    timeout(patience, reached)
         .await
         .unwrap_or_else(|_| panic!("{name} never reaches {value}"));
 }
@@ -262,30 +264,21 @@ async fn who_takes_nothing_is_closed() {
     assert_eq!(stuck.json().await["type"], "synced");
     let mut reader = bob.connect().await;
     reader.join(room).await;
-    let began = Instant::now();
+    let began = Moment::now();
     let mut writer = ada.connect().await;
     let text = "x".repeat(LENGTH);
     while metric(&server, "hub_lagged_total").await == 0 {
         writer.say(room, &text).await;
         reader.expect("message").await;
     }
-    let stalled = Instant::now();
-    metric_reaches(
-        &server,
-        "ws_closed_total{code=\"4001\"}",
-        1,
-        Duration::from_secs(45),
-    )
-    .await;
+    let stalled = Moment::now();
+    metric_reaches(&server, "ws_closed_total{code=\"4001\"}", 1, PATIENCE).await;
     assert!(
-        began.elapsed() > Duration::from_secs(29),
-        "{:?}",
-        began.elapsed()
-    );
-    assert!(
-        stalled.elapsed() < Duration::from_secs(40),
-        "{:?}",
-        stalled.elapsed()
+        began.elapsed() > Duration::from_secs(29)
+            && stalled.quiet_elapsed() < Duration::from_secs(40),
+        "{:?}, {:?}",
+        began.elapsed(),
+        stalled.quiet_elapsed()
     );
     // Who reads at last still finds the reason behind what was on its way.
     assert_eq!(stuck.closed().await, 4001);

@@ -14,10 +14,9 @@ use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
     sync::mpsc,
-    time::timeout,
 };
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, timeout};
 
 /// A terminal of a test's own, and what it has shown.
 struct Terminal {

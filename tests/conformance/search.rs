@@ -4,7 +4,7 @@
 #[path = "search/table.rs"]
 mod table;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use hearth::{
     limits::SYNC_PAGE_ROWS,
@@ -21,6 +21,7 @@ use mysql_async::prelude::Queryable;
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
 use uuid::Uuid;
 
+use crate::patience::{PATIENCE, timeout};
 use crate::world::{Place, World};
 
 impl World {
@@ -512,7 +513,7 @@ pub async fn a_long_history_is_indexed_in_pages(place: Place) {
             "UPDATE messages SET sender_id = -9 WHERE room_id = {broken}"
         ))
         .await;
-    let indexed = tokio::time::timeout(Duration::from_secs(60), world.index()).await;
+    let indexed = timeout(PATIENCE, world.index()).await;
     indexed.expect("the index is done in time");
     for n in [0, 1, 500, 999] {
         assert_eq!(

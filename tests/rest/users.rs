@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, PATIENCE, Server, each_database};
+use crate::support::{Account, Db, PATIENCE, Server, each_database, timeout};
 
 /// The first line that a command printed, and nothing else.
 fn line(out: &str) -> &str {
@@ -30,9 +30,7 @@ async fn refused(account: &Account) -> Value {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, waiting)
-        .await
-        .expect("it is refused")
+    timeout(PATIENCE, waiting).await.expect("it is refused")
 }
 
 async fn accounts_are_looked_after_by_commands(db: Db) {

@@ -153,7 +153,7 @@ async fn told_of_a_proxy(mut server: Server, times: usize) {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    let ended = tokio::time::timeout(crate::support::PATIENCE, ended);
+    let ended = crate::support::timeout(crate::support::PATIENCE, ended);
     ended.await.expect("the log's last line");
     let log = server.log();
     let told = log.matches("HEARTH_TRUSTED_PROXIES").count();

@@ -10,7 +10,9 @@ use futures_util::future::join_all;
 use rand::Rng;
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, Incoming, PATIENCE, Server, Socket, each_database, uuid};
+use crate::support::{
+    Account, Db, Incoming, PATIENCE, Server, Socket, each_database, timeout, uuid,
+};
 
 /// Side by side, and rounds of each: 4,000 log-outs and 1,008 disablings on the two databases together.
 const PEOPLE: usize = 8;
@@ -229,7 +231,7 @@ async fn nothing_follows_a_disabling_behind_the_server(db: Db) {
 async fn dies(account: Account, socket: Socket, room: u64) -> Vec<String> {
     let ended = Arc::new(AtomicBool::new(false));
     let sending = tokio::spawn(send_on(account.clone(), room, ended.clone()));
-    let closed = tokio::time::timeout(PATIENCE, read_out(socket)).await;
+    let closed = timeout(PATIENCE, read_out(socket)).await;
     assert_eq!(closed.expect("it hears of it in time").1, Some(4502));
     ended.store(true, Ordering::SeqCst);
     let id = uuid();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Account, Db, PATIENCE, Raw, Server, masked, resident_kib};
+use crate::support::{Account, Db, PATIENCE, Raw, Server, masked, resident_kib, timeout};
 
 /// What the server may grow by under a flood on one connection: allocators and buffers, not the flood.
 const ROOM_KIB: u64 = 8 * 1024;
@@ -139,7 +139,7 @@ async fn half_frames_cost_what_was_sent() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, ended)
+    timeout(PATIENCE, ended)
         .await
         .expect("the memory comes back");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Account, Db, PATIENCE, Raw, Server, masked, resident_kib};
+use crate::support::{Account, Db, PATIENCE, Raw, Server, masked, resident_kib, timeout};
 
 async fn started() -> (Server, Account) {
     let server = Server::start(Db::Sqlite).await;
@@ -249,7 +249,7 @@ async fn connections_that_break_off_leave_nothing_behind() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, connections)
+    timeout(PATIENCE, connections)
         .await
         .expect("all have ended");
 }

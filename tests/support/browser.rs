@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite::Message};
 
-use super::PATIENCE;
+use super::{Moment, PATIENCE, timeout};
 
 /// Killed, with its profile, when it is dropped.
 pub struct Browser {
@@ -65,9 +65,7 @@ impl Browser {
             }
             panic!("Chromium ended");
         };
-        let url = tokio::time::timeout(PATIENCE, address)
-            .await
-            .expect("Chromium starts");
+        let url = timeout(PATIENCE, address).await.expect("Chromium starts");
         // It writes on, and must find somebody who reads.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let (stream, _) = tokio_tungstenite::connect_async(url).await.unwrap();
@@ -120,7 +118,7 @@ impl Browser {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE + Duration::from_secs(5), answer)
+        timeout(PATIENCE + Duration::from_secs(5), answer)
             .await
             .expect(method)
     }
@@ -214,10 +212,10 @@ impl Browser {
 
     /// Waits until this is true in the page.
     pub async fn wait(&mut self, page: &Page, condition: &str) {
-        let until = tokio::time::Instant::now() + PATIENCE;
+        let began = Moment::now();
         let expression = format!("Boolean({condition})");
         while self.evaluate(page, &expression).await != true {
-            if tokio::time::Instant::now() > until {
+            if began.quiet_elapsed() > PATIENCE {
                 let text = self.evaluate(page, "document.body.innerText").await;
                 panic!("never true: {condition}\n{text}\n{:?}", self.complaints);
             }

@@ -12,11 +12,7 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 use super::{
     Account, Client, Server,
@@ -25,6 +21,7 @@ use super::{
     ledger::Ledger,
     live::live,
     outbox::Outbox,
+    timeout,
 };
 
 const WRITERS: usize = 8;

@@ -82,8 +82,7 @@ impl Drop for Schema {
             runtime.block_on(async {
                 let deadline = std::time::Duration::from_secs(10);
                 let _ =
-                    tokio::time::timeout(deadline, run(&server, &format!("DROP DATABASE {name}")))
-                        .await;
+                    super::timeout(deadline, run(&server, &format!("DROP DATABASE {name}"))).await;
             });
         });
         let _ = dropping.join();

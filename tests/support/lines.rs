@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
-    time::timeout,
 };
 
-use super::{Account, Incoming, PATIENCE, Server, socket::is_hint, uuid};
+use super::{Account, Incoming, PATIENCE, Server, socket::is_hint, timeout, uuid};
 
 pub struct Lines {
     stream: BufReader<TcpStream>,

@@ -11,7 +11,7 @@ use nix::{
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::PATIENCE;
+use super::{Moment, PATIENCE, timeout};
 
 /// A running mariadbd. Dropping it kills the process and removes its data.
 pub struct MariaDb {
@@ -87,7 +87,7 @@ impl MariaDb {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, stopping)
+        timeout(PATIENCE, stopping)
             .await
             .expect("all of its threads stop");
     }
@@ -114,9 +114,9 @@ impl MariaDb {
 
     /// Whether it answers; false when it has ended instead.
     async fn answers(&mut self) -> bool {
-        let until = tokio::time::Instant::now() + PATIENCE;
+        let began = Moment::now();
         let child = self.child.as_mut().expect("it was launched");
-        while tokio::time::Instant::now() < until {
+        while began.quiet_elapsed() < PATIENCE {
             if child.try_wait().unwrap().is_some() {
                 return false;
             }

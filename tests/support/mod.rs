@@ -17,6 +17,7 @@ mod live;
 mod mariadb;
 mod memory;
 mod outbox;
+mod patience;
 mod population;
 mod proxy;
 mod raw;
@@ -37,17 +38,13 @@ pub use disk::Disk;
 pub use lines::Lines;
 pub use mariadb::MariaDb;
 pub use memory::resident_kib;
+pub use patience::{Moment, PATIENCE, timeout};
 pub use proxy::{Fault, Proxy};
 pub use raw::{Raw, masked};
 pub use server::{Account, Server};
 pub use socket::{Incoming, Socket};
 pub use truth::Tables;
 pub use verdict::{Checked, judge};
-
-use std::time::Duration;
-
-/// How long a test waits for what must come. Far beyond what it takes: a deadline, not a measure.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A fresh UUID, as clients make them for their messages.
 pub fn uuid() -> String {

@@ -18,7 +18,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, timeout};
 
 /// What happens to a COMMIT. The server's connection always breaks unless it is said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Proxy {
     /// Waits until the oldest fault has struck and has run its course; whether MariaDB committed.
     pub async fn struck(&self) -> bool {
         let mut struck = self.struck.lock().await;
-        tokio::time::timeout(PATIENCE, struck.recv())
+        timeout(PATIENCE, struck.recv())
             .await
             .expect("a COMMIT comes in time")
             .unwrap()

@@ -2,18 +2,18 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
 };
 
-use super::{Account, PATIENCE, Server};
+use super::{Account, PATIENCE, Server, timeout};
 
 pub struct Raw {
     pub stream: TcpStream,
     /// What was read and not yet asked for.
-    early: Vec<u8>,
+    early: BytesMut,
 }
 
 impl Raw {
@@ -24,7 +24,7 @@ impl Raw {
     pub fn on(stream: TcpStream) -> Self {
         Self {
             stream,
-            early: Vec::new(),
+            early: BytesMut::new(),
         }
     }
 
@@ -80,8 +80,7 @@ impl Raw {
     }
 
     fn take(&mut self, count: usize) -> Vec<u8> {
-        let rest = self.early.split_off(count);
-        std::mem::replace(&mut self.early, rest)
+        self.early.split_to(count).into()
     }
 
     /// The head of an HTTP answer, up to and with its empty line.

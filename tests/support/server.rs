@@ -19,7 +19,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{Db, PATIENCE, Socket, database::Schema};
+use super::{Db, PATIENCE, Socket, database::Schema, timeout};
 
 /// A running server. Dropping it kills the process and removes its data.
 pub struct Server {
@@ -81,10 +81,7 @@ impl Server {
             address: "127.0.0.1:0".parse().unwrap(),
             settings: all,
             log: Arc::default(),
-            http: reqwest::Client::builder()
-                .timeout(PATIENCE)
-                .build()
-                .unwrap(),
+            http: reqwest::Client::new(),
             dir: Arc::new(TempDir::new().unwrap()),
             schema,
         };
@@ -158,7 +155,7 @@ impl Server {
             listening.clone(),
         );
         follow(child.stderr.take().unwrap(), self.log.clone(), listening);
-        let address = tokio::time::timeout(PATIENCE, address.recv()).await;
+        let address = timeout(PATIENCE, address.recv()).await;
         match address {
             Ok(Some(address)) => self.address = address,
             _ => panic!("the server doesn't listen:\n{}", self.log()),
@@ -180,7 +177,7 @@ impl Server {
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         let mut child = self.child.take().expect("it runs");
-        tokio::time::timeout(PATIENCE, child.wait())
+        timeout(PATIENCE, child.wait())
             .await
             .expect("the server ends in time")
             .unwrap()
@@ -297,9 +294,13 @@ async fn request(
     if let Some(body) = body {
         request = request.json(body);
     }
-    let response = request.send().await?;
-    let status = response.status().as_u16();
-    let text = response.text().await?;
+    let answer = async {
+        let response = request.send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    };
+    let (status, text) = timeout(PATIENCE, answer)
+        .await
+        .unwrap_or_else(|_| panic!("no answer to {path} in time"))?;
     let body = if text.is_empty() {
         Value::Null
     } else {

@@ -8,7 +8,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message},
 };
 
-use super::{PATIENCE, uuid};
+use super::{PATIENCE, timeout, uuid};
 
 /// What comes out of a socket.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl Socket {
     }
 
     pub async fn try_open(url: &str) -> Result<Self, Error> {
-        let (stream, _) = tokio::time::timeout(PATIENCE, tokio_tungstenite::connect_async(url))
+        let (stream, _) = timeout(PATIENCE, tokio_tungstenite::connect_async(url))
             .await
             .expect("the server answers in time")?;
         Ok(Self {
@@ -54,7 +54,7 @@ impl Socket {
 
     /// The next frame or the end; pings and pongs are passed over, and hints unless they are wanted.
     pub async fn next(&mut self) -> Incoming {
-        tokio::time::timeout(PATIENCE, self.wait())
+        timeout(PATIENCE, self.wait())
             .await
             .expect("something comes in time")
     }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{House, ask, assert_open, expect_soon, listener};
-use crate::support::{Account, Fault, Socket, Tables, of_room};
+use crate::support::{Account, Fault, Socket, Tables, of_room, timeout};
 
 const FAULTS: [Fault; 2] = [Fault::LoseAnswer, Fault::LoseCommit];
 
@@ -18,7 +18,7 @@ async fn told(socket: &mut Socket, room: u64) -> Value {
             }
         }
     };
-    let told = tokio::time::timeout(super::SOON, reading).await;
+    let told = timeout(super::SOON, reading).await;
     told.expect("it is told by itself")
 }
 

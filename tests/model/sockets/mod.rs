@@ -14,11 +14,7 @@ use std::{
 use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
 use serde_json::{Value, json};
-use tokio::{
-    sync::mpsc,
-    task::JoinSet,
-    time::{Instant, sleep, timeout},
-};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
 use check::{check_device, check_outbox};
 
@@ -27,8 +23,8 @@ use super::{
     row::equal as same,
 };
 use crate::support::{
-    Account, Change, Client, Db, Effect, Incoming, LoadId, PATIENCE, Server, Socket, each_database,
-    uuid,
+    Account, Change, Client, Db, Effect, Incoming, LoadId, Moment, PATIENCE, Server, Socket,
+    each_database, timeout, uuid,
 };
 
 const USERS: usize = 3;
@@ -580,11 +576,11 @@ impl World {
     /// Markers and mentions, without asking for them: every `read` of a device's own user comes to it, in
     /// its time.
     async fn check_reading(&mut self) -> Outcome {
-        let deadline = Instant::now() + PATIENCE;
+        let began = Moment::now();
         loop {
             self.pump().await?;
             match self.compare_reading().await {
-                Err(_) if Instant::now() < deadline => sleep(PACE).await,
+                Err(_) if began.quiet_elapsed() < PATIENCE => sleep(PACE).await,
                 compared => return compared,
             }
         }
