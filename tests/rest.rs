@@ -11,4 +11,5 @@ mod passwords;
 mod rooms;
 mod search;
 mod secrets;
+mod spellings;
 mod users;

@@ -87,7 +87,7 @@ impl Chat {
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let room_id = checks.optional("room_id", body.room_id);
-        let max_uses = checks.required("max_uses", body.max_uses);
+        let max_uses = checks.required("max_uses", body.max_uses).map(u64::from);
         let expires_at = checks.required("expires_at", body.expires_at);
         if max_uses.is_some_and(|uses| !(1..=INVITE_USES_MAX).contains(&uses)) {
             checks.fail("max_uses", "range", format!("1 to {INVITE_USES_MAX}"));

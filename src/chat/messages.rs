@@ -88,9 +88,9 @@ impl Chat {
         checks.unknown(body.unknown);
         let id = checks.optional("id", body.id);
         let content = checks.required("content", body.content);
-        let reply_to = checks.optional("reply_to", body.reply_to);
+        let reply_to = checks.optional("reply_to", body.reply_to).map(u64::from);
         checks.done()?;
-        let id = id.unwrap_or_else(Uuid::now_v7);
+        let id = id.map_or_else(Uuid::now_v7, Uuid::from);
         let content = content.unwrap_or_default();
         let sent = self.send(who, room_id, id, content, reply_to).await?;
         let message = self.store.message(room_id, sent.seq).await;

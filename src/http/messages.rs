@@ -149,6 +149,6 @@ pub async fn read(mut call: Call) -> Outcome {
     checks.unknown(body.unknown);
     let seq = checks.required("seq", body.seq);
     checks.done()?;
-    let seq = seq.ok_or_else(Refusal::internal)?;
+    let seq = seq.ok_or_else(Refusal::internal)?.into();
     response::ok(&call.site.chat.read(&who, call.room_id(), seq).await?)
 }

@@ -253,7 +253,15 @@ pub fn json_fault(
     }
     if error.is_data() && path != "." {
         let field = Cow::Owned(path.chars().take(64).collect::<String>());
-        return (field, "type", "this field has another type".into());
+        // What our own types expect is said in full; serde's words for the others say no more than "another type".
+        let rule = text.rsplit_once(", expected ").and_then(|(_, rule)| {
+            let rule = rule.split(" at line ").next()?;
+            let ours = ["a whole number", "a room's id", "a UUID"];
+            let ours = ours.iter().any(|ours| rule.starts_with(ours));
+            ours.then(|| Cow::Owned(format!("{rule} is expected")))
+        });
+        let rule = rule.unwrap_or("this field has another type".into());
+        return (field, "type", rule);
     }
     if error.is_data() {
         return ("".into(), "type", "a JSON object is expected".into());

@@ -1,25 +1,69 @@
 //! Frames that a client sends, decoded strictly: one JSON object, known fields only, each of its type.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Unexpected, Visitor},
+};
 use uuid::Uuid;
 
-use super::{Rev, RoomId, Seq};
-use crate::limits::{CONTENT_CHARS_MAX, EMOJI_BYTES_MAX, REF_BYTES_MAX, SYNC_ROOMS_MAX};
+use super::{MessageId, Rev, RoomId, Seq, Whole, types::whole};
+use crate::limits::{CONTENT_CHARS_MAX, EMOJI_BYTES_MAX, ID_MAX, REF_BYTES_MAX, SYNC_ROOMS_MAX};
 
-/// What a client may attach to a frame; its answer repeats it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The lowest number that a `ref` may be: every JSON reader holds it exactly, as it does [`ID_MAX`].
+const REF_MIN: i64 = -(ID_MAX as i64);
+
+/// What a client may attach to a frame; its answer repeats it, a number without fraction and exponent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Ref {
-    Number(i64),
+    Number(#[schemars(range(min = REF_MIN, max = ID_MAX))] i64),
     Text(#[schemars(length(max = REF_BYTES_MAX))] Box<str>),
 }
 
 impl Ref {
     fn is_too_long(&self) -> bool {
         matches!(self, Ref::Text(text) if text.len() > REF_BYTES_MAX)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ref {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrText;
+        impl Visitor<'_> for NumberOrText {
+            type Value = Ref;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number from {REF_MIN} to {ID_MAX}, or text")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Ref, E> {
+                match number.unsigned_abs() <= ID_MAX {
+                    true => Ok(Ref::Number(number)),
+                    false => Err(E::invalid_value(Unexpected::Signed(number), &self)),
+                }
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Ref, E> {
+                match i64::try_from(number) {
+                    Ok(number) => self.visit_i64(number),
+                    Err(_) => Err(E::invalid_value(Unexpected::Unsigned(number), &self)),
+                }
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Ref, E> {
+                whole(number)
+                    .map(Ref::Number)
+                    .ok_or_else(|| E::invalid_value(Unexpected::Float(number), &self))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Ref, E> {
+                Ok(Ref::Text(text.into()))
+            }
+        }
+        deserializer.deserialize_any(NumberOrText)
     }
 }
 
@@ -38,11 +82,12 @@ pub enum Request {
     Ping,
     Sync {
         epoch: Option<String>,
-        #[schemars(default, extend("maxProperties" = SYNC_ROOMS_MAX))]
+        #[schemars(default, with = "HashMap<RoomId, Whole>", extend("maxProperties" = SYNC_ROOMS_MAX))]
         rooms: HashMap<RoomId, Rev>,
     },
     Join {
         room_id: RoomId,
+        #[schemars(range(max = ID_MAX))]
         rev: Option<Rev>,
         epoch: Option<String>,
     },
@@ -55,20 +100,24 @@ pub enum Request {
         id: Uuid,
         #[schemars(length(min = 1, max = CONTENT_CHARS_MAX))]
         content: String,
+        #[schemars(range(max = ID_MAX))]
         reply_to: Option<Seq>,
     },
     Edit {
         room_id: RoomId,
+        #[schemars(range(max = ID_MAX))]
         seq: Seq,
         #[schemars(length(min = 1, max = CONTENT_CHARS_MAX))]
         content: String,
     },
     Delete {
         room_id: RoomId,
+        #[schemars(range(max = ID_MAX))]
         seq: Seq,
     },
     React {
         room_id: RoomId,
+        #[schemars(range(max = ID_MAX))]
         seq: Seq,
         #[schemars(length(min = 1, max = EMOJI_BYTES_MAX))]
         emoji: String,
@@ -76,6 +125,7 @@ pub enum Request {
     },
     Read {
         room_id: RoomId,
+        #[schemars(range(max = ID_MAX))]
         seq: Seq,
     },
     /// A hint, without an answer.
@@ -127,15 +177,69 @@ struct Fields<'a> {
     reference: Option<Ref>,
     token: Option<String>,
     epoch: Option<String>,
-    rooms: Option<HashMap<RoomId, Rev>>,
+    rooms: Option<Positions>,
     room_id: Option<RoomId>,
-    rev: Option<Rev>,
-    id: Option<Uuid>,
+    rev: Option<Whole>,
+    id: Option<MessageId>,
     content: Option<String>,
-    reply_to: Option<Seq>,
-    seq: Option<Seq>,
+    reply_to: Option<Whole>,
+    seq: Option<Whole>,
     emoji: Option<String>,
     on: Option<bool>,
+}
+
+/// The `rooms` of a `sync`, each once. Its names are texts, so that an id has its one decimal form there.
+#[derive(Default)]
+struct Positions(HashMap<RoomId, Rev>);
+
+impl<'de> Deserialize<'de> for Positions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Positions;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Positions, A::Error> {
+                let mut rooms = HashMap::new();
+                while let Some((Name(room), Whole(rev))) = map.next_entry()? {
+                    if rooms.insert(room, rev).is_some() {
+                        // As serde says it of a struct's fields.
+                        return Err(A::Error::custom(format_args!("duplicate field `{room}`")));
+                    }
+                }
+                Ok(Positions(rooms))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A room's id as the name of a field.
+struct Name(RoomId);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Digits;
+        impl Visitor<'_> for Digits {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a room's id in decimal digits")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Name, E> {
+                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+                let plain = digits && (text == "0" || !text.starts_with('0'));
+                let id = text.parse().ok().filter(|id| plain && *id <= ID_MAX);
+                id.map(|id| Name(RoomId(id)))
+                    .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(Digits)
+    }
 }
 
 impl Frame {
@@ -192,11 +296,11 @@ impl Fields<'_> {
             "ping" => Request::Ping,
             "sync" => Request::Sync {
                 epoch: self.epoch.take(),
-                rooms: self.rooms.take().unwrap_or_default(),
+                rooms: self.rooms.take().unwrap_or_default().0,
             },
             "join" => Request::Join {
                 room_id: missing("room_id", self.room_id.take())?,
-                rev: self.rev.take(),
+                rev: self.rev.take().map(u64::from),
                 epoch: self.epoch.take(),
             },
             "leave" => Request::Leave {
@@ -204,22 +308,22 @@ impl Fields<'_> {
             },
             "message" => Request::Message {
                 room_id: missing("room_id", self.room_id.take())?,
-                id: missing("id", self.id.take())?,
+                id: missing("id", self.id.take())?.into(),
                 content: missing("content", self.content.take())?,
-                reply_to: self.reply_to.take(),
+                reply_to: self.reply_to.take().map(u64::from),
             },
             "edit" => Request::Edit {
                 room_id: missing("room_id", self.room_id.take())?,
-                seq: missing("seq", self.seq.take())?,
+                seq: missing("seq", self.seq.take())?.into(),
                 content: missing("content", self.content.take())?,
             },
             "delete" => Request::Delete {
                 room_id: missing("room_id", self.room_id.take())?,
-                seq: missing("seq", self.seq.take())?,
+                seq: missing("seq", self.seq.take())?.into(),
             },
             "react" => Request::React {
                 room_id: missing("room_id", self.room_id.take())?,
-                seq: missing("seq", self.seq.take())?,
+                seq: missing("seq", self.seq.take())?.into(),
                 emoji: missing("emoji", self.emoji.take())?,
                 on: missing("on", self.on.take())?,
             },
@@ -228,7 +332,7 @@ impl Fields<'_> {
             },
             "read" => Request::Read {
                 room_id: missing("room_id", self.room_id.take())?,
-                seq: missing("seq", self.seq.take())?,
+                seq: missing("seq", self.seq.take())?.into(),
             },
             _ => {
                 return Err((
@@ -310,6 +414,85 @@ mod tests {
             Frame::decode(r#"{"type":"ping"}"#).unwrap().request,
             Request::Ping
         );
+    }
+
+    #[test]
+    fn numbers_are_read_in_every_spelling_and_names_in_one() {
+        let id = Uuid::from_u128(0xABCD);
+        for (text, request) in [
+            (
+                r#"{"type":"join","room_id":12.0,"rev":1e3}"#,
+                Request::Join {
+                    room_id: RoomId(12),
+                    rev: Some(1_000),
+                    epoch: None,
+                },
+            ),
+            (
+                r#"{"type":"sync","rooms":{"12":1.0e1,"15":-0}}"#,
+                Request::Sync {
+                    epoch: None,
+                    rooms: HashMap::from([(RoomId(12), 10), (RoomId(15), 0)]),
+                },
+            ),
+            (
+                r#"{"type":"message","room_id":1,"id":"00000000-0000-0000-0000-00000000ABCD","content":"x","reply_to":20E-1}"#,
+                Request::Message {
+                    room_id: RoomId(1),
+                    id,
+                    content: "x".into(),
+                    reply_to: Some(2),
+                },
+            ),
+        ] {
+            assert_eq!(Frame::decode(text).unwrap().request, request, "{text}");
+        }
+        for (reference, number) in [
+            ("7.0", 7),
+            ("-7", -7),
+            ("-7e0", -7),
+            ("-0", 0),
+            ("9007199254740991", 9_007_199_254_740_991),
+            ("-9007199254740991.0", -9_007_199_254_740_991),
+        ] {
+            let text = format!(r#"{{"type":"ping","ref":{reference}}}"#);
+            let reference = Frame::decode(&text).unwrap().reference;
+            assert_eq!(reference, Some(Ref::Number(number)), "{text}");
+        }
+        for (text, field, code) in [
+            (r#"{"type":"sync","rooms":{"1.0":2}}"#, "rooms", "type"),
+            (r#"{"type":"sync","rooms":{"1e1":2}}"#, "rooms", "type"),
+            (r#"{"type":"sync","rooms":{"-0":2}}"#, "rooms", "type"),
+            (r#"{"type":"sync","rooms":{"01":2}}"#, "rooms", "type"),
+            (r#"{"type":"sync","rooms":{"":2}}"#, "rooms", "type"),
+            (r#"{"type":"sync","rooms":{"x":2}}"#, "rooms", "type"),
+            (
+                r#"{"type":"sync","rooms":{"9007199254740992":2}}"#,
+                "rooms",
+                "type",
+            ),
+            (r#"{"type":"sync","rooms":{"1":2.5}}"#, "rooms.1", "type"),
+            (r#"{"type":"sync","rooms":{"1":2,"1":3}}"#, "1", "duplicate"),
+            (
+                r#"{"type":"join","room_id":9007199254740992}"#,
+                "room_id",
+                "type",
+            ),
+            (r#"{"type":"join","room_id":1,"rev":1e16}"#, "rev", "type"),
+            (r#"{"type":"read","room_id":1,"seq":1.5}"#, "seq", "type"),
+            (r#"{"type":"ping","ref":1.5}"#, "ref", "type"),
+            (r#"{"type":"ping","ref":9007199254740992}"#, "ref", "type"),
+            (r#"{"type":"ping","ref":-9007199254740992}"#, "ref", "type"),
+            (r#"{"type":"ping","ref":1e300}"#, "ref", "type"),
+            (r#"{"type":"ping","ref":true}"#, "ref", "type"),
+        ] {
+            let bad = Frame::decode(text).unwrap_err();
+            assert!(
+                bad.field.starts_with(field) && bad.code == code,
+                "{text}: {bad:?}"
+            );
+            assert_eq!(bad.reference, None, "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod schema;
 pub mod server;
 mod types;
 
-pub use types::{Rev, RoomId, Seq, SessionId, Time, UserId};
+pub use types::{MessageId, Rev, RoomId, Seq, SessionId, Time, UserId, Whole};
 
 /// The protocol's version, as in `ready.protocol` and the subprotocol `hearth.v1`.
 pub const VERSION: u32 = 1;

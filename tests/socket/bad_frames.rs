@@ -37,8 +37,23 @@ async fn the_error_names_the_field_and_repeats_the_ref() {
         (r#"{"type":"ping",}"#, "", "json", false),
         (r#"{'type':'ping'}"#, "", "json", false),
         (r#"{"type":"ping","ref":"\ud800"}"#, "", "json", false),
-        (&deep, "", "json", false),
+        (&deep, "ref", "type", false),
         (&long_ref, "ref", "length", false),
+        (r#"{"type":"ping","ref":1.5}"#, "ref", "type", false),
+        (r#"{"type":"ping","ref":true}"#, "ref", "type", false),
+        (
+            r#"{"type":"ping","ref":9007199254740992}"#,
+            "ref",
+            "type",
+            false,
+        ),
+        (
+            r#"{"type":"ping","ref":-9007199254740992}"#,
+            "ref",
+            "type",
+            false,
+        ),
+        (r#"{"type":"ping","ref":1e300}"#, "ref", "type", false),
         (r#"{"ref":"r"}"#, "type", "missing", true),
         (r#"{"type":null,"ref":"r"}"#, "type", "type", true),
         (r#"{"type":{"ping":1},"ref":"r"}"#, "type", "type", true),
@@ -272,7 +287,7 @@ async fn a_refused_frame_is_no_bad_frame() {
     assert!(socket.fence().await.is_empty());
 }
 
-/// Numbers and texts of all sizes that a `ref` may have are repeated as they were.
+/// Numbers and texts of all sizes that a `ref` may have are repeated as they were, numbers in their plain form.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ref_is_repeated_as_it_was() {
     let (_server, ada) = started().await;
@@ -280,12 +295,20 @@ async fn a_ref_is_repeated_as_it_was() {
     for reference in [
         json!(0),
         json!(-1),
-        json!(i64::MAX),
+        json!((1_i64 << 53) - 1),
+        json!(1 - (1_i64 << 53)),
         json!(""),
         json!("x".repeat(64)),
         json!("𝄞\"\\\u{7f}"),
     ] {
         socket.send(json!({"type": "ping", "ref": reference})).await;
+        assert_eq!(
+            socket.frame().await,
+            json!({"type": "pong", "ref": reference})
+        );
+    }
+    for (spelt, reference) in [("7.0", 7), ("1e3", 1_000), ("-0", 0), ("-70E-1", -7)] {
+        send(&mut socket, &format!(r#"{{"type":"ping","ref":{spelt}}}"#)).await;
         assert_eq!(
             socket.frame().await,
             json!({"type": "pong", "ref": reference})

@@ -511,7 +511,7 @@ export interface Ready {
   user: User;
 }
 
-/** What a client may attach to a frame; its answer repeats it. */
+/** What a client may attach to a frame; its answer repeats it, a number without fraction and exponent. */
 export type Ref = number | string;
 
 /** Empty where the cookie brings the token. */

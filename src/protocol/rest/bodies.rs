@@ -6,13 +6,12 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{Notify, Role, RoomKind, SiteRole};
 use crate::{
     limits,
     protocol::{
-        RoomId, Seq, Time, UserId,
+        MessageId, RoomId, Time, UserId, Whole,
         schema::{EMAIL, LINE, PASSWORD_CHARS_MIN, USERNAME},
     },
 };
@@ -152,7 +151,7 @@ pub struct CreateInviteBody {
     pub room_id: Field<RoomId>,
     #[serde(default)]
     #[schemars(range(min = 1, max = limits::INVITE_USES_MAX))]
-    pub max_uses: Field<u64>,
+    pub max_uses: Field<Whole>,
     #[serde(default)]
     pub expires_at: Field<Time>,
     #[serde(flatten)]
@@ -288,12 +287,12 @@ pub struct AddMemberBody {
 pub struct SendBody {
     /// Made by the server when it is absent: such a request can't be repeated safely.
     #[serde(default)]
-    pub id: Field<Uuid>,
+    pub id: Field<MessageId>,
     #[serde(default)]
     #[schemars(length(min = 1, max = limits::CONTENT_CHARS_MAX))]
     pub content: Field<String>,
     #[serde(default)]
-    pub reply_to: Field<Seq>,
+    pub reply_to: Field<Whole>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -360,7 +359,7 @@ pub struct DirectBody {
 #[schemars(example = json!({"seq": 1}))]
 pub struct ReadBody {
     #[serde(default)]
-    pub seq: Field<Seq>,
+    pub seq: Field<Whole>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
