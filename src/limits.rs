@@ -171,6 +171,8 @@ pub const SESSION_CACHED_FOR: Duration = Duration::from_secs(5);
 /// Places that users share to note that what is remembered of them is old.
 pub const SESSION_GENERATIONS: usize = 1_024;
 /// A refresh token that was just exchanged may be shown again by the same device: its answer was lost.
+/// Refresh tokens that one request may show in cookies of the same name; more are not looked at.
+pub const REFRESH_COOKIES_MAX: usize = 8;
 pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
 /// Living log-ins of one user; another one ends the least used.
 pub const LOGINS_PER_USER_MAX: usize = 100;

@@ -164,13 +164,44 @@ impl Chat {
     /// Exchanges a refresh token for its successor and an access token. One that was exchanged before ends
     /// its log-in (RFC 9700 section 4.14.2), unless the same device shows it again within
     /// [`REFRESH_GRACE`]. [`Refresh::ended`] tells whose connections are to be looked at then.
+    ///
+    /// A browser may show several, of cookies that have one name and were set for other paths or hosts: the first
+    /// that lives counts, and none ends anything.
     pub async fn refresh(
+        &self,
+        shown: &[&str],
+        from: Device<'_>,
+        cookie: bool,
+    ) -> Result<Granted, Refresh> {
+        /// What the client is told of several refusals: that a token may work later, before that none does.
+        fn weight(refused: &Refresh) -> u8 {
+            match refused.refusal.code {
+                Code::Unauthorized => 0,
+                Code::TokenRevoked => 1,
+                Code::Forbidden => 2,
+                _ => 3,
+            }
+        }
+        let mut refused = Refresh::from(unknown());
+        for token in shown {
+            match self.exchange(token, from, cookie, shown.len() == 1).await {
+                // Another token wouldn't be answered sooner.
+                Err(away) if away.refusal.code == Code::Unavailable => return Err(away),
+                Err(other) if weight(&other) >= weight(&refused) => refused = other,
+                Err(_) => {}
+                granted => return granted,
+            }
+        }
+        Err(refused)
+    }
+
+    async fn exchange(
         &self,
         refresh_token: &str,
         from: Device<'_>,
         cookie: bool,
+        reuse_ends: bool,
     ) -> Result<Granted, Refresh> {
-        let unknown = || Refusal::new(Code::Unauthorized, "A valid refresh token is needed.");
         if refresh_token.len() > TOKEN_BYTES_MAX {
             return Err(unknown().into());
         }
@@ -179,6 +210,7 @@ impl Chat {
             shown: tokens::hash(refresh_token),
             successor: tokens::hash(&successor),
             user_agent: short(from.user_agent),
+            reuse_ends,
             expires_at: self.refresh_until(),
         };
         // What never was a token doesn't reach those who write; what was one does so often at most, for it
@@ -443,6 +475,10 @@ impl From<Refusal> for Refresh {
 
 fn short(user_agent: &str) -> String {
     user_agent.chars().take(USER_AGENT_CHARS_MAX).collect()
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(Code::Unauthorized, "A valid refresh token is needed.")
 }
 
 fn revoked() -> Refusal {

@@ -1,7 +1,7 @@
 //! Who is at the other end, where proxies stand between.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Once,
 };
 
@@ -43,16 +43,16 @@ impl Proxies {
             });
         }
         let lines = headers.get_all(FORWARDED_FOR).iter().rev();
-        let names = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
+        let names = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
         for name in names {
             if !self.trusts(client) {
                 break;
             }
-            match name.trim().parse::<IpAddr>() {
-                Ok(next) => client = next.to_canonical(),
-                // Nothing before what isn't an address can be believed.
-                Err(_) => break,
-            }
+            // Nothing before what isn't an address can be believed: whoever wrote it didn't say who came to him.
+            let Some(next) = std::str::from_utf8(name).ok().and_then(address) else {
+                break;
+            };
+            client = next;
         }
         client
     }
@@ -62,6 +62,41 @@ impl Proxies {
             .iter()
             .any(|trusted| trusted.contains(&address))
     }
+}
+
+/// The address that a proxy noted, as proxies write them: with a port or without, IPv6 in brackets or not (RFC 7239
+/// section 6, without its quotes too). Not `unknown`, nor a made-up name as `_hidden`, nor nothing.
+fn address(name: &str) -> Option<IpAddr> {
+    let name = name.trim();
+    let quoted = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'));
+    let name = quoted.unwrap_or(name);
+    let is_port = |port: &str| {
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        digits && port.parse::<u16>().is_ok()
+    };
+    let address = match name.strip_prefix('[') {
+        Some(bracketed) => {
+            let (address, rest) = bracketed.split_once(']')?;
+            let whole = rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+            IpAddr::V6(v6(address).filter(|_| whole)?)
+        }
+        None => match name.split_once(':') {
+            None => IpAddr::V4(name.parse().ok()?),
+            Some((address, port)) if is_port(port) && address.contains('.') => {
+                IpAddr::V4(address.parse().ok()?)
+            }
+            Some(_) => IpAddr::V6(v6(name)?),
+        },
+    };
+    Some(address.to_canonical())
+}
+
+/// With or without a zone (RFC 4007 section 11), which says only by which of its interfaces the proxy was reached.
+fn v6(text: &str) -> Option<Ipv6Addr> {
+    let address = text.split_once('%').map_or(text, |(address, _)| address);
+    address.parse().ok()
 }
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
@@ -139,10 +174,53 @@ mod tests {
             ),
             ("127.0.0.1", &[""], "127.0.0.1"),
             ("127.0.0.1", &["2001:db8::1"], "2001:db8::1"),
+            // As some proxies write them.
+            ("127.0.0.1", &["198.51.100.7:5678"], "198.51.100.7"),
+            ("127.0.0.1", &["[2001:db8::1]:443"], "2001:db8::1"),
+            ("127.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
+            ("127.0.0.1", &["\"[2001:db8::1]:443\""], "2001:db8::1"),
+            ("127.0.0.1", &["::ffff:198.51.100.7"], "198.51.100.7"),
+            ("127.0.0.1", &["[::ffff:198.51.100.7]:80"], "198.51.100.7"),
+            ("127.0.0.1", &["fe80::1%eth0"], "fe80::1"),
+            ("127.0.0.1", &["\t198.51.100.7 \t"], "198.51.100.7"),
+            (
+                "127.0.0.1",
+                &["203.0.113.5,198.51.100.7:1 ,\t10.1.2.3:2"],
+                "198.51.100.7",
+            ),
+            (
+                "127.0.0.1",
+                &["198.51.100.7", "[::ffff:10.1.2.3]:80, 127.0.0.1:9"],
+                "198.51.100.7",
+            ),
+            ("127.0.0.1", &["198.51.100.7", "", "10.1.2.3"], "10.1.2.3"),
+            ("127.0.0.1", &["198.51.100.7, unknown"], "127.0.0.1"),
+            (
+                "127.0.0.1",
+                &["198.51.100.7, unknown, 10.1.2.3"],
+                "10.1.2.3",
+            ),
+            ("127.0.0.1", &["198.51.100.7, _hidden"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.7, unix:"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.7,"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.7, , 10.1.2.3"], "10.1.2.3"),
+            ("127.0.0.1", &["unknown, 198.51.100.7"], "198.51.100.7"),
+            ("127.0.0.1", &["é, 198.51.100.7"], "198.51.100.7"),
+            ("127.0.0.1", &["198.51.100.7, é"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.7:"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.7:+80"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.7:65536"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.7:80:80"], "127.0.0.1"),
+            ("127.0.0.1", &["[198.51.100.7]:80"], "127.0.0.1"),
+            ("127.0.0.1", &["[2001:db8::1]443"], "127.0.0.1"),
+            ("127.0.0.1", &["[2001:db8::1"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.7/32"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.07"], "127.0.0.1"),
         ] {
             let mut headers = HeaderMap::new();
             for line in lines {
-                headers.append(FORWARDED_FOR, line.parse().unwrap());
+                let line = http::HeaderValue::from_bytes(line.as_bytes());
+                headers.append(FORWARDED_FOR, line.unwrap());
             }
             let found = proxies.client(peer.parse().unwrap(), &headers);
             assert_eq!(found, client.parse::<IpAddr>().unwrap(), "{peer} {lines:?}");

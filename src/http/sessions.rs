@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     chat::Granted,
+    limits::REFRESH_COOKIES_MAX,
     protocol::{UserId, check::Checks, error::Refusal, rest::RefreshBody},
 };
 
@@ -41,14 +42,14 @@ pub async fn granted(call: &Call, status: StatusCode, granted: Granted) -> Outco
     Ok(answer)
 }
 
-/// 204, and the browser forgets the cookie, unless it is a log-in's that lives: a log-out that comes late may find
+/// 204, and the browser forgets the cookie, unless one is a log-in's that lives: a log-out that comes late may find
 /// the cookie of the next one.
 pub async fn without_cookie(call: &Call) -> Outcome {
     let mut answer = response::no_content()?;
-    if let Some(token) = cookie(&call.head.headers)
-        && matches!(call.site.chat.may_refresh(token).await, Ok(true))
-    {
-        return Ok(answer);
+    for token in cookies(&call.head.headers) {
+        if matches!(call.site.chat.may_refresh(token).await, Ok(true)) {
+            return Ok(answer);
+        }
     }
     let gone = HeaderValue::from_static(
         "hearth_refresh=; Path=/api; Max-Age=0; HttpOnly; SameSite=Strict",
@@ -68,21 +69,22 @@ pub async fn refresh(mut call: Call) -> Outcome {
     checks.unknown(body.unknown);
     let given = checks.optional("refresh_token", body.refresh_token);
     checks.done()?;
-    let (token, cookie) = match (given, cookie(&call.head.headers)) {
-        (Some(token), _) => (token, false),
-        (None, Some(token)) => {
-            call.site.origins.check_cookie(&call.head.headers)?;
-            (token.to_owned(), true)
-        }
-        (None, None) => {
+    let cookies = cookies(&call.head.headers);
+    let (shown, cookie) = match (&given, &cookies[..]) {
+        (Some(token), _) => (vec![&**token], false),
+        (None, []) => {
             // A browser may have kept no cookie for a page elsewhere: that is what it is told.
             call.site.origins.check_upgrade(&call.head.headers)?;
             let rule = "this field is required where no cookie comes";
             return Err(Refusal::invalid_field("refresh_token", "missing", rule));
         }
+        (None, _) => {
+            call.site.origins.check_cookie(&call.head.headers)?;
+            (cookies, true)
+        }
     };
     let chat = &call.site.chat;
-    match chat.refresh(&token, call.device(), cookie).await {
+    match chat.refresh(&shown, call.device(), cookie).await {
         Ok(tokens) => granted(&call, StatusCode::OK, tokens).await,
         Err(refused) => {
             if let Some(user_id) = refused.ended {
@@ -138,12 +140,22 @@ pub async fn end(mut call: Call) -> Outcome {
     response::no_content()
 }
 
-/// The refresh token that the cookie holds.
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The different refresh tokens that cookies of our name hold, in the browser's order: of the nearest path first (RFC
+/// 6265 section 5.4). Other sites' cookies may be anything, and hide none of ours.
+fn cookies(headers: &HeaderMap) -> Vec<&str> {
     let lines = headers.get_all(COOKIE).into_iter();
-    let pairs = lines
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'));
-    let mut values = pairs.filter_map(|pair| pair.trim().strip_prefix(NAME)?.strip_prefix('='));
-    values.next()
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok());
+    let mut tokens = Vec::new();
+    for pair in pairs {
+        let value = pair.trim().strip_prefix(NAME);
+        if let Some(token) = value.and_then(|value| value.strip_prefix('='))
+            && !token.is_empty()
+            && !tokens.contains(&token)
+            && tokens.len() < REFRESH_COOKIES_MAX
+        {
+            tokens.push(token);
+        }
+    }
+    tokens
 }

@@ -39,6 +39,9 @@ pub struct Exchange {
     pub shown: Hash,
     pub successor: Hash,
     pub user_agent: String,
+    /// Whether a token that was exchanged before ends its log-in. Not where it is shown among others: then it is left
+    /// over in a browser, and says nothing of a thief.
+    pub reuse_ends: bool,
     /// When the log-in ends unless it is refreshed again.
     pub expires_at: Time,
 }
@@ -51,7 +54,7 @@ pub enum Exchanged {
     Successor(SessionId, Box<UserRow>),
     /// An old token was shown again: its log-in, of this user, ended just now.
     Reused(UserId, SessionId),
-    /// Its log-in has ended.
+    /// Its log-in has ended; or the token was exchanged before, and its log-in goes on ([`Exchange::reuse_ends`]).
     Ended,
     /// No log-in ever had it.
     Unknown,
@@ -329,6 +332,9 @@ async fn judge(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, Fa
     let in_time = now.0 - used_at.0 <= REFRESH_GRACE.as_millis() as i64;
     if in_time && same_device && current {
         return Ok(Exchanged::Successor(id, Box::new(user)));
+    }
+    if !exchange.reuse_ends {
+        return Ok(Exchanged::Ended);
     }
     end_one(conn, user_id, id, now).await?;
     Ok(Exchanged::Reused(user_id, id))

@@ -378,6 +378,7 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
                 shown: hash(race, from),
                 successor: hash(race, to),
                 user_agent: user_agent.into(),
+                reuse_ends: true,
                 expires_at: in_an_hour(),
             };
             world.store.exchange(exchange).await.unwrap()
@@ -393,7 +394,17 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
             (a, b) if other == "a browser" => {
                 assert!(given(a) && given(b), "{race}: {both:?}");
                 assert!(given(&exchange(1, 2, "a browser").await), "{race}");
-                // Its successor was used: whoever shows the first one now has stolen one of them.
+                // Its successor was used: beside other tokens it is one that was left over,
+                let left_over = Exchange {
+                    shown: hash(race, 0),
+                    successor: hash(race, 1),
+                    user_agent: "a browser".into(),
+                    reuse_ends: false,
+                    expires_at: in_an_hour(),
+                };
+                let beside = world.store.exchange(left_over).await.unwrap();
+                assert!(matches!(beside, Exchanged::Ended), "{race}: {beside:?}");
+                // and alone: whoever shows the first one now has stolen one of them.
                 let again = exchange(0, 1, "a browser").await;
                 assert!(matches!(again, Exchanged::Reused(..)), "{race}: {again:?}");
                 let last = exchange(2, 3, "a browser").await;
@@ -411,6 +422,7 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
         shown: [255; 32],
         successor: [254; 32],
         user_agent: "a browser".into(),
+        reuse_ends: true,
         expires_at: in_an_hour(),
     };
     let exchanged = world.store.exchange(unknown).await.unwrap();

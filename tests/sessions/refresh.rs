@@ -6,7 +6,7 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use hearth::limits::REFRESHES_BURST;
+use hearth::limits::{REFRESH_COOKIES_MAX, REFRESHES_BURST};
 
 use crate::support::{Account, Db, Server, each_database};
 
@@ -174,6 +174,7 @@ each_database!(
     a_used_successor_ends_the_grace,
     what_is_no_refresh_token_is_refused,
     an_idle_log_in_ends,
+    of_several_cookies_the_living_one_counts,
 );
 
 /// The cookie's attributes, in order, its value aside.
@@ -263,4 +264,98 @@ async fn the_token_may_come_as_a_cookie() {
         let refreshed = by_cookie("/api/refresh", &third, Some(&own), "").await;
         assert_eq!(refreshed.status(), 200);
     }
+}
+
+/// A log-in whose refresh token comes as a cookie: the cookie.
+async fn by_cookie(server: &Server, name: &str) -> String {
+    let body =
+        json!({"username": name, "password": format!("correct horse {name}"), "cookie": true});
+    let login = reqwest::Client::new().post(server.url("/api/login"));
+    cookie(&login.json(&body).send().await.unwrap()).0
+}
+
+/// What a refresh with these lines of cookies is answered.
+async fn refresh_by(server: &Server, lines: &[&[u8]], user_agent: &str) -> Response {
+    let mut request = reqwest::Client::new()
+        .post(server.url("/api/refresh"))
+        .header(ORIGIN, server.url(""))
+        .header(USER_AGENT, user_agent);
+    for line in lines {
+        request = request.header(COOKIE, *line);
+    }
+    request.json(&json!({})).send().await.unwrap()
+}
+
+async fn of_several_cookies_the_living_one_counts(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    server.register("bob").await;
+    // What other paths and hosts may have left in a browser.
+    let never = "hearth_refresh=never-a-token".to_owned();
+    let ended = by_cookie(&server, "bob").await;
+    let bob = server.log_in("bob").await;
+    assert_eq!(bob.act("/api/logout/all").await.0, 204);
+    let exchanged = by_cookie(&server, "ada").await;
+    let answer = refresh_by(&server, &[exchanged.as_bytes()], "another").await;
+    let (successor, _) = cookie(&answer);
+    let elsewhere: Value = answer.json().await.unwrap();
+    let elsewhere = text(&elsewhere["access_token"]).to_owned();
+    let mut living = by_cookie(&server, "ada").await;
+
+    let too_many: String = (0..REFRESH_COOKIES_MAX)
+        .map(|number| format!("hearth_refresh=never-{number}; "))
+        .collect();
+    for dead in [
+        never.clone(),
+        ended.clone(),
+        exchanged.clone(),
+        "hearth_refresh=".to_owned(),
+        format!("hearth_refresh={}", "x".repeat(10_000)),
+        format!("{never}; {ended}; {exchanged}"),
+        "hearth_refreshed=x; name=José".to_owned(),
+    ] {
+        for arrangement in ["a=b; DEAD; LIVING", "LIVING;DEAD", "DEAD\nLIVING"] {
+            let cookies = arrangement
+                .replace("DEAD", &dead)
+                .replace("LIVING", &living);
+            let lines: Vec<&[u8]> = cookies.lines().map(str::as_bytes).collect();
+            let answer = refresh_by(&server, &lines, "a browser").await;
+            assert_eq!(answer.status(), 200, "{cookies:.200}");
+            (living, _) = cookie(&answer);
+            let tokens: Value = answer.json().await.unwrap();
+            assert_eq!(tokens["user"]["username"], "ada");
+        }
+    }
+    assert_eq!(me(&server, &elsewhere).await.0, 200, "it ends nothing");
+
+    // Nor do several dead ones end anything; and a living one behind too many isn't looked for.
+    for (cookies, status, code) in [
+        (format!("{never}; {never}2"), 401, "unauthorized"),
+        (format!("{exchanged}; {never}"), 401, "token_revoked"),
+        (format!("{ended}; {exchanged}"), 401, "token_revoked"),
+        (format!("{too_many}{living}"), 401, "unauthorized"),
+    ] {
+        let answer = refresh_by(&server, &[cookies.as_bytes()], "a browser").await;
+        assert_eq!(answer.status(), status, "{cookies:.200}");
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["code"], code, "{cookies:.200}");
+    }
+    assert_eq!(me(&server, &elsewhere).await.0, 200, "it ends nothing");
+
+    // A log-out leaves the cookies while one of them lives.
+    let out = reqwest::Client::new()
+        .post(server.url("/api/logout"))
+        .header(COOKIE, format!("{never}; {successor}"))
+        .bearer_auth(&ada.token);
+    let out = out.send().await.unwrap();
+    assert_eq!(
+        (out.status().as_u16(), out.headers().get(SET_COOKIE)),
+        (204, None)
+    );
+
+    // One alone is what a thief shows: also when it is there twice.
+    let twice = format!("{exchanged}; {exchanged}");
+    let answer = refresh_by(&server, &[twice.as_bytes()], "a browser").await;
+    assert_eq!(answer.status(), 401);
+    assert_eq!(me(&server, &elsewhere).await.0, 401, "its log-in ends");
 }
