@@ -24,9 +24,8 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 8000
 
-# Asks by bash alone: the image has no HTTP client.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
-    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r status <&3 && [[ $status == 'HTTP/1.1 200'* ]]"]
+# Follows HEARTH_LISTEN, as the server does.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["hearth", "health"]
 
 ENTRYPOINT ["hearth"]
 CMD ["serve"]

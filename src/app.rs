@@ -4,7 +4,13 @@
 //! [`DRAIN_SESSIONS`]), then the log (until [`DRAIN_LOG`]), then the process, whatever is left.
 
 use std::{
-    fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration,
+    fs,
+    io::{self, Write},
+    net::SocketAddr,
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
 };
 
 use nix::sys::{
@@ -20,6 +26,7 @@ use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
     chat::{Chat, Entrance},
     config::{Command, Config, NO_ADMIN},
+    health,
     http::{self, Origins, Proxies, Site, server::Listeners},
     hub::Hub,
     limits::*,
@@ -51,6 +58,8 @@ pub enum Failure {
     Stopped(u8),
     #[error(transparent)]
     User(#[from] users::Fault),
+    #[error(transparent)]
+    Health(#[from] health::Fault),
     #[error("this deletes everything in the database; say so with --yes")]
     NotConfirmed,
     #[error("`hearth check` found faults")]
@@ -88,6 +97,12 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
             }),
             done = users::run(&config, command) => Ok(done?),
         },
+        Command::Health => {
+            let address = health::run(config.listen).await?;
+            // Who asked may be gone.
+            let _ = writeln!(io::stdout(), "healthy: {address}");
+            Ok(())
+        }
         Command::Check => match crate::check::run(&config).await {
             true => Ok(()),
             false => Err(Failure::Faults),

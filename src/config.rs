@@ -66,6 +66,8 @@ pub enum Command {
     },
     /// Look at settings, database and machine, and say what to do about each fault
     Check,
+    /// Ask the running server whether it is alive: exit code 0, or 1 and why not
+    Health,
     /// Look after accounts, whether the server runs or not
     User {
         #[command(subcommand)]
@@ -353,12 +355,11 @@ impl Settings {
             None
         });
         let public_url = self.public_url.filter(|url| !url.is_empty());
-        let public = public_url.as_deref().map(public);
-        if public == Some(None) {
-            let rule =
-                "http or https, one host (never *) and perhaps a port, as https://chat.example.org";
+        let public = public_url.as_deref().map(public).transpose();
+        let public = public.unwrap_or_else(|rule| {
             fault("HEARTH_PUBLIC_URL", rule);
-        }
+            None
+        });
         let cors_origins = self.cors_origins.unwrap_or_default();
         let origins = origins(&cors_origins);
         if origins.is_none() {
@@ -501,7 +502,7 @@ impl Settings {
         Ok(Config {
             listen,
             listen_tcp: lines,
-            public_url: public.flatten(),
+            public_url: public,
             cors_origins: origins.unwrap_or_default(),
             trusted_proxies: proxies.unwrap_or_default(),
             database: Options { location, pool },

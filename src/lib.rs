@@ -12,6 +12,7 @@ pub mod auth;
 pub mod chat;
 pub mod check;
 pub mod config;
+pub mod health;
 pub mod http;
 pub mod hub;
 pub mod limits;

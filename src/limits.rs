@@ -144,6 +144,8 @@ pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// A request from its last byte to its answer.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 /// From the upgrade, or over TCP from the beginning, to a valid token.
+/// `hearth health`, from the connection to the answer.
+pub const HEALTH_DEADLINE: Duration = Duration::from_secs(2);
 pub const AUTH_DEADLINE: Duration = Duration::from_secs(10);
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A connection with something to write that takes no byte for this long is closed with 4001.

@@ -47,6 +47,10 @@ fn main() -> ExitCode {
             eprintln!("hearth: {fault}");
             ExitCode::FAILURE
         }
+        Err(app::Failure::Health(fault)) => {
+            eprintln!("hearth: {fault}");
+            ExitCode::FAILURE
+        }
         Err(app::Failure::NotConfirmed) => {
             eprintln!("hearth: {}", app::Failure::NotConfirmed);
             ExitCode::from(EXIT_USAGE)

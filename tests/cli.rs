@@ -3,6 +3,7 @@
 
 mod accounts;
 mod check;
+mod health;
 mod keys;
 
 use std::{

@@ -139,6 +139,7 @@ fn imports_lead_one_way() {
             &[
                 "http",
                 "check",
+                "health",
                 "users",
                 "ws",
                 "chat",
@@ -152,6 +153,7 @@ fn imports_lead_one_way() {
                 "limits",
             ],
         ),
+        ("health", &["limits"]),
         ("http", &["ws", "chat", "store", "protocol", "limits"]),
         (
             "ws",

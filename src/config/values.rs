@@ -133,20 +133,33 @@ pub fn argon2_params(text: &str) -> Option<argon2::Params> {
     argon2::Params::new(m, t, p, None).ok().filter(|_| bounded)
 }
 
-/// A URL under which a server can be reached: nothing but scheme, host and port, and of hosts one alone.
-pub fn public(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    let anonymous = url.username().is_empty() && url.password().is_none();
+/// A URL under which a server can be reached: nothing but scheme, host and port, and of hosts one alone. The rule that the
+/// text breaks otherwise.
+pub fn public(text: &str) -> Result<Url, &'static str> {
+    const RULE: &str =
+        "http or https, one host (never *) and perhaps a port, as https://chat.example.org";
+    let url = Url::parse(text).map_err(|_| RULE)?;
     let web = matches!(url.scheme(), "http" | "https");
     let one = url.host_str().is_some_and(|host| !host.contains('*'));
-    (plain && anonymous && web && one).then_some(url)
+    if !web || !one {
+        return Err(RULE);
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(
+            "nothing after the host and its port: Hearth wants a host name of its own, as https://chat.example.org, \
+             and can't be served below a path of another site",
+        );
+    }
+    match url.username().is_empty() && url.password().is_none() {
+        true => Ok(url),
+        false => Err("no user and no password before the host"),
+    }
 }
 
 /// Origins, separated by commas, each as browsers write it: an internationalised host in ASCII, in lower case,
 /// without a default port.
 pub fn origins(text: &str) -> Option<Vec<String>> {
-    let origin = |text| Some(public(text)?.origin().ascii_serialization());
+    let origin = |text| Some(public(text).ok()?.origin().ascii_serialization());
     listed(text).map(origin).collect()
 }
 

@@ -102,3 +102,25 @@ fn what_is_weak_is_noted() {
     fs::set_permissions(dir.path().join("data/jwt-secret"), private).unwrap();
     assert_eq!(notes(&[(previous, key)]), ["JWT_SECRET_PREVIOUS"]);
 }
+
+/// Cookies, links and the page's own addresses know no path before `/api`.
+#[test]
+fn a_public_url_is_a_host_of_its_own() {
+    let dir = TempDir::new().unwrap();
+    for (url, rule) in [
+        ("https://example.org/chat", "a host name of its own"),
+        ("https://example.org/chat/", "a host name of its own"),
+        ("https://example.org/?a", "a host name of its own"),
+        ("https://example.org/#a", "a host name of its own"),
+        ("https://ada:secret@example.org", "no user and no password"),
+        ("ftp://example.org", "http or https"),
+    ] {
+        for command in ["check", "serve"] {
+            let (code, printed) = hearth(dir.path(), &[command], &[("HEARTH_PUBLIC_URL", url)]);
+            assert_eq!(code, Some(64), "{url}: {printed}");
+            assert!(printed.contains("HEARTH_PUBLIC_URL: "), "{printed}");
+            assert!(printed.contains(rule), "{url}: {printed}");
+            assert!(!printed.contains("secret"), "{printed}");
+        }
+    }
+}
