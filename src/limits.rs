@@ -132,7 +132,11 @@ pub const CONNECTIONS_MAX: usize = 18_000;
 pub const CONNECTIONS_PER_USER_MAX: usize = 20;
 /// Read buffer of a socket; grows while a larger frame or line is read.
 pub const READ_BUFFER_BYTES: usize = 1_024;
+/// A request's head from its first byte; of a new connection from its beginning.
 pub const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+/// A connection from an answer to the first byte of the next request: longer than the 60 s for which proxies keep theirs, so
+/// that a request doesn't meet a connection that is being closed.
+pub const KEPT_DEADLINE: Duration = Duration::from_secs(75);
 /// A connection's buffer for what it reads and writes; a longer request head is refused.
 pub const HTTP_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// After a fault of accept(), as when file descriptors run out.
@@ -290,6 +294,7 @@ const _: () = {
         "a minute is left for clocks that differ"
     );
     assert!(TOKEN_BYTES_MAX < HTTP_BUFFER_BYTES_MAX);
+    assert!(HEADER_DEADLINE.as_secs() < KEPT_DEADLINE.as_secs());
     assert!(REPLAY_MAX <= SYNC_PAGE_ROWS);
     assert!(LIST_ITEMS_DEFAULT <= LIST_ITEMS_MAX && REPLAY_DEFAULT <= REPLAY_MAX);
     assert!(CONNECTIONS_PER_USER_MAX < CONNECTIONS_MAX);

@@ -17,6 +17,7 @@ mod files;
 mod invites;
 mod messages;
 mod origins;
+mod pace;
 mod proxies;
 mod query;
 mod request;

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time;
 use url::form_urlencoded;
 
-use super::{Site, query::Query, router::Parameters};
+use super::{Site, pace::Pace, query::Query, router::Parameters};
 use crate::{
     chat::{Device, Identity},
     limits::{BODY_DEADLINE, BODY_DISCARDED_BYTES_MAX, CLOSE_DEADLINE, REQUEST_BYTES_MAX},
@@ -134,7 +134,12 @@ impl Call {
         }
         let body = Limited::new(&mut self.body, REQUEST_BYTES_MAX).collect();
         match time::timeout(BODY_DEADLINE, body).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Ok(body)) => {
+                if let Some(pace) = self.head.extensions.get::<Pace>() {
+                    pace.body_read();
+                }
+                Ok(body.to_bytes())
+            }
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 self.discard().await;
                 Err(too_large())

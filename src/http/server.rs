@@ -9,8 +9,12 @@ use std::{
     sync::Arc,
 };
 
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http::Request;
+use hyper::{
+    body::{Body, Incoming},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -18,11 +22,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Site, proxies::Peer, service};
-use crate::{
-    limits::{ACCEPT_PAUSE, HEADER_DEADLINE, HTTP_BUFFER_BYTES_MAX},
-    ws::Gateway,
+use super::{
+    Site,
+    pace::{Pace, Paced},
+    proxies::Peer,
+    service,
 };
+use crate::{limits::ACCEPT_PAUSE, ws::Gateway};
 
 /// Where clients connect.
 pub struct Listeners {
@@ -103,17 +109,18 @@ async fn connection(
     metrics::gauge!("http_connections").increment(1.0);
     // A request that becomes a socket takes the place along.
     let place = Arc::new(place);
-    let service = service_fn(move |mut request| {
-        request.extensions_mut().insert(place.clone());
-        request.extensions_mut().insert(peer);
+    let pace = Pace::default();
+    let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+    let builder = pace.builder();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        pace.request(!request.body().is_end_stream());
+        let extensions = request.extensions_mut();
+        extensions.insert(place.clone());
+        extensions.insert(peer);
+        extensions.insert(pace.clone());
         service::answer(site.clone(), request)
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_DEADLINE)
-        .max_buf_size(HTTP_BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
+    let connection = builder.serve_connection(stream, service).with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

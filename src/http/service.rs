@@ -15,13 +15,14 @@ use http::{
     request::Parts,
     uri::Authority,
 };
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use tokio::time;
 use tracing::{Instrument, field};
 use uuid::Uuid;
 
 use super::{
     Site, files,
+    pace::Pace,
     proxies::Peer,
     query::Query,
     request::Call,
@@ -43,7 +44,8 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
     let id = Uuid::now_v7().to_string();
     let span = tracing::info_span!("request", request.id = %id, user.id = field::Empty);
     let method = request.method().clone();
-    let has_body = !request.body().is_end_stream();
+    let pace = request.extensions().get::<Pace>().cloned();
+    let pace = pace.expect("the accept loop notes it");
     let sharing = match request.uri().path().starts_with("/api/") {
         true => site.origins.sharing(request.headers()),
         false => HeaderMap::new(),
@@ -94,16 +96,10 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
     }
     .instrument(span.clone())
     .await;
-    // Decided by the head alone: a body that nobody reads ends the connection, and the client is told.
-    let unread = [
-        StatusCode::UNAUTHORIZED,
-        StatusCode::METHOD_NOT_ALLOWED,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-    ];
-    if has_body && unread.contains(&answer.status()) {
-        answer
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+    // What is unread of a body ends the connection, and the client is told.
+    if pace.is_body_unread() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
     }
     answer.headers_mut().extend(sharing);
     response::finish(answer.headers_mut(), &id);

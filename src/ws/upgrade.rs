@@ -9,23 +9,23 @@ use http::{
         SEC_WEBSOCKET_VERSION, UPGRADE,
     },
 };
-use hyper::{body::Incoming, upgrade::OnUpgrade};
-use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Gateway, Opening, session, socket::Socket};
 use crate::{
-    limits::{AUTH_DEADLINE, REPLAY_DEFAULT, REPLAY_MAX},
+    limits::{REPLAY_DEFAULT, REPLAY_MAX},
     protocol::{RoomId, SUBPROTOCOL, error::Refusal},
 };
 
 impl Gateway {
     /// Answers 101 and starts a session, which judges the token: a bad one is answered after the
-    /// upgrade, by a close code that a browser can see.
-    pub fn upgrade(
+    /// upgrade, by a close code that a browser can see. `stream` resolves once that answer is written: the
+    /// connection, and what was read of it already.
+    pub fn upgrade<B>(
         &self,
-        mut request: Request<Incoming>,
+        request: Request<B>,
+        stream: impl Future<Output = Option<(TcpStream, Vec<u8>)>> + Send + 'static,
         room_id: Option<RoomId>,
     ) -> Result<Response<()>, Refusal> {
         let headers = request.headers();
@@ -67,10 +67,14 @@ impl Gateway {
             .extensions()
             .get::<Arc<OwnedSemaphorePermit>>()
             .cloned();
-        let socket = hyper::upgrade::on(&mut request);
-        self.shutdown
-            .tasks
-            .spawn(start(self.clone(), socket, opening, place));
+        let gateway = self.clone();
+        self.shutdown.tasks.spawn(async move {
+            let _place = place;
+            if let Some((stream, early)) = stream.await {
+                let socket = Socket::websocket(stream, early).await;
+                Box::pin(session::open(gateway, socket, opening)).await;
+            }
+        });
 
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -154,27 +158,6 @@ fn opening(query: &str, room_id: Option<RoomId>) -> Result<Opening, Refusal> {
         }
     }
     Ok(opening)
-}
-
-/// Takes the TCP socket out of hyper, so that nothing of the HTTP connection stays in memory.
-async fn start(
-    gateway: Gateway,
-    socket: OnUpgrade,
-    opening: Opening,
-    _place: Option<Arc<OwnedSemaphorePermit>>,
-) {
-    let Ok(Ok(upgraded)) = tokio::time::timeout(AUTH_DEADLINE, socket).await else {
-        return;
-    };
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
-        tracing::error!("an upgraded connection isn't a TCP stream");
-        return;
-    };
-    // hyper's 8 KiB read buffer must not live as long as the socket.
-    let early = parts.read_buf.to_vec();
-    drop(parts.read_buf);
-    let socket = Socket::websocket(parts.io.into_inner(), early).await;
-    Box::pin(session::open(gateway, socket, opening)).await;
 }
 
 #[cfg(test)]

@@ -1,8 +1,22 @@
 //! HTTP itself, byte by byte: what could be read in two ways is refused, what is slow is cut off.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use crate::support::{Db, Moment, PATIENCE, Raw, Server};
+use futures_util::future::join_all;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+
+use hearth::limits::HEADER_DEADLINE;
+
+use crate::support::{Db, Moment, Nginx, PATIENCE, Raw, Server};
 
 /// The status of the answer to these bytes, and whether the connection ends with it.
 async fn probe(server: &Server, bytes: &[u8]) -> (u16, String) {
@@ -165,20 +179,44 @@ async fn requests_in_a_row_are_answered_in_order() {
     }
 }
 
-/// Side by side, for it takes ten seconds: half a head, byte by byte, and nothing at all.
+/// Side by side, for it takes ten seconds: half a head, byte by byte, and nothing at all, on new connections and on
+/// such as were used before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_heads_are_cut_off() {
     let server = Server::start(Db::Sqlite).await;
+    let half = "GET /healthz HTTP/1.1\r\nHost: a\r\n";
+    let get = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
     let started = Moment::now();
-    let half = async {
+    let beginnings = [
+        "".to_owned(),
+        half.to_owned(),
+        // The half head comes with the request before, or after its answer.
+        format!("{get}{half}"),
+        format!("{get}|{half}"),
+    ];
+    let halves = beginnings.map(async |beginning| {
         let mut raw = Raw::connect(server.address()).await;
-        raw.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n").await;
-        raw.rest(PATIENCE).await
-    };
+        let served = beginning.contains(get);
+        for (number, text) in beginning.split('|').enumerate() {
+            if number > 0 {
+                assert_eq!(raw.answer().await.0, 200);
+            }
+            raw.write(text.as_bytes()).await;
+        }
+        let rest = raw.rest(PATIENCE).await;
+        let answers = rest.matches(" 200 ").count();
+        assert_eq!(
+            answers,
+            usize::from(served && !beginning.contains('|')),
+            "{rest}"
+        );
+    });
     let drip = async {
         use tokio::io::AsyncWriteExt;
         let mut raw = Raw::connect(server.address()).await;
-        raw.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ").await;
+        raw.write(get.as_bytes()).await;
+        assert_eq!(raw.answer().await.0, 200);
+        raw.write(format!("{half}X: ").as_bytes()).await;
         while started.quiet_elapsed() < PATIENCE {
             if raw.stream.write_all(b"x").await.is_err() {
                 return;
@@ -187,7 +225,97 @@ async fn slow_heads_are_cut_off() {
         }
         panic!("a head that goes on for ever is never cut off");
     };
-    let (half, ()) = tokio::join!(half, drip);
-    assert!(!half.contains(" 200 "), "{half}");
+    tokio::join!(join_all(halves), drip);
     started.assert_took(10..20);
+}
+
+/// Side by side, for they rest longer than a head may take. 75 s are waited for in `http::pace::tests`, by a clock
+/// that can be moved.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_connection_rests() {
+    let mut server = Server::start(Db::Sqlite).await;
+    let kinds = [
+        "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+        "HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /api/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /api/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n\
+         2\r\n{}\r\n0\r\n\r\n",
+    ];
+    // Alone, and with one behind that came before the answer.
+    let requests = kinds
+        .iter()
+        .flat_map(|kind| [vec![*kind], vec![*kind, kinds[0]]]);
+    let resting = requests.map(async |requests: Vec<&str>| {
+        let mut raw = Raw::connect(server.address()).await;
+        for round in 0..2 {
+            raw.write(requests.concat().as_bytes()).await;
+            for request in &requests {
+                let status = match request.starts_with("HEAD") {
+                    true => raw.head().await[9..12].parse().unwrap(),
+                    false => raw.answer().await.0,
+                };
+                let expected = if request.starts_with("POST") {
+                    400
+                } else {
+                    200
+                };
+                assert_eq!(status, expected, "{round}: {request}");
+            }
+            if round == 0 {
+                tokio::time::sleep(HEADER_DEADLINE + Duration::from_secs(1)).await;
+            }
+        }
+        raw
+    });
+    let mut resting = join_all(resting).await;
+
+    // They don't keep the server from its end.
+    assert!(server.stop().await.success());
+    for raw in &mut resting {
+        assert_eq!(raw.rest(PATIENCE).await, "");
+    }
+    assert!(
+        !server.log().contains("connections are cut"),
+        "{}",
+        server.log()
+    );
+}
+
+/// A proxy asks over a connection that it has kept, and passes on whatever it is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nginx_keeps_its_connection() {
+    let server = Server::start(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("hall", &[]).await;
+    // Between the two, to count the connections that nginx makes.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nginx = Nginx::start(listener.local_addr().unwrap()).await;
+    let made = Arc::new(AtomicUsize::new(0));
+    let (address, counted) = (server.address(), made.clone());
+    let relay = tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+            let mut far = TcpStream::connect(address).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
+    let mut client = nginx.connect().await;
+    for round in 0..4 {
+        let body = format!("{{\"content\":\"{round}\"}}");
+        let head = format!(
+            "POST /api/chat/rooms/{room}/messages HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            ada.token,
+            body.len()
+        );
+        client.write(format!("{head}{body}").as_bytes()).await;
+        let (status, answer) = client.answer().await;
+        assert_eq!(status, 201, "{round}: {answer}");
+        if round == 1 {
+            tokio::time::sleep(HEADER_DEADLINE + Duration::from_secs(1)).await;
+        }
+    }
+    assert_eq!(made.load(Ordering::SeqCst), 1, "one connection, kept");
+    relay.abort();
 }

@@ -4,50 +4,24 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
 use super::{Account, PATIENCE, Server, timeout};
 
-pub struct Raw {
-    pub stream: TcpStream,
+pub struct Raw<S = TcpStream> {
+    pub stream: S,
     /// What was read and not yet asked for.
     early: BytesMut,
 }
 
-impl Raw {
-    pub async fn connect(address: SocketAddr) -> Self {
-        Self::on(TcpStream::connect(address).await.unwrap())
-    }
-
-    pub fn on(stream: TcpStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    pub fn on(stream: S) -> Self {
         Self {
             stream,
             early: BytesMut::new(),
         }
-    }
-
-    /// A WebSocket of this account's, its `ready` unread.
-    pub async fn socket(server: &Server, account: &Account) -> Self {
-        Self::upgrade(server, &format!("/ws?token={}", account.token)).await
-    }
-
-    pub async fn upgrade(server: &Server, path: &str) -> Self {
-        let mut raw = Self::connect(server.address()).await;
-        raw.handshake(path).await;
-        raw
-    }
-
-    /// Asks for a WebSocket and reads the answer, which must be 101.
-    pub async fn handshake(&mut self, path: &str) {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: hearth\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        self.write(request.as_bytes()).await;
-        let head = self.head().await;
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
@@ -55,15 +29,6 @@ impl Raw {
             .write_all(bytes)
             .await
             .expect("the server reads");
-    }
-
-    /// One masked frame with this first byte (FIN, RSV and opcode).
-    pub async fn frame(&mut self, first: u8, payload: &[u8]) {
-        self.write(&masked(first, payload)).await;
-    }
-
-    pub async fn text(&mut self, text: &str) {
-        self.frame(0x81, text.as_bytes()).await;
     }
 
     /// At least one byte more; false at the end of the stream.
@@ -120,6 +85,43 @@ impl Raw {
     pub async fn rest(&mut self, patience: Duration) -> String {
         while self.more(patience).await {}
         String::from_utf8_lossy(&self.early).into_owned()
+    }
+}
+
+impl Raw {
+    pub async fn connect(address: SocketAddr) -> Self {
+        Self::on(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// A WebSocket of this account's, its `ready` unread.
+    pub async fn socket(server: &Server, account: &Account) -> Self {
+        Self::upgrade(server, &format!("/ws?token={}", account.token)).await
+    }
+
+    pub async fn upgrade(server: &Server, path: &str) -> Self {
+        let mut raw = Self::connect(server.address()).await;
+        raw.handshake(path).await;
+        raw
+    }
+
+    /// Asks for a WebSocket and reads the answer, which must be 101.
+    pub async fn handshake(&mut self, path: &str) {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: hearth\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        self.write(request.as_bytes()).await;
+        let head = self.head().await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    }
+
+    /// One masked frame with this first byte (FIN, RSV and opcode).
+    pub async fn frame(&mut self, first: u8, payload: &[u8]) {
+        self.write(&masked(first, payload)).await;
+    }
+
+    pub async fn text(&mut self, text: &str) {
+        self.frame(0x81, text.as_bytes()).await;
     }
 
     /// First byte and payload of the next WebSocket frame; `None` at the end of the stream.
