@@ -144,12 +144,12 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// File descriptors kept for everything but connections: the log, the pool, files.
 pub const FILES_RESERVED: usize = 256;
 pub const READY_DEADLINE: Duration = Duration::from_secs(2);
+/// `hearth health`, from the connection to the answer.
+pub const HEALTH_DEADLINE: Duration = Duration::from_secs(2);
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// A request from its last byte to its answer.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 /// From the upgrade, or over TCP from the beginning, to a valid token.
-/// `hearth health`, from the connection to the answer.
-pub const HEALTH_DEADLINE: Duration = Duration::from_secs(2);
 pub const AUTH_DEADLINE: Duration = Duration::from_secs(10);
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A connection with something to write that takes no byte for this long is closed with 4001.
@@ -171,14 +171,14 @@ pub const REFRESH_TTL_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// How far clocks may differ where an access token's times are checked.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(2);
 pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
+/// Refresh tokens that one request may show in cookies of the same name; more are not looked at.
+pub const REFRESH_COOKIES_MAX: usize = 8;
 /// Log-ins whose user is remembered, and for how long.
 pub const SESSIONS_CACHED: usize = 10_000;
 pub const SESSION_CACHED_FOR: Duration = Duration::from_secs(5);
 /// Places that users share to note that what is remembered of them is old.
 pub const SESSION_GENERATIONS: usize = 1_024;
 /// A refresh token that was just exchanged may be shown again by the same device: its answer was lost.
-/// Refresh tokens that one request may show in cookies of the same name; more are not looked at.
-pub const REFRESH_COOKIES_MAX: usize = 8;
 pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
 /// Living log-ins of one user; another one ends the least used.
 pub const LOGINS_PER_USER_MAX: usize = 100;

@@ -15,6 +15,7 @@ mod accounts;
 pub mod docs;
 mod files;
 mod invites;
+mod media_type;
 mod messages;
 mod origins;
 mod pace;

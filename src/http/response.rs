@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{
-        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
-        WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+        RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use http_body_util::Full;
@@ -60,6 +60,11 @@ pub fn problem(refusal: &Refusal, request_id: &str) -> Answer {
     if status == StatusCode::UNAUTHORIZED {
         let scheme = HeaderValue::from_static("Bearer");
         answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    }
+    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        // What a client needs to know when it was the encoding (RFC 9110 section 12.5.3).
+        let identity = HeaderValue::from_static("identity");
+        answer.headers_mut().insert(ACCEPT_ENCODING, identity);
     }
     if let Some(wait) = refusal.retry_after {
         let seconds = wait.as_millis().div_ceil(1_000).max(1) as u64;

@@ -21,7 +21,7 @@ use tracing::{Instrument, field};
 use uuid::Uuid;
 
 use super::{
-    Site, files,
+    Site, docs, files,
     pace::Pace,
     proxies::Peer,
     query::Query,
@@ -141,7 +141,7 @@ fn route(site: &Site, head: &Parts) -> Routed {
             }
         }
         Found::OtherMethods { pattern, allow } => Routed::NotAllowed(pattern, allow),
-        Found::Nothing => match files::find(path, &head.headers) {
+        Found::Nothing => match docs::moved(path).or_else(|| files::find(path, &head.headers)) {
             Some(answer) if matches!(head.method, Method::GET | Method::HEAD) => {
                 Routed::Answer(FILE, Ok(answer))
             }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, Server};
+use crate::support::{Account, Db, PATIENCE, Raw, Server};
 
 /// Every route that needs a token: method, path, a body that it takes.
 fn routes(room: u64) -> Vec<(Method, String, Option<Value>)> {
@@ -163,9 +163,20 @@ async fn bodies_are_taken_strictly() {
             Some("application/jsonp"),
             Some(""),
             Some("application/json; charset=utf-7"),
+            Some("application/json; charset"),
             Some("multipart/form-data"),
         ] {
             let answer = send(content_type, good.as_bytes()).await;
+            problem(answer, 415, "unsupported_media_type").await;
+        }
+        for encoding in ["gzip", "deflate", "br", "identity, gzip"] {
+            let request = http
+                .request(method.clone(), server.url(&path))
+                .bearer_auth(&ada.token)
+                .header("content-type", "application/json")
+                .header("content-encoding", encoding);
+            let answer = request.body(good.clone()).send().await.unwrap();
+            assert_eq!(answer.headers()["accept-encoding"], "identity");
             problem(answer, 415, "unsupported_media_type").await;
         }
         if path != "/api/login" {
@@ -218,13 +229,65 @@ async fn bodies_are_taken_strictly() {
     }
 }
 
+/// As libraries write the type of what they send.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_in_utf8_has_several_names() {
+    let (server, ada, room, http) = started().await;
+    let path = format!("/api/chat/rooms/{room}/messages");
+    for (content_type, encoding) in [
+        ("application/json; charset=utf8", None),
+        ("application/json; charset='utf-8'", None),
+        ("application/json; charset=\"UTF-8\"", None),
+        ("application/json;odata=verbose;charset=Utf-8", None),
+        ("application/json; profile=\"a;b=c\"", None),
+        ("application/json", Some("identity")),
+    ] {
+        let mut request = http
+            .post(server.url(&path))
+            .bearer_auth(&ada.token)
+            .header("content-type", content_type);
+        if let Some(encoding) = encoding {
+            request = request.header("content-encoding", encoding);
+        }
+        let answer = request.body("{\"content\":\"žluť\"}").send().await.unwrap();
+        assert_eq!(answer.status(), 201, "{content_type}");
+        let message: Value = answer.json().await.unwrap();
+        assert_eq!(message["content"], "žluť", "{content_type}");
+    }
+    for content_type in [
+        "application/json; charset=latin1",
+        "application/json; charset=\"utf-16\"",
+        "application/json; odata=verbose; charset=windows-1252",
+    ] {
+        let request = http
+            .post(server.url(&path))
+            .bearer_auth(&ada.token)
+            .header("content-type", content_type);
+        let answer = request.body("{\"content\":\"x\"}").send().await.unwrap();
+        problem(answer, 415, "unsupported_media_type").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_takes_no_body_refuses_one() {
     let (server, ada, room, http) = started().await;
     let acts = |method: &Method| *method != Method::GET;
-    let routes = routes(room).into_iter();
+    let mut routes = routes(room);
+    routes.push((Method::POST, "/api/logout".into(), None));
+    routes.push((Method::POST, "/api/logout/all".into(), None));
+    routes.push((Method::DELETE, "/api/me/sessions/1".into(), None));
+    let routes = routes.into_iter();
     for (method, path, _) in routes.filter(|(method, _, body)| body.is_none() && acts(method)) {
-        for body in ["{}", "null", " ", "{\"name\":\"x\"}"] {
+        for body in [
+            "null",
+            " ",
+            "[]",
+            "0",
+            "{\"name\":\"x\"}",
+            "{}{}",
+            "{",
+            "{{}}",
+        ] {
             let request = http.request(method.clone(), server.url(&path));
             let request = request.bearer_auth(&ada.token).body(body);
             let answer = request.header("content-type", "application/json").send();
@@ -235,9 +298,103 @@ async fn what_takes_no_body_refuses_one() {
             .bearer_auth(&ada.token);
         let large = large.body("x".repeat(128 * 1024 + 1)).send();
         problem(large.await.unwrap(), 413, "too_large").await;
+        let encoded = http
+            .request(method.clone(), server.url(&path))
+            .bearer_auth(&ada.token)
+            .header("content-encoding", "gzip");
+        let encoded = encoded.body("{}").send().await.unwrap();
+        problem(encoded, 415, "unsupported_media_type").await;
     }
     let (_, now) = ada.get(&format!("/api/chat/rooms/{room}")).await;
     assert_eq!(now["rev"], 2, "nothing was done");
+}
+
+/// Many libraries send `{}` with every request that isn't a GET.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_object_is_as_good_as_no_body() {
+    let (server, ada, room, http) = started().await;
+    let bob = server.log_in("bob").await;
+    let at = format!("/api/chat/rooms/{room}");
+    ada.post(&format!("{at}/messages"), json!({"content": "x"}))
+        .await;
+    let message = format!("{at}/messages/1");
+    for (who, method, path, status) in [
+        (&bob, Method::POST, format!("{at}/join"), 200),
+        (&bob, Method::PUT, format!("{message}/reactions/x"), 200),
+        (&bob, Method::DELETE, format!("{message}/reactions/x"), 200),
+        (&ada, Method::PUT, format!("{message}/pin"), 200),
+        (&ada, Method::DELETE, format!("{message}/pin"), 200),
+        (&bob, Method::POST, format!("{at}/leave"), 204),
+        (&ada, Method::DELETE, message, 200),
+        (&ada, Method::DELETE, at, 204),
+        (&bob, Method::POST, "/api/logout".into(), 204),
+        (&ada, Method::POST, "/api/logout/all".into(), 204),
+    ] {
+        let request = http.request(method.clone(), server.url(&path));
+        let request = request
+            .bearer_auth(&who.token)
+            .header("content-type", "application/json");
+        // With the white space that is none of the object's own.
+        let answer = request.body(" { }\n").send().await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}");
+    }
+}
+
+/// Who asks for leave to send a body is judged by its length first, and sends nothing in vain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leave_to_go_on_is_given_where_the_head_is_right() {
+    let (server, ada, room, _) = started().await;
+    let path = format!("/api/chat/rooms/{room}/messages");
+    let body = "{\"content\":\"x\"}";
+    let fits = body.len();
+    for (token, header, length, status) in [
+        (&*ada.token, "", fits, 201),
+        (&ada.token, "", 128 * 1024 + 1, 413),
+        (&ada.token, "", 1 << 40, 413),
+        (&ada.token, "Content-Encoding: gzip\r\n", fits, 415),
+        ("x", "", fits, 401),
+    ] {
+        let mut raw = Raw::connect(server.address()).await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             {header}Content-Length: {length}\r\nExpect: 100-Continue\r\n\r\n"
+        );
+        raw.write(head.as_bytes()).await;
+        if status == 201 {
+            assert_eq!(raw.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+            raw.write(body.as_bytes()).await;
+            assert_eq!(raw.answer().await.0, status);
+        } else {
+            // The first that comes, and the last.
+            let head = raw.head().await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+            assert!(head.to_lowercase().contains("connection: close"), "{head}");
+            raw.rest(PATIENCE).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documents_are_found_below_a_slash() {
+    let server = Server::start(Db::Sqlite).await;
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    for page in ["/api/docs", "/api/redoc"] {
+        let url = server.url(&format!("{page}/"));
+        for request in [http.get(&url), http.head(&url)] {
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 308, "{page}");
+            assert_eq!(answer.headers()["location"], page);
+        }
+        let answer = http.post(&url).send().await.unwrap();
+        assert_eq!(answer.headers()["allow"], "GET, HEAD");
+        problem(answer, 405, "method_not_allowed").await;
+        let followed = reqwest::get(&url).await.unwrap();
+        assert_eq!(followed.status(), 200);
+        assert_eq!(followed.url().path(), page);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

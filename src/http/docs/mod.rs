@@ -13,13 +13,13 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY},
+    header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, LOCATION},
 };
 use serde_json::Value;
 
 use super::{
     request::Call,
-    response::{self, Outcome},
+    response::{self, Answer, Outcome},
 };
 use crate::protocol::{error::Refusal, schema};
 
@@ -68,6 +68,20 @@ fn text(document: &Value) -> Bytes {
     serde_json::to_vec(document)
         .expect("a value is always JSON")
         .into()
+}
+
+/// Where the pages are, for who asks for them as for directories.
+pub fn moved(path: &str) -> Option<Answer> {
+    let to = match path {
+        "/api/docs/" => "/api/docs",
+        "/api/redoc/" => "/api/redoc",
+        _ => return None,
+    };
+    let mut answer = Answer::default();
+    *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    let headers = answer.headers_mut();
+    headers.insert(LOCATION, HeaderValue::from_static(to));
+    Some(answer)
 }
 
 pub async fn docs(_: Call) -> Outcome {
