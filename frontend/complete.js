@@ -2,9 +2,9 @@
 
 import { api, app, roomPath } from "./core.js";
 import { $, avatar, debounced, make, nameOf } from "./dom.js";
+import { begunName, plain } from "./names.js";
 
 const CHOICES_MAX = 6;
-const BEGUN = /(?:^|[^\p{L}\p{N}._-])@([\p{L}\p{M}\p{N}._-]{0,32})$/u;
 
 const box = $("composer-text");
 const list = $("mention-list");
@@ -12,11 +12,12 @@ let choices = [];
 let chosen = 0;
 let asked = 0; // a later question voids an earlier one's answer
 
-const begun = () => box.value.slice(0, box.selectionStart).match(BEGUN)?.[1].toLowerCase() ?? null;
+const begun = () => begunName(box.value.slice(0, box.selectionStart));
 
 function known(word) {
+  const beginning = plain(word);
   const fits = (user) =>
-    [user.username, ...nameOf(user).split(/\s+/)].some((name) => name.toLowerCase().startsWith(word));
+    [user.username, ...nameOf(user).split(/\s+/)].some((name) => plain(name).startsWith(beginning));
   return app.client.members(app.route.roomId).map((member) => member.user).filter(fits);
 }
 

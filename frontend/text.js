@@ -1,10 +1,9 @@
 // A message's text as pieces: plain text, web addresses and mentions. The page makes an element of each; there is no
 // HTML on the way.
 
-const ADDRESS = /(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]}])/;
-const NAME = /(?<![\p{L}\p{N}._-])@[\p{L}\p{M}\p{N}._-]+/gu;
-const NAME_CHARS_MAX = 64; // names have 32; folding may change their length
-const fold = (name) => name.normalize("NFKC").toLowerCase();
+import { ADDRESS_END, fold, mentionsIn } from "./names.js";
+
+const ADDRESS = new RegExp(`https?:\\/\\/[^${ADDRESS_END}]*[^${ADDRESS_END}'.,;:!?)\\]}]`, "gu");
 
 /**
  * `people`: those of `mentions` whose names are known; `me`: my id. Pieces are {text}, {text, address} and
@@ -13,30 +12,20 @@ const fold = (name) => name.normalize("NFKC").toLowerCase();
 export function pieces(content, { people = [], all = false, me = null } = {}) {
   const names = new Map(people.map((user) => [fold(user.username), user.id === me]));
   if (all) names.set("all", true);
-  return content.split(ADDRESS).flatMap((text, index) =>
-    index % 2 ? [{ text, address: text }] : names.size > 0 ? mentionPieces(text, names) : text ? [{ text }] : []);
-}
-
-function mentionPieces(text, names) {
+  const marks = mentionsIn(content, names)
+    .map(({ start, end, key }) => ({ start, end, piece: { mention: true, me: names.get(key) } }));
+  for (const { 0: address, index } of content.matchAll(ADDRESS)) {
+    marks.push({ start: index, end: index + address.length, piece: { address } });
+  }
   const found = [];
-  let end = 0;
-  for (const { 0: word, index } of text.matchAll(NAME)) {
-    const name = longest(word.slice(1), names);
-    if (name === null) continue;
-    if (index > end) found.push({ text: text.slice(end, index) });
-    found.push({ text: `@${name}`, mention: true, me: names.get(fold(name)) });
-    end = index + 1 + name.length;
+  let from = 0;
+  for (const { start, end, piece } of marks.sort((a, b) => a.start - b.start)) {
+    if (start > from) found.push({ text: content.slice(from, start) });
+    found.push({ text: content.slice(start, end), ...piece });
+    from = end;
   }
-  if (end < text.length) found.push({ text: text.slice(end) });
+  if (from < content.length) found.push({ text: content.slice(from) });
   return found;
-}
-
-/** The whole word, or what is left of it without full stops and hyphens at its end. */
-function longest(word, names) {
-  for (let name = word; ; name = name.slice(0, -1)) {
-    if (name.length <= NAME_CHARS_MAX && names.has(fold(name))) return name;
-    if (!/[.-]$/.test(name)) return null;
-  }
 }
 
 /** The beginning of a text on one line. */

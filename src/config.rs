@@ -80,7 +80,7 @@ pub enum Command {
 pub enum UserCommand {
     /// Make an account; its password is asked for, or read from standard input
     Add {
-        /// The account's name: 3 to 32 letters, digits, dots, underscores and hyphens
+        /// The account's name: 3 to 32 letters with their marks, digits, dots, underscores and hyphens
         name: String,
         /// His e-mail address
         #[arg(long)]

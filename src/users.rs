@@ -18,8 +18,9 @@ use crate::{
     limits::{LIST_ITEMS_MAX, RESET_TTL, USERNAME_CHARS_MAX},
     protocol::{
         Time, UserId,
-        check::{Checks, fold},
+        check::Checks,
         error::Refusal,
+        fold::fold,
         rest::{SiteRole, User},
     },
     store::{self, NewUser, Store, admin::AccountChange, migrate},

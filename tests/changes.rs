@@ -3,6 +3,7 @@
 
 mod emoji;
 mod frames;
+mod mentions;
 mod rules;
 
 use serde_json::Value;

@@ -12,8 +12,9 @@ use crate::{
     limits::*,
     protocol::{
         UserId,
-        check::{Checks, fold},
+        check::Checks,
         error::{Code, Refusal},
+        fold::fold,
         rest::{List, LoginBody, PatchMeBody, RegisterBody, User, UserSummary},
     },
     store::{NewUser, Profile, UserRow},

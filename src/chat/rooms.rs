@@ -321,7 +321,7 @@ impl Chat {
         at: PageOf,
     ) -> Result<List<Member>, Refusal> {
         self.member(who, room_id).await?;
-        let prefix = crate::protocol::check::fold(query);
+        let prefix = crate::protocol::fold::fold(query);
         let members = self
             .store
             .members(room_id, &prefix, UserId(at.after), at.limit + 1)

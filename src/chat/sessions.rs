@@ -21,9 +21,10 @@ use crate::{
     limits::*,
     protocol::{
         SessionId, Time, UserId,
-        check::{Checks, fold},
+        check::Checks,
         close::Close,
         error::{Code, Refusal},
+        fold::fold,
         rest::{DeleteMeBody, List, LogIn, PasswordBody, Tokens, User},
     },
     store::sessions::{Exchange, Exchanged, NewSession},

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use caseless::Caseless;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
     error::{FieldError, Refusal},
+    fold::fold,
+    names,
     rest::{Field, Unknown},
 };
 use crate::limits::*;
@@ -29,11 +30,6 @@ fn is_hidden(c: char) -> bool {
 /// Whether a character shows something by itself: neither hidden nor white space, nor a mark on another one.
 fn is_seen(c: char) -> bool {
     !(c.is_control() || c.is_whitespace() || is_combining_mark(c) || is_hidden(c))
-}
-
-/// The dot below an Indic letter, the one mark that NFC takes off letters which have it.
-fn is_nukta(c: char) -> bool {
-    matches!(c, '\u{93c}' | '\u{9bc}' | '\u{a3c}' | '\u{b3c}')
 }
 
 /// Collects the broken fields of one request, so that all are named at once.
@@ -143,25 +139,13 @@ impl Checks {
         if !lengths_hold {
             let rule = format!("{USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} characters");
             self.fail(name, "length", rule);
-        } else if !composed
-            .chars()
-            .all(|c| (c.is_alphanumeric() && !is_hidden(c)) || is_nukta(c) || "._-".contains(c))
-        {
-            self.fail(
-                name,
-                "format",
-                "letters, digits, dot, underscore and hyphen only",
-            );
-        } else if composed.starts_with(['.', '-']) {
-            // It would read as a flag, or as a hidden file, wherever names are given to commands.
-            self.fail(name, "format", "a name begins with neither dot nor hyphen");
-        } else if !composed.contains(char::is_alphanumeric) {
-            self.fail(name, "format", "at least one letter or digit");
         } else if fold(&composed).trim_end_matches(['.', '-']) == RESERVED_NAME {
             self.fail(name, "taken", "this name means everybody");
         } else if fold(&composed).starts_with(DELETED_PREFIX) {
             let rule = "names that begin with deleted- are those of deleted accounts";
             self.fail(name, "taken", rule);
+        } else if let Some(rule) = names::broken_rule(&composed) {
+            self.fail(name, "format", rule);
         }
         composed
     }
@@ -213,17 +197,6 @@ impl Checks {
             Err(Refusal::invalid(self.errors))
         }
     }
-}
-
-/// The key under which names are unique: NFKC and full case folding (Unicode's compatibility
-/// caseless matching, definition D146 of The Unicode Standard, section 3.13).
-pub fn fold(text: &str) -> String {
-    text.nfd()
-        .default_case_fold()
-        .nfkd()
-        .default_case_fold()
-        .nfkc()
-        .collect()
 }
 
 /// Whether the text can only be a JSON object: serde's structs would be read from arrays, too.
@@ -283,41 +256,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_fold_together_when_they_look_alike_in_case_and_compatibility() {
-        for (left, right) in [
-            ("Ada", "aDA"),
-            ("ﬁsh", "FISH"),
-            ("Straße", "STRASSE"),
-            ("Ａda", "ada"),
-            ("É", "e\u{301}"),
-        ] {
-            assert_eq!(fold(left), fold(right), "{left} {right}");
-        }
-        assert_ne!(fold("ada"), fold("adä"));
-    }
-
-    #[test]
     fn rules_for_names() {
         for (text, kept) in [
             ("ada", Some("ada")),
             ("ad", None),
             ("a.b_c-1", Some("a.b_c-1")),
             ("ada lovelace", None),
-            ("ada\u{202e}", None),
-            ("žluťoučký", Some("žluťoučký")),
             ("z\u{30c}lut\u{30c}", Some("žluť")),
             ("a\u{301}b", None),
-            ("adx\u{301}", None),
-            ("ad\u{301}\u{301}\u{301}", None),
             ("\u{1112}\u{1161}\u{11ab}글로", Some("한글로")),
             (
                 "\u{958}\u{92e}\u{930}",
                 Some("\u{915}\u{93c}\u{92e}\u{930}"),
             ),
-            ("ada\u{3164}", None),
             ("-ada", None),
-            (".ada", None),
-            ("_ada.-", Some("_ada.-")),
             ("deleted-7", None),
             ("ＤｅＬＥＴＥＤ-me", None),
             ("deleted", Some("deleted")),

@@ -7,6 +7,8 @@ pub mod check;
 pub mod client;
 pub mod close;
 pub mod error;
+pub mod fold;
+pub mod names;
 pub mod rest;
 pub mod schema;
 pub mod server;

@@ -15,8 +15,9 @@ use crate::limits::PASSWORD_BYTES_MIN;
 
 /// One line, as [`super::check::Checks::line`] has it.
 pub const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$";
-/// Letters are what Unicode calls alphabetic: marks are among them, and letters in circles and squares.
-pub const USERNAME: &str = r"^[\p{L}\p{M}\p{N}Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉_][\p{L}\p{M}\p{N}Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉._-]*$";
+/// Every name has this form, before it is composed, too; not everything of this form is one ([`super::names`]).
+pub const USERNAME: &str =
+    r"^[\p{L}\p{M}\p{N}_][\p{L}\p{M}\p{N}\p{Pc}\u00b7\u0387\u30fb\u200c\u200d.-]*$";
 /// Every address has this form; not everything of this form is one.
 pub const EMAIL: &str = r"^[^@\s]+@[^@\s]+\.[^@\s]+$";
 /// A password's length is counted in bytes, of which a character has four at most.

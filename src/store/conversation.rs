@@ -67,7 +67,7 @@ impl Store {
         Ok(reactions)
     }
 
-    /// The users of these names, which are folded ([`crate::protocol::check::fold`]).
+    /// The users of these names, which are folded ([`crate::protocol::fold::fold`]).
     pub async fn users_by_names(&self, names: &[String]) -> Result<HashMap<String, UserId>> {
         let keys: Vec<String> = names.iter().cloned().map(bounded).map(Into::into).collect();
         let of_key: HashMap<&str, &str> = keys

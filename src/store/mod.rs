@@ -387,7 +387,7 @@ impl UserRow {
     }
 }
 
-/// A user to be made. Keys are folded by [`crate::protocol::check::fold`].
+/// A user to be made. Keys are folded by [`crate::protocol::fold::fold`].
 #[derive(Clone, Debug)]
 pub struct NewUser {
     pub username: String,

@@ -14,7 +14,7 @@ use crate::{
     limits,
     protocol::{
         Rev, RoomId, Seq, Time, UserId,
-        check::fold,
+        fold::fold,
         rest::{LastMessage, Member, Mine, Notify, Role, Room, RoomKind, UserSummary},
     },
 };

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::protocol::{
     Time, UserId,
-    check::{DELETED_PREFIX, fold},
+    check::DELETED_PREFIX,
+    fold::fold,
     rest::{SiteRole, User, UserKind, UserSummary},
 };
 

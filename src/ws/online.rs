@@ -6,8 +6,8 @@ use crate::{
     limits::{LIST_ITEMS_MAX, ONLINE_MAX},
     protocol::{
         UserId,
-        check::fold,
         error::Refusal,
+        fold::fold,
         rest::{List, UserSummary},
     },
 };

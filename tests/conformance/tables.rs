@@ -5,7 +5,7 @@ use hearth::{
     limits::LOGINS_PER_USER_MAX,
     protocol::{
         RoomId, SessionId, Time, UserId,
-        check::fold,
+        fold::fold,
         rest::{RoomKind, UserKind},
     },
     store::{

@@ -12,7 +12,7 @@ use mysql_async::{Conn, prelude::Queryable};
 use super::{deadline, execute, query};
 use crate::{
     protocol::{
-        check::fold,
+        fold::fold,
         rest::{Role, RoomKind},
     },
     store::{

@@ -7,7 +7,7 @@ use super::fault;
 use crate::{
     protocol::{
         RoomId, Seq, Time, UserId,
-        check::fold,
+        fold::fold,
         rest::{Role, RoomKind, UserSummary},
     },
     store::{

@@ -1,0 +1,106 @@
+// Names in texts, found and compared as the server does it: tests/fixtures/mentions.json holds both to the same texts.
+
+import { codeRanges } from "./code.js";
+
+const NAME_CHARS_MAX = 64; // names have 32, each perhaps with a mark of its own
+const CANDIDATES_MAX = 2000;
+
+const OF_NAME = /(?:(?![\ufe00-\ufe0f\u{e0100}-\u{e01ef}])[\p{XIDC}\p{Alphabetic}\p{N}\u200c\u200d._-])+/uy;
+/** Characters of scripts without spaces, and Hangul: a name may end on both sides of each. */
+const UNSPACED = new RegExp(`[${["Han", "Hira", "Kana", "Bopo", "Hang", "Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Bali", "Java",
+  "Tale", "Talu", "Lana", "Tavt"].map((script) => `\\p{sc=${script}}`).join("")}\\u3006\\u3031-\\u3035\\u303c\\u3099\\u309a\\u30fc\\uff70\\uff9e\\uff9f]`, "u");
+/** What is read as a part of the character before it: marks, joiners, the vowel AM, and what completes a Hangul syllable. */
+const CONTINUES = /[\p{M}\u200c\u200d\u0e33\u0eb3\u1160-\u11ff\ud7b0-\ud7ff\uff9e\uff9f]/u;
+/** What ends an address, within a class of a regular expression. */
+export const ADDRESS_END = "\\p{White_Space}<>\"“”‘’\u3001\u3002\u3008-\u3011\u3014-\u301f！（），：；？｛｝～";
+const WORD = new RegExp(`[^${ADDRESS_END}]+`, "gu");
+const SCHEME = /[a-z0-9]:\/\//i;
+const HEAD = /www\.|mailto:|xmpp:|sips?:|tel:|sms:|acct:|matrix:/gi;
+
+/** Full case folding of one character: what is one in upper case is one. */
+const foldOne = (c) => (c === "ı" ? c : c.toLowerCase().toUpperCase().toLowerCase());
+const folded = (text) => [...[...text.normalize("NFD")].map(foldOne).join("").normalize("NFKD")].map(foldOne).join("");
+
+/** The key by which names are compared. */
+export const fold = (name) => folded(name).replace(/[\u200c\u200d]/g, "").normalize("NFKC");
+
+/** The form that is searched for: without diacritics, and with one apostrophe. */
+export const plain = (text) => folded(text).normalize("NFKD")
+  .replace(/[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u065f\u0670\u20d0-\u20ff\u00ad\u200b-\u200d\u2060\ufe00-\ufe0f]/g, "")
+  .replace(/[ıłøđħŧ]/g, (c) => "ilodht"["ıłøđħŧ".indexOf(c)])
+  .replace(/[\u2018\u2019\u201b\u2032\u02b9\u02bb-\u02bf\ua78c]/g, "'").normalize("NFC");
+
+/** What is being written after an "@" at the end of a text, or null. */
+export function begunName(text) {
+  const at = text.lastIndexOf("@");
+  if (at < 0 || endsWithWord(text, at)) return null;
+  const name = text.slice(at + 1);
+  return name === "" || (runAt(name, 0) === name && [...name].length <= 32) ? name : null;
+}
+
+/** The first {start, end, key} of each mention of these names, which are folded: the longest that is one wins. */
+export function mentionsIn(text, names) {
+  const found = [];
+  if (names.size === 0 || !text.includes("@")) return found;
+  const quiet = [codeRanges(text), addressRanges(text)];
+  let left = CANDIDATES_MAX;
+  for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) {
+    if (quiet.some((ranges) => liesIn(at, ranges)) || endsWithWord(text, at)) continue;
+    const ends = endsOf(text, at + 1).slice(0, left);
+    left -= ends.length;
+    const end = ends.find((end) => names.has(fold(text.slice(at + 1, end))));
+    if (end) found.push({ start: at, end, key: fold(text.slice(at + 1, end)) });
+  }
+  return found;
+}
+
+/** The characters of names that stand here. */
+function runAt(text, start) {
+  OF_NAME.lastIndex = start;
+  return OF_NAME.exec(text)?.[0] ?? "";
+}
+
+function endsWithWord(text, end) {
+  const begin = end - (/[\udc00-\udfff]/.test(text[end - 1] ?? "") ? 2 : 1);
+  return begin >= 0 && runAt(text, begin) !== "" && !UNSPACED.test(text.slice(begin, end));
+}
+
+/** Where the name that begins here may end, the farthest first. */
+function endsOf(text, start) {
+  const run = runAt(text, start);
+  if (run === "") return [];
+  const after = start + run.length;
+  const chars = [...run];
+  let isEnd = !(text[after] === "/" && runAt(text, after + 1) !== ""); // `@scope/name` is a package
+  const ends = [];
+  let end = after;
+  for (let index = chars.length - 1; index >= 0; index -= 1) {
+    const [c, next] = [chars[index], chars[index + 1]];
+    isEnd ||= Boolean(next) && !CONTINUES.test(next) && (UNSPACED.test(next) || UNSPACED.test(c));
+    if (isEnd && index < NAME_CHARS_MAX) ends.push(end);
+    isEnd &&= c === "." || c === "-";
+    end -= c.length;
+  }
+  return ends;
+}
+
+function addressRanges(text) {
+  const ranges = [];
+  for (const { 0: word, index } of text.matchAll(WORD)) {
+    const heads = [...word.matchAll(HEAD)].filter((head) => !endsWithWord(word, head.index));
+    const scheme = word.match(SCHEME);
+    const begins = [...heads.map((head) => head.index), ...(scheme ? [scheme.index] : [])];
+    if (begins.length > 0) ranges.push([index + Math.min(...begins), index + word.length]);
+  }
+  return ranges;
+}
+
+function liesIn(at, ranges) {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ranges[middle][1] <= at) low = middle + 1;
+    else high = middle;
+  }
+  return low < ranges.length && ranges[low][0] <= at;
+}
