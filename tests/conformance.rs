@@ -142,6 +142,7 @@ on_both! {
         several_nodes_migrate_at_once,
         a_newer_schema_is_refused,
         a_reset_leaves_nothing,
+        what_is_derived_is_made_anew,
         an_epoch_stays;
 }
 

@@ -161,7 +161,7 @@ impl Chat {
     ) -> Result<Updated, Refusal> {
         self.sends.charge(who.user.id)?;
         let mut checks = Checks::default();
-        checks.emoji("emoji", &emoji);
+        let emoji = checks.emoji("emoji", &emoji);
         checks.done()?;
         let user_id = who.user.id;
         let change = Change::React {

@@ -6,6 +6,7 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
+    emoji::qualified,
     error::{FieldError, Refusal},
     fold::fold,
     names,
@@ -116,8 +117,8 @@ impl Checks {
         }
     }
 
-    /// One grapheme of at most [`EMOJI_BYTES_MAX`], which can be seen.
-    pub fn emoji(&mut self, name: &'static str, text: &str) {
+    /// One grapheme of at most [`EMOJI_BYTES_MAX`], which can be seen; in the form in which it is stored.
+    pub fn emoji(&mut self, name: &'static str, text: &str) -> String {
         let one = text.graphemes(true).count() == 1;
         let plain = text.chars().all(|c| !c.is_control() && !c.is_whitespace());
         let seen = plain && text.chars().any(is_seen);
@@ -125,7 +126,9 @@ impl Checks {
             let rule =
                 format!("one character as people see it, of at most {EMOJI_BYTES_MAX} bytes");
             self.fail(name, "format", rule);
+            return String::new();
         }
+        qualified(text)
     }
 
     /// A name that is to be given: who has one that breaks a newer rule keeps it. The name as it is kept, each

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod client;
 pub mod close;
+pub mod emoji;
 pub mod error;
 pub mod fold;
 pub mod names;

@@ -5,12 +5,21 @@
 
 use std::{fs::File, path::Path};
 
-use mysql_async::{Opts, Pool, prelude::Queryable};
+use mysql_async::{Opts, Pool, TxOpts, prelude::Queryable};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Error, Location, Options, Result, admin::HAS_ADMIN, mysql, sqlite};
+use self::derived::Place;
+use super::{
+    Error, Location, Options, Result,
+    admin::HAS_ADMIN,
+    mysql,
+    sql::{Conn, script},
+    sqlite,
+};
 use crate::limits;
+
+mod derived;
 
 mod embedded {
     pub mod sqlite {
@@ -228,6 +237,10 @@ impl Locked {
         let mut runner = embedded::sqlite::migrations::runner();
         runner.set_migration_table_name(HISTORY);
         let applied = runner.run(&mut self.conn).map_err(migration_failed)?;
+        let mut place = Some(Place::Begin);
+        while let Some(at) = place {
+            place = self.derive(at)?;
+        }
         let conn = &self.conn;
         conn.execute(
             "INSERT OR IGNORE INTO meta (name, value) VALUES ('log_epoch', ?)",
@@ -242,6 +255,20 @@ impl Locked {
             )
             .map_err(unavailable)?;
         Ok(report(&applied, epoch))
+    }
+
+    /// One step of [`derived`], in a transaction.
+    fn derive(&mut self, at: Place) -> Result<Option<Place>> {
+        let run = |sql| self.conn.execute_batch(sql).map_err(unavailable);
+        run("BEGIN IMMEDIATE")?;
+        let step = script(move |conn| Box::pin(derived::step(conn, at)));
+        let done = sqlite::run(&step, &mut self.conn);
+        let end = match done {
+            Ok(_) => "COMMIT",
+            Err(_) => "ROLLBACK",
+        };
+        self.conn.execute_batch(end).map_err(unavailable)?;
+        Ok(done?)
     }
 
     fn reset(self) -> Result<()> {
@@ -329,6 +356,10 @@ impl LockedMysql {
             .await
             .map_err(migration_failed)?;
         self.still_locked().await?;
+        let mut place = Some(Place::Begin);
+        while let Some(at) = place {
+            place = self.derive(at).await?;
+        }
         let mut conn = connection(&self.pool).await?;
         conn.exec_drop(
             "INSERT IGNORE INTO meta (name, value) VALUES ('log_epoch', ?)",
@@ -342,6 +373,16 @@ impl LockedMysql {
             .map_err(unavailable)?;
         let epoch = epoch.ok_or_else(|| Error::Broken("the log has no epoch".into()))?;
         Ok(report(&applied, epoch))
+    }
+
+    /// One step of [`derived`], in a transaction.
+    async fn derive(&self, at: Place) -> Result<Option<Place>> {
+        let begun = self.pool.start_transaction(TxOpts::default()).await;
+        let mut tx = begun.map_err(unavailable)?;
+        let next = derived::step(Conn::Mysql(&mut tx), at).await?;
+        tx.commit().await.map_err(unavailable)?;
+        self.still_locked().await?;
+        Ok(next)
     }
 
     async fn reset(&mut self) -> Result<()> {

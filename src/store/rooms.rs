@@ -14,7 +14,7 @@ use crate::{
     limits,
     protocol::{
         Rev, RoomId, Seq, Time, UserId,
-        fold::fold,
+        fold::plain,
         rest::{LastMessage, Member, Mine, Notify, Role, Room, RoomKind, UserSummary},
     },
 };
@@ -222,9 +222,9 @@ impl Store {
         let mut params = params![filter.user_id, after];
         let mut named = "";
         if !filter.query.is_empty() {
-            // Both sides folded: found whatever their case. INSTR takes no wildcards.
+            // Both sides in one form: found whatever their case and their diacritics. INSTR takes no wildcards.
             named = "AND INSTR(r.name_key, ?) > 0";
-            params.extend(params![fold(&filter.query)]);
+            params.extend(params![plain(&filter.query)]);
         }
         params.extend(params![limit]);
         let sql = format!(
@@ -247,7 +247,7 @@ impl Store {
     }
 
     /// Present members by rising user id after `after`, and the room's `rev` that the page is
-    /// complete to. `prefix` is a folded prefix of the username.
+    /// complete to. `prefix` is one of the username, in the form of searches ([`plain`]).
     /// Who may follow a room's owner that goes for good: another member, before all one whose account is active.
     pub async fn heir(&self, room_id: RoomId, owner: UserId) -> Result<Option<UserSummary>> {
         let sql = "SELECT u.id, u.username, u.full_name FROM room_members m JOIN users u ON u.id = m.user_id
@@ -286,7 +286,7 @@ async fn members(
     let mut named = "";
     if !prefix.is_empty() {
         let (low, high) = prefix_range(&prefix);
-        named = "AND u.username_key >= ? AND u.username_key < ?";
+        named = "AND u.search_key >= ? AND u.search_key < ?";
         params.extend(params![low, high]);
     }
     params.extend(params![limit]);
@@ -387,7 +387,7 @@ async fn create(
             params![
                 new.kind.word(),
                 new.name.as_str(),
-                fold(&new.name),
+                plain(&new.name),
                 new.topic.as_str(),
                 direct_key,
                 new.owner.id,

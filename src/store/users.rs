@@ -15,7 +15,7 @@ use super::{
 use crate::protocol::{
     Time, UserId,
     check::DELETED_PREFIX,
-    fold::fold,
+    fold::{fold, plain},
     rest::{SiteRole, User, UserKind, UserSummary},
 };
 
@@ -45,6 +45,7 @@ pub(super) async fn insert(
     let params = params![
         user.username.as_str(),
         username_key,
+        plain(&user.username),
         user.email.as_str(),
         email_key,
         user.full_name.clone(),
@@ -53,8 +54,8 @@ pub(super) async fn insert(
         now,
         now,
     ];
-    let sql = "INSERT INTO users (username, username_key, email, email_key, full_name, password_hash, kind, role, \
-               is_active, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 'person', ?, 1, ?, ?)";
+    let sql = "INSERT INTO users (username, username_key, search_key, email, email_key, full_name, password_hash, kind, role, \
+               is_active, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'person', ?, 1, ?, ?)";
     let done = conn.execute(sql, params).await?;
     Ok(UserRow {
         user: User {
@@ -168,7 +169,7 @@ impl Store {
         Ok(users)
     }
 
-    /// Active users whose folded name begins with `prefix`, by rising id after `after`.
+    /// Active users whose name begins with `prefix`, both in the form of searches ([`plain`]), by rising id after `after`.
     pub async fn users(
         &self,
         prefix: &str,
@@ -180,7 +181,7 @@ impl Store {
         } else {
             let (low, high) = prefix_range(prefix);
             (
-                "AND u.username_key >= ? AND u.username_key < ?",
+                "AND u.search_key >= ? AND u.search_key < ?",
                 params![after, low, high],
             )
         };
@@ -239,12 +240,13 @@ async fn delete(
         format!("{DELETED_PREFIX}{id}"),
         key.as_str(),
         "",
+        "",
         key.as_str(),
         DELETED_NAME,
         now,
         id
     ];
-    let sql = "UPDATE users SET username = ?, username_key = ?, email = ?, email_key = ?, full_name = ?, \
+    let sql = "UPDATE users SET username = ?, username_key = ?, search_key = ?, email = ?, email_key = ?, full_name = ?, \
                password_hash = NULL, role = 'user', is_active = 0, updated_at = ? WHERE id = ?";
     conn.execute(sql, params).await?;
     for sql in [

@@ -7,7 +7,7 @@ use crate::{
     protocol::{
         UserId,
         error::Refusal,
-        fold::fold,
+        fold::plain,
         rest::{List, UserSummary},
     },
 };
@@ -20,7 +20,7 @@ impl Gateway {
         query: &str,
         at: PageOf,
     ) -> Result<List<UserSummary>, Refusal> {
-        let prefix = fold(query);
+        let prefix = plain(query);
         let mut page = List {
             items: Vec::new(),
             next: None,
@@ -35,7 +35,7 @@ impl Gateway {
             (after, left) = (*last, left - ids.len());
             let users = self.chat.users_by_ids(&ids).await?.items.into_iter();
             page.items
-                .extend(users.filter(|user| fold(&user.username).starts_with(&prefix)));
+                .extend(users.filter(|user| plain(&user.username).starts_with(&prefix)));
             if page.items.len() > at.limit {
                 page.items.truncate(at.limit);
                 page.next = page.items.last().map(|user| user.id.to_string());

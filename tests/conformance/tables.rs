@@ -5,7 +5,7 @@ use hearth::{
     limits::LOGINS_PER_USER_MAX,
     protocol::{
         RoomId, SessionId, Time, UserId,
-        fold::fold,
+        fold::plain,
         rest::{RoomKind, UserKind},
     },
     store::{
@@ -160,7 +160,7 @@ pub async fn users_are_found(place: Place) {
         ids.push(world.named(name).await.id);
     }
     let search = async |prefix: &str, after: UserId, limit: usize| {
-        let users = store.users(&fold(prefix), after, limit).await.unwrap();
+        let users = store.users(&plain(prefix), after, limit).await.unwrap();
         users
             .into_iter()
             .map(|user| user.username)

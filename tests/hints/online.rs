@@ -16,7 +16,7 @@ async fn those_online_are_found(db: Db) {
     let server = Server::start(db).await;
     let mut sockets = Vec::new();
     let mut people = Vec::new();
-    for name in ["ada", "adam", "Adele", "bob", "carol"] {
+    for name in ["ada", "adam", "Adele", "bob", "carol", "İzmir"] {
         let account = server.register(name).await;
         if name != "adam" && name != "carol" {
             sockets.push(connect(&account).await);
@@ -27,15 +27,19 @@ async fn those_online_are_found(db: Db) {
     sockets.push(connect(&people[3]).await);
     let asker = &people[4];
     for (query, expected, next) in [
-        ("", vec!["ada", "Adele", "bob"], Value::Null),
+        ("", vec!["ada", "Adele", "bob", "İzmir"], Value::Null),
+        ("q=IZM", vec!["İzmir"], Value::Null),
+        ("q=izm", vec!["İzmir"], Value::Null),
+        ("q=%C4%B1zm", vec!["İzmir"], Value::Null),
         ("q=AD", vec!["ada", "Adele"], Value::Null),
         ("q=b", vec!["bob"], Value::Null),
         ("q=carol", vec![], Value::Null),
         ("q=%25", vec![], Value::Null),
         ("limit=1", vec!["ada"], json!("1")),
         ("limit=1&cursor=1", vec!["Adele"], json!("3")),
-        ("limit=2&cursor=1", vec!["Adele", "bob"], Value::Null),
-        ("limit=1&cursor=4", vec![], Value::Null),
+        ("limit=2&cursor=1", vec!["Adele", "bob"], json!("4")),
+        ("limit=1&cursor=4", vec!["İzmir"], Value::Null),
+        ("limit=1&cursor=6", vec![], Value::Null),
         ("q=ad&limit=1", vec!["ada"], json!("1")),
         ("q=ad&limit=1&cursor=1", vec!["Adele"], Value::Null),
         ("ids=1,2,4,999", vec!["ada", "bob"], Value::Null),

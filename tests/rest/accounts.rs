@@ -411,6 +411,44 @@ async fn names_are_of_all_living_languages(db: Db) {
     }
 }
 
+/// As in messages: in any case, whatever their diacritics and apostrophes.
+async fn people_and_rooms_are_found_as_messages_are(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let mut ids = Vec::new();
+    for name in ["İstanbul", "istanbul2", "Łukasz", "oʻzbek"] {
+        ids.push(server.register(name).await.id);
+    }
+    let mut rooms = Vec::new();
+    for name in ["Café İstanbul", "O’Neil", "ห้องบ้านน้องสวย"] {
+        rooms.push(ada.create_room(name, &[]).await);
+    }
+    for (query, people, found) in [
+        ("İstanbul", &ids[..2], &rooms[..1]),
+        ("istanbul", &ids[..2], &rooms[..1]),
+        ("ISTANBUL", &ids[..2], &rooms[..1]),
+        ("ıst", &ids[..2], &rooms[..1]),
+        ("lukasz", &ids[2..3], &[]),
+        ("CAFE I", &[], &rooms[..1]),
+        ("o'z", &ids[3..], &[]),
+        ("Oʼz", &ids[3..], &[]),
+        ("o'neil", &[], &rooms[1..2]),
+        ("Oʻneil", &[], &rooms[1..2]),
+        ("บ้านน", &[], &rooms[2..]),
+    ] {
+        let encoded: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        for (path, expected) in [
+            (format!("/api/users?q={encoded}"), people),
+            (format!("/api/chat/rooms?q={encoded}"), found),
+        ] {
+            let (status, page) = ada.get(&path).await;
+            let items = page["items"].as_array().unwrap().iter();
+            let seen: Vec<u64> = items.map(|item| item["id"].as_u64().unwrap()).collect();
+            assert_eq!((status, &*seen), (200, expected), "{query}: {path}");
+        }
+    }
+}
+
 async fn others_are_found_by_name_and_by_id(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
@@ -481,6 +519,7 @@ each_database!(
     every_broken_field_is_named_at_once,
     names_are_kept_composed_and_trimmed,
     names_are_of_all_living_languages,
+    people_and_rooms_are_found_as_messages_are,
     names_and_addresses_are_taken_once,
     others_are_found_by_name_and_by_id,
 );

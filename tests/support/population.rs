@@ -28,7 +28,7 @@ impl Server {
         for n in 0..count {
             let (id, name) = (first + n, format!("guest{n:05}"));
             users.push(format!(
-                "({id}, '{name}', '{name}', '{name}@example.org', '{name}@example.org', 'person', 'user', 1, 1, 1)"
+                "({id}, '{name}', '{name}', '{name}', '{name}@example.org', '{name}@example.org', 'person', 'user', 1, 1, 1)"
             ));
             let its = rev + 1 + n;
             members.push(format!("({room}, {id}, 'member', 1, 0, {its}, 0, {its})"));
@@ -41,7 +41,7 @@ impl Server {
         }
         for (into, rows) in [
             (
-                "users (id, username, username_key, email, email_key, kind, role, is_active, created_at, updated_at)",
+                "users (id, username, username_key, search_key, email, email_key, kind, role, is_active, created_at, updated_at)",
                 users,
             ),
             (

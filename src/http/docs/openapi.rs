@@ -256,11 +256,11 @@ fn query_parameter(pattern: &str, name: &str) -> Value {
         }
         "q" if pattern.ends_with("/rooms") => (
             line(ROOM_NAME_CHARS_MAX),
-            "A part of the name, in any case.",
+            "A part of the name, in any case, whatever its diacritics.",
         ),
         "q" => (
             line(USERNAME_CHARS_MAX),
-            "The beginning of the name, in any case.",
+            "The beginning of the name, in any case, whatever its diacritics.",
         ),
         "ids" => (
             json!({"type": "array", "items": number(1, ID_MAX), "minItems": 1, "maxItems": IDS_PER_REQUEST_MAX}),

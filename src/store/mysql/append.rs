@@ -12,7 +12,7 @@ use mysql_async::{Conn, prelude::Queryable};
 use super::{deadline, execute, query};
 use crate::{
     protocol::{
-        fold::fold,
+        fold::plain,
         rest::{Role, RoomKind},
     },
     store::{
@@ -442,7 +442,7 @@ async fn write_rooms(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
         let archived_at = plan.rooms.get(id).and_then(|(_, room)| room.archived_at);
         let params = params![
             settings.name.as_str(),
-            fold(&settings.name),
+            plain(&settings.name),
             settings.topic.as_str(),
             archived_at,
             *rev,

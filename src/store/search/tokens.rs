@@ -3,15 +3,18 @@
 //! A token is a word: a run of letters and digits, in any case, without its diacritics, in compatibility
 //! form. Scripts that are written without spaces, and Korean, give overlapping pairs of characters in place
 //! of words, then the run's last character alone: so a single character begins a token wherever it stands,
-//! and any part of a run is a phrase of its pairs.
+//! and any part of a run is a phrase of its pairs. Their marks are characters of their own, so that a part may
+//! end between a letter and its mark.
 //!
 //! Pure: no database, no clock. What a text was cut into is stored; another cut needs another index.
 
 use std::{fmt::Write, ops::Range};
 
-use caseless::Caseless;
-use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use icu_properties::{CodePointMapData, props::GeneralCategory};
+use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
+
+use crate::protocol::{fold::plain, names::is_unspaced};
 
 /// A word, or one character of a run, folded; where it stands in the text, in whole graphemes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,91 +48,21 @@ enum Class {
     Syllable,
     /// Part of what stands before it.
     Mark,
-    /// Invisible: neither part of a word nor its end.
-    Nothing,
     Separator,
 }
 
-/// Scripts without spaces, and Korean, whose words carry endings.
-const SYLLABLES: &[(u32, u32)] = &[
-    (0x0e01, 0x0e4e), // Thai, without its digits
-    (0x0e81, 0x0ecf), // Lao
-    (0x0edc, 0x0edf),
-    (0x1000, 0x103f), // Burmese
-    (0x1050, 0x108f),
-    (0x1100, 0x11ff), // Hangul
-    (0x1780, 0x17d3), // Khmer
-    (0x2e80, 0x2fdf), // Han, Hiragana, Katakana, Bopomofo
-    (0x3005, 0x3007),
-    (0x3021, 0x3029),
-    (0x3031, 0x30ff),
-    (0x3105, 0x31ff),
-    (0x3400, 0x4dbf),
-    (0x4e00, 0x9fff),
-    (0xa960, 0xa97f),
-    (0xac00, 0xd7fb),
-    (0xf900, 0xfaff),
-    (0x1_b000, 0x1_b16f),
-    (0x2_0000, 0x3_ffff),
-];
-
 fn class(c: char) -> Class {
-    let code = u32::from(c);
+    let (is_mark, is_letter) = (is_combining_mark(c), c.is_alphanumeric());
     match c {
-        // Soft hyphen, zero-width space and joiners, word joiner, variation selectors.
-        '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{fe00}'..='\u{fe0f}' => Class::Nothing,
-        '\u{e0100}'..='\u{e01ef}' => Class::Nothing,
-        _ if is_combining_mark(c) => Class::Mark,
-        _ if !c.is_alphanumeric() => Class::Separator,
-        _ if SYLLABLES
-            .iter()
-            .any(|(from, to)| (*from..=*to).contains(&code)) =>
-        {
-            Class::Syllable
-        }
+        _ if !is_mark && !is_letter => Class::Separator,
+        _ if is_unspaced(c) && !is_digit(c) => Class::Syllable,
+        _ if is_mark => Class::Mark,
         _ => Class::Letter,
     }
 }
 
-/// Marks that a search doesn't see: diacritics of Latin, Greek and Cyrillic; the vowel points of Hebrew and
-/// Arabic, the latter's hamza and the line that stretches its words; marks that enclose symbols.
-fn is_diacritic(c: char) -> bool {
-    matches!(
-        c,
-        '\u{300}'..='\u{36f}'
-            | '\u{591}'..='\u{5bd}'
-            | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}' | '\u{5c7}'
-            | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}'
-            | '\u{20d0}'..='\u{20ff}'
-    )
-}
-
-/// Letters whose diacritic is part of them in Unicode, and the i of Turkish, whose upper case is I.
-fn without_stroke(c: char) -> char {
-    match c {
-        'ı' => 'i',
-        'ł' => 'l',
-        'ø' => 'o',
-        'đ' => 'd',
-        'ħ' => 'h',
-        'ŧ' => 't',
-        c => c,
-    }
-}
-
-/// A grapheme in the form in which it is compared.
-fn fold(grapheme: &str) -> String {
-    if grapheme.is_ascii() {
-        return grapheme.to_ascii_lowercase();
-    }
-    // Unicode's compatibility caseless matching (definition D146), decomposed.
-    let folded = grapheme
-        .nfd()
-        .default_case_fold()
-        .nfkd()
-        .default_case_fold();
-    let letters = folded.nfkd().filter(|c| !is_diacritic(*c));
-    letters.map(without_stroke).nfc().collect()
+fn is_digit(c: char) -> bool {
+    CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::DecimalNumber
 }
 
 /// Cuts a text into words and runs. Folding goes by graphemes: nothing composes across their borders.
@@ -139,10 +72,9 @@ pub fn pieces(text: &str) -> Vec<Piece> {
     let mut open = false;
     for (start, grapheme) in text.grapheme_indices(true) {
         let range = start..start + grapheme.len();
-        for c in fold(grapheme).chars() {
+        for c in plain(grapheme).chars() {
             let class = class(c);
             match (class, pieces.last_mut()) {
-                (Class::Nothing, _) => {}
                 (Class::Separator, _) => open = false,
                 (Class::Letter | Class::Mark, Some(Piece::Word(unit))) if open => {
                     extend(unit, c, range.end);
@@ -302,7 +234,10 @@ mod tests {
             ("コーヒー", "コー ーヒ ヒー ー"),
             ("한국어", "한국 국어 어"),
             ("\u{1112}\u{1161}\u{11ab}", "한"),
-            ("สวัสดี", "สวั วัส สดี ดี"),
+            ("สวัสดี", "สว ว\u{e31} \u{e31}ส สด ด\u{e35} \u{e35}"),
+            ("ນ້ຳ", "ນ\u{ec9} \u{ec9}\u{ecd} \u{ecd}າ າ"),
+            ("๑๒ น.", "๑๒ น"),
+            ("O'Neil O’Neil Oʼneil oʻneil", "o neil o neil o neil o neil"),
             ("👍🏽 ❤️ 👨‍👩‍👧 …", ""),
             ("1️⃣ 🇩🇪", "1"),
             ("\u{301}\u{301}", ""),

@@ -7,7 +7,7 @@ use super::fault;
 use crate::{
     protocol::{
         RoomId, Seq, Time, UserId,
-        fold::fold,
+        fold::plain,
         rest::{Role, RoomKind, UserSummary},
     },
     store::{
@@ -346,7 +346,7 @@ fn write(conn: &Connection, plan: &Plan) -> rusqlite::Result<()> {
         let sql = "UPDATE rooms SET name = ?, name_key = ?, topic = ?, archived_at = ?, settings_rev = ? WHERE id = ?";
         conn.prepare_cached(sql)?.execute(params![
             settings.name,
-            fold(&settings.name),
+            plain(&settings.name),
             settings.topic,
             archived_at.map(|time| time.0),
             *rev as i64,

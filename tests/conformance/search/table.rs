@@ -74,10 +74,35 @@ pub const TEXTS: &[&str] = &[
     /* 68 */ "/* comment */ 'single' `tick` \\back\\slash",
     /* 69 */ "Ｈｅｌｌｏ ＨＥＬＬＯ",
     /* 70 */ "...",
+    /* 71 */ "บ้านน้องสวย",
+    /* 72 */ "ບ້ານນ້ອງງາມ",
+    /* 73 */ "ផ្ទះស្អាត",
+    /* 74 */ "မြန်မာနိုင်ငံ",
+    /* 75 */ "Oʻzbekiston, Shaʼban",
 ];
 
 /// A query, and the numbers of the texts that it finds, rising.
 pub const QUERIES: &[(&str, &[usize])] = &[
+    // Any part of scripts without spaces, also between a letter and its mark.
+    ("บ้านน", &[71]),
+    ("น้อง", &[71]),
+    ("านน้", &[71]),
+    ("\u{e49}อง", &[71]),
+    ("บานน", &[]),
+    ("ບ້ານນ", &[72]),
+    ("\u{ec9}ອງງ", &[72]),
+    ("ផ\u{17d2}ទះស", &[73]),
+    ("\u{17d2}អ\u{17b6}", &[73]),
+    ("မြန", &[74]),
+    ("\u{103a}မာန", &[74]),
+    // One apostrophe.
+    ("o'zbekiston", &[75]),
+    ("o’zbekiston", &[75]),
+    ("oʼzbekiston", &[75]),
+    ("OʻZBEKISTON", &[75]),
+    ("sha'ban", &[75]),
+    ("zbekiston", &[75]),
+    ("ozbekiston", &[]),
     // Words, in any case, whole, all of them, in any order.
     ("hello", &[1, 2, 69]),
     ("HELLO", &[1, 2, 69]),
