@@ -267,12 +267,13 @@ fn files_are_about_one_thing() {
 }
 
 /// Deadlines of tests are those of `support/patience.rs`, which slow down with the machine. Requests that are cut short
-/// on purpose are no deadlines.
+/// on purpose are no deadlines, and a database is dropped in time or left behind.
 #[test]
 fn tests_wait_with_one_patience() {
     let own = [
         "tests/house.rs",
         "tests/support/patience.rs",
+        "tests/support/database.rs",
         "tests/sessions/hang_ups.rs",
     ];
     let mut files = sources("tests");

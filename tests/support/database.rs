@@ -82,7 +82,8 @@ impl Drop for Schema {
             runtime.block_on(async {
                 let deadline = std::time::Duration::from_secs(10);
                 let _ =
-                    super::timeout(deadline, run(&server, &format!("DROP DATABASE {name}"))).await;
+                    tokio::time::timeout(deadline, run(&server, &format!("DROP DATABASE {name}")))
+                        .await;
             });
         });
         let _ = dropping.join();

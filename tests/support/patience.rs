@@ -112,6 +112,10 @@ impl Clock {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, which nothing waits for"
+)]
 fn watch() {
     let cores = thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
     while let Some(running) = running() {
