@@ -246,8 +246,6 @@ impl Store {
         Ok(rooms.collect::<Result<_, Fault>>()?)
     }
 
-    /// Present members by rising user id after `after`, and the room's `rev` that the page is
-    /// complete to. `prefix` is one of the username, in the form of searches ([`plain`]).
     /// Who may follow a room's owner that goes for good: another member, before all one whose account is active.
     pub async fn heir(&self, room_id: RoomId, owner: UserId) -> Result<Option<UserSummary>> {
         let sql = "SELECT u.id, u.username, u.full_name FROM room_members m JOIN users u ON u.id = m.user_id
@@ -258,6 +256,8 @@ impl Store {
         Ok(heir.transpose()?)
     }
 
+    /// Present members by rising user id after `after`, and the room's `rev` that the page is
+    /// complete to. `prefix` is one of the username, in the form of searches ([`plain`]).
     pub async fn members(
         &self,
         room_id: RoomId,

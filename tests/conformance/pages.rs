@@ -301,7 +301,7 @@ pub async fn members_by_page(place: Place) {
     assert_eq!(page("", 0, 2).await, ["cleo", "clara"]);
     assert_eq!(page("", users[1].id.0, 9).await, ["Ünal", "bob"]);
     assert_eq!(page("cl", 0, 9).await, ["cleo", "clara"]);
-    assert_eq!(page("ü", 0, 9).await, ["Ünal"]);
+    assert_eq!(page("un", 0, 9).await, ["Ünal"]);
     assert_eq!(page("%", 0, 9).await, [] as [&str; 0]);
     let missing = hearth::protocol::RoomId(room.0 + 1_000);
     let none = world.store.members(missing, "", UserId(0), 5).await;
