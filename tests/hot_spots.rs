@@ -2,6 +2,7 @@
 //! carries, in frames and bytes.
 
 use futures_util::{StreamExt, future::join_all, stream};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{Account, Chain, Db, PATIENCE, Raw, Server, each_database};
@@ -93,12 +94,26 @@ async fn a_thousand_react_to_one_message(db: Db) {
     let from = listeners[0].1;
     let target = from + PEOPLE as u64;
     let emoji = ["%F0%9F%91%8D", "%F0%9F%8E%89", "x"];
-    let path = &path;
-    let reacting = stream::iter(members.iter().enumerate()).map(|(number, person)| async move {
-        let path = format!("{path}/messages/1/reactions/{}", emoji[number % 3]);
-        person.request("PUT", &path, None).await.0
-    });
-    let reacting = reacting.buffer_unordered(AT_ONCE).collect::<Vec<u16>>();
+    let mut reacting = Vec::new();
+    for _ in members {
+        reacting.push(Raw::connect(server.address()).await);
+    }
+    // All wait for the server when it goes on: how many are joined doesn't depend on how fast they come.
+    server.signal(Signal::SIGSTOP);
+    for (number, (person, raw)) in members.iter().zip(&mut reacting).enumerate() {
+        let request = format!(
+            "PUT {path}/messages/1/reactions/{} HTTP/1.1\r\nHost: hearth\r\nAuthorization: Bearer {}\r\n\r\n",
+            emoji[number % 3],
+            person.token
+        );
+        raw.write(request.as_bytes()).await;
+    }
+    server.signal(Signal::SIGCONT);
+    let reacting = join_all(
+        reacting
+            .iter_mut()
+            .map(|raw| async { raw.answer().await.0 }),
+    );
     let listening = join_all(listeners.iter_mut().map(|(raw, from)| async move {
         let mut counts = std::collections::BTreeMap::new();
         let carried = follow(raw, *from, target, |frame| {
