@@ -17,7 +17,7 @@ use crate::limits::PASSWORD_BYTES_MIN;
 pub const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$";
 /// Every name has this form, before it is composed, too; not everything of this form is one ([`super::names`]).
 pub const USERNAME: &str =
-    r"^[\p{L}\p{M}\p{N}_][\p{L}\p{M}\p{N}\p{Pc}\u00b7\u0387\u30fb\u200c\u200d.-]*$";
+    "^[\\p{L}\\p{M}\\p{N}_][\\p{L}\\p{M}\\p{N}_‿⁀⁔︳︴﹍﹎﹏＿·\u{387}・\u{200c}\u{200d}.-]*$";
 /// Every address has this form; not everything of this form is one.
 pub const EMAIL: &str = r"^[^@\s]+@[^@\s]+\.[^@\s]+$";
 /// A password's length is counted in bytes, of which a character has four at most.
