@@ -45,7 +45,8 @@ class Client:
                             token = self.tokens["access_token"]
                             await self.send({"type": "auth", "token": token})
                         try:  # the library pings, and gives a silent server up
-                            text = await asyncio.wait_for(self.socket.recv(), self.renew_at - time.monotonic())
+                            async with asyncio.timeout(self.renew_at - time.monotonic()):
+                                text = await self.socket.recv()
                         except TimeoutError:
                             continue
                         frame = json.loads(text)
@@ -180,8 +181,7 @@ class Client:
 
 async def main(url, name):
     client = Client(url)
-    ask = getpass.getpass if sys.stdin.isatty() else input
-    await client.enter("/api/login", username=name, password=ask())
+    await client.enter("/api/login", username=name, password=(getpass.getpass if sys.stdin.isatty() else input)())
     client.on_message = lambda of: print(of["room_id"], of["sender"]["username"] + ":", of.get("content", "(deleted)"))
     running = asyncio.create_task(client.run())
     running.add_done_callback(lambda run: run.cancelled() or print(run.exception(), flush=True) or os._exit(1))
