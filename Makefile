@@ -10,6 +10,9 @@ export PATH := $(PATH):/usr/sbin
 # How often `make soak` kills the server and the database.
 KILLS ?= 1000
 
+# More than cores: many tests wait for a deadline of the server's, and others run meanwhile.
+TEST_THREADS ?= 4
+
 # What `make probe` measures: see benches/README.md.
 PROBE ?= all
 
@@ -25,7 +28,7 @@ setup: ## install what the tests need and is missing (Debian, Ubuntu)
 	scripts/setup
 
 test: setup ## run every test, on SQLite and on a private MariaDB
-	scripts/with-mariadb cargo test --no-fail-fast
+	RUST_TEST_THREADS=$(TEST_THREADS) scripts/with-mariadb cargo test --no-fail-fast
 
 check: ## formatting, lints, syntax and the fast tests
 	cargo fmt --check
