@@ -173,6 +173,13 @@ async fn start(config: Config) -> Result<Server, Failure> {
         }
         None => (None, None),
     };
+    let (watched, metrics_address) = match config.listen_metrics {
+        Some(address) => {
+            let (listener, address) = listen("HEARTH_LISTEN_METRICS", address).await?;
+            (Some(listener), Some(address))
+        }
+        None => (None, None),
+    };
     let shutdown = Shutdown::default();
 
     let hub = Hub::new(ws::frame::text);
@@ -212,7 +219,6 @@ async fn start(config: Config) -> Result<Server, Failure> {
     let site = Site::new(
         chat.clone(),
         gateway,
-        metrics.clone(),
         Origins::new(config.public_url.as_ref(), config.cors_origins.clone()),
         Proxies::new(config.trusted_proxies.clone()),
         shutdown.token.clone(),
@@ -236,6 +242,14 @@ async fn start(config: Config) -> Result<Server, Failure> {
         .tasks
         .spawn(shutdown.token.clone().run_until_cancelled_owned(same_log));
     // None waits for another: the database may be slow, or away.
+    if let Some(listener) = watched {
+        shutdown.tasks.spawn(http::metrics::serve(
+            listener,
+            metrics.clone(),
+            shutdown.token.clone(),
+            shutdown.tasks.clone(),
+        ));
+    }
     let upkeep = every(METRICS_UPKEEP_INTERVAL, async move || metrics.run_upkeep());
     shutdown
         .tasks
@@ -262,6 +276,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
     tracing::info!(
         listen.addr = %address,
         listen.tcp = lines_address.map(tracing::field::display),
+        listen.metrics = metrics_address.map(tracing::field::display),
         version = env!("CARGO_PKG_VERSION"),
         files_max = files,
         connections_max,

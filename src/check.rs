@@ -158,6 +158,16 @@ fn weaknesses(config: &Config) -> Vec<String> {
                 .into(),
         );
     }
+    if config
+        .listen_metrics
+        .is_some_and(|address| address.ip().is_unspecified())
+    {
+        notes.push(
+            "HEARTH_LISTEN_METRICS: on all addresses of this machine, so that whoever reaches one of them reads the \
+             metrics; keep the port from strangers, or name one address"
+                .into(),
+        );
+    }
     let given = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let previous = given(&config.jwt_secret_previous);
     let present = given(&config.jwt_secret).or_else(|| secret::load(&config.data_dir).ok());

@@ -138,6 +138,12 @@ struct Settings {
     #[arg(global = true, value_name = "ADDRESS:PORT")]
     listen_tcp: Option<String>,
 
+    /// Address and port for /metrics in Prometheus' text format: keep it from strangers; port 0 takes a free one
+    /// [default: off]
+    #[arg(long, env = "HEARTH_LISTEN_METRICS")]
+    #[arg(global = true, value_name = "ADDRESS:PORT")]
+    listen_metrics: Option<String>,
+
     /// The URL under which people reach this server: for links, for cookies, and the origin that counts as its own
     /// [default: none; the host that a request names]
     #[arg(long, env = "HEARTH_PUBLIC_URL")]
@@ -224,6 +230,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// For lines over plain TCP.
     pub listen_tcp: Option<SocketAddr>,
+    /// For who reads the metrics.
+    pub listen_metrics: Option<SocketAddr>,
     /// `http` or `https`, without a path.
     pub public_url: Option<Url>,
     /// As browsers write them.
@@ -343,17 +351,23 @@ impl Settings {
         let jwt_secret = self.jwt_secret.filter(|secret| !secret.is_empty());
         let previous = self.jwt_secret_previous.filter(|secret| !secret.is_empty());
         let listen_tcp = self.listen_tcp.filter(|address| !address.is_empty());
+        let listen_metrics = self.listen_metrics.filter(|address| !address.is_empty());
 
         let listen = self.listen.parse::<SocketAddr>().ok();
         if listen.is_none() {
             fault("HEARTH_LISTEN", "an address and a port, as 127.0.0.1:8000");
         }
-        let lines = listen_tcp.as_ref().map(|address| address.parse());
-        let lines: Option<SocketAddr> = lines.transpose().unwrap_or_else(|_| {
-            let rule = "an address and a port, as 127.0.0.1:8001, or nothing";
-            fault("HEARTH_LISTEN_TCP", rule);
-            None
-        });
+        let mut optional = |name: &str, address: &Option<String>, rule: &str| {
+            let address = address.as_deref().map(str::parse::<SocketAddr>);
+            address.transpose().unwrap_or_else(|_| {
+                fault(name, rule);
+                None
+            })
+        };
+        let rule = "an address and a port, as 127.0.0.1:8001, or nothing";
+        let lines = optional("HEARTH_LISTEN_TCP", &listen_tcp, rule);
+        let rule = "an address and a port, as 127.0.0.1:8002, or nothing";
+        let metrics = optional("HEARTH_LISTEN_METRICS", &listen_metrics, rule);
         let public_url = self.public_url.filter(|url| !url.is_empty());
         let public = public_url.as_deref().map(public).transpose();
         let public = public.unwrap_or_else(|rule| {
@@ -473,6 +487,10 @@ impl Settings {
                 listen_tcp.unwrap_or_else(|| "(off)".into()),
             ),
             (
+                "HEARTH_LISTEN_METRICS",
+                listen_metrics.unwrap_or_else(|| "(off)".into()),
+            ),
+            (
                 "HEARTH_PUBLIC_URL",
                 public_url.unwrap_or_else(|| "(none)".into()),
             ),
@@ -502,6 +520,7 @@ impl Settings {
         Ok(Config {
             listen,
             listen_tcp: lines,
+            listen_metrics: metrics,
             public_url: public,
             cors_origins: origins.unwrap_or_default(),
             trusted_proxies: proxies.unwrap_or_default(),

@@ -141,7 +141,10 @@ pub const KEPT_DEADLINE: Duration = Duration::from_secs(75);
 pub const HTTP_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// After a fault of accept(), as when file descriptors run out.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// File descriptors kept for everything but connections: the log, the pool, files.
+/// Connections of those who read the metrics, on their own listener and beside [`CONNECTIONS_MAX`]; more wait in the
+/// kernel's queue.
+pub const METRICS_CONNECTIONS_MAX: usize = 16;
+/// File descriptors kept for everything but clients' connections: the log, the pool, files, who reads the metrics.
 pub const FILES_RESERVED: usize = 256;
 pub const READY_DEADLINE: Duration = Duration::from_secs(2);
 /// `hearth health`, from the connection to the answer.
@@ -298,6 +301,7 @@ const _: () = {
     assert!(REPLAY_MAX <= SYNC_PAGE_ROWS);
     assert!(LIST_ITEMS_DEFAULT <= LIST_ITEMS_MAX && REPLAY_DEFAULT <= REPLAY_MAX);
     assert!(CONNECTIONS_PER_USER_MAX < CONNECTIONS_MAX);
+    assert!(METRICS_CONNECTIONS_MAX < FILES_RESERVED / 2);
     assert!(
         PAIR_GUESS_INTERVAL.as_secs() >= 4 * ACCOUNT_GUESS_INTERVAL.as_secs(),
         "who guesses from a few networks doesn't use up what the account's owner may try elsewhere"

@@ -67,6 +67,7 @@ fn every_faulty_setting_is_told_at_once() {
     let dir = TempDir::new().unwrap();
     let faulty = [
         ("HEARTH_LISTEN", "nowhere"),
+        ("HEARTH_LISTEN_METRICS", "127.0.0.1"),
         (
             "HEARTH_DATABASE_URL",
             "postgres://ada:hunter2hunter2@localhost/hearth",
@@ -460,12 +461,7 @@ async fn health_follows_the_database() {
         .expect("it is ready again");
     server.register("ada").await;
 
-    let text = reqwest::get(server.url("/metrics"))
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let text = server.metrics().await;
     for name in [
         "http_requests_total",
         "hub_connections",

@@ -15,6 +15,7 @@ mod lines;
 mod many_rooms;
 mod mariadb_faults;
 mod markers;
+mod metrics;
 mod model;
 mod page;
 mod policy;

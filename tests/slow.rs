@@ -156,22 +156,9 @@ async fn recover(raw: &mut Raw, room: u64, rev: u64, head: u64) -> u64 {
     lagged
 }
 
-async fn metric(server: &Server, name: &str) -> u64 {
-    let text = reqwest::get(server.url("/metrics"))
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with(name) && line.as_bytes()[name.len()] == b' ');
-    line.map_or(0, |line| line[name.len() + 1..].parse().unwrap())
-}
-
 async fn metric_reaches(server: &Server, name: &str, value: u64, patience: Duration) {
     let reached = async {
-        while metric(server, name).await < value {
+        while server.metric(name).await < value {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -246,7 +233,7 @@ async fn a_crowd_with_slow_readers(print: bool) {
         }
     }
     assert_eq!(
-        metric(&server, "hub_lagged_total").await,
+        server.metric("hub_lagged_total").await,
         lagged_in_all,
         "nobody else lagged"
     );
@@ -267,7 +254,7 @@ async fn who_takes_nothing_is_closed() {
     let began = Moment::now();
     let mut writer = ada.connect().await;
     let text = "x".repeat(LENGTH);
-    while metric(&server, "hub_lagged_total").await == 0 {
+    while server.metric("hub_lagged_total").await == 0 {
         writer.say(room, &text).await;
         reader.expect("message").await;
     }

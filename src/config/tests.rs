@@ -25,7 +25,8 @@ fn the_defaults_are_whole() {
     );
     assert_eq!(config.access_ttl, Duration::from_secs(1_800));
     assert_eq!(config.refresh_ttl, Duration::from_secs(604_800));
-    assert!(config.rate_limits && config.jwt_secret.is_none() && config.listen_tcp.is_none());
+    assert!(config.rate_limits && config.jwt_secret.is_none());
+    assert!(config.listen_tcp.is_none() && config.listen_metrics.is_none());
     assert_eq!(
         (config.argon2.m_cost(), config.argon2.t_cost()),
         (19_456, 2)
@@ -46,7 +47,8 @@ fn an_empty_value_means_the_default() {
     assert_eq!(empty.shown, absent.shown);
     assert_eq!(empty.database.location, absent.database.location);
     assert!(empty.public_url.is_none() && empty.jwt_secret.is_none());
-    assert!(empty.listen_tcp.is_none() && empty.jwt_secret_previous.is_none());
+    assert!(empty.listen_tcp.is_none() && empty.listen_metrics.is_none());
+    assert!(empty.jwt_secret_previous.is_none());
 }
 
 #[test]
@@ -54,6 +56,7 @@ fn every_fault_is_told_at_once_and_no_secret_with_it() {
     let faults = config(&[
         "--listen=localhost",
         "--listen-tcp=8001",
+        "--listen-metrics=8002",
         "--database-url=mysql://ada:hunter2hunter2@/",
         "--database-pool=0",
         "--jwt-secret=too-short-a-secret",
@@ -72,7 +75,7 @@ fn every_fault_is_told_at_once_and_no_secret_with_it() {
         .iter()
         .map(|f| f.split(':').next().unwrap())
         .collect();
-    assert_eq!(faults.len(), 13, "{faults:#?}");
+    assert_eq!(faults.len(), 14, "{faults:#?}");
     assert!(names.iter().all(|name| name.starts_with("HEARTH_")));
     let text = faults.join("\n");
     assert!(!text.contains("hunter2") && !text.contains("too-short"));
@@ -86,6 +89,12 @@ fn rules_of_single_settings() {
         ("--listen-tcp=", true),
         ("--listen-tcp=[::1]:8001", true),
         ("--listen-tcp=localhost:8001", false),
+        ("--listen-metrics=", true),
+        ("--listen-metrics=[::1]:8002", true),
+        ("--listen-metrics=127.0.0.1", false),
+        ("--listen-metrics=on", false),
+        ("--listen-metrics=127.0.0.1:65536", false),
+        ("--listen-metrics=http://127.0.0.1:8002", false),
         ("--database-url=", true),
         ("--database-url=sqlite:///var/lib/hearth/x.db", true),
         ("--database-url=sqlite://:memory:", false),

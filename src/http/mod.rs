@@ -6,7 +6,7 @@
 //! request, not the server.
 //!
 //! Its accept loop also takes in those who speak lines over plain TCP, and hands them to `ws`: they count
-//! under the same cap on connections.
+//! under the same cap on connections. Who reads the metrics has a listener of their own.
 //!
 //! Deliberately absent: HTTP/2 and TLS (a reverse proxy's work), and any trust in what a client says
 //! about itself (`X-Request-Id`; `X-Forwarded-For`, unless a trusted proxy says it).
@@ -17,6 +17,7 @@ mod files;
 mod invites;
 mod media_type;
 mod messages;
+pub mod metrics;
 mod origins;
 mod pace;
 mod proxies;
@@ -34,7 +35,6 @@ mod socket;
 
 use std::sync::Arc;
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{chat::Chat, ws::Gateway};
@@ -45,7 +45,6 @@ pub use self::{origins::Origins, proxies::Proxies};
 pub struct Site {
     pub chat: Arc<Chat>,
     pub gateway: Gateway,
-    pub metrics: PrometheusHandle,
     pub origins: Origins,
     pub proxies: Proxies,
     /// Cancelled when the server stops.
@@ -57,7 +56,6 @@ impl Site {
     pub fn new(
         chat: Arc<Chat>,
         gateway: Gateway,
-        metrics: PrometheusHandle,
         origins: Origins,
         proxies: Proxies,
         stopping: CancellationToken,
@@ -65,7 +63,6 @@ impl Site {
         Self {
             chat,
             gateway,
-            metrics,
             origins,
             proxies,
             stopping,

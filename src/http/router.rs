@@ -108,7 +108,6 @@ pub fn table() -> impl IntoIterator<Item = (Method, Endpoint)> {
 
         GET    "/healthz" [] => site::healthz;
         GET    "/readyz" [] => site::readyz;
-        GET    "/metrics" [] => site::metrics;
     }
 }
 

@@ -4,6 +4,7 @@
 //! queue; a fault of accept() never ends the loop; a connection on which nothing moves is closed.
 
 use std::{
+    convert::Infallible,
     io::{self, ErrorKind},
     pin::pin,
     sync::Arc,
@@ -26,6 +27,7 @@ use super::{
     Site,
     pace::{Pace, Paced},
     proxies::Peer,
+    response::Answer,
     service,
 };
 use crate::{limits::ACCEPT_PAUSE, ws::Gateway};
@@ -72,25 +74,37 @@ pub async fn serve(
         loop {
             let place = places.clone().acquire_owned().await;
             let place = place.expect("the semaphore is never closed");
-            match listeners.accept().await {
-                Ok(Arrival::Http(stream)) => {
+            match next(|| listeners.accept()).await {
+                Arrival::Http(stream) => {
                     let connection = connection(stream, site.clone(), place, stopping.clone());
                     tasks.spawn(connection);
                 }
-                Ok(Arrival::Lines(stream)) => {
+                Arrival::Lines(stream) => {
                     tasks.spawn(lines(stream, site.gateway.clone(), place));
-                }
-                // The client's affair: it has gone already.
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    metrics::counter!("accept_errors_total").increment(1);
-                    tracing::warn!(%error, "no connection could be accepted");
-                    time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     };
     stopping.run_until_cancelled(accept).await;
+}
+
+/// The next connection that can be accepted, whatever faults come before it.
+pub async fn next<T, F>(accept: impl Fn() -> F) -> T
+where
+    F: Future<Output = io::Result<T>>,
+{
+    loop {
+        match accept().await {
+            Ok(accepted) => return accepted,
+            // The client's affair: it has gone already.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                metrics::counter!("accept_errors_total").increment(1);
+                tracing::warn!(%error, "no connection could be accepted");
+                time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
 }
 
 async fn connection(
@@ -99,26 +113,42 @@ async fn connection(
     place: OwnedSemaphorePermit,
     stopping: CancellationToken,
 ) {
-    if let Err(error) = prepare(&stream) {
-        tracing::debug!(%error, "a connection was gone before it was served");
-        return;
-    }
     let Ok(peer) = stream.peer_addr().map(|address| Peer(address.ip())) else {
         return;
     };
     metrics::gauge!("http_connections").increment(1.0);
     // A request that becomes a socket takes the place along.
     let place = Arc::new(place);
-    let pace = Pace::default();
-    let stream = TokioIo::new(Paced::new(stream, pace.clone()));
-    let builder = pace.builder();
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        pace.request(!request.body().is_end_stream());
+    let answer = move |mut request: Request<Incoming>| {
         let extensions = request.extensions_mut();
         extensions.insert(place.clone());
         extensions.insert(peer);
-        extensions.insert(pace.clone());
         service::answer(site.clone(), request)
+    };
+    converse(stream, stopping, answer).await;
+    metrics::gauge!("http_connections").decrement(1.0);
+}
+
+/// Serves the requests of one connection until it ends, or until `stopping` is cancelled and the present one is
+/// answered. Each carries the connection's [`Pace`].
+pub async fn converse<F>(
+    stream: TcpStream,
+    stopping: CancellationToken,
+    answer: impl Fn(Request<Incoming>) -> F,
+) where
+    F: Future<Output = Result<Answer, Infallible>>,
+{
+    if let Err(error) = prepare(&stream) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+        return;
+    }
+    let pace = Pace::default();
+    let builder = pace.builder();
+    let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+    let service = service_fn(|mut request: Request<Incoming>| {
+        pace.request(!request.body().is_end_stream());
+        request.extensions_mut().insert(pace.clone());
+        answer(request)
     });
     let connection = builder.serve_connection(stream, service).with_upgrades();
     let mut connection = pin!(connection);
@@ -132,7 +162,6 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
     }
-    metrics::gauge!("http_connections").decrement(1.0);
 }
 
 async fn lines(stream: TcpStream, gateway: Gateway, _place: OwnedSemaphorePermit) {

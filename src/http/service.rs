@@ -36,16 +36,13 @@ use crate::{
 
 /// What logs and metrics call paths that lead to a file, or nowhere.
 const FILE: &str = "/{file}";
-const NOWHERE: &str = "-";
+pub const NOWHERE: &str = "-";
 
 /// Answers a request. It never fails: a fault is an answer.
 pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answer, Infallible> {
-    let started = Instant::now();
-    let id = Uuid::now_v7().to_string();
+    let begun = Begun::with(&request);
+    let id = &begun.id;
     let span = tracing::info_span!("request", request.id = %id, user.id = field::Empty);
-    let method = request.method().clone();
-    let pace = request.extensions().get::<Pace>().cloned();
-    let pace = pace.expect("the accept loop notes it");
     let sharing = match request.uri().path().starts_with("/api/") {
         true => site.origins.sharing(request.headers()),
         false => HeaderMap::new(),
@@ -53,15 +50,8 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
     let (route, mut answer) = async {
         let (head, body) = request.into_parts();
         match route(&site, &head) {
-            Routed::BadHost => {
-                let rule = "one Host header, well-formed";
-                let refusal = Refusal::invalid_field("Host", "format", rule);
-                let mut answer = response::problem(&refusal, &id);
-                let close = HeaderValue::from_static("close");
-                answer.headers_mut().insert(CONNECTION, close);
-                (NOWHERE, answer)
-            }
-            Routed::Answer(route, outcome) => (route, finish(outcome, &id)),
+            Routed::BadHost => (NOWHERE, bad_host(id)),
+            Routed::Answer(route, outcome) => (route, finish(outcome, id)),
             Routed::NotAllowed(route, allow) => {
                 if head.method == Method::OPTIONS
                     && let Some(methods) = site.origins.preflight(&head.headers, &allow)
@@ -71,10 +61,7 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
                     answer.headers_mut().extend(methods);
                     return (route, answer);
                 }
-                let refusal = Refusal::new(Code::MethodNotAllowed, "This path has other methods.");
-                let mut answer = response::problem(&refusal, &id);
-                answer.headers_mut().insert(ALLOW, allow);
-                (route, answer)
+                (route, not_allowed(allow, id))
             }
             Routed::Endpoint(endpoint, query, parameters) => {
                 let peer = head
@@ -90,21 +77,68 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
                     query,
                     parameters,
                 };
-                (endpoint.pattern, finish(handle(endpoint, call).await, &id))
+                (endpoint.pattern, finish(handle(endpoint, call).await, id))
             }
         }
     }
     .instrument(span.clone())
     .await;
-    // What is unread of a body ends the connection, and the client is told.
-    if pace.is_body_unread() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let close = HeaderValue::from_static("close");
-        answer.headers_mut().insert(CONNECTION, close);
-    }
     answer.headers_mut().extend(sharing);
-    response::finish(answer.headers_mut(), &id);
-    span.in_scope(|| record(&method, route, answer.status(), started.elapsed()));
-    Ok(answer)
+    Ok(span.in_scope(|| begun.end(route, answer)))
+}
+
+/// A request that is being answered: what is needed of it in the end.
+pub struct Begun {
+    pub id: String,
+    method: Method,
+    pace: Pace,
+    started: Instant,
+}
+
+impl Begun {
+    /// With this request.
+    pub fn with(request: &Request<Incoming>) -> Self {
+        let pace = request.extensions().get::<Pace>().cloned();
+        Self {
+            id: Uuid::now_v7().to_string(),
+            method: request.method().clone(),
+            pace: pace.expect("the accept loop notes it"),
+            started: Instant::now(),
+        }
+    }
+
+    /// The answer with the headers that each has, logged and counted.
+    pub fn end(self, route: &'static str, mut answer: Answer) -> Answer {
+        // What is unread of a body ends the connection, and the client is told.
+        if self.pace.is_body_unread() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            close(&mut answer);
+        }
+        response::finish(answer.headers_mut(), &self.id);
+        record(&self.method, route, answer.status(), self.started.elapsed());
+        answer
+    }
+}
+
+/// The answer to a head whose host isn't well-formed: the connection ends with it.
+pub fn bad_host(request_id: &str) -> Answer {
+    let rule = "one Host header, well-formed";
+    let refusal = Refusal::invalid_field("Host", "format", rule);
+    let mut answer = response::problem(&refusal, request_id);
+    close(&mut answer);
+    answer
+}
+
+/// The answer to a method that the path doesn't have, with those that it has.
+pub fn not_allowed(allow: HeaderValue, request_id: &str) -> Answer {
+    let refusal = Refusal::new(Code::MethodNotAllowed, "This path has other methods.");
+    let mut answer = response::problem(&refusal, request_id);
+    answer.headers_mut().insert(ALLOW, allow);
+    answer
+}
+
+fn close(answer: &mut Answer) {
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(CONNECTION, close);
 }
 
 fn finish(outcome: Outcome, request_id: &str) -> Answer {
@@ -153,7 +187,7 @@ fn route(site: &Site, head: &Parts) -> Routed {
 
 /// Exactly one Host in HTTP/1.1, at most one in HTTP/1.0, and an authority (RFC 9112 section 3.2):
 /// what lies before us must never see another host than we do.
-fn has_one_host(head: &Parts) -> bool {
+pub fn has_one_host(head: &Parts) -> bool {
     let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) => head.version == Version::HTTP_10,

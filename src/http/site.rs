@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use tokio::time;
 
 use super::{
@@ -45,11 +44,4 @@ pub async fn readyz(call: Call) -> Outcome {
         Ok(Ok(())) => response::ok(&Status { status: "ready" }),
         _ => Err(refuse("The database doesn't answer.")),
     }
-}
-
-/// In Prometheus' text format.
-pub async fn metrics(call: Call) -> Outcome {
-    let text = call.site.metrics.render();
-    let content_type = "text/plain; version=0.0.4; charset=utf-8";
-    Ok(response::typed(StatusCode::OK, content_type, text))
 }

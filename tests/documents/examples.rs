@@ -176,7 +176,7 @@ async fn examples_are_taken_as_they_stand() {
         }
         let response = request.send().await.unwrap();
         let status = response.status();
-        // Pages and metrics aren't JSON.
+        // Pages aren't JSON.
         let text = response.text().await.unwrap();
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         if let Some(newer) = answer["access_token"].as_str() {

@@ -45,7 +45,6 @@ fn routes() -> Vec<(&'static str, &'static str, Door, Value)> {
         ("GET", "/api/redoc", Open, none.clone()),
         ("GET", "/healthz", Open, none.clone()),
         ("GET", "/readyz", Open, none.clone()),
-        ("GET", "/metrics", Open, none.clone()),
         ("POST", "/api/logout", LogIn, none.clone()),
         ("POST", "/api/logout/all", LogIn, none.clone()),
         ("GET", "/api/me", LogIn, none.clone()),

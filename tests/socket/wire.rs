@@ -242,8 +242,7 @@ async fn connections_that_break_off_leave_nothing_behind() {
     }
     let connections = async {
         loop {
-            let (_, text) = metrics(&server).await;
-            if text.lines().any(|line| line == "hub_connections 0") {
+            if server.metric("hub_connections").await == 0 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -252,9 +251,4 @@ async fn connections_that_break_off_leave_nothing_behind() {
     timeout(PATIENCE, connections)
         .await
         .expect("all have ended");
-}
-
-async fn metrics(server: &Server) -> (u16, String) {
-    let answer = reqwest::get(server.url("/metrics")).await.unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
 }

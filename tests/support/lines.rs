@@ -152,15 +152,6 @@ impl Server {
 
     /// Where lines are spoken in the process' present life.
     pub fn tcp_address(&self) -> SocketAddr {
-        let log = self.log();
-        let mut lines = log
-            .lines()
-            .rev()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let listening = lines
-            .find(|line| line["fields"]["message"] == "listening")
-            .expect("the server listens");
-        let address = listening["fields"]["listen.tcp"].as_str();
-        address.expect("lines are switched on").parse().unwrap()
+        self.listens("listen.tcp").expect("lines are switched on")
     }
 }

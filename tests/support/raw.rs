@@ -64,21 +64,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// Status and body of an HTTP answer that has a Content-Length.
     pub async fn answer(&mut self) -> (u16, String) {
+        let (head, body) = self.whole("GET").await;
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+    }
+
+    /// Head and body of an HTTP answer to this method that has a Content-Length; to HEAD there is no body.
+    pub async fn whole(&mut self, method: &str) -> (String, String) {
         let head = self.head().await;
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let length = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("content-length")
                 .then(|| value.trim().parse().unwrap())
         });
-        let length: usize = length.unwrap_or(0);
+        let length: usize = length.filter(|_| method != "HEAD").unwrap_or(0);
         while self.early.len() < length {
             assert!(
                 self.more(PATIENCE).await,
                 "the stream ended before an answer's body did"
             );
         }
-        (status, String::from_utf8(self.take(length)).unwrap())
+        (head, String::from_utf8(self.take(length)).unwrap())
     }
 
     /// All that comes until the stream ends.

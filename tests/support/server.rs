@@ -32,12 +32,13 @@ pub struct Server {
     schema: Option<Schema>,
 }
 
-/// Settings that make tests quick: limits by user are off, passwords are hashed lightly.
+/// Settings that make tests quick: limits by user are off, passwords are hashed lightly. The metrics can be read.
 fn quick() -> Vec<(String, String)> {
     [
         ("HEARTH_RATE_LIMITS", "off"),
         ("HEARTH_ARGON2", "m=64,t=1,p=1"),
         ("HEARTH_LOG_FORMAT", "json"),
+        ("HEARTH_LISTEN_METRICS", "127.0.0.1:0"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec()
@@ -100,6 +101,37 @@ impl Server {
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Another address that the process listens on in its present life, by its name in the line of log that tells of
+    /// them: `listen.tcp`, `listen.metrics`.
+    pub fn listens(&self, name: &str) -> Option<SocketAddr> {
+        let log = self.log();
+        let mut lines = log
+            .lines()
+            .rev()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let listening = lines
+            .find(|line| line["fields"]["message"] == "listening")
+            .expect("the server listens");
+        let address = listening["fields"][name].as_str();
+        address.map(|address| address.parse().unwrap())
+    }
+
+    /// The metrics, as Prometheus reads them.
+    pub async fn metrics(&self) -> String {
+        let address = self.listens("listen.metrics").expect("they are on");
+        let answer = reqwest::get(format!("http://{address}/metrics")).await;
+        let answer = answer.unwrap().error_for_status().unwrap();
+        answer.text().await.unwrap()
+    }
+
+    /// The count of one of them, by its name and labels as they are written; 0 where there is none yet.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let text = self.metrics().await;
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        let line = lines.find(|(named, _)| *named == name);
+        line.map_or(0, |(_, value)| value.parse().unwrap())
     }
 
     /// The database's address, when it isn't the SQLite file in the data directory.
@@ -261,6 +293,11 @@ fn follow(
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
+            {
+                let mut log = log.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
             if let Ok(line) = serde_json::from_str::<Value>(&line)
                 && line["fields"]["message"] == "listening"
             {
@@ -271,9 +308,6 @@ fn follow(
                     .unwrap();
                 let _ = listening.try_send(address);
             }
-            let mut log = log.lock().unwrap();
-            log.push_str(&line);
-            log.push('\n');
         }
     });
 }

@@ -95,7 +95,6 @@ pub fn operations() -> Vec<(&'static str, Vec<Operation>)> {
             get("/api/redoc", "This document in ReDoc").open().answers(200, HTML),
             get("/healthz", "Whether the process lives").open().ok::<Status>(),
             get("/readyz", "Whether its database answers").open().ok::<Status>(),
-            get("/metrics", "In Prometheus' text format").open().answers(200, Content::Other("text/plain")),
         ]),
     ]
 }
