@@ -6,20 +6,13 @@ use futures_util::{StreamExt, stream};
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
-use crate::support::{Account, MariaDb, PATIENCE, Server, Socket, timeout};
+use crate::support::{Account, MariaDb, PATIENCE, Server, Socket, selects, timeout};
 
 const ROOMS: usize = 500;
 /// Rooms in which something happened meanwhile.
 const CHANGED: usize = 10;
 /// Beside it the heads of live rooms are looked at now and then, and a connection of the pool may be new.
 const BESIDE: u64 = 2;
-
-/// SELECTs that this database has run so far; nobody else uses it.
-async fn selects(connection: &mut mysql_async::Conn) -> u64 {
-    let sql = "SHOW GLOBAL STATUS LIKE 'Com_select'";
-    let row: Option<(String, u64)> = connection.query_first(sql).await.unwrap();
-    row.unwrap().1
-}
 
 /// Waits until the search index, which is filled beside all this, has nothing to do.
 async fn indexed(connection: &mut mysql_async::Conn) {
@@ -85,10 +78,14 @@ async fn unchanged_rooms_cost_one_statement_together() {
         assert_eq!(ada.post(&path, json!({"content": "new"})).await.0, 201);
     }
     indexed(&mut counter).await;
-    let mut socket = bob.connect().await;
-    let before = selects(&mut counter).await;
-    assert_eq!(sync(&mut socket, &held).await, (CHANGED, ROOMS));
-    let changed = selects(&mut counter).await - before;
+    // The least of several: a busy machine takes longer, and the server has other work in that time.
+    let mut changed = u64::MAX;
+    for _ in 0..3 {
+        let mut socket = bob.connect().await;
+        let before = selects(&mut counter).await;
+        assert_eq!(sync(&mut socket, &held).await, (CHANGED, ROOMS));
+        changed = changed.min(selects(&mut counter).await - before);
+    }
     println!(
         "{ROOMS} rooms: {coming} statements to come, {unchanged} to sync; {changed} to sync with {CHANGED} changed"
     );

@@ -1,6 +1,7 @@
 //! Rooms: their settings and their end, who rules them, direct rooms (PROTOCOL.md section 2).
 
 mod direct;
+mod groups;
 mod roles;
 mod settings;
 

@@ -57,11 +57,10 @@ impl Chat {
         ids.sort_unstable();
         ids.dedup();
         ids.retain(|id| *id != who.user.id);
-        let mut members = Vec::with_capacity(ids.len());
-        for id in ids {
-            let row = self.store.user(id).await.map_err(refuse)?;
-            let user = row.map(|row| row.user).filter(|user| user.is_active);
-            members.push(user.ok_or_else(|| no_such_user("members", id))?.summary());
+        let members = self.store.active_users(&ids).await.map_err(refuse)?;
+        ids.retain(|id| members.binary_search_by_key(id, |user| user.id).is_err());
+        if !ids.is_empty() {
+            return Err(no_such_users("members", &ids));
         }
         let room = NewRoom {
             kind,
@@ -88,7 +87,7 @@ impl Chat {
         let Some(user) = user else {
             let found = self.store.direct_between(who.user.id, id).await;
             let room_id = found.map_err(refuse)?;
-            let room_id = room_id.ok_or_else(|| no_such_user("user_id", id))?;
+            let room_id = room_id.ok_or_else(|| no_such_users("user_id", &[id]))?;
             return Ok((self.room(who, room_id).await?, false));
         };
         let made = self
@@ -439,7 +438,9 @@ impl Chat {
     }
 }
 
-fn no_such_user(field: &'static str, id: UserId) -> Refusal {
-    let message = format!("there is no user {id}, or he is disabled");
+/// The refusal of these ids, each of which it names.
+fn no_such_users(field: &'static str, ids: &[UserId]) -> Refusal {
+    let named: Vec<String> = ids.iter().map(UserId::to_string).collect();
+    let message = format!("no active user has this id: {}", named.join(", "));
     Refusal::invalid_field(field, "unknown", message)
 }

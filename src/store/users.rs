@@ -157,9 +157,21 @@ impl Store {
         .await
     }
 
+    /// Those of these users who exist, by rising id.
     pub async fn users_by_ids(&self, ids: &[UserId]) -> Result<Vec<UserSummary>> {
         let sql =
             "SELECT u.id, u.username, u.full_name FROM users u WHERE u.id IN (#) ORDER BY u.id";
+        self.summaries(sql, ids).await
+    }
+
+    /// Those of these users who are active, by rising id.
+    pub async fn active_users(&self, ids: &[UserId]) -> Result<Vec<UserSummary>> {
+        let sql = "SELECT u.id, u.username, u.full_name FROM users u WHERE u.id IN (#) AND u.is_active = 1 \
+                   ORDER BY u.id";
+        self.summaries(sql, ids).await
+    }
+
+    async fn summaries(&self, sql: &str, ids: &[UserId]) -> Result<Vec<UserSummary>> {
         let mut users = Vec::with_capacity(ids.len());
         for (sql, params) in with_ids(sql, &[], ids) {
             for mut row in self.db().query(sql, params).await? {

@@ -1,4 +1,4 @@
-//! Roles, the hand-over of a room and its heirs; groups that are made whole.
+//! Roles, the hand-over of a room and its heirs.
 
 use serde_json::{Value, json};
 
@@ -164,70 +164,7 @@ async fn who_has_been_there_longest_follows_the_owner(db: Db) {
     assert_eq!(bob.get(&path).await.1["member_count"], 2);
 }
 
-async fn groups_are_made_whole(db: Db) {
-    let server = Server::start(db).await;
-    let ada = server.register("ada").await;
-    let mut people = Vec::new();
-    for number in 0..100 {
-        people.push(server.register(&format!("person{number}")).await);
-    }
-    let mut socket = people[99].connect().await;
-    let mut ids: Vec<u64> = people.iter().map(|person| person.id).collect();
-    let body = |ids: &[u64]| json!({"name": "group", "kind": "private", "members": ids});
-    let (status, room) = ada.post("/api/chat/rooms", body(&ids)).await;
-    assert_eq!(
-        (status, &room["rev"], &room["member_count"]),
-        (201, &json!(102), &json!(101))
-    );
-    let added = socket.expect("added").await;
-    assert_eq!(
-        (&added["room"]["id"], &added["room"]["rev"]),
-        (&room["id"], &json!(102))
-    );
-    let id = room["id"].as_u64().unwrap();
-    let (frames, _) = socket.join_from(id, 0).await;
-    assert_eq!(frames.len(), 102, "settings, and a change for each member");
-    // One who isn't there, or is disabled: nothing is made.
-    server
-        .sql(&format!(
-            "UPDATE users SET is_active = 0 WHERE id = {}",
-            ids[7]
-        ))
-        .await;
-    let (status, problem) = ada.post("/api/chat/rooms", body(&ids)).await;
-    assert_eq!(
-        (status, &problem["errors"][0]["field"]),
-        (400, &json!("members")),
-        "{problem}"
-    );
-    ids[7] = 987_654;
-    assert_eq!(ada.post("/api/chat/rooms", body(&ids)).await.0, 400);
-    ids[7] = ids[8];
-    ids.push(ids[0]);
-    assert_eq!(
-        ada.post("/api/chat/rooms", body(&ids)).await.0,
-        400,
-        "a hundred ids are the most"
-    );
-    ids.pop();
-    ids[9] = ada.id;
-    let (status, room) = ada.post("/api/chat/rooms", body(&ids)).await;
-    assert_eq!(
-        (status, &room["member_count"]),
-        (201, &json!(99)),
-        "each once"
-    );
-    assert_eq!(
-        ada.get("/api/chat/rooms").await.1["items"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
-}
-
 each_database!(
     a_role_is_one_event_and_a_hand_over_two,
     who_has_been_there_longest_follows_the_owner,
-    groups_are_made_whole,
 );

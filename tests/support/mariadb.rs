@@ -132,6 +132,13 @@ impl MariaDb {
     }
 }
 
+/// SELECTs that a database has run so far, by whomever.
+pub async fn selects(connection: &mut mysql_async::Conn) -> u64 {
+    let sql = "SHOW GLOBAL STATUS LIKE 'Com_select'";
+    let row: Option<(String, u64)> = connection.query_first(sql).await.unwrap();
+    row.unwrap().1
+}
+
 fn template() -> String {
     #[expect(
         clippy::disallowed_methods,
