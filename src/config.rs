@@ -1,4 +1,4 @@
-//! Flags, the environment and `.env`, read into one validated [`Config`]: the only reader of the
+//! Flags, the environment and the working directory's `.env`, read into one validated [`Config`]: the only reader of the
 //! environment.
 //!
 //! Invariants: all settings are validated at once, and every fault is told with its name and rule. An empty
@@ -276,7 +276,8 @@ pub enum Fault {
 /// Reads `.env`, the environment and the command line. Call it before any thread is started: it
 /// changes the environment.
 pub fn load() -> Result<(Command, Config), Fault> {
-    match dotenvy::dotenv() {
+    // In the working directory alone: what stands above it is somebody else's, as a project's that Hearth is started in.
+    match dotenvy::from_path(".env") {
         // Not the line itself: it may hold a secret.
         Err(dotenvy::Error::LineParse(..)) => {
             let rule = "a line isn't NAME=VALUE; quote values that have spaces";

@@ -141,6 +141,52 @@ fn dot_env_is_read_and_the_environment_wins() {
     );
 }
 
+/// Neither what says something else nor what can't be read: above the working directory stands what isn't Hearth's.
+#[test]
+fn dot_env_is_read_from_the_working_directory_alone() {
+    let dir = TempDir::new().unwrap();
+    let below = dir.path().join("project/hearth");
+    fs::create_dir_all(&below).unwrap();
+    let pool = |of: &str| {
+        let (code, printed) = hearth(&below, &["check"], &[]);
+        assert_eq!(code, Some(0), "{of}: {printed}");
+        let pool = printed
+            .lines()
+            .find_map(|line| line.split_once("DATABASE_POOL="));
+        pool.expect("it is shown").1.to_owned()
+    };
+    for above in [dir.path(), &dir.path().join("project")] {
+        for text in [
+            "HEARTH_DATABASE_POOL=3\n",
+            "HEARTH_DATABASE_POOL=none\n",
+            "HEARTH_DATABASE_POL=3\n",
+            "not a line of one\n",
+        ] {
+            fs::write(above.join(".env"), text).unwrap();
+            assert_eq!(pool(text), "8");
+        }
+        // Nor what nobody may read, as a file is that is a directory.
+        fs::remove_file(above.join(".env")).unwrap();
+        fs::create_dir(above.join(".env")).unwrap();
+        assert_eq!(pool("a directory"), "8");
+    }
+    fs::write(below.join(".env"), "HEARTH_DATABASE_POOL=5\n").unwrap();
+    assert_eq!(pool("its own"), "5");
+    for text in ["not a line of one\n", "HEARTH_DATABASE_POOL=none\n"] {
+        fs::write(below.join(".env"), text).unwrap();
+        assert_eq!(hearth(&below, &["check"], &[]).0, Some(64), "{text}");
+    }
+    // As Docker makes one where a file that isn't there is mounted.
+    fs::remove_file(below.join(".env")).unwrap();
+    fs::create_dir(below.join(".env")).unwrap();
+    let (code, printed) = hearth(&below, &["check"], &[]);
+    assert_eq!(code, Some(64), "{printed}");
+    assert!(
+        printed.contains(".env") && printed.contains("directory"),
+        "{printed}"
+    );
+}
+
 /// As a copy of .env.example has it when a value was taken away, and as Compose files hand on what isn't set.
 #[test]
 fn an_empty_value_means_the_default() {

@@ -10,7 +10,7 @@ use tokio_tungstenite::{
 };
 
 use crate::support::{
-    Account, Db, Server, Socket, each_database,
+    Account, Db, Raw, Server, Socket, each_database,
     token::{self, SECRET},
 };
 
@@ -58,6 +58,64 @@ async fn the_token_comes_in_three_ways_on_every_path(db: Db) {
             assert_eq!(ready["type"], "ready", "{path}: {ready}");
             assert_eq!(ready["user"]["username"], "ada");
         }
+    }
+}
+
+/// Where else clients put one: it isn't looked at, or refused by its name.
+async fn a_token_elsewhere_is_no_token(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let http = reqwest::Client::new();
+    let token = &ada.token;
+    let cookies = format!("access_token={token}; token={token}; hearth_refresh={token}");
+    for (method, path, headers, status) in [
+        ("GET", "/api/me", &[("Cookie", &*cookies)][..], 401),
+        ("GET", "/api/me", &[("X-Access-Token", token)], 401),
+        ("GET", "/api/me", &[("Authorization", token)], 401),
+        (
+            "GET",
+            "/api/me",
+            &[("Authorization", &*format!("Token {token}"))],
+            401,
+        ),
+        (
+            "GET",
+            "/api/me",
+            &[(
+                "Sec-WebSocket-Protocol",
+                &*format!("hearth.v1, bearer.{token}"),
+            )],
+            401,
+        ),
+        ("GET", &*format!("/api/me?token={token}"), &[], 400),
+        ("GET", &*format!("/api/me?access_token={token}"), &[], 400),
+    ] {
+        let mut request = http.request(method.parse().unwrap(), server.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path} {headers:?}");
+    }
+    // A socket that knows no token waits for its first frame: another account's tells whose it is then.
+    let bob = server.register("bob").await;
+    for header in [
+        format!("Authorization: Bearer {token}"),
+        format!("Cookie: {cookies}"),
+        format!("Sec-WebSocket-Protocol: bearer.{token}"),
+    ] {
+        let request = format!(
+            "GET /ws HTTP/1.1\r\nHost: hearth\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{header}\r\n\r\n"
+        );
+        let mut raw = Raw::connect(server.address()).await;
+        raw.write(request.as_bytes()).await;
+        let head = raw.head().await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{header}: {head}");
+        let auth = json!({"type": "auth", "token": bob.token});
+        raw.text(&auth.to_string()).await;
+        let ready = raw.json().await;
+        assert_eq!(ready["user"]["username"], "bob", "{header}: {ready}");
     }
 }
 
@@ -123,6 +181,7 @@ async fn ready_is_complete(db: Db) {
 
 each_database!(
     the_token_comes_in_three_ways_on_every_path,
+    a_token_elsewhere_is_no_token,
     ready_is_complete
 );
 
