@@ -250,7 +250,7 @@ impl Worker {
             return (self, result);
         }
         let result = match notice {
-            Notice::Left { .. } if known.is_some() => self.left(room_id, rev).await,
+            Notice::Left { .. } if known.is_some() => self.left(room_id, Some(rev)).await,
             // A room that the client was never told of.
             Notice::Left { .. } => Ok(()),
             Notice::Joined { .. } | Notice::Read { .. } => self.joined(room_id).await,
@@ -278,25 +278,26 @@ impl Worker {
     }
 
     /// A notice older than what the client was told. That was read without a lock, which on MySQL may
-    /// show a room's new head beside a membership that had ended before it: so an end is looked at.
+    /// show a room's new head beside a membership that had ended before it: so an end is looked at. It is
+    /// told without the notice's `rev`, for against that of `added` this one wouldn't win.
     async fn confirm(&mut self, room_id: RoomId, notice: Notice) -> Result<(), Close> {
-        let Notice::Left { rev, .. } = notice else {
+        let Notice::Left { .. } = notice else {
             return Ok(());
         };
         match self.standing(room_id).await {
             Ok(Some(_)) => Ok(()),
-            Ok(None) => self.left(room_id, rev).await,
+            Ok(None) => self.left(room_id, None).await,
             Err(_) => Err(Close::GoingAway),
         }
     }
 
-    async fn left(&mut self, room_id: RoomId, rev: Rev) -> Result<(), Close> {
+    async fn left(&mut self, room_id: RoomId, rev: Option<Rev>) -> Result<(), Close> {
         self.known.remove(&room_id);
         self.quieten(room_id).await?;
         self.say(&Frame::Removed {
             reference: None,
             room_id,
-            rev: Some(rev),
+            rev,
         });
         if self.only.is_some() {
             Err(Close::NotAMember)
@@ -319,8 +320,11 @@ impl Worker {
         self.known.insert(room_id, room.rev);
         self.say(&Frame::Added { room: &room });
         if self.synced {
-            let caught = self.follow(lease, room.rev).await;
-            return self.settle(room_id, caught, None);
+            return match self.follow(lease, room.rev).await {
+                // Ended meanwhile; its notice tells of it, by its `rev`.
+                Ok(Caught::Removed) => Ok(()),
+                caught => self.settle(room_id, caught, None),
+            };
         }
         Ok(())
     }
