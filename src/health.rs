@@ -34,27 +34,37 @@ impl std::error::Error for Fault {}
 
 /// Asks the server that listens on `listen` whether it is alive; where it was asked.
 pub async fn run(listen: SocketAddr) -> Result<SocketAddr, Fault> {
-    let address = reached(listen);
-    let asked = match address.port() {
-        0 => Err("port 0 is another one at each start: set HEARTH_LISTEN to the right one".into()),
-        _ => match time::timeout(HEALTH_DEADLINE, ask(address)).await {
-            Ok(asked) => asked,
-            Err(_) => Err(format!("no answer in {} s", HEALTH_DEADLINE.as_secs())),
-        },
-    };
-    asked
-        .map(|()| address)
-        .map_err(|why| Fault { address, why })
+    let mut failed = None;
+    for address in reached(listen) {
+        let asked = match address.port() {
+            0 => Err(
+                "port 0 is another one at each start: set HEARTH_LISTEN to the right one".into(),
+            ),
+            _ => match time::timeout(HEALTH_DEADLINE, ask(address)).await {
+                Ok(asked) => asked,
+                Err(_) => Err(format!("no answer in {} s", HEALTH_DEADLINE.as_secs())),
+            },
+        };
+        match asked {
+            Ok(()) => return Ok(address),
+            Err(why) => failed = failed.or(Some(Fault { address, why })),
+        }
+    }
+    Err(failed.expect("a server is reached somewhere"))
 }
 
-/// Where a server is reached from its own machine: one that listens on all addresses by the loopback one of their kind.
-fn reached(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+/// Where a server is reached from its own machine: one that listens on all addresses by a loopback one, of IPv6 first
+/// where it listens on both, and of IPv4 where the machine has no other.
+fn reached(listen: SocketAddr) -> Vec<SocketAddr> {
+    let ips: &[IpAddr] = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => &[Ipv4Addr::LOCALHOST.into()],
+        IpAddr::V6(ip) if ip.is_unspecified() => {
+            &[Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]
+        }
+        ip => &[ip],
     };
-    SocketAddr::new(ip, listen.port())
+    let addresses = ips.iter().map(|ip| SocketAddr::new(*ip, listen.port()));
+    addresses.collect()
 }
 
 async fn ask(address: SocketAddr) -> Result<(), String> {
@@ -87,11 +97,13 @@ mod tests {
             ("127.0.0.1:8000", "127.0.0.1:8000"),
             ("192.0.2.7:80", "192.0.2.7:80"),
             ("0.0.0.0:8000", "127.0.0.1:8000"),
-            ("[::]:9000", "[::1]:9000"),
+            ("[::]:9000", "[::1]:9000, 127.0.0.1:9000"),
             ("[::1]:8000", "[::1]:8000"),
             ("[2001:db8::1]:8000", "[2001:db8::1]:8000"),
         ] {
-            assert_eq!(reached(listen.parse().unwrap()).to_string(), address);
+            let reached = reached(listen.parse().unwrap());
+            let reached: Vec<_> = reached.iter().map(SocketAddr::to_string).collect();
+            assert_eq!(reached.join(", "), address);
         }
     }
 }

@@ -167,7 +167,8 @@ impl Chat {
     /// [`REFRESH_GRACE`]. [`Refresh::ended`] tells whose connections are to be looked at then.
     ///
     /// A browser may show several, of cookies that have one name and were set for other paths or hosts: the first
-    /// that lives counts, and none ends anything.
+    /// that lives counts. Where several are of log-ins that haven't ended, one that was exchanged before is left over,
+    /// and ends nothing; beside tokens that say nothing it is as good as alone.
     pub async fn refresh(
         &self,
         shown: &[&str],
@@ -183,9 +184,23 @@ impl Chat {
                 _ => 3,
             }
         }
+        let mut known = Vec::new();
+        for token in shown.iter().filter(|token| token.len() <= TOKEN_BYTES_MAX) {
+            // What never was a token doesn't reach those who write.
+            let whose = self.store.refreshed(tokens::hash(token)).await;
+            known.extend(whose.map_err(refuse)?.map(|whose| (*token, whose)));
+        }
+        let of_living = known.iter().filter(|(_, (_, ended))| ended.is_none());
+        let reuse_ends = of_living.count() == 1;
         let mut refused = Refresh::from(unknown());
-        for token in shown {
-            match self.exchange(token, from, cookie, shown.len() == 1).await {
+        for (token, whose) in known {
+            // What was one does so often at most, for it is kept as long as the log-in might live. A log-in that was
+            // ended uses up nothing of its user's.
+            let exchanged = match self.refreshes.charge(whose) {
+                Ok(()) => self.exchange(token, from, cookie, reuse_ends).await,
+                Err(spent) => Err(spent.into()),
+            };
+            match exchanged {
                 // Another token wouldn't be answered sooner.
                 Err(away) if away.refusal.code == Code::Unavailable => return Err(away),
                 Err(other) if weight(&other) >= weight(&refused) => refused = other,
@@ -203,9 +218,6 @@ impl Chat {
         cookie: bool,
         reuse_ends: bool,
     ) -> Result<Granted, Refresh> {
-        if refresh_token.len() > TOKEN_BYTES_MAX {
-            return Err(unknown().into());
-        }
         let successor = self.tokens.successor(refresh_token);
         let exchange = Exchange {
             shown: tokens::hash(refresh_token),
@@ -214,10 +226,6 @@ impl Chat {
             reuse_ends,
             expires_at: self.refresh_until(),
         };
-        // What never was a token doesn't reach those who write; what was one does so often at most, for it
-        // is kept as long as the log-in might live. A log-in that was ended uses up nothing of its user's.
-        let whose = self.store.refreshed(exchange.shown).await.map_err(refuse)?;
-        self.refreshes.charge(whose.ok_or_else(unknown)?)?;
         match self.store.exchange(exchange).await.map_err(refuse)? {
             Exchanged::Successor(_, row) if !row.user.is_active => Err(disabled().into()),
             Exchanged::Successor(id, row) => {

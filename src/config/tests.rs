@@ -244,3 +244,22 @@ fn mistyped_names_are_noticed() {
     let found = unknown(names.map(str::to_owned).into_iter());
     assert_eq!(found, ["HEARTH_", "HEARTH_LISTN"]);
 }
+
+/// Whoever is named by an IPv4-mapped address is known by its IPv4 address, as all peers are.
+#[test]
+fn proxies_are_kept_as_peers_are_known() {
+    let text = "::ffff:127.0.0.1, ::ffff:10.0.0.0/104, 192.0.2.0/24, ::1, ::ffff:0:0/90, fd00::/8";
+    let networks = super::values::networks(text).unwrap();
+    let kept: Vec<_> = networks.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        kept,
+        [
+            "127.0.0.1/32",
+            "10.0.0.0/8",
+            "192.0.2.0/24",
+            "::1/128",
+            "::ffff:0.0.0.0/90",
+            "fd00::/8"
+        ]
+    );
+}

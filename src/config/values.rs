@@ -6,7 +6,7 @@ use clap::{
     Arg, Command,
     builder::{StringValueParser, TypedValueParser},
 };
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use url::Url;
 
 use crate::{limits::ARGON2_MEMORY_KIB_MAX, protocol::rest::Registration, store::Location};
@@ -167,9 +167,19 @@ pub fn origins(text: &str) -> Option<Vec<String>> {
 pub fn networks(text: &str) -> Option<Vec<IpNet>> {
     let network = |name: &str| {
         let address = name.parse::<IpAddr>().map(IpNet::from);
-        address.ok().or_else(|| name.parse().ok())
+        address.ok().or_else(|| name.parse().ok()).map(canonical)
     };
     listed(text).map(network).collect()
+}
+
+/// The network of IPv4 that an IPv4-mapped one of IPv6 is (RFC 4291 section 2.5.5.2): addresses are compared as such.
+fn canonical(network: IpNet) -> IpNet {
+    match (network.addr().to_canonical(), network.prefix_len()) {
+        (IpAddr::V4(address), prefix @ 96..) if network.addr().is_ipv6() => {
+            Ipv4Net::new(address, prefix - 96).map_or(network, IpNet::V4)
+        }
+        _ => network,
+    }
 }
 
 fn listed(text: &str) -> impl Iterator<Item = &str> {

@@ -1,10 +1,11 @@
-//! What a request's body is: the headers `Content-Type` and `Content-Encoding` (RFC 9110 sections 8.3 and 8.4).
+//! What a request's body is: the headers `Content-Type` and `Content-Encoding` (RFC 9110 sections 8.3 and 8.4), and
+//! `Transfer-Encoding` (RFC 9112 section 6.1).
 
 use std::borrow::Cow;
 
 use http::{
-    HeaderMap,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
+    HeaderMap, HeaderName,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING},
 };
 
 /// The types that a body may have.
@@ -37,15 +38,18 @@ pub fn body_type(headers: &HeaderMap) -> Option<BodyType> {
     }
 }
 
-/// Whether the body is compressed, or otherwise encoded on its way.
+/// Whether the body is compressed, or otherwise encoded on its way: `Content-Encoding` other than `identity`, or a
+/// `Transfer-Encoding` other than `chunked`, the one that is taken off here (RFC 9112 section 7).
 pub fn is_encoded(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(CONTENT_ENCODING).iter();
-    lines
-        .map(|line| String::from_utf8_lossy(line.as_bytes()))
-        .any(|line| {
+    let differs = |name: HeaderName, plain: &str| {
+        let mut lines = headers.get_all(name).iter();
+        lines.any(|line| {
+            let line = String::from_utf8_lossy(line.as_bytes());
             let mut codings = line.split(',').map(str::trim);
-            codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+            codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(plain))
         })
+    };
+    differs(CONTENT_ENCODING, "identity") || differs(TRANSFER_ENCODING, "chunked")
 }
 
 /// UTF-8's names (WHATWG Encoding section 4.2) that are met; some clients put them in single quotes, which are a part
@@ -162,6 +166,17 @@ mod tests {
                 headers.append(CONTENT_ENCODING, HeaderValue::from_static(line));
             }
             assert_eq!(is_encoded(&headers), expected, "{lines:?}");
+        }
+        for (line, expected) in [
+            ("chunked", false),
+            ("Chunked", false),
+            ("gzip, chunked", true),
+            ("deflate", true),
+            ("identity, chunked", true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(TRANSFER_ENCODING, HeaderValue::from_static(line));
+            assert_eq!(is_encoded(&headers), expected, "{line}");
         }
     }
 }

@@ -93,7 +93,7 @@ impl Call {
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
         match body_type(&self.head.headers) {
             Some(BodyType::Json) => object(&self.bytes().await?),
-            _ => Err(unsupported("The body must be application/json.")),
+            _ => Err(unsupported("The body must be application/json in UTF-8.")),
         }
     }
 
@@ -103,7 +103,7 @@ impl Call {
             Some(BodyType::Json) => object(&self.bytes().await?),
             Some(BodyType::Form) => login_form(&self.bytes().await?),
             None => Err(unsupported(
-                "The body must be application/json or application/x-www-form-urlencoded.",
+                "The body must be application/json or application/x-www-form-urlencoded, in UTF-8.",
             )),
         }
     }
@@ -129,7 +129,7 @@ impl Call {
     async fn bytes(&mut self) -> Result<Bytes, Refusal> {
         if is_encoded(&self.head.headers) {
             return Err(unsupported(
-                "The body must not be compressed: Content-Encoding may be identity only.",
+                "The body must not be compressed: Content-Encoding may be identity, Transfer-Encoding chunked, and nothing else.",
             ));
         }
         let too_large = || {

@@ -39,8 +39,8 @@ pub struct Exchange {
     pub shown: Hash,
     pub successor: Hash,
     pub user_agent: String,
-    /// Whether a token that was exchanged before ends its log-in. Not where it is shown among others: then it is left
-    /// over in a browser, and says nothing of a thief.
+    /// Whether a token that was exchanged before ends its log-in. Not where it is shown among others of living log-ins:
+    /// then it is left over in a browser, and says nothing of a thief.
     pub reuse_ends: bool,
     /// When the log-in ends unless it is refreshed again.
     pub expires_at: Time,

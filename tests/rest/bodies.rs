@@ -340,6 +340,22 @@ async fn an_empty_object_is_as_good_as_no_body() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_is_encoded_by_nobody_on_its_way() {
+    let (server, ada, room, _) = started().await;
+    let path = format!("/api/chat/rooms/{room}/messages");
+    for (coding, status) in [("chunked", 201), ("gzip, chunked", 415)] {
+        let mut raw = Raw::connect(server.address()).await;
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Transfer-Encoding: {coding}\r\n\r\nf\r\n{{\"content\":\"x\"}}\r\n0\r\n\r\n",
+            ada.token
+        );
+        raw.write(request.as_bytes()).await;
+        assert_eq!(raw.answer().await.0, status, "{coding}");
+    }
+}
+
 /// Who asks for leave to send a body is judged by its length first, and sends nothing in vain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leave_to_go_on_is_given_where_the_head_is_right() {
