@@ -30,7 +30,6 @@ use crate::{
     http::{self, Origins, Proxies, Site, server::Listeners},
     hub::Hub,
     limits::*,
-    protocol::close::Close,
     shutdown::{self, Shutdown},
     store::{self, Listener, Store, migrate, search::Indexer},
     telemetry, users,
@@ -130,7 +129,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let signal = requested.await.map_err(Failure::Signals)?;
     tracing::info!(signal, "stopping; a second signal stops at once");
     server.shutdown.token.cancel();
-    server.hub.close_all(Close::GoingAway);
+    server.hub.leave_all();
     if !server.shutdown.drain(DRAIN_SESSIONS).await {
         let left = server.shutdown.tasks.len();
         tracing::warn!(left, "connections are cut: they did not end in time");

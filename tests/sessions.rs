@@ -8,3 +8,4 @@ mod hang_ups;
 mod races;
 mod refresh;
 mod renewal;
+mod under_way;

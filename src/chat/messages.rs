@@ -275,6 +275,7 @@ impl Chat {
         self.message(who, room_id, seq).await?;
         let found = self.store.reactions(room_id, seq, after, limit + 1).await;
         let mut items = found.map_err(refuse)?;
+        self.member(who, room_id).await?;
         let more = items.len() > limit;
         items.truncate(limit);
         let next = items.last().filter(|_| more);

@@ -1,6 +1,9 @@
 //! One request as its handler sees it: who asks, and a body within its bounds and of its type.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use http::{
@@ -40,6 +43,8 @@ pub struct Call {
     pub address: IpAddr,
     pub query: Query,
     pub parameters: Parameters,
+    /// Who was found to ask: see [`Call::identify`].
+    pub asker: Arc<OnceLock<Identity>>,
 }
 
 impl Call {
@@ -74,7 +79,7 @@ impl Call {
             .ok_or_else(|| Refusal::new(Code::Unauthorized, "A valid access token is needed."))?;
         let who = self.site.chat.authenticate(token).await?;
         tracing::Span::current().record("user.id", who.user.id.0);
-        Ok(who)
+        Ok(self.asker.get_or_init(|| who).clone())
     }
 
     pub fn device(&self) -> Device<'_> {

@@ -76,6 +76,7 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
                     body,
                     query,
                     parameters,
+                    asker: Arc::default(),
                 };
                 (endpoint.pattern, finish(handle(endpoint, call).await, id))
             }
@@ -198,9 +199,19 @@ pub fn has_one_host(head: &Parts) -> bool {
     }
 }
 
-/// Runs the handler within its deadline; a panic in it is a fault of its request alone.
+/// Runs the handler within its deadline; a panic in it is a fault of its request alone. What was read for a
+/// log-in that has ended meanwhile is told to nobody.
 async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
-    let handler = AssertUnwindSafe(async move { (endpoint.handler)(call).await }).catch_unwind();
+    let (site, asker) = (call.site.clone(), call.asker.clone());
+    let reads = matches!(call.head.method, Method::GET | Method::HEAD);
+    let handler = async move {
+        let answer = (endpoint.handler)(call).await?;
+        if let Some(who) = asker.get().filter(|_| reads) {
+            site.chat.confirm(who).await?;
+        }
+        Ok(answer)
+    };
+    let handler = AssertUnwindSafe(handler).catch_unwind();
     match time::timeout(BODY_DEADLINE + REQUEST_DEADLINE, handler).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_panic)) => {

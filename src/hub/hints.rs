@@ -71,7 +71,7 @@ impl Hints {
 impl Room {
     /// Tells all others that somebody types, on a connection to which the room is live.
     pub(super) async fn tell_typing(&mut self, id: ConnectionId) {
-        if self.listeners.0.len() > TYPING_LISTENERS_MAX {
+        if self.listeners.0.len() > TYPING_LISTENERS_MAX || self.is_behind() {
             return;
         }
         let mut listeners = self.listeners.0.iter();
@@ -93,6 +93,9 @@ impl Room {
     pub(super) async fn tell_markers(&mut self) {
         let room_id = self.handle.room_id;
         let markers = self.hints.take_markers().into_iter();
+        if self.is_behind() {
+            return;
+        }
         let frames: Vec<_> = markers
             .map(|(user_id, seq)| {
                 let frame = Frame::Read {

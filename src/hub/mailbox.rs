@@ -8,8 +8,9 @@
 //! Invariants: nobody waits for a mailbox; live events that wait are at most
 //! [`MAILBOX_BYTES_MAX`] and [`MAILBOX_FRAMES_MAX`], and what finds no place is refused whole, so
 //! that the room can tell the member where it stopped; answers aren't counted, their bound is that
-//! the session stops reading requests. Lock tier 2: taken with no other lock held but a registry
-//! shard's, never across an await.
+//! the session stops reading requests; a closed mailbox takes nothing, whoever says it, but the
+//! session's last word ([`Mailbox::last_word`]). Lock tier 2: taken with no other lock held but a
+//! registry shard's, never across an await.
 
 use std::{
     collections::VecDeque,
@@ -98,7 +99,10 @@ struct Out {
     /// Rooms that stopped delivering, with the last `rev` that was taken.
     lags: Vec<(RoomId, Rev)>,
     stir: Stir,
+    /// Closed, and why.
     close: Option<Close>,
+    /// The server goes away.
+    leaving: bool,
     /// When the socket last took a byte, or when the queue last became non-empty.
     progress: Instant,
 }
@@ -118,6 +122,16 @@ pub struct Backlog {
     pub stalled_since: Instant,
     pub stir: Stir,
     pub close: Option<Close>,
+    /// The session is to end when its request is answered.
+    pub leaving: bool,
+}
+
+impl Backlog {
+    /// Why the connection closes, or will before long: nothing that takes long is worth beginning.
+    pub fn closing(&self) -> Option<Close> {
+        let going_away = self.leaving.then_some(Close::GoingAway);
+        self.close.or(going_away)
+    }
 }
 
 impl Mailbox {
@@ -136,6 +150,7 @@ impl Mailbox {
                 lags: Vec::new(),
                 stir: Stir::Quiet,
                 close: None,
+                leaving: false,
                 progress: Instant::now(),
             }),
             wake: Notify::new(),
@@ -185,12 +200,25 @@ impl Mailbox {
         Delivery::Taken
     }
 
-    /// Takes what the session itself has to say. Never refused; the session bounds it by waiting for
-    /// [`Mailbox::drained`] or by not reading requests.
+    /// Takes what the session itself has to say, for as long as the mailbox isn't closed. The session
+    /// bounds it by waiting for [`Mailbox::drained`] or by not reading requests.
     pub fn answer(&self, bytes: Bytes) {
         let mut out = self.lock();
-        if let Ok(written) = self.write_through(&mut out, &bytes) {
-            self.keep(&mut out, bytes.slice(written..));
+        if out.close.is_none() {
+            self.put(&mut out, bytes);
+        }
+    }
+
+    /// Takes what a client hears last: after the close, and behind all that was taken before it.
+    pub fn last_word(&self, bytes: Bytes) {
+        let mut out = self.lock();
+        debug_assert!(out.close.is_some(), "others have their say until the close");
+        self.put(&mut out, bytes);
+    }
+
+    fn put(&self, out: &mut Out, bytes: Bytes) {
+        if let Ok(written) = self.write_through(out, &bytes) {
+            self.keep(out, bytes.slice(written..));
         }
     }
 
@@ -263,7 +291,8 @@ impl Mailbox {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => {
                     out.forget();
-                    return self.fail(&mut out, Close::Gone);
+                    self.fail(&mut out, Close::Gone);
+                    return;
                 }
             }
         }
@@ -285,7 +314,7 @@ impl Mailbox {
         }
     }
 
-    /// Waits until nothing waits for the socket any more, or the connection closes.
+    /// Waits until nothing waits for the socket any more, or the connection is closing.
     pub async fn drained(&self) {
         loop {
             let mut drained = pin!(self.drained.notified());
@@ -293,7 +322,7 @@ impl Mailbox {
             drained.as_mut().enable();
             {
                 let out = self.lock();
-                if out.queue.is_empty() || out.close.is_some() {
+                if out.queue.is_empty() || out.close.is_some() || out.leaving {
                     return;
                 }
             }
@@ -314,6 +343,7 @@ impl Mailbox {
             stalled_since: out.progress,
             stir: out.stir,
             close: out.close,
+            leaving: out.leaving,
         }
     }
 
@@ -332,7 +362,8 @@ impl Mailbox {
             }
         }
         if out.notices.len() >= NOTICES_MAX {
-            return self.fail(&mut out, Close::TooSlow);
+            self.fail(&mut out, Close::TooSlow);
+            return;
         }
         out.notices.push_back(notice);
         self.wake.notify_one();
@@ -384,16 +415,23 @@ impl Mailbox {
         waiting
     }
 
-    /// Asks the session to close; the first reason stands. No more live events are taken.
-    pub fn close(&self, close: Close) {
+    /// Closes: from here on nothing is taken but the last word. The first reason stands, and is answered.
+    pub fn close(&self, close: Close) -> Close {
         let mut out = self.lock();
-        self.fail(&mut out, close);
+        self.fail(&mut out, close)
     }
 
-    fn fail(&self, out: &mut Out, close: Close) {
-        out.close.get_or_insert(close);
+    /// Asks the session to end because the server does: what it is at may still be answered.
+    pub fn leave(&self) {
+        self.lock().leaving = true;
         self.wake.notify_one();
         self.drained.notify_waiters();
+    }
+
+    fn fail(&self, out: &mut Out, close: Close) -> Close {
+        self.wake.notify_one();
+        self.drained.notify_waiters();
+        *out.close.get_or_insert(close)
     }
 }
 
@@ -424,108 +462,4 @@ impl Out {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use futures_util::FutureExt;
-    use tokio::{io::AsyncReadExt, net::TcpListener};
-
-    use super::*;
-
-    async fn connected() -> (Mailbox, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let (server, _) = listener.accept().await.unwrap();
-        (Mailbox::new(server, Wire::WebSocket), client)
-    }
-
-    /// Whoever waits until all is written doesn't wait for a reader that has gone.
-    #[tokio::test]
-    async fn what_waits_for_a_broken_socket_is_dropped() {
-        let (mailbox, client) = connected().await;
-        mailbox.writable().await;
-        mailbox.answer(vec![b' '; 16 * 1024 * 1024].into());
-        assert!(mailbox.backlog().bytes > 0, "the reader doesn't read");
-        drop(client);
-        let flushed = tokio::time::timeout(Duration::from_secs(5), mailbox.flush()).await;
-        assert!(flushed.is_ok(), "it is drained for ever");
-        assert_eq!(mailbox.backlog().close, Some(Close::Gone));
-        assert_eq!(
-            mailbox.deliver(&Bytes::from_static(b"x"), 1),
-            Delivery::Closed
-        );
-    }
-
-    /// Frames of a reader that stops are refused whole beyond the bound, and those that were taken
-    /// all come out, in order, when it reads again.
-    #[tokio::test]
-    async fn a_mailbox_is_bounded_and_loses_nothing_that_it_took() {
-        let (mailbox, mut client) = connected().await;
-        mailbox.writable().await;
-        let mut taken: Vec<u32> = Vec::new();
-        for number in 0..1_000_000u32 {
-            let frame = Bytes::from(number.to_be_bytes().repeat(64));
-            match mailbox.deliver(&frame, 1) {
-                Delivery::Taken => taken.push(number),
-                Delivery::Full => break,
-                Delivery::Closed => panic!("the connection is open"),
-            }
-            let out = mailbox.lock();
-            assert!(out.live_bytes <= MAILBOX_BYTES_MAX && out.live_frames <= MAILBOX_FRAMES_MAX);
-        }
-        assert!(mailbox.backlog().bytes > 0, "the reader doesn't read");
-        mailbox.answer(Bytes::from(u32::MAX.to_be_bytes().repeat(64)));
-        taken.push(u32::MAX);
-        let reader = async {
-            let mut frame = [0u8; 256];
-            for number in &taken {
-                client.read_exact(&mut frame).await.unwrap();
-                assert_eq!(frame.to_vec(), number.to_be_bytes().repeat(64));
-            }
-        };
-        tokio::join!(reader, mailbox.flush());
-        let out = mailbox.lock();
-        assert_eq!(
-            (out.live_bytes, out.live_frames, out.answer_bytes),
-            (0, 0, 0)
-        );
-    }
-
-    /// A hint is never behind anything: what finds no place at once is dropped, and frames stay whole.
-    #[tokio::test]
-    async fn a_hint_is_written_at_once_or_not_at_all() {
-        let (mailbox, mut client) = connected().await;
-        mailbox.writable().await;
-        assert!(mailbox.hint(&Bytes::from_static(b"hint")));
-        let waiting = vec![b' '; 16 * 1024 * 1024];
-        mailbox.answer(waiting.clone().into());
-        let before = mailbox.backlog().bytes;
-        assert!(before > 0 && !mailbox.hint(&Bytes::from_static(b"dropped")));
-        assert_eq!(mailbox.backlog().bytes, before);
-        let mut read = vec![0; 4 + waiting.len()];
-        let (result, ()) = tokio::join!(client.read_exact(&mut read), mailbox.flush());
-        result.unwrap();
-        assert_eq!(&read[..5], b"hint ");
-        mailbox.close(Close::TooSlow);
-        assert!(!mailbox.hint(&Bytes::from_static(b"closed")));
-    }
-
-    /// News wake a session once, and not while it rests between two frames.
-    #[tokio::test]
-    async fn news_wake_a_quiet_session_once() {
-        let (mailbox, _client) = connected().await;
-        let woken = || mailbox.woken().now_or_never().is_some();
-        for _ in 0..3 {
-            mailbox.stir();
-        }
-        assert!(woken() && !woken());
-        assert!(mailbox.look(), "there was some");
-        mailbox.stir();
-        assert!(!woken() && mailbox.look(), "it looks by itself");
-        assert!(!mailbox.look(), "and then there was none");
-        mailbox.stir();
-        assert!(woken());
-    }
-}
+mod tests;

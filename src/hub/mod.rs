@@ -287,11 +287,11 @@ impl Hub {
         }
     }
 
-    /// Asks every connection to close.
-    pub fn close_all(&self, close: Close) {
+    /// Asks every connection to end once its request is answered: the server goes away.
+    pub fn leave_all(&self) {
         for connections in &self.users {
             for connection in connections.iter() {
-                connection.mailbox.close(close);
+                connection.mailbox.leave();
             }
         }
     }
@@ -303,7 +303,7 @@ impl Hub {
         ids.map(|connection| connection.session_id).collect()
     }
 
-    /// Asks a user's connections by these log-ins to close: nothing is delivered to them any more.
+    /// Closes a user's connections by these log-ins: nothing is written to them any more but why.
     pub fn end(&self, user_id: UserId, sessions: &[SessionId], close: Close) {
         if let Some(connections) = self.users.get(&user_id) {
             for connection in connections.iter() {

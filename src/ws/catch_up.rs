@@ -31,6 +31,12 @@ pub(super) enum Stop {
     Close(Close),
 }
 
+impl From<Close> for Stop {
+    fn from(close: Close) -> Self {
+        Stop::Close(close)
+    }
+}
+
 /// Where a client wants to begin.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
@@ -117,17 +123,15 @@ impl Worker {
             });
         }
         for (room_id, start) in mine {
-            self.quieten(room_id).await.map_err(Stop::Close)?;
+            self.quieten(room_id).await?;
             leases.push((self.hub.lease(room_id, &self.mailbox), start));
         }
         // The standing is read after the lease was taken: nothing falls between the two.
         let rooms: Vec<RoomId> = leases.iter().map(|(lease, _)| lease.room_id()).collect();
-        let standings = self
-            .chat
-            .standings(&self.who, &rooms)
-            .await
-            .map_err(Stop::Refused)?;
+        let standings = self.chat.standings(&self.who, &rooms).await;
+        self.still_open()?;
         let standings: HashMap<RoomId, Standing> = standings
+            .map_err(Stop::Refused)?
             .into_iter()
             .map(|standing| (standing.room_id, standing))
             .collect();
@@ -204,12 +208,20 @@ impl Worker {
     }
 
     pub(super) async fn standing(&self, room_id: RoomId) -> Result<Option<Standing>, Stop> {
-        let standings = self
-            .chat
-            .standings(&self.who, &[room_id])
-            .await
-            .map_err(Stop::Refused)?;
-        Ok(standings.into_iter().next())
+        let standings = self.chat.standings(&self.who, &[room_id]).await;
+        self.still_open()?;
+        Ok(standings.map_err(Stop::Refused)?.into_iter().next())
+    }
+
+    /// Waits until the socket has taken what was said, so that more can be.
+    pub(super) async fn written(&self) -> Result<(), Close> {
+        self.mailbox.drained().await;
+        self.still_open()
+    }
+
+    /// To be asked after each wait for what is to be read: nothing more is read for a connection that is closing.
+    pub(super) fn still_open(&self) -> Result<(), Close> {
+        self.mailbox.backlog().closing().map_or(Ok(()), Err)
     }
 
     /// Live from the head that `ready` or `added` gave, without an answer of its own.
@@ -253,6 +265,7 @@ impl Worker {
             let mut last_seq = standing.last_seq;
             if let Some(after) = position.filter(|position| *position < standing.rev) {
                 let page = self.hub.catch_up(room_id, after, self.mailbox.wire()).await;
+                self.still_open()?;
                 let Some(page) = page.map_err(|error| Stop::Refused(chat::refuse(error)))? else {
                     return Ok(Caught::Removed);
                 };
@@ -265,10 +278,7 @@ impl Worker {
                 };
                 verified = page.upto;
                 for chunk in &page.chunks {
-                    self.mailbox.drained().await;
-                    if let Some(close) = self.mailbox.backlog().close {
-                        return Err(Stop::Close(close));
-                    }
+                    self.written().await?;
                     self.mailbox.answer(chunk.clone());
                 }
                 position = Some(page.upto);

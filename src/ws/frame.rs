@@ -7,6 +7,8 @@ use crate::{hub::Wire, protocol::server::Frame};
 
 /// FIN and the opcode of a text frame.
 const TEXT: u8 = 0x81;
+/// FIN and the opcode of a close frame.
+const CLOSE: u8 = 0x88;
 /// An empty ping.
 pub const PING: [u8; 2] = [0x89, 0];
 
@@ -44,12 +46,11 @@ pub fn framed(frame: &Frame<'_>, wire: Wire) -> Bytes {
     buffer.into()
 }
 
-/// A close frame: the code and at most 123 bytes of reason (RFC 6455 section 5.5.1).
-pub fn close(code: u16, reason: &str) -> Bytes {
-    let mut buffer = vec![0x88, reason.len() as u8 + 2];
+/// Appends a close frame: the code and at most 123 bytes of reason (RFC 6455 section 5.5.1).
+pub fn close(buffer: &mut Vec<u8>, code: u16, reason: &str) {
+    buffer.extend_from_slice(&[CLOSE, reason.len() as u8 + 2]);
     buffer.extend_from_slice(&code.to_be_bytes());
     buffer.extend_from_slice(reason.as_bytes());
-    buffer.into()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use tokio::time::Sleep;
 use super::{Gateway, Opening, frame, socket::Socket, worker::Worker};
 use crate::{
     chat::Identity,
-    hub::{Mailbox, Registration, Stir},
+    hub::{Mailbox, Registration, Stir, Wire},
     limits::{
         ANSWERS_BYTES_MAX, AUTH_DEADLINE, CLOSE_DEADLINE, DRAIN_SESSIONS, EXPIRY_SPREAD, HEARTBEAT,
         PRESENCE_INTERVAL, RECONNECT_SPREAD, STRIKES_MAX, STRIKES_WINDOW, WRITE_DEADLINE,
@@ -170,19 +170,21 @@ impl Session {
                 break close;
             }
         };
-        // Before the worker drops its leases: rooms sweep out listeners whose mailbox is closed.
+        // Before the work in progress is dropped, and the worker with its leases: rooms sweep out listeners
+        // whose mailbox is closed.
         self.mailbox.close(close);
         (self.socket, close)
     }
 
     async fn step(&mut self, doing: &mut Doing, mut timer: Pin<&mut Sleep>) -> Result<(), Close> {
         let now = Instant::now();
-        match self.mailbox.backlog().close {
-            Some(Close::GoingAway) if matches!(doing, Doing::Busy(_)) => {
+        let backlog = self.mailbox.backlog();
+        match (backlog.close, backlog.closing(), &doing) {
+            (None, Some(_), Doing::Busy(_)) => {
                 self.leaving.get_or_insert(now + DRAIN_SESSIONS / 2);
             }
-            Some(close) => return Err(close),
-            None => {}
+            (_, Some(close), _) => return Err(close),
+            (_, None, _) => {}
         }
         self.take_up_work(doing);
         self.tell_presence(doing, now);
@@ -333,7 +335,8 @@ async fn work(doing: &mut Doing) -> (Box<Worker>, Result<(), Close>) {
 /// Tells the client why, and ends the connection so that it can read it: the last word, its answer if
 /// there is one, then the TCP stream, all within [`CLOSE_DEADLINE`].
 async fn goodbye(mut socket: Socket, mailbox: &Mailbox, close: Close) {
-    mailbox.close(close);
+    // What ended the session may be less than what closed the mailbox before it.
+    let close = mailbox.close(close);
     let (code, reason) = close.code_and_reason();
     metrics::counter!("ws_closed_total", "code" => code.to_string()).increment(1);
     tracing::debug!(connection = mailbox.id(), code, reason, "socket closed");
@@ -343,21 +346,30 @@ async fn goodbye(mut socket: Socket, mailbox: &Mailbox, close: Close) {
         let _ = tokio::time::timeout(CLOSE_DEADLINE, mailbox.flush()).await;
         return;
     }
+    let wire = mailbox.wire();
+    let mut last_word = Vec::new();
     if close == Close::GoingAway {
         let spread = RECONNECT_SPREAD.mul_f64(rand::rng().random());
         let going_away = server::Frame::GoingAway {
             reconnect_after_ms: spread.as_millis() as u64,
         };
-        mailbox.answer(frame::framed(&going_away, mailbox.wire()));
+        frame::append(&mut last_word, &going_away, wire);
     }
+    match wire {
+        Wire::WebSocket => frame::close(&mut last_word, code, reason),
+        Wire::Lines => {
+            frame::append(&mut last_word, &server::Frame::Close { code, reason }, wire);
+        }
+    }
+    mailbox.last_word(last_word.into());
     let _ = tokio::time::timeout(CLOSE_DEADLINE, async {
-        socket.close(close).await;
-        let last_word = async {
+        socket.hear_out().await;
+        let end = async {
             mailbox.flush().await;
             let _ = shutdown(mailbox.stream().as_raw_fd(), Shutdown::Write);
         };
         // What still comes is thrown away, or the last word would be lost with a TCP reset.
-        tokio::join!(last_word, socket.discard());
+        tokio::join!(end, socket.discard());
     })
     .await;
 }
@@ -370,7 +382,6 @@ mod tests {
     };
 
     use super::*;
-    use crate::hub::Wire;
 
     /// More than the kernel takes while nobody reads.
     const BACKLOG: usize = 16 * 1024 * 1024;
@@ -404,7 +415,11 @@ mod tests {
         let (code, reason) = Close::TokenExpired.code_and_reason();
         for (socket, mailbox, mut client) in waiting().await {
             let last = match mailbox.wire() {
-                Wire::WebSocket => frame::close(code, reason).to_vec(),
+                Wire::WebSocket => {
+                    let mut last = Vec::new();
+                    frame::close(&mut last, code, reason);
+                    last
+                }
                 Wire::Lines => br#"{"type":"close","code":4004,"reason":"token expired"}"#
                     .iter()
                     .chain(b"\n")

@@ -1,17 +1,14 @@
 //! A connection as its session holds it: a WebSocket, or JSON lines over plain TCP. Both are read here;
 //! what is to be written goes through the mailbox.
 
-use std::{io::ErrorKind, pin::pin, sync::Arc};
+use std::{future::pending, io::ErrorKind};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{
-        Error as SocketError, Message,
-        protocol::{CloseFrame, Role},
-    },
+    tungstenite::{Error as SocketError, Message, protocol::Role},
 };
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
@@ -22,7 +19,7 @@ use super::{
 use crate::{
     hub::{Mailbox, Wire},
     limits::{READ_BUFFER_BYTES, REQUEST_BYTES_MAX},
-    protocol::{close::Close, server::Frame},
+    protocol::close::Close,
 };
 
 /// See the module's documentation.
@@ -86,30 +83,23 @@ impl Socket {
         }
     }
 
-    /// Tells the client why the connection ends; by WebSocket it then waits for the client's answer.
-    pub async fn close(&mut self, close: Close) {
-        let mailbox = self.transport().mailbox.clone();
-        let (code, reason) = close.code_and_reason();
+    /// Waits for a WebSocket client's answer to the close frame, which is written meanwhile. On lines there
+    /// is none.
+    pub async fn hear_out(&mut self) {
         let Socket::WebSocket(socket) = self else {
-            return mailbox.answer(frame::framed(&Frame::Close { code, reason }, Wire::Lines));
+            return;
         };
-        let last = CloseFrame {
-            code: code.into(),
-            reason: reason.into(),
+        let mailbox = socket.get_ref().mailbox.clone();
+        let writing = async {
+            mailbox.flush().await;
+            pending::<()>().await;
         };
-        if say_close(socket, &mailbox, last).await.is_err() {
-            // tungstenite says nothing more after an error of the client's: it is said for it.
-            mailbox.answer(frame::close(code, reason));
-        }
-        loop {
-            if mailbox.backlog().bytes > 0 {
-                tokio::select! {
-                    _ = mailbox.writable() => mailbox.drain(),
-                    message = socket.next() => if message.is_none() { break },
-                }
-            } else if !matches!(socket.next().await, Some(Ok(_))) {
-                break;
-            }
+        // tungstenite ends the stream after the client's close frame; what it would say to it the closed
+        // mailbox doesn't take.
+        let answer = async { while let Some(Ok(_)) = socket.next().await {} };
+        tokio::select! {
+            () = writing => {}
+            () = answer => {}
         }
     }
 
@@ -142,21 +132,5 @@ fn line(line: Option<Result<String, LinesCodecError>>) -> Result<Option<String>,
             Err(Close::InvalidText)
         }
         Some(Err(_)) | None => Err(Close::Gone),
-    }
-}
-
-/// Hands the close frame to tungstenite. While many answers wait the transport takes nothing, and nobody
-/// else drains them any more.
-async fn say_close(
-    socket: &mut WebSocketStream<Transport>,
-    mailbox: &Arc<Mailbox>,
-    last: CloseFrame,
-) -> Result<(), SocketError> {
-    let mut closing = pin!(socket.close(Some(last)));
-    loop {
-        tokio::select! {
-            closed = closing.as_mut() => return closed,
-            _ = mailbox.writable(), if mailbox.backlog().bytes > 0 => mailbox.drain(),
-        }
     }
 }

@@ -66,14 +66,16 @@ impl AsyncRead for Transport {
 }
 
 impl AsyncWrite for Transport {
-    /// Takes whole frames or nothing, so that none is split; waits while the client reads no answers.
+    /// Takes whole frames or nothing, so that none is split; waits while the client reads no answers. What a
+    /// closed mailbox doesn't take counts as written.
     /// No waker is kept: the session polls again after each drain.
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.mailbox.backlog().answer_bytes > ANSWERS_BYTES_MAX {
+        let backlog = self.mailbox.backlog();
+        if backlog.close.is_none() && backlog.answer_bytes > ANSWERS_BYTES_MAX {
             return Poll::Pending;
         }
         self.mailbox.answer(bytes.to_vec().into());

@@ -159,11 +159,12 @@ impl Worker {
     async fn replay(&self, lease: Lease, history: usize) -> Result<Caught, Stop> {
         loop {
             // A page that is played back again waits for the one before.
-            self.mailbox.drained().await;
+            self.written().await?;
             let page = self
                 .chat
                 .history(&self.who, lease.room_id(), Range::Latest, history.max(1))
                 .await;
+            self.still_open()?;
             let mut page = match page {
                 Ok(page) => page,
                 Err(refusal)
@@ -451,7 +452,7 @@ impl Worker {
     }
 
     async fn leave(&mut self, room_id: RoomId, reference: Option<&Ref>) -> Result<(), Stop> {
-        self.quieten(room_id).await.map_err(Stop::Close)?;
+        self.quieten(room_id).await?;
         self.say(&Frame::Ack(Ack {
             reference,
             room_id: Some(room_id),

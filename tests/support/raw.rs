@@ -159,6 +159,12 @@ impl Raw {
         }
     }
 
+    /// Reads to the end of the stream, and throws it away.
+    pub async fn discard(mut self) {
+        let mut scratch = vec![0; 64 * 1024];
+        while matches!(self.stream.read(&mut scratch).await, Ok(read) if read > 0) {}
+    }
+
     /// The next text as JSON.
     pub async fn json(&mut self) -> serde_json::Value {
         loop {

@@ -1,0 +1,106 @@
+//! The room's task, by itself.
+
+use futures_util::poll;
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+};
+
+use super::*;
+use crate::{protocol::rest::UserSummary, store::MemberEvent};
+
+async fn connected() -> (Arc<Mailbox>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap());
+    let client = client.await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let mailbox = Mailbox::new(stream, Wire::WebSocket);
+    mailbox.writable().await;
+    (Arc::new(mailbox), client)
+}
+
+fn hub() -> Arc<Hub> {
+    Hub::new(|buffer, text| buffer.extend_from_slice(text))
+}
+
+fn listener(mailbox: &Arc<Mailbox>, at: Rev) -> Listener {
+    Listener {
+        mailbox: mailbox.clone(),
+        user_id: UserId(1),
+        at,
+        verified: at,
+    }
+}
+
+fn event(rev: Rev) -> Event {
+    Event {
+        room_id: RoomId(1),
+        prev: rev - 1,
+        rev,
+        body: EventBody::Member(MemberEvent {
+            user: UserSummary {
+                id: UserId(2),
+                username: "bob".into(),
+                full_name: None,
+            },
+            role: None,
+            joined_rev: 1,
+            by: None,
+            at: None,
+            member_count: 1,
+        }),
+    }
+}
+
+/// Its members are closed with a code that invites a reconnect, it is counted, and the room can
+/// live again.
+#[tokio::test]
+async fn a_room_that_dies_closes_its_members_and_can_live_again() {
+    let (mailbox, _client) = connected().await;
+    let hub = hub();
+    let lease = hub.lease(RoomId(1), &mailbox);
+    let attached = lease.attach(listener(&mailbox, 7), Bytes::new()).await;
+    assert_eq!(attached.unwrap(), Attached::Live);
+    lease.handle.commands.send(Command::Panic).await.unwrap();
+    lease.handle.commands.closed().await;
+    assert_eq!(mailbox.backlog().close, Some(Close::RoomFailed));
+    let attached = lease.attach(listener(&mailbox, 7), Bytes::new()).await;
+    assert!(attached.is_err());
+
+    while hub.rooms.contains_key(&RoomId(1)) {
+        tokio::task::yield_now().await;
+    }
+    let lease = hub.lease(RoomId(1), &mailbox);
+    let attached = lease.attach(listener(&mailbox, 7), Bytes::new()).await;
+    assert_eq!(attached.unwrap(), Attached::Live);
+    // And it is gone when nobody listens any more.
+    drop(lease);
+    while hub.rooms.contains_key(&RoomId(1)) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Whose log-in ends while a join of it waits for its turn in a room's queue hears nothing of the room.
+#[tokio::test]
+async fn who_waits_in_a_rooms_queue_hears_nothing_after_the_close() {
+    let (mailbox, mut client) = connected().await;
+    let (other, _) = connected().await;
+    let hub = hub();
+    let lease = hub.lease(RoomId(1), &mailbox);
+    let others = hub.lease(RoomId(1), &other);
+    let attached = others.attach(listener(&other, 0), Bytes::new()).await;
+    assert_eq!(attached.unwrap(), Attached::Live);
+    // The room's task runs when this one waits.
+    lease.handle.publish(event(1));
+    let greeting = Bytes::from_static(b"greeting");
+    let mut attaching = Box::pin(lease.attach(listener(&mailbox, 0), greeting));
+    assert!(poll!(attaching.as_mut()).is_pending());
+    lease.handle.publish(event(2));
+    mailbox.close(Close::Revoked);
+    attaching.await.unwrap();
+    lease.detach().await.unwrap();
+    mailbox.last_word(Bytes::from_static(b"last word"));
+    let mut read = [0; 9];
+    client.read_exact(&mut read).await.unwrap();
+    assert_eq!(&read, b"last word");
+}

@@ -1,0 +1,333 @@
+//! Promise 8 for what is under way: joins, syncs and pages of a room whose queue is long race with the end of the
+//! right to them, by a log-out, a disabling or a removal. What happens after the end was answered reaches nobody
+//! who lost the right.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use rand::Rng;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{Account, Db, PATIENCE, Raw, Server, Socket, each_database, masked, uuid};
+
+/// Side by side; what each has under way at once; and how often. Three ends on two databases: 10,080 races.
+const PEOPLE: usize = 4;
+const SOCKETS: usize = 18;
+const PAGES: usize = 2;
+const ROUNDS: usize = 21;
+/// Joins of one socket that follow each other, how far back they begin, and messages played back to a room's socket.
+const JOINS: usize = 2;
+const BACK: u64 = 4;
+const HISTORY: usize = 5;
+/// Others who listen, and what is said meanwhile; in every so many races there is more of it than a room's queue holds.
+const CROWD: usize = 40;
+const SHORT: usize = 8;
+const LONG: usize = 10;
+const OVERFULL: usize = 7;
+
+/// A busy room, and who listens there.
+struct Hall {
+    server: Server,
+    witness: Account,
+    room: u64,
+    /// The longest message.
+    long: String,
+}
+
+impl Hall {
+    async fn open(db: Db) -> Arc<Self> {
+        let server = Server::start(db).await;
+        let witness = server.admin("witness").await;
+        let room = witness.create_room("hall", &[]).await;
+        for _ in 0..CROWD {
+            let mut raw = Raw::socket(&server, &witness).await;
+            raw.text(&json!({"type": "join", "room_id": room}).to_string())
+                .await;
+            tokio::spawn(async move { raw.discard().await });
+        }
+        Arc::new(Self {
+            server,
+            witness,
+            room,
+            long: "𠀀".repeat(8_000),
+        })
+    }
+
+    /// A member of the hall.
+    async fn member(&self, name: &str) -> Account {
+        let account = self.server.register(name).await;
+        self.add(&account).await;
+        account
+    }
+
+    async fn add(&self, account: &Account) {
+        let path = format!("/api/chat/rooms/{}/members", self.room);
+        let (status, answer) = self
+            .witness
+            .post(&path, json!({"user_id": account.id}))
+            .await;
+        assert!(matches!(status, 200 | 201), "{status} {answer}");
+    }
+
+    async fn say(&self, content: &str) {
+        let path = format!("/api/chat/rooms/{}/messages", self.room);
+        let body = json!({"id": uuid(), "content": content});
+        loop {
+            let (status, answer) = self.witness.post(&path, body.clone()).await;
+            match status {
+                200 | 201 => return,
+                // The machine is busy with other things.
+                503 => {}
+                _ => panic!("{status} {answer}"),
+            }
+        }
+    }
+
+    /// Says much at once.
+    async fn chatter(&self, round: usize) {
+        let short = (0..SHORT).map(|number| format!("noise {number}"));
+        let long = match round % OVERFULL {
+            0 => LONG,
+            _ => 0,
+        };
+        let long = (0..long).map(|_| self.long.clone());
+        join_all(short.chain(long).map(async |text| self.say(&text).await)).await;
+    }
+
+    /// Sockets of somebody: one third for the room alone, which are opened anew in each race.
+    async fn connect(&self, account: &Account) -> Vec<Raw> {
+        let sockets = (0..SOCKETS).map(async |number| match number % 3 {
+            0 => self.playback(account).await,
+            _ => {
+                let mut raw = Raw::socket(&self.server, account).await;
+                assert_eq!(raw.json().await["type"], "ready");
+                raw
+            }
+        });
+        join_all(sockets).await
+    }
+
+    async fn playback(&self, account: &Account) -> Raw {
+        let path = format!(
+            "/ws/{}?history={HISTORY}&token={}",
+            self.room, account.token
+        );
+        Raw::upgrade(&self.server, &path).await
+    }
+
+    /// Asks on each socket for much; what comes is read later.
+    async fn ask(&self, sockets: &mut [Raw]) {
+        let (_, room) = self
+            .witness
+            .get(&format!("/api/chat/rooms/{}", self.room))
+            .await;
+        let rev = room["rev"].as_u64().unwrap().saturating_sub(BACK);
+        let room = self.room;
+        for (number, socket) in sockets.iter_mut().enumerate() {
+            let frames: Vec<Value> = match number % 3 {
+                0 => Vec::new(),
+                1 => vec![json!({"type": "join", "room_id": room, "rev": rev}); JOINS],
+                _ => vec![json!({"type": "sync", "rooms": {room.to_string(): rev}}); JOINS],
+            };
+            let frames = frames
+                .iter()
+                .map(|frame| masked(0x81, frame.to_string().as_bytes()));
+            socket.write(&frames.collect::<Vec<_>>().concat()).await;
+        }
+    }
+
+    /// Reads pages by REST until they are refused; none holds the secret.
+    async fn read_pages(self: Arc<Self>, account: Account, secret: String) {
+        let path = format!("/api/chat/rooms/{}/messages?limit=5", self.room);
+        loop {
+            let (status, page) = account.get(&path).await;
+            match status {
+                200 => assert!(
+                    !page.to_string().contains(&secret),
+                    "it was read after the end"
+                ),
+                401 | 403 | 404 => return,
+                503 => {}
+                _ => panic!("{status} {page}"),
+            }
+        }
+    }
+
+    /// A race with the end of the log-in, which closes all sockets with this code.
+    async fn last_race(
+        self: &Arc<Self>,
+        round: usize,
+        account: &Account,
+        close: u16,
+        end: impl AsyncFnOnce(),
+    ) {
+        let secret = secret();
+        let mut sockets = self.connect(account).await;
+        self.ask(&mut sockets).await;
+        let reading: Vec<_> = sockets
+            .into_iter()
+            .map(|socket| tokio::spawn(read_out(socket, secret.clone(), close)))
+            .collect();
+        self.race(round, account, &secret, end).await;
+        for socket in reading {
+            socket.await.unwrap();
+        }
+    }
+
+    /// One race of all that somebody has under way with its `end`, which answers when it has come. The secret is
+    /// said after it.
+    async fn race(
+        self: &Arc<Self>,
+        round: usize,
+        account: &Account,
+        secret: &str,
+        end: impl AsyncFnOnce(),
+    ) {
+        let pages: Vec<_> = (0..PAGES)
+            .map(|_| tokio::spawn(self.clone().read_pages(account.clone(), secret.to_owned())))
+            .collect();
+        let pause = rand::rng().random_range(0..20_000);
+        tokio::time::sleep(std::time::Duration::from_micros(pause)).await;
+        let ending = async {
+            end().await;
+            self.say(secret).await;
+        };
+        tokio::join!(self.chatter(round), ending);
+        for page in pages {
+            page.await.unwrap();
+        }
+    }
+}
+
+fn secret() -> String {
+    format!("after the end {}", uuid())
+}
+
+fn holds(payload: &[u8], secret: &str) -> bool {
+    payload
+        .windows(secret.len())
+        .any(|window| window == secret.as_bytes())
+}
+
+/// Reads to the end; the close code must be this one, and the secret must not come.
+async fn read_out(mut socket: Raw, secret: String, close: u16) {
+    let mut code = None;
+    while let Some((first, payload)) = socket.next_frame(PATIENCE).await {
+        assert!(
+            !holds(&payload, &secret),
+            "what happened after the end was delivered"
+        );
+        if first == 0x88 {
+            code = Some(u16::from_be_bytes([payload[0], payload[1]]));
+            // The server waits for the answer, but not for long.
+            let _ = socket.stream.write_all(&masked(0x88, &payload[..2])).await;
+        }
+    }
+    // Who reads too slowly on a busy machine isn't told why.
+    assert!(code.is_none_or(|code| code == close), "{code:?}");
+}
+
+async fn after_a_log_out(db: Db) {
+    let hall = Hall::open(db).await;
+    join_all((0..PEOPLE).map(async |number| {
+        let name = format!("person{number}");
+        hall.member(&name).await;
+        for round in 0..ROUNDS {
+            let account = hall.server.log_in(&name).await;
+            let end = async || assert_eq!(account.act("/api/logout").await.0, 204);
+            hall.last_race(round, &account, 4501, end).await;
+        }
+    }))
+    .await;
+}
+
+async fn after_a_disabling(db: Db) {
+    let hall = Hall::open(db).await;
+    join_all((0..PEOPLE).map(async |number| {
+        let name = format!("person{number}");
+        let account = hall.member(&name).await;
+        let path = format!("/api/users/{}", account.id);
+        let set = async |active: bool| {
+            let body = json!({"is_active": active});
+            let (status, answer) = hall.witness.request("PATCH", &path, Some(&body)).await;
+            assert_eq!(status, 200, "{answer}");
+        };
+        for round in 0..ROUNDS {
+            let account = hall.server.log_in(&name).await;
+            let end = async || set(false).await;
+            hall.last_race(round, &account, 4502, end).await;
+            set(true).await;
+        }
+    }))
+    .await;
+}
+
+async fn after_a_removal(db: Db) {
+    let hall = Hall::open(db).await;
+    join_all((0..PEOPLE).map(async |number| {
+        let account = hall.member(&format!("person{number}")).await;
+        let path = format!("/api/chat/rooms/{}/members/{}", hall.room, account.id);
+        let mut watch: Socket = hall.witness.connect().await;
+        watch.join(hall.room).await;
+        let mut sockets = hall.connect(&account).await;
+        for round in 0..ROUNDS {
+            let secret = secret();
+            hall.ask(&mut sockets).await;
+            let end = async || assert_eq!(hall.witness.delete(&path).await.0, 204);
+            hall.race(round, &account, &secret, end).await;
+            // What the room has told others it has told them, if it does.
+            loop {
+                let frame = watch.frame().await;
+                if frame["content"] == secret {
+                    break;
+                }
+                if frame["type"] == "lagged" {
+                    let join = json!({"type": "join", "room_id": hall.room, "rev": frame["rev"]});
+                    watch.send(join).await;
+                }
+            }
+            join_all(
+                sockets
+                    .iter_mut()
+                    .enumerate()
+                    .map(async |(number, socket)| match number % 3 {
+                        0 => {
+                            // Perhaps closed before anything was said.
+                            while let Some((_, payload)) = socket.next_frame(PATIENCE).await {
+                                assert!(
+                                    !holds(&payload, &secret),
+                                    "a room's socket got what came after the removal"
+                                );
+                            }
+                        }
+                        _ => {
+                            socket
+                                .text(&json!({"type": "ping", "ref": secret}).to_string())
+                                .await;
+                            loop {
+                                let (_, payload) = socket
+                                    .next_frame(PATIENCE)
+                                    .await
+                                    .expect("the connection lives");
+                                if !holds(&payload, &secret) {
+                                    continue;
+                                }
+                                let frame: Value = serde_json::from_slice(&payload).unwrap();
+                                assert_eq!(frame["type"], "pong", "what came after the removal");
+                                break;
+                            }
+                        }
+                    }),
+            )
+            .await;
+            hall.add(&account).await;
+            for socket in sockets.iter_mut().step_by(3) {
+                *socket = hall.playback(&account).await;
+            }
+        }
+    }))
+    .await;
+}
+
+each_database!(after_a_log_out, after_a_disabling, after_a_removal);
