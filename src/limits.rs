@@ -103,9 +103,12 @@ pub const MAILBOX_FRAMES_MAX: usize = 1_024;
 pub const NOTICES_MAX: usize = 1_024;
 /// A session stops reading requests while this much of what it answered is unread.
 pub const ANSWERS_BYTES_MAX: usize = 32 * 1024;
-/// Commands that wait for a room task; an event beyond it is dropped and read from the log.
+/// Commands that wait for a room task, and what the events among them may hold together; an event beyond it is
+/// dropped and read from the log.
 pub const ROOM_QUEUE_MAX: usize = 1_024;
-/// Recent events that a room keeps, to attach those who have just caught up.
+pub const ROOM_QUEUE_BYTES_MAX: usize = 1024 * 1024;
+/// Recent events that a room keeps, to attach those who have just caught up, and as many again that came before
+/// those in between.
 pub const RING_EVENTS_MAX: usize = 512;
 pub const RING_BYTES_MAX: usize = 256 * 1024;
 /// Members served before a fan-out lets other tasks of its thread run.
@@ -277,6 +280,10 @@ const _: () = {
     assert!(
         MAILBOX_BYTES_MAX >= REQUEST_BYTES_MAX,
         "any one event fits an empty mailbox"
+    );
+    assert!(
+        ROOM_QUEUE_MAX * 1024 <= ROOM_QUEUE_BYTES_MAX && RING_EVENTS_MAX * 512 <= RING_BYTES_MAX,
+        "ordinary messages meet the bound in number first"
     );
     assert!(BATCH_ROWS_MAX < APPEND_QUEUE_MAX);
     assert!(

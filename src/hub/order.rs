@@ -4,7 +4,7 @@
 //! the ones before reached, and its `rev` above it; an event is given once; what is missing is said
 //! to be missing ([`Order::gap`]), never skipped.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 use crate::{
     limits::{RING_BYTES_MAX, RING_EVENTS_MAX},
@@ -23,8 +23,8 @@ pub struct Order {
     hint: Rev,
     /// Up to here only the log is believed: see [`Order::fill`].
     read: Rev,
-    /// Arrived and not yet given, by `rev`.
-    pending: BTreeMap<Rev, Encoded>,
+    /// Arrived and not yet given.
+    pending: Pending,
     /// Given lately: a chain that ends at the head.
     ring: VecDeque<Encoded>,
     ring_bytes: usize,
@@ -44,11 +44,8 @@ impl Order {
         {
             return;
         }
-        self.pending.entry(event.rev).or_insert(event);
-        if self.pending.len() > RING_EVENTS_MAX {
-            // The log has it: what is dropped shows as a gap.
-            self.pending.pop_last();
-        }
+        self.pending.insert(event);
+        self.pending.cut();
     }
 
     /// The log says what follows the head: a chain, which stands in for whatever arrived up to `read`,
@@ -64,9 +61,9 @@ impl Order {
         }
         self.hint(read);
         self.read = self.read.max(read);
-        self.pending = self.pending.split_off(&(read + 1));
-        self.pending
-            .extend(page.into_iter().map(|event| (event.rev, event)));
+        self.pending.forget(read);
+        page.into_iter()
+            .for_each(|event| self.pending.insert(event));
     }
 
     /// The table says that the room has come this far.
@@ -78,34 +75,25 @@ impl Order {
     pub fn adopt(&mut self, rev: Rev) {
         if self.head.is_none() {
             self.head = Some(rev);
-            self.pending = self.pending.split_off(&(rev + 1));
+            self.pending.forget(rev);
         }
     }
 
     /// The next event in order, if it is there.
     pub fn advance(&mut self) -> Option<Encoded> {
         let head = self.head?;
-        loop {
-            let entry = self.pending.first_entry()?;
-            if *entry.key() <= head {
-                entry.remove();
-                continue;
-            }
-            if entry.get().prev > head {
-                return None;
-            }
-            let event = entry.remove();
-            self.head = Some(event.rev);
-            self.ring_bytes += event.bytes.len();
-            self.ring.push_back(event.clone());
-            while self.ring.len() > RING_EVENTS_MAX || self.ring_bytes > RING_BYTES_MAX {
-                let Some(old) = self.ring.pop_front() else {
-                    break;
-                };
-                self.ring_bytes -= old.bytes.len();
-            }
-            return Some(event);
+        self.pending.forget(head);
+        let event = self.pending.next_after(head)?;
+        self.head = Some(event.rev);
+        self.ring_bytes += event.bytes.len();
+        self.ring.push_back(event.clone());
+        while self.ring.len() > RING_EVENTS_MAX || self.ring_bytes > RING_BYTES_MAX {
+            let Some(old) = self.ring.pop_front() else {
+                break;
+            };
+            self.ring_bytes -= old.bytes.len();
         }
+        Some(event)
     }
 
     /// After which `rev` the log must be read, when what is next isn't there.
@@ -123,6 +111,54 @@ impl Order {
     }
 }
 
+/// Events that wait for those before them, by `rev`.
+#[derive(Default)]
+struct Pending {
+    events: BTreeMap<Rev, Encoded>,
+    bytes: usize,
+}
+
+impl Pending {
+    /// Of a `rev` the first to come stays.
+    fn insert(&mut self, event: Encoded) {
+        if let Entry::Vacant(place) = self.events.entry(event.rev) {
+            self.bytes += event.bytes.len();
+            place.insert(event);
+        }
+    }
+
+    /// Drops the latest beyond the bound, but not the only one. The log has them: they show as a gap.
+    fn cut(&mut self) {
+        while self.events.len() > RING_EVENTS_MAX
+            || self.events.len() > 1 && self.bytes > RING_BYTES_MAX
+        {
+            if let Some((_, event)) = self.events.pop_last() {
+                self.bytes -= event.bytes.len();
+            }
+        }
+    }
+
+    /// Drops what is not above `rev`.
+    fn forget(&mut self, rev: Rev) {
+        while let Some(first) = self.events.first_entry()
+            && *first.key() <= rev
+        {
+            self.bytes -= first.remove().bytes.len();
+        }
+    }
+
+    /// The first one, if it follows on `head`.
+    fn next_after(&mut self, head: Rev) -> Option<Encoded> {
+        let first = self.events.first_entry()?;
+        if first.get().prev > head {
+            return None;
+        }
+        let event = first.remove();
+        self.bytes -= event.bytes.len();
+        Some(event)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rand::{Rng, SeedableRng, rngs::SmallRng, seq::SliceRandom};
@@ -131,10 +167,15 @@ mod tests {
     use crate::hub::encode::framed;
 
     fn event(prev: Rev, rev: Rev) -> Encoded {
+        long_event(prev, rev, 8)
+    }
+
+    /// One of so many bytes.
+    fn long_event(prev: Rev, rev: Rev, bytes: usize) -> Encoded {
         Encoded {
             prev,
             rev,
-            bytes: framed(&rev.to_be_bytes(), |buffer, text| buffer.extend(text)),
+            bytes: framed(&vec![b'x'; bytes], |buffer, text| buffer.extend(text)),
             left: None,
             ends: false,
             touch: None,
@@ -231,6 +272,44 @@ mod tests {
             .collect();
         assert_eq!(given, [15, 16]);
         assert_eq!(order.gap(), None);
+    }
+
+    /// While the log can't be read what arrives behind a gap takes bounded memory, in events and in bytes, and what
+    /// was dropped is read from the log in the end.
+    #[test]
+    fn what_waits_behind_a_gap_is_bounded() {
+        for bytes in [8, 300, 3_000, 48_000, 2 * RING_BYTES_MAX] {
+            let mut order = Order::default();
+            order.adopt(0);
+            let last: Rev = 5_000;
+            // The first one is lost.
+            for rev in 2..=last {
+                order.arrive(long_event(rev - 1, rev, bytes));
+                assert!(order.advance().is_none());
+                let Pending {
+                    events,
+                    bytes: held,
+                } = &order.pending;
+                let all: usize = events.values().map(|event| event.bytes.len()).sum();
+                assert_eq!(*held, all);
+                assert!(events.len() <= RING_EVENTS_MAX, "{bytes}: {}", events.len());
+                assert!(*held <= RING_BYTES_MAX.max(bytes), "{bytes}: {held}");
+            }
+            let held = order.pending.events.len();
+            assert!(
+                held == RING_EVENTS_MAX.min((RING_BYTES_MAX / bytes).max(1)),
+                "{bytes}: {held}"
+            );
+            let mut given = Vec::new();
+            while let Some(after) = order.gap() {
+                let upto = last.min(after + 7);
+                let page = (after + 1..=upto).map(|rev| long_event(rev - 1, rev, bytes));
+                order.fill(page.collect(), upto);
+                given.extend(std::iter::from_fn(|| order.advance()).map(|event| event.rev));
+            }
+            assert_eq!(given, Vec::from_iter(1..=last), "{bytes}");
+            assert_eq!(order.pending.bytes, 0);
+        }
     }
 
     #[test]

@@ -27,7 +27,9 @@ use super::{
     touch::join_touches,
 };
 use crate::{
-    limits::{FANOUT_CHUNK, MAILBOX_BYTES_MAX, MARKERS_ROOM_MAX, ROOM_QUEUE_MAX},
+    limits::{
+        FANOUT_CHUNK, MAILBOX_BYTES_MAX, MARKERS_ROOM_MAX, ROOM_QUEUE_BYTES_MAX, ROOM_QUEUE_MAX,
+    },
     protocol::{Rev, RoomId, Seq, UserId, close::Close},
     store::{self, Event, EventBody},
 };
@@ -91,10 +93,14 @@ pub(super) enum Command {
 pub(super) struct Handle {
     pub(super) room_id: RoomId,
     commands: mpsc::Sender<Command>,
+    /// What the events hold that the room hasn't taken yet.
+    waiting_bytes: AtomicUsize,
     /// Sessions that listen or are about to: the task lives while there are any.
     leases: AtomicUsize,
     /// The highest `rev` that is known to exist though its event found no place.
     hint: AtomicU64,
+    /// The room is about to look at it.
+    looks: AtomicBool,
     /// A listener closed and its `Detach` found no place.
     sweep: AtomicBool,
 }
@@ -106,8 +112,10 @@ impl Handle {
         let handle = Self {
             room_id,
             commands,
+            waiting_bytes: AtomicUsize::new(0),
             leases: AtomicUsize::new(1),
             hint: AtomicU64::new(0),
+            looks: AtomicBool::new(false),
             sweep: AtomicBool::new(false),
         };
         (Arc::new(handle), inbox)
@@ -136,10 +144,19 @@ impl Handle {
             }
             return;
         }
-        let rev = event.rev;
-        if self.commands.try_send(Command::Event(event)).is_err() {
+        let (rev, bytes) = (event.rev, event.bytes());
+        let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
+        // One alone finds its place, whatever it holds.
+        let fits = waiting == 0 || waiting + bytes <= ROOM_QUEUE_BYTES_MAX;
+        if !fits || self.commands.try_send(Command::Event(event)).is_err() {
+            self.taken(bytes);
             self.hint(rev);
         }
+    }
+
+    /// The room has taken so much from its queue.
+    fn taken(&self, bytes: usize) {
+        self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     /// Hands over what may be dropped; half of the queue is for what may not.
@@ -151,9 +168,12 @@ impl Handle {
 
     /// Tells the room that it has come to `rev`.
     pub(super) fn hint(&self, rev: Rev) {
-        if self.hint.fetch_max(rev, Ordering::AcqRel) < rev {
+        if self.hint.fetch_max(rev, Ordering::AcqRel) < rev
+            && !self.looks.swap(true, Ordering::AcqRel)
+            && self.commands.try_send(Command::Look).is_err()
+        {
             // Without a place the room has turns to come, and looks after each.
-            let _ = self.commands.try_send(Command::Look);
+            self.looks.store(false, Ordering::Release);
         }
     }
 }
@@ -303,7 +323,10 @@ impl Room {
 
     async fn take(&mut self, command: Command) {
         match command {
-            Command::Event(event) => self.order.arrive(encode(&event, self.hub.framing, false)),
+            Command::Event(event) => {
+                self.order.arrive(encode(&event, self.hub.framing, false));
+                self.handle.taken(event.bytes());
+            }
             Command::Attach {
                 listener,
                 greeting,
@@ -327,7 +350,9 @@ impl Room {
                 self.deliver().await;
                 self.tell_typing(id).await;
             }
-            Command::Look => {}
+            Command::Look => {
+                self.handle.looks.swap(false, Ordering::AcqRel);
+            }
             #[cfg(test)]
             Command::Panic => panic!("a test asked for it"),
         }

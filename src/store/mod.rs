@@ -226,6 +226,32 @@ pub struct Event {
     pub body: EventBody,
 }
 
+impl Event {
+    /// About the memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let ids = |mentions: &Mentions| mentions.users.len() * size_of::<UserId>();
+        let body = match &self.body {
+            EventBody::Message(message) => {
+                let reactions = message.reactions.iter().map(|of| {
+                    size_of_val(of) + of.emoji.len() + of.user_ids.len() * size_of::<UserId>()
+                });
+                let content = message.content.as_ref().map_or(0, String::len);
+                size_of::<Message>() + content + ids(&message.mentions) + reactions.sum::<usize>()
+            }
+            EventBody::Updated(update) => match &update.what {
+                What::Edited {
+                    content, mentions, ..
+                } => size_of::<Update>() + content.len() + ids(mentions),
+                _ => size_of::<Update>(),
+            },
+            EventBody::Room(room) => size_of::<Room>() + room.name.len() + room.topic.len(),
+            EventBody::Deleted { members } => size_of_val(&**members),
+            EventBody::Member(_) | EventBody::Read { .. } => 0,
+        };
+        size_of::<Self>() + body
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum EventBody {
     Message(Arc<Message>),

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use hearth::limits::{CONTENT_CHARS_MAX, ROOM_QUEUE_BYTES_MAX};
 use serde_json::json;
 
-use crate::support::{Account, Db, PATIENCE, Raw, Server, masked, resident_kib, timeout};
+use crate::support::{
+    Account, Chain, Db, PATIENCE, Raw, Server, each_database, masked, resident_kib, timeout,
+};
 
 /// What the server may grow by under a flood on one connection: allocators and buffers, not the flood.
 const ROOM_KIB: u64 = 8 * 1024;
@@ -143,3 +147,42 @@ async fn half_frames_cost_what_was_sent() {
         .await
         .expect("the memory comes back");
 }
+
+/// Longer messages at once than a room's queue holds: what finds no place in it is read from the log and comes in its
+/// turn, to whoever listens.
+async fn more_at_once_than_a_rooms_queue_holds(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let room = ada.create_room("hall", &[&bob]).await;
+    let path = format!("/api/chat/rooms/{room}/messages");
+    let text = "𠀀".repeat(CONTENT_CHARS_MAX);
+    let burst = 2 * ROOM_QUEUE_BYTES_MAX / text.len();
+    let mut socket = bob.connect().await;
+    socket.join(room).await;
+    let mut chain = Chain(3);
+    let mut seqs = Vec::new();
+    for _ in 0..3 {
+        let saying = join_all((0..burst).map(async |_| {
+            let (status, said) = ada.post(&path, json!({"content": text})).await;
+            assert_eq!(status, 201, "{said}");
+        }));
+        let head = chain.0 + burst as u64;
+        let reading = async {
+            while chain.0 < head {
+                let frame = socket.frame().await;
+                if frame["type"] == "lagged" {
+                    let join = json!({"type": "join", "room_id": room, "rev": frame["rev"]});
+                    socket.send(join).await;
+                } else {
+                    chain.take(&frame);
+                    seqs.extend(frame["seq"].as_u64());
+                }
+            }
+        };
+        tokio::join!(saying, reading);
+    }
+    assert_eq!(seqs, Vec::from_iter(1..=chain.0 - 3));
+}
+
+each_database!(more_at_once_than_a_rooms_queue_holds);

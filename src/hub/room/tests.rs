@@ -102,5 +102,41 @@ async fn who_waits_in_a_rooms_queue_hears_nothing_after_the_close() {
     mailbox.last_word(Bytes::from_static(b"last word"));
     let mut read = [0; 9];
     client.read_exact(&mut read).await.unwrap();
-    assert_eq!(&read, b"last word");
+    assert_eq!(String::from_utf8_lossy(&read), "last word");
+}
+
+/// While a room's task is stuck what waits for it takes bounded memory; of the rest it learns that it exists.
+#[tokio::test]
+async fn what_waits_for_a_stuck_room_is_bounded() {
+    for length in [8, 400, 4_000, 48_000, 2 * ROOM_QUEUE_BYTES_MAX] {
+        let members: Arc<[UserId]> = vec![UserId(2); length / size_of::<UserId>()].into();
+        let long = |rev| {
+            let members = members.clone();
+            let body = EventBody::Deleted { members };
+            Event { body, ..event(rev) }
+        };
+        let (mailbox, _client) = connected().await;
+        let hub = hub();
+        let lease = hub.lease(RoomId(1), &mailbox);
+        let handle = &lease.handle;
+        // Its task runs when this one waits.
+        let last = 5_000;
+        (1..=last).for_each(|rev| handle.publish(long(rev)));
+        let (one, held) = (
+            long(1).bytes(),
+            handle.waiting_bytes.load(Ordering::Acquire),
+        );
+        assert!(
+            one >= length && held <= ROOM_QUEUE_BYTES_MAX.max(one),
+            "{length}: {held}"
+        );
+        let places = (ROOM_QUEUE_BYTES_MAX / one).clamp(1, ROOM_QUEUE_MAX);
+        let looks = usize::from(places < ROOM_QUEUE_MAX);
+        let waiting = ROOM_QUEUE_MAX - handle.commands.capacity();
+        assert_eq!((held / one, waiting), (places, places + looks), "{length}");
+        assert_eq!(handle.hint.load(Ordering::Acquire), last);
+        while handle.waiting_bytes.load(Ordering::Acquire) > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
 }
