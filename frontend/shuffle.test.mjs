@@ -73,7 +73,9 @@ class ModelServer {
     this.hangUp();
     this.connected = true;
     const rooms = [...this.rooms.values()].filter((room) => this.isMember(room)).map((room) => this.describe(room));
-    this.inOrder.push({ type: "ready", epoch: `e${this.epoch}`, rooms });
+    const fit = Math.floor(this.random() * (rooms.length + 1)); // the others follow at once
+    const later = rooms.slice(fit).map((room) => ({ type: "added", room_id: room.id, room }));
+    this.inOrder.push({ type: "ready", epoch: `e${this.epoch}`, rooms: rooms.slice(0, fit), more_rooms: later.length }, ...later);
   }
 
   publish(room, frame) {
@@ -146,7 +148,7 @@ class ModelServer {
   rename(room) {
     room.settingsRev = ++room.rev;
     room.name = `name ${room.rev}`;
-    this.publish(room, { type: "room", ...this.describe(room, false) });
+    this.publish(room, { type: "room", room_id: room.id, rev: room.rev, room: this.describe(room, false) });
   }
 
   setMember(room, id, role) {
@@ -161,7 +163,7 @@ class ModelServer {
     this.publish(room, { type: "member", room_id: room.id, rev: room.rev, user: user(id), role, member_count });
     if (id !== ME) return;
     room.read = room.lastSeq;
-    if (this.connected) this.inOrder.push({ type: "added", room: this.describe(room) });
+    if (this.connected) this.inOrder.push({ type: "added", room_id: room.id, room: this.describe(room) });
     if (this.synced) this.subscribed.add(room.id);
   }
 
@@ -246,7 +248,7 @@ class ModelServer {
     const changes = [
       ...[...room.messages.values()].map((row) => ({ type: "message", ...this.shown(row) })),
       ...[...room.members.values()].map((member) => ({ type: "member", room_id: id, ...member, member_count })),
-      { type: "room", ...this.describe(room, false), rev: room.settingsRev },
+      { type: "room", room_id: id, rev: room.settingsRev, room: { ...this.describe(room, false), rev: room.settingsRev } },
     ].filter((change) => change.rev > prev).sort((a, b) => a.rev - b.rev);
     for (const change of changes) {
       this.inOrder.push({ ...change, prev });

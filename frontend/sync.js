@@ -33,6 +33,7 @@ export class SyncClient {
     this.userId = userId;
     this.epoch = null;
     this.live = false; // `ready` has come on the present socket
+    this.greeting = null; // `ready` while some of its rooms are still to come
     this.rooms = new Map();
     this.left = new Map(); // room id → rev of my removal, so that an older `added` which comes late is void
     this.openRoomId = null;
@@ -116,6 +117,7 @@ export class SyncClient {
 
   disconnected() {
     this.live = false;
+    this.greeting = null;
     this.unanswered.clear();
     for (const room of this.rooms.values()) room.readAsked = 0;
     this.outbox.disconnected();
@@ -124,8 +126,10 @@ export class SyncClient {
     return this.#take();
   }
 
-  receive(frame, now) {
-    switch (frame.type) {
+  receive(told, now) {
+    const frame = this.#greeted(told);
+    switch (frame?.type) {
+      case undefined: break;
       case "ready": this.#ready(frame, now); break;
       case "ack": this.#ack(frame, now); break;
       case "error": this.#error(frame, now); break;
@@ -137,7 +141,6 @@ export class SyncClient {
       case "read": if (frame.user_id === this.userId) this.#read(frame.room_id, frame.seq, frame.unread_mentions); break;
       case "presence": this.hints.presence(frame); break;
       case "typing": this.#typing(frame, now); break;
-      case "room": this.#durable({ ...frame, room_id: frame.id }); break;
       default: if (frame.room_id !== undefined && frame.rev !== undefined) this.#durable(frame);
     }
     return this.#take();
@@ -153,6 +156,19 @@ export class SyncClient {
     }
     this.#pump(now);
     return this.#take();
+  }
+
+  /** What is to be acted on: of `ready` the whole, once the rooms that didn't fit into it have followed in `added`. */
+  #greeted(frame) {
+    if (frame.type === "ready") this.greeting = { ...frame, rooms: [...frame.rooms] };
+    else if (this.greeting) {
+      this.greeting.rooms.push(frame.room);
+      this.greeting.more_rooms -= 1;
+    } else return frame;
+    if (this.greeting.more_rooms > 0) return null;
+    const ready = this.greeting;
+    this.greeting = null;
+    return ready;
   }
 
   #ready(frame, now) {
@@ -236,7 +252,7 @@ export class SyncClient {
     room.position = frame.rev;
     if (frame.type === "message" || frame.type === "message_updated") this.#messageChanged(room, frame);
     else if (frame.type === "member") this.#memberChanged(room, frame);
-    else if (frame.type === "room") describe(room, frame);
+    else if (frame.type === "room") describe(room, { ...frame.room, type: frame.type });
     this.#dropShown(room);
   }
 

@@ -13,6 +13,27 @@ test("ready asks for a sync of every room from its position", () => {
   assert.deepEqual({ epoch: sync.epoch, rooms: sync.rooms }, { epoch: "e1", rooms: { 12: 10 } });
 });
 
+test("rooms that didn't fit into ready follow at once, and what is held of them stays", () => {
+  const client = opened();
+  const rooms = [7, 8, 12].map((id) => room({ id, rev: 10 }));
+  client.disconnected();
+  assert.deepEqual(client.receive(ready([rooms[0]], "e1", { more_rooms: 2 }), 0), []);
+  assert.deepEqual(client.receive({ type: "added", room_id: 8, room: rooms[1] }, 0), []);
+  assert.equal(client.live, false);
+  const [sync] = sent(client.receive({ type: "added", room_id: 12, room: rooms[2] }, 0), "sync");
+  assert.deepEqual(sync.rooms, { 7: 10, 8: 10, 12: 10 });
+  assert.deepEqual(seqs(client), [1, 2, 3, 4, 5]);
+  client.receive({ type: "added", room_id: 9, room: room({ id: 9, rev: 3 }) }, 0);
+  assert.equal(client.rooms.size, 4, "another one is added");
+  // A connection that breaks in between leaves nothing behind.
+  client.disconnected();
+  client.receive(ready(rooms.slice(0, 1), "e1", { more_rooms: 1 }), 0);
+  client.disconnected();
+  assert.equal(client.rooms.size, 4);
+  assert.equal(sent(client.receive(ready(rooms), 0), "sync").length, 1);
+  assert.equal(client.rooms.size, 3);
+});
+
 test("frames in order are applied, doubles and late ones ignored", () => {
   const client = opened();
   client.receive(message(6, 11), 0);
@@ -60,9 +81,10 @@ test("unknown frames with room_id and rev move the position; others change nothi
   assert.deepEqual(client.receive({ type: "weather", sky: "grey" }, 0), []);
 });
 
-test("a room frame names its room by id, changes the settings and keeps what is mine", () => {
+test("a room frame changes the settings and keeps what is mine", () => {
   const client = opened();
-  client.receive({ ...room({ rev: 11, name: "dock" }), type: "room", role: undefined, last_read_seq: undefined }, 0);
+  const told = room({ rev: 11, name: "dock", role: undefined, last_read_seq: undefined });
+  client.receive({ type: "room", room_id: 12, rev: 11, room: told }, 0);
   positionIs(client, 11);
   assert.equal(client.room(12).info.name, "dock");
   assert.equal(client.room(12).lastReadSeq, 5);
@@ -163,10 +185,10 @@ test("of added and removed the higher rev wins, in whatever order they come", ()
   client.receive({ type: "removed", room_id: 12, rev: 9 }, 0);
   assert.ok(client.room(12), "older than what ready told");
   assert.equal(client.receive({ type: "removed", room_id: 12, rev: 14 }, 0)[0].do, "forgot");
-  client.receive({ type: "added", room: room({ rev: 12 }) }, 0);
+  client.receive({ type: "added", room_id: 12, room: room({ rev: 12 }) }, 0);
   assert.equal(client.room(12), undefined, "late");
   client.receive(message(6, 15), 0);
-  client.receive({ type: "added", room: room({ rev: 16 }) }, 0);
+  client.receive({ type: "added", room_id: 12, room: room({ rev: 16 }) }, 0);
   client.receive({ type: "removed", room_id: 12, rev: 14 }, 0);
   positionIs(client, 16);
   client.joined(room({ rev: 15 }));
@@ -177,7 +199,7 @@ test("removed without rev holds unless added came since", () => {
   for (const addedSince of [false, true]) {
     const client = opened();
     const [join] = sent(client.receive({ type: "lagged", room_id: 12, rev: 10 }, 0), "join");
-    if (addedSince) client.receive({ type: "added", room: room({ rev: 16 }) }, 0);
+    if (addedSince) client.receive({ type: "added", room_id: 12, room: room({ rev: 16 }) }, 0);
     client.receive({ type: "removed", ref: join.ref, room_id: 12 }, 0);
     assert.equal(client.room(12) !== undefined, addedSince);
   }
@@ -187,7 +209,7 @@ test("an answer that a removal made moot leaves no room waiting for ever", () =>
   const client = opened();
   client.receive({ type: "lagged", room_id: 12, rev: 10 }, 0);
   client.receive({ type: "removed", room_id: 12, rev: 12 }, 0);
-  client.receive({ type: "added", room: room({ rev: 14 }) }, 0);
+  client.receive({ type: "added", room_id: 12, room: room({ rev: 14 }) }, 0);
   assert.equal(sent(client.receive(message(9, 17), 0), "join").length, 1);
 });
 

@@ -25,6 +25,8 @@ pub const ID_MAX: u64 = (1 << 53) - 1;
 // What a request may ask for.
 /// A client's frame or a request's body.
 pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
+/// A frame of the server's: half of what common libraries take if they aren't told otherwise.
+pub const FRAME_BYTES_MAX: usize = 512 * 1024;
 /// What is read of a larger body, and thrown away, so that its sender sees the answer.
 pub const BODY_DISCARDED_BYTES_MAX: usize = 1024 * 1024;
 pub const IDS_PER_REQUEST_MAX: usize = 100;
@@ -277,6 +279,27 @@ const _: () = {
         CONTENT_CHARS_MAX * 4 < REQUEST_BYTES_MAX,
         "the longest text fits a frame"
     );
+    // In JSON a character takes six bytes at most, an id 16 and a comma.
+    assert!(
+        CONTENT_CHARS_MAX * 6
+            + REACTION_KINDS_MAX * (EMOJI_BYTES_MAX * 2 + REACTION_USERS_MAX * 17 + 64)
+            + MENTIONS_MAX * 17
+            + 4096
+            <= MAILBOX_BYTES_MAX,
+        "the longest message with all of its reactions fits an empty mailbox"
+    );
+    assert!(
+        (ROOM_NAME_CHARS_MAX
+            + TOPIC_CHARS_MAX
+            + SNIPPET_CHARS
+            + 2 * (USERNAME_CHARS_MAX + FULL_NAME_CHARS_MAX))
+            * 6
+            + (MENTIONED_MAX + ONLINE_MAX) * 17
+            + 8192
+            <= FRAME_BYTES_MAX,
+        "a room fits into `ready` with all else that is in it"
+    );
+    assert!(MAILBOX_BYTES_MAX < FRAME_BYTES_MAX);
     assert!(
         MAILBOX_BYTES_MAX >= REQUEST_BYTES_MAX,
         "any one event fits an empty mailbox"

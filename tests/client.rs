@@ -255,11 +255,37 @@ fn a_reset_forgets_the_room_and_goes_on_from_there() {
     assert_eq!(client.rooms[&ROOM].complete_from, Some(80));
 }
 
+/// Rooms that didn't fit into `ready` follow it at once, and what is held of them stays.
+#[test]
+fn rooms_that_follow_ready_belong_to_it() {
+    let mut client = held();
+    let before = client.rooms[&ROOM].clone();
+    client.connected();
+    client.receive(
+        &json!({"type": "ready", "epoch": "e", "rooms": [], "more_rooms": 2, "online": []}),
+    );
+    assert!(!client.is_up() && client.rooms.contains_key(&ROOM));
+    let mut other = room(4, 0);
+    other["id"] = json!(ROOM + 1);
+    client.receive(&json!({"type": "added", "room_id": ROOM + 1, "room": other}));
+    client.receive(&json!({"type": "added", "room_id": ROOM, "room": room(10, 1)}));
+    assert!(client.is_up());
+    assert_eq!(
+        Vec::from_iter(client.rooms.keys().copied()),
+        [ROOM, ROOM + 1]
+    );
+    let after = &client.rooms[&ROOM];
+    assert_eq!(
+        (&after.messages, after.position),
+        (&before.messages, before.position)
+    );
+}
+
 /// Of `added` and `removed` the higher `rev` wins, in whatever order they come.
 #[test]
 fn added_and_removed_are_compared() {
     let removed = |rev: u64| json!({"type": "removed", "room_id": ROOM, "rev": rev});
-    let added = |rev: u64| json!({"type": "added", "room": room(rev, 1)});
+    let added = |rev: u64| json!({"type": "added", "room_id": ROOM, "room": room(rev, 1)});
     for (frames, is_in) in [
         (vec![removed(11)], false),
         (vec![removed(10)], true),
@@ -283,7 +309,7 @@ fn removed_without_rev_holds_unless_added_came_since() {
         client.join(ROOM);
         let (frames, _) = drain(&mut client);
         if added_after {
-            client.receive(&json!({"type": "added", "room": room(13, 1)}));
+            client.receive(&json!({"type": "added", "room_id": ROOM, "room": room(13, 1)}));
         }
         client.receive(&json!({"type": "removed", "ref": frames[0]["ref"], "room_id": ROOM}));
         assert_eq!(client.rooms.contains_key(&ROOM), added_after);
@@ -379,9 +405,9 @@ fn removed_is_remembered_of_rooms_that_were_never_held() {
     client.connected();
     client.receive(&ready("e", vec![]));
     client.receive(&json!({"type": "removed", "room_id": ROOM, "rev": 14}));
-    client.receive(&json!({"type": "added", "room": room(13, 1)}));
+    client.receive(&json!({"type": "added", "room_id": ROOM, "room": room(13, 1)}));
     assert!(client.rooms.is_empty());
-    client.receive(&json!({"type": "added", "room": room(15, 1)}));
+    client.receive(&json!({"type": "added", "room_id": ROOM, "room": room(15, 1)}));
     assert!(client.rooms.contains_key(&ROOM));
 }
 

@@ -94,14 +94,9 @@ async fn witness(mut socket: Socket, room: u64, rev: u64) -> Vec<Value> {
         if frame["type"] == "read" {
             continue;
         }
-        let id = if frame["type"] == "room" {
-            "id"
-        } else {
-            "room_id"
-        };
-        assert_eq!(frame[id], room, "{frame}");
+        assert_eq!(frame["room_id"], room, "{frame}");
         chain.take(&frame);
-        let done = !frame["archived_at"].is_null();
+        let done = !frame["room"]["archived_at"].is_null();
         all.push(frame);
         if done {
             return all;

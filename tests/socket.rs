@@ -6,6 +6,7 @@ mod bounds;
 mod catch_up;
 mod coming_and_going;
 mod connections;
+mod large;
 mod limits;
 mod positions;
 mod room_sockets;

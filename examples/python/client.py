@@ -37,7 +37,7 @@ class Client:
         while True:
             token = pause = None
             with contextlib.suppress(OSError, websockets.WebSocketException):
-                async with websockets.connect(self.url.replace("http", "ws", 1) + "/ws", max_size=None) as self.socket:
+                async with websockets.connect(self.url.replace("http", "ws", 1) + "/ws") as self.socket:
                     while True:
                         if time.monotonic() > self.renew_at:  # shielded: who is cancelled mustn't lose the newest token
                             await asyncio.shield(self.enter("/api/refresh", refresh_token=self.tokens["refresh_token"]))
@@ -89,12 +89,12 @@ class Client:
         await self.send({"type": "sync", "ref": ref, "epoch": self.epoch, "rooms": rooms})
 
     async def receive(self, frame):
-        kind, ref, rev = frame["type"], frame.get("ref"), frame.get("rev")
-        id = frame.get("room", frame)["id"] if kind in ("room", "added") else frame.get("room_id")
+        kind, ref, rev, id = frame["type"], frame.get("ref"), frame.get("rev"), frame.get("room_id")
         room = self.rooms.get(id)
         if kind in ("synced", "reset") and ref == self.asked.get(id):
             self.asked.pop(id, None)
         if kind == "ready":
+            frame["rooms"] += [json.loads(await self.socket.recv())["room"] for _ in range(frame["more_rooms"])]
             held = self.rooms if frame["epoch"] == self.epoch else {}
             self.rooms = {of["id"]: self.new(of, held.get(of["id"])) for of in frame["rooms"]}
             self.epoch, self.left, self.asked, self.sent = frame["epoch"], {}, {}, set()
@@ -138,7 +138,7 @@ class Client:
     def apply(self, room, frame):
         kind, row = frame["type"], {k: v for k, v in frame.items() if k not in ("type", "prev", "by", "at")}
         if kind == "room":
-            room["room"] = room["room"] | row
+            room["room"] = room["room"] | {"archived_at": None} | row["room"]
         elif kind == "member":
             room["members"][row["user"]["id"]] = row["role"]
             room["members"] = {id: role for id, role in room["members"].items() if role}

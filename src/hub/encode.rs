@@ -10,7 +10,7 @@ use super::touch::{self, Touch};
 use crate::{
     protocol::{
         Rev, UserId,
-        server::{Frame, Live, MemberChange},
+        server::{Frame, Live, MemberChange, RoomChange},
     },
     store::{Event, EventBody},
 };
@@ -103,7 +103,11 @@ pub fn encode(event: &Event, framing: Framing, chained: bool) -> Encoded {
         })
         .to_json(),
         EventBody::Room(room) => Frame::Room(Live {
-            change: &**room,
+            change: RoomChange {
+                room_id: event.room_id,
+                rev: event.rev,
+                room,
+            },
             prev,
             replay: false,
         })

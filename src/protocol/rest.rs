@@ -334,6 +334,8 @@ pub struct Limits {
     pub content_chars_max: usize,
     pub ref_bytes_max: usize,
     pub request_bytes_max: usize,
+    /// Of a frame from the server.
+    pub frame_bytes_max: usize,
     pub ids_per_request_max: usize,
     pub sync_rooms_max: usize,
     pub rooms_per_user_max: usize,
@@ -359,6 +361,7 @@ impl Limits {
         content_chars_max: limits::CONTENT_CHARS_MAX,
         ref_bytes_max: limits::REF_BYTES_MAX,
         request_bytes_max: limits::REQUEST_BYTES_MAX,
+        frame_bytes_max: limits::FRAME_BYTES_MAX,
         ids_per_request_max: limits::IDS_PER_REQUEST_MAX,
         sync_rooms_max: limits::SYNC_ROOMS_MAX,
         rooms_per_user_max: limits::ROOMS_PER_USER_MAX,

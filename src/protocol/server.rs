@@ -1,5 +1,7 @@
 //! Frames that the server sends.
 
+use std::io;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
@@ -10,6 +12,7 @@ use super::{
     error::{Code, FieldError, Refusal},
     rest::{Limits, Mentions, Message, Role, Room, User, UserSummary},
 };
+use crate::limits::FRAME_BYTES_MAX;
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -20,8 +23,9 @@ pub enum Frame<'a> {
     Message(Live<&'a Message>),
     MessageUpdated(Live<MessageUpdate<'a>>),
     Member(Live<MemberChange<'a>>),
-    Room(Live<&'a Room>),
+    Room(Live<RoomChange<'a>>),
     Added {
+        room_id: RoomId,
         room: &'a Room,
     },
     Removed {
@@ -81,22 +85,60 @@ impl Frame<'_> {
         let json = serde_json::to_vec(self);
         let mut json = json.expect("frames have string keys and no fallible fields");
         json.push(b'\n');
+        debug_assert!(json.len() <= FRAME_BYTES_MAX, "{} bytes", json.len());
         json
     }
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Ready<'a> {
     pub protocol: u32,
     pub user: &'a User,
     pub session_id: SessionId,
     pub expires_at: Time,
     pub epoch: &'a str,
+    /// As many as fit into the frame.
     pub rooms: &'a [Room],
+    /// So many follow at once, each in an `added`.
+    pub more_rooms: usize,
     pub online: &'a [UserId],
     pub online_truncated: bool,
     pub heartbeat_s: u64,
     pub limits: Limits,
+}
+
+impl<'a> Ready<'a> {
+    /// Fills in as many of these rooms as the frame holds; those that are left.
+    pub fn fill(&mut self, rooms: &'a [Room]) -> &'a [Room] {
+        // The longest number of rooms to follow is shorter than the name of its field.
+        let mut bytes = length(&Frame::Ready(Box::new(self.clone()))) + 20;
+        let fits = |room: &&Room| {
+            bytes += length(room) + 1;
+            bytes <= FRAME_BYTES_MAX
+        };
+        let count = rooms.iter().take_while(fits).count();
+        let (now, later) = rooms.split_at(count);
+        (self.rooms, self.more_rooms) = (now, later.len());
+        later
+    }
+}
+
+/// Bytes of a value's JSON.
+fn length(value: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).expect("it has string keys and no fallible fields");
+    count.0
 }
 
 /// A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and
@@ -170,6 +212,14 @@ pub enum Action {
 pub struct ReactionCount {
     pub emoji: String,
     pub count: u64,
+}
+
+/// A room's settings as they are since `rev`, without what differs by member.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RoomChange<'a> {
+    pub room_id: RoomId,
+    pub rev: Rev,
+    pub room: &'a Room,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

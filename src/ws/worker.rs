@@ -113,28 +113,42 @@ impl Worker {
             .iter()
             .filter(|room| room.member_count <= PRESENCE_ROOM_MAX);
         let small: Vec<RoomId> = small.map(|room| room.id).collect();
-        self.ready(&rooms, &small);
-        Ok(())
+        self.ready(&rooms, &small).await
     }
 
-    /// Makes the user be seen in all of his small rooms, and says `ready` with those of this socket.
-    fn ready(&mut self, rooms: &[Room], small: &[RoomId]) {
+    /// Makes the user be seen in all of his small rooms, and says `ready` with those of this socket; what doesn't fit
+    /// into it follows at the socket's pace.
+    async fn ready(&mut self, rooms: &[Room], small: &[RoomId]) -> Result<(), Close> {
         self.known = rooms.iter().map(|room| (room.id, room.rev)).collect();
         self.registration.arrive(small);
         let seen = self.hub.online(self.who.user.id, self.only());
         self.told = seen.told;
-        self.say(&Frame::Ready(Box::new(Ready {
+        let epoch = self.chat.epoch();
+        let mut ready = Ready {
             protocol: protocol::VERSION,
             user: &self.who.user,
             session_id: self.who.session_id,
             expires_at: self.who.expires_at,
-            epoch: &self.chat.epoch(),
-            rooms,
+            epoch: &epoch,
+            rooms: &[],
+            more_rooms: 0,
             online: &seen.ids,
             online_truncated: seen.truncated,
             heartbeat_s: HEARTBEAT.as_secs(),
             limits: Limits::CURRENT,
-        })));
+        };
+        let later = ready.fill(rooms);
+        self.say(&Frame::Ready(Box::new(ready)));
+        for room in later {
+            self.written().await?;
+            self.added(room);
+        }
+        Ok(())
+    }
+
+    fn added(&self, room: &Room) {
+        let room_id = room.id;
+        self.say(&Frame::Added { room_id, room });
     }
 
     async fn open_room(&mut self, room_id: RoomId, history: usize) -> Result<(), Close> {
@@ -149,7 +163,7 @@ impl Worker {
             .small_rooms(&self.who)
             .await
             .map_err(|_| Close::GoingAway)?;
-        self.ready(std::slice::from_ref(&room), &small);
+        self.ready(std::slice::from_ref(&room), &small).await?;
         let lease = self.hub.lease(room_id, &self.mailbox);
         let caught = self.replay(lease, history).await;
         self.settle(room_id, caught, None)
@@ -319,7 +333,7 @@ impl Worker {
             _ => return Ok(()),
         };
         self.known.insert(room_id, room.rev);
-        self.say(&Frame::Added { room: &room });
+        self.added(&room);
         if self.synced {
             return match self.follow(lease, room.rev).await {
                 // Ended meanwhile; its notice tells of it, by its `rev`.

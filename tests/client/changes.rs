@@ -299,9 +299,8 @@ fn changes_of_mine_go_through_the_outbox() {
 fn settings_roles_and_a_deleted_room() {
     let mut client = held();
     let mut archived = room(11, 1);
-    archived["type"] = json!("room");
     archived["archived_at"] = json!("…");
-    client.receive(&archived);
+    client.receive(&json!({"type": "room", "room_id": ROOM, "rev": 11, "room": archived}));
     assert_eq!(client.rooms[&ROOM].settings["archived_at"], "…");
     // Handed over: two rows.
     client.receive(&member(11, 12, 2, Some("owner")));

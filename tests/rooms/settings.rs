@@ -21,11 +21,13 @@ async fn settings_change_in_one_event(db: Db) {
     );
     assert_eq!((&now["rev"], &now["role"]), (&json!(4), &json!("owner")));
     let frame = told(&mut socket, "room", room).await;
-    assert!(frame["created_at"].is_string(), "{frame}");
-    let event = json!({
-        "type": "room", "id": room, "kind": "public", "name": " Neue Halle ", "topic": "👍",
-        "created_by": ada.id, "created_at": frame["created_at"], "rev": 4, "last_seq": 0, "member_count": 2,
+    let created_at = &frame["room"]["created_at"];
+    assert!(created_at.is_string(), "{frame}");
+    let settings = json!({
+        "id": room, "kind": "public", "name": " Neue Halle ", "topic": "👍", "created_by": ada.id,
+        "created_at": created_at, "rev": 4, "last_seq": 0, "member_count": 2,
     });
+    let event = json!({"type": "room", "room_id": room, "rev": 4, "room": settings});
     assert_eq!(frame, event, "without what differs by member");
     let (frames, _) = bob.connect().await.join_from(room, 3).await;
     let mut caught_up = event.clone();
@@ -94,7 +96,7 @@ async fn an_archived_room_can_be_read_and_opened_again(db: Db) {
     assert_eq!((status, &now["rev"]), (200, &json!(5)));
     assert!(now["archived_at"].is_string(), "{now}");
     let frame = told(&mut socket, "room", room).await;
-    assert_eq!(frame["archived_at"], now["archived_at"]);
+    assert_eq!(frame["room"]["archived_at"], now["archived_at"]);
     let (_, page) = bob.get(&format!("{path}/messages")).await;
     assert_eq!(page["items"][0]["content"], "before");
     assert_eq!(patch(&ada, &path, json!({"name": "x"})).await.0, 403);
@@ -106,9 +108,9 @@ async fn an_archived_room_can_be_read_and_opened_again(db: Db) {
     let (status, now) = patch(&ada, &path, json!({"archived": false, "name": "open"})).await;
     assert_eq!((status, now.get("archived_at")), (200, None), "{now}");
     for socket in [&mut socket, &mut late] {
-        let frame = told(socket, "room", room).await;
+        let settings = &told(socket, "room", room).await["room"];
         assert_eq!(
-            (frame.get("archived_at"), &frame["name"]),
+            (settings.get("archived_at"), &settings["name"]),
             (None, &json!("open"))
         );
     }

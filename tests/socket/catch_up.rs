@@ -16,10 +16,7 @@ async fn sync(socket: &mut Socket, rooms: Value, expected: &[u64]) -> HashMap<u6
     let mut seen: HashMap<u64, Vec<Value>> = HashMap::new();
     while !open.is_empty() {
         let frame = socket.frame().await;
-        let room = frame["room_id"]
-            .as_u64()
-            .or(frame["id"].as_u64())
-            .expect("a frame of a room");
+        let room = frame["room_id"].as_u64().expect("a frame of a room");
         if frame["ref"] == reference {
             assert!(
                 open.remove(&room),

@@ -95,10 +95,10 @@ async fn a_catch_up_brings_every_change_in_order(db: Db) {
         );
     }
     let (frames, _) = socket.join_from(room, 0).await;
-    let settings = &frames[0];
+    let settings = &frames[0]["room"];
     assert_eq!(
-        (&settings["id"], &settings["name"]),
-        (&json!(room), &json!("hall"))
+        (&frames[0]["room_id"], &settings["id"], &settings["name"]),
+        (&json!(room), &json!(room), &json!("hall"))
     );
     assert_eq!(
         (&settings["member_count"], &settings["last_seq"]),

@@ -89,11 +89,8 @@ impl Account {
 
 /// The frames of this room.
 pub fn of_room(frames: &[Value], room_id: u64) -> Vec<&Value> {
-    let mut ours: Vec<&Value> = Vec::new();
-    ours.extend(frames.iter().filter(|frame| {
-        frame["room_id"] == room_id || frame["room"]["id"] == room_id || frame["id"] == room_id
-    }));
-    ours
+    let ours = frames.iter().filter(|frame| frame["room_id"] == room_id);
+    ours.collect()
 }
 
 /// A client's position in one room by rule 1: every frame must follow on the one before.

@@ -75,4 +75,43 @@ impl Server {
         };
         (0..logged_in).map(account).collect()
     }
+
+    /// Makes `count` more rooms like this one, with its members, messages and mentions, and nothing left to be
+    /// indexed. The server is stopped meanwhile.
+    pub async fn multiply(&mut self, room: u64, count: u64) {
+        self.stop().await;
+        let digits = (0..10).map(|digit| format!("SELECT {digit} AS d"));
+        let digits = digits.collect::<Vec<_>>().join(" UNION ALL ");
+        let copies = format!(
+            "(SELECT {room} + 1 + a.d + 10 * b.d + 100 * c.d AS copy FROM ({digits}) a, ({digits}) b, ({digits}) c) copies"
+        );
+        for (table, id, columns) in [
+            (
+                "rooms",
+                "id",
+                "kind, name, name_key, topic, created_by, created_at, last_seq, rev, settings_rev, member_count",
+            ),
+            (
+                "room_members",
+                "room_id",
+                "user_id, role, joined_at, joined_seq, joined_rev, last_read_seq, rev",
+            ),
+            (
+                "messages",
+                "room_id",
+                "seq, rev, id, sender_id, kind, content, extra, created_at",
+            ),
+            ("mentions", "room_id", "user_id, seq"),
+        ] {
+            self.sql(&format!(
+                "INSERT INTO {table} ({id}, {columns}) SELECT copy, {columns} FROM {table}, {copies}
+                 WHERE {id} = {room} AND copy <= {room} + {count}"
+            ))
+            .await;
+        }
+        self.sql("DELETE FROM search_cursors").await;
+        self.sql("INSERT INTO search_cursors (room_id, rev) SELECT id, rev FROM rooms")
+            .await;
+        self.restart().await;
+    }
 }

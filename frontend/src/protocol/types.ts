@@ -219,6 +219,8 @@ export interface Limits {
   content_chars_max: number;
   email_chars_max: number;
   emoji_bytes_max: number;
+  /** Of a frame from the server. */
+  frame_bytes_max: number;
   full_name_chars_max: number;
   ids_per_request_max: number;
   list_items_max: number;
@@ -304,29 +306,13 @@ export interface LiveMessageUpdate {
 }
 
 /** A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and without `prev` that is `rev` - 1. */
-export interface LiveRoom {
-  archived_at?: string;
-  created_at: string;
-  created_by: UserId;
-  id: RoomId;
-  kind: RoomKind;
-  last_message?: LastMessage;
-  last_read_seq?: number;
-  last_seq: number;
-  member_count: number;
-  /** Their seqs, rising: the newest `MENTIONED_MAX`. */
-  mentioned?: number[];
-  name: string;
-  notify?: Notify;
-  /** The other one of a direct room; oneself in one's own. */
-  peer?: UserSummary;
+export interface LiveRoomChange {
   prev?: number;
   /** Messages played back on a room socket: they don't move the position. */
   replay?: boolean;
   rev: number;
-  role?: Role;
-  topic: string;
-  unread_mentions?: number;
+  room: Room;
+  room_id: RoomId;
 }
 
 /** A log-in of one's own. */
@@ -503,9 +489,12 @@ export interface Ready {
   expires_at: string;
   heartbeat_s: number;
   limits: Limits;
+  /** So many follow at once, each in an `added`. */
+  more_rooms: number;
   online: UserId[];
   online_truncated: boolean;
   protocol: number;
+  /** As many as fit into the frame. */
   rooms: Room[];
   session_id: SessionId;
   user: User;
@@ -607,12 +596,13 @@ export type ServerFrame =
   | LiveMemberChange & {
     type: "member";
   }
-  | LiveRoom & {
+  | LiveRoomChange & {
     type: "room";
   }
   | {
     type: "added";
     room: Room;
+    room_id: RoomId;
   }
   | {
     type: "removed";

@@ -249,7 +249,7 @@ impl RoomLog {
         self.rev += 1;
         self.settings_rev = self.rev;
         change(self, self.settings_rev);
-        self.event(typed(self.settings(), "room"))
+        self.event(self.room_frame())
     }
 
     pub(super) fn add(&mut self, user: u64, by: u64) -> Vec<Event> {

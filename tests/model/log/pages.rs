@@ -56,7 +56,7 @@ impl RoomLog {
     pub fn changes(&self, after: Rev) -> Page {
         let mut rows: BTreeMap<Rev, (Value, Option<u64>)> = BTreeMap::new();
         if self.settings_rev > after {
-            rows.insert(self.settings_rev, (typed(self.settings(), "room"), None));
+            rows.insert(self.settings_rev, (self.room_frame(), None));
         }
         for (user, row) in self.members.iter().filter(|(_, row)| row.rev > after) {
             rows.insert(row.rev, (self.member_frame(*user), Some(*user)));
@@ -107,6 +107,12 @@ impl RoomLog {
             room["archived_at"] = json!(time(at));
         }
         room
+    }
+
+    /// The settings as a frame.
+    pub fn room_frame(&self) -> Value {
+        let room = self.settings();
+        json!({"type": "room", "room_id": self.id, "rev": room["rev"], "room": room})
     }
 
     /// The room as `ready`, `added` and REST show it to a member.

@@ -363,7 +363,7 @@ impl Server {
         };
         let rev = room["rev"].as_u64().unwrap();
         session.known.insert(room_id, rev);
-        session.say(json!({"type": "added", "room": room}));
+        session.say(json!({"type": "added", "room_id": room_id, "room": room}));
         if session.synced {
             self.begin(id, vec![(room_id, Start::Added { rev })], None);
         }

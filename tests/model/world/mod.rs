@@ -450,7 +450,7 @@ impl World {
             }
             let joined = frame["type"] == "message_updated" && frame["by"].is_null();
             let mine = frame["type"] == "read" && frame["user_id"] == device.user;
-            let room_id = frame["room_id"].as_u64().or(frame["id"].as_u64());
+            let room_id = frame["room_id"].as_u64();
             let before = device.client.rooms.get(&room_id.unwrap_or(0));
             let before = before.map(|room| room.position);
             let awaits = device.client.awaits(room_id.unwrap_or(0));

@@ -13,7 +13,10 @@ use super::{
 
 impl Client {
     pub fn receive(&mut self, frame: &Value) {
-        if self.link != Link::Up && frame["type"] != "ready" {
+        if self.link != Link::Up {
+            if let Some(ready) = self.greeted(frame) {
+                self.ready(&ready);
+            }
             return;
         }
         match frame["type"].as_str().unwrap_or_default() {
@@ -60,8 +63,7 @@ impl Client {
     /// Rule 1. Also for frames of a type that I don't know.
     fn durable(&mut self, frame: &Value) {
         let kind = frame["type"].as_str().unwrap_or_default();
-        let key = if kind == "room" { "id" } else { "room_id" };
-        let (Some(room_id), Some(rev)) = (frame[key].as_u64(), frame["rev"].as_u64()) else {
+        let (Some(room_id), Some(rev)) = (frame["room_id"].as_u64(), frame["rev"].as_u64()) else {
             return;
         };
         let (me, awaited) = (self.user_id, self.awaits(room_id));
@@ -103,11 +105,29 @@ impl Client {
                 }
             }
             "room" if rev > room.settings_rev => {
-                room.settings = settings(frame);
+                room.settings = settings(&frame["room"]);
                 room.settings_rev = rev;
             }
             _ => {}
         }
+    }
+
+    /// `ready` with all of its rooms: those that didn't fit into it follow at once.
+    fn greeted(&mut self, frame: &Value) -> Option<Value> {
+        let (ready, left) = match (frame["type"].as_str(), self.greeting.take()) {
+            (Some("ready"), _) => (frame.clone(), number(frame, "more_rooms")),
+            (_, Some((mut ready, left))) => {
+                let rooms = ready["rooms"].as_array_mut()?;
+                rooms.push(frame["room"].clone());
+                (ready, left - 1)
+            }
+            _ => return None,
+        };
+        if left > 0 {
+            self.greeting = Some((ready, left));
+            return None;
+        }
+        Some(ready)
     }
 
     fn ready(&mut self, frame: &Value) {

@@ -78,6 +78,8 @@ pub struct Client {
     /// Who types where, until a message of theirs comes; six seconds later the driver lets them go.
     pub typing: BTreeSet<(RoomId, UserId)>,
     link: Link,
+    /// `ready`, and how many of its rooms are still to come.
+    greeting: Option<(Value, u64)>,
     asked: BTreeMap<Ref, Asked>,
     /// Syncs whose named rooms have all answered. An error may follow: a room that I didn't name, for I
     /// was told of it when the sync was on its way, has not gone live.
@@ -111,6 +113,7 @@ impl Client {
             online: BTreeSet::new(),
             typing: BTreeSet::new(),
             link: Link::Down,
+            greeting: None,
             asked: BTreeMap::new(),
             synced: BTreeSet::new(),
             next_ref: 1,
@@ -138,6 +141,7 @@ impl Client {
     /// The socket is gone, and with it every answer that was awaited.
     pub fn disconnected(&mut self) {
         self.link = Link::Down;
+        self.greeting = None;
         self.asked.clear();
         self.synced.clear();
         self.to_join.clear();
