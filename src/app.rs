@@ -236,6 +236,11 @@ async fn start(config: Config) -> Result<Server, Failure> {
         .tasks
         .spawn(shutdown.token.clone().run_until_cancelled_owned(indexing));
 
+    let looked = store.clone();
+    let look = every(FILES_INTERVAL, async move || looked.look_at_files());
+    shutdown
+        .tasks
+        .spawn(shutdown.token.clone().run_until_cancelled_owned(look));
     let same_log = stop_with_another_log(store.clone());
     shutdown
         .tasks

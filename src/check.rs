@@ -10,7 +10,10 @@ use std::{
 };
 
 use nix::{
-    sys::resource::{Resource, getrlimit},
+    sys::{
+        resource::{Resource, getrlimit},
+        statvfs::statvfs,
+    },
     unistd::{AccessFlags, access},
 };
 
@@ -193,6 +196,54 @@ fn weaknesses(config: &Config) -> Vec<String> {
 
 /// Whether the database answers, whether this program can use its schema, and what is to be said of what is in it.
 async fn database(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Location::Sqlite(path) = &config.database.location {
+        let directory = match path.parent() {
+            Some(directory) if directory != Path::new("") => directory,
+            _ => Path::new("."),
+        };
+        if directory.is_dir() {
+            if let Err(error) = store::lockable(&config.database) {
+                return vec![Fault(
+                    format!("database: {error}"),
+                    "Set HEARTH_DATABASE_URL, or HEARTH_DATA_DIR, to a place with locks.".into(),
+                )];
+            }
+            findings.push(room(directory));
+        }
+        if path.exists() {
+            findings.push(Note(
+                "backups: `hearth backup PATH` makes them, also while the server runs; a copy by cp of a database that is in use \
+                 lacks what is in its write-ahead log, or is torn, and cp onto it destroys it"
+                    .into(),
+            ));
+        }
+    }
+    findings.extend(schema(config).await);
+    findings
+}
+
+/// How much an SQLite database may still grow.
+fn room(directory: &Path) -> Finding {
+    const LOW_MIB: u64 = 256;
+    let name = directory.display();
+    // Of types that differ by platform.
+    #[allow(clippy::useless_conversion, reason = "elsewhere it isn't")]
+    let free = statvfs(directory)
+        .map(|disk| u64::from(disk.blocks_available()) * u64::from(disk.fragment_size()));
+    match free.map(|bytes| bytes / (1024 * 1024)) {
+        Ok(0) => Fault(
+            format!("disk of {name}: full"),
+            "Make room: changes are refused, and what is stored can be read.".into(),
+        ),
+        Ok(free) if free < LOW_MIB => Note(format!("disk of {name}: {free} MiB are left")),
+        Ok(free) => Good(format!("disk of {name}: {free} MiB are left")),
+        Err(error) => Note(format!("disk of {name}: {error}")),
+    }
+}
+
+/// Whether the database answers, and this program can use it.
+async fn schema(config: &Config) -> Vec<Finding> {
     let known = migrate::newest();
     let version = migrate::schema_version(&config.database);
     let version = match time::timeout(STATEMENT_DEADLINE, version).await {

@@ -81,6 +81,13 @@ pub const MARKERS_ROOM_MAX: u64 = 100;
 /// How often the heads of live rooms are compared with the table.
 pub const HEADS_INTERVAL: Duration = Duration::from_secs(5);
 pub const HEADS_PER_STATEMENT: usize = 1_000;
+/// How often the files of an SQLite database are looked at, and how long pages may change in its own file before whoever
+/// writes there has said that they come from its write-ahead log.
+pub const FILES_INTERVAL: Duration = Duration::from_millis(250);
+pub const FILES_DOUBT: Duration = Duration::from_secs(1);
+/// A disk that takes nothing is tried so often, and told of at most so often when it takes something now and then.
+pub const DISK_RETRY: Duration = Duration::from_millis(250);
+pub const DISK_TOLD_INTERVAL: Duration = Duration::from_secs(30);
 
 // The search index.
 /// Rooms whose changes wait for the indexer; one more makes it look for them itself.
@@ -314,6 +321,10 @@ const _: () = {
     assert!(
         BATCH_ROWS_MAX * CONTENT_CHARS_MAX * 4 < APPEND_QUEUE_BYTES_MAX / 2,
         "a batch of the longest texts leaves room for the next"
+    );
+    assert!(
+        2 * FILES_INTERVAL.as_millis() + FILES_DOUBT.as_millis() < 2_000,
+        "within 2 s nothing is acknowledged that is lost"
     );
     assert!(LOCK_WAIT.as_millis() < STATEMENT_DEADLINE.as_millis());
     assert!(STATEMENT_DEADLINE.as_millis() < APPEND_DEADLINE.as_millis());

@@ -30,6 +30,8 @@ pub fn start_logs(filter: &str, format: LogFormat) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)
+        // Where a line can't be written, as to a file on a full disk, a word about it can't be either: it would panic.
+        .log_internal_errors(false)
         .with_ansi(stderr().is_terminal());
     let started = match format {
         LogFormat::Text => logs.try_init(),

@@ -8,6 +8,7 @@ mod cli;
 mod client;
 mod deadlines;
 mod documents;
+mod files;
 mod hints;
 mod hot_spots;
 mod kills;

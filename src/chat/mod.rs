@@ -177,11 +177,13 @@ impl Chat {
     }
 }
 
-/// What the asker hears when the store gave no answer; the cause is logged here, once.
+/// What the asker hears when the store gave no answer; the cause is logged here, once, unless the store did.
 pub fn refuse(error: Error) -> Refusal {
     match error {
-        Error::Unavailable(_) | Error::Unknown(_) => {
-            tracing::warn!(%error, "the store gave no answer");
+        _ if error.passes() => {
+            if !error.was_told() {
+                tracing::warn!(%error, "the store gave no answer");
+            }
             Refusal::unavailable()
         }
         Error::Taken(field) => {
@@ -191,7 +193,7 @@ pub fn refuse(error: Error) -> Refusal {
             refusal.message = "Somebody else has this one already.".into();
             refusal
         }
-        Error::Broken(_) | Error::Schema(_) => {
+        _ => {
             tracing::error!(%error, "the store answered what it never should");
             Refusal::internal()
         }

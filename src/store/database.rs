@@ -98,11 +98,14 @@ impl Database {
         ticket.wait().await
     }
 
-    /// Whether those that write still run.
-    pub fn writes(&self) -> bool {
+    /// Whether what is written is stored: those that write still run, and the files are those that were opened.
+    pub fn stores(&self) -> Result<()> {
         match self {
-            Database::Sqlite(db) => !db.writer.is_closed(),
-            Database::Mysql(db) => db.appenders.iter().all(|appender| !appender.is_closed()),
+            Database::Sqlite(db) => db.stores(),
+            Database::Mysql(db) => match db.appenders.iter().any(|appender| appender.is_closed()) {
+                true => Err(Error::Unavailable("the log has ended".into())),
+                false => Ok(()),
+            },
         }
     }
 

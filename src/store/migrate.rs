@@ -219,12 +219,7 @@ struct Locked {
 
 impl Locked {
     fn open(path: &Path) -> Result<Self> {
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(unavailable)?;
-        }
-        let mut name = path.as_os_str().to_owned();
-        name.push("-migrate");
-        let lock = File::create(&name).map_err(unavailable)?;
+        let lock = sqlite::lock_file(path, "-migrate")?;
         lock.lock().map_err(unavailable)?;
         Ok(Self {
             conn: sqlite::open_writer(path)?,

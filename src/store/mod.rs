@@ -11,6 +11,7 @@ use std::{fs::File, sync::Arc};
 
 use uuid::Uuid;
 
+pub use self::error::{Error, Result};
 use self::{database::Database, mysql::Mysql, queue::Memory, sqlite::Sqlite};
 use crate::protocol::{
     Rev, RoomId, Seq, Time, UserId,
@@ -23,6 +24,7 @@ mod append;
 pub mod chores;
 mod conversation;
 mod database;
+mod error;
 pub mod invites;
 mod log;
 pub mod migrate;
@@ -36,28 +38,6 @@ mod sql;
 mod sqlite;
 mod telemetry;
 pub mod users;
-
-/// Why the store gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Nothing was written; the same call may succeed later.
-    #[error("the database is unavailable: {0}")]
-    Unavailable(String),
-    /// COMMIT was sent and no answer came: written or not, only the log knows.
-    #[error("the outcome of a commit is unknown: {0}")]
-    Unknown(String),
-    /// A unique key is taken; the field that it is about.
-    #[error("{0} is taken")]
-    Taken(&'static str),
-    /// The database and this program disagree: a bug, or a table changed by hand.
-    #[error("the database answered what it never should: {0}")]
-    Broken(String),
-    /// The database's schema can't be used by this program.
-    #[error("{0}")]
-    Schema(String),
-}
-
-pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A change of one room, to be appended to the log. Users are given whole where the change will be
 /// shown with their names.
@@ -477,13 +457,30 @@ pub fn only_server(options: &Options) -> Result<Option<File>> {
     }
 }
 
+/// Fails where an SQLite database is, or would be, on a file system without locks. Leaves nothing there; the directory must
+/// exist.
+pub fn lockable(options: &Options) -> Result<()> {
+    match &options.location {
+        Location::Sqlite(path) => sqlite::lockable(path),
+        Location::Mysql(_) => Ok(()),
+    }
+}
+
 impl Store {
     /// Opens the database, migrates it under a lock, starts the log.
     pub async fn open(options: &Options, listener: Listener) -> Result<Self> {
-        let report = migrate::migrate(options).await?;
-        let db = match &options.location {
-            Location::Sqlite(path) => Database::Sqlite(Sqlite::open(path, options.pool, listener)?),
-            Location::Mysql(url) => Database::Mysql(Mysql::open(url, options.pool, listener)?),
+        let (report, db) = match &options.location {
+            Location::Sqlite(path) => {
+                let used = sqlite::used(path)?;
+                let report = migrate::migrate(options).await?;
+                let db = Sqlite::open(path, used, options.pool, listener)?;
+                (report, Database::Sqlite(db))
+            }
+            Location::Mysql(url) => {
+                let report = migrate::migrate(options).await?;
+                let db = Mysql::open(url, options.pool, listener)?;
+                (report, Database::Mysql(db))
+            }
         };
         let store = Self {
             db,
@@ -532,11 +529,18 @@ impl Store {
 
     /// Whether the database answers and the log runs: for `/readyz`.
     pub async fn ping(&self) -> Result<()> {
-        if !self.db.writes() {
-            return Err(Error::Unavailable("the log has ended".into()));
-        }
+        self.db.stores()?;
         self.db.query("SELECT 1 FROM meta", Vec::new()).await?;
         Ok(())
+    }
+
+    /// Looks at the files of an SQLite database: whether they were changed under this process ([`limits::FILES_INTERVAL`]).
+    ///
+    /// [`limits::FILES_INTERVAL`]: crate::limits::FILES_INTERVAL
+    pub fn look_at_files(&self) {
+        if let Database::Sqlite(db) = &self.db {
+            db.look();
+        }
     }
 
     /// The log's epoch: changes when the log may have gone back in time.

@@ -16,6 +16,11 @@ pub enum Fault {
     Unique(String),
     /// Nothing is wrong with the statement: a lock, a full disk. Repeating may help.
     Transient(String),
+    /// The disk of an SQLite database takes nothing, or gives nothing: it is full, read-only or broken. Repeating helps when
+    /// that is over.
+    Disk(String),
+    /// The files of an SQLite database were changed under the server, as the log tells.
+    Moved(String),
     /// The connection was lost, or gave no answer in time: repeating may help, on another one.
     Gone(String),
     /// The database refuses this statement with these values; repeating gives the same.
@@ -26,7 +31,10 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Unique(key) => Error::Broken(format!("{key} holds this key twice")),
-            Fault::Transient(cause) | Fault::Gone(cause) => Error::Unavailable(cause),
+            Fault::Transient(cause) | Fault::Disk(cause) | Fault::Gone(cause) => {
+                Error::Unavailable(cause)
+            }
+            Fault::Moved(cause) => Error::Down(cause),
             Fault::Refused(cause) => Error::Broken(cause),
         }
     }
@@ -35,13 +43,15 @@ impl From<Fault> for Error {
 impl Fault {
     /// Whether the same may succeed later.
     pub fn passes(&self) -> bool {
-        matches!(self, Fault::Transient(_) | Fault::Gone(_))
+        !matches!(self, Fault::Unique(_) | Fault::Refused(_))
     }
 
     pub fn cause(self) -> String {
         match self {
             Fault::Unique(cause)
             | Fault::Transient(cause)
+            | Fault::Disk(cause)
+            | Fault::Moved(cause)
             | Fault::Gone(cause)
             | Fault::Refused(cause) => cause,
         }

@@ -8,6 +8,9 @@
  * DISK_LIES=-wal   syncs of files with this end of their name are answered and not done.
  * DISK_SLOW=5      a sync takes this many milliseconds more.
  * DISK_FAILS=PATH  while this file is there, the next sync of a -wal file removes it and fails with EIO.
+ * DISK_REFUSES=PATH  while this file is there, whatever would be written fails with the error whose number it holds.
+ * DISK_KILLS=3     the process is killed before it removes or names a file for the third time.
+ * DISK_LOCKLESS=1  locks fail with ENOLCK, as on a file system that has none; DISK_LOCKLESS=posix: those of fcntl alone.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,10 +18,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +58,25 @@ static int ends_with(const char *text, const char *end) {
 
 static struct file *file_of(int fd) {
     return fd >= 0 && fd < FDS ? __atomic_load_n(&open_files[fd], __ATOMIC_ACQUIRE) : NULL;
+}
+
+/* The error that writes fail with now, or 0. */
+static int refusal(void) {
+    const char *path = getenv("DISK_REFUSES");
+    char number[16] = "";
+    if (!path) return 0;
+    int fd = REAL(open)(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t length = REAL(read)(fd, number, sizeof number - 1);
+    REAL(close)(fd);
+    return length > 0 ? atoi(number) : 0;
+}
+
+/* Whether it was refused. */
+static int refused(void) {
+    int error = refusal();
+    if (error) errno = error;
+    return error != 0;
 }
 
 static void add(struct file *file, const void *bytes, size_t length, off_t at) {
@@ -115,6 +139,7 @@ int close(int fd) {
 ssize_t write(int fd, const void *bytes, size_t length) {
     struct file *file = file_of(fd);
     if (!file) return REAL(write)(fd, bytes, length);
+    if (refused()) return -1;
     pthread_mutex_lock(&lock);
     ssize_t written = REAL(write)(fd, bytes, length);
     if (written > 0) add(file, bytes, written, lseek(fd, 0, SEEK_CUR) - written);
@@ -126,6 +151,7 @@ ssize_t write(int fd, const void *bytes, size_t length) {
     ssize_t call(int fd, const void *bytes, size_t length, off_t at) { \
         struct file *file = file_of(fd);                               \
         if (!file) return REAL(call)(fd, bytes, length, at);           \
+        if (refused()) return -1;                                      \
         pthread_mutex_lock(&lock);                                     \
         ssize_t written = REAL(call)(fd, bytes, length, at);           \
         if (written > 0) add(file, bytes, written, at);                \
@@ -188,10 +214,28 @@ static void keep(struct file *file) {
 SYNC(fsync)
 SYNC(fdatasync)
 
+/* Another name is about to come or go. */
+static void step(void) {
+    static int steps;
+    const char *kills = getenv("DISK_KILLS");
+    if (kills && ++steps == atoi(kills)) raise(SIGKILL);
+}
+
+int rename(const char *from, const char *to) {
+    step();
+    return REAL(rename)(from, to);
+}
+
+int linkat(int from_directory, const char *from, int to_directory, const char *to, int flags) {
+    step();
+    return REAL(linkat)(from_directory, from, to_directory, to, flags);
+}
+
 /* The name is gone from the disk at once; real ones keep it until the directory is synced, which SQLite does. */
 int unlink(const char *path) {
     const char *from = getenv("DISK_FROM");
     size_t prefix = from ? strlen(from) : 0;
+    step();
     if (!from || strncmp(path, from, prefix) != 0 || path[prefix] != '/') return REAL(unlink)(path);
     char shadow[2 * PATH_MAX];
     snprintf(shadow, sizeof shadow, "%s%s", getenv("DISK_TO"), path + prefix);
@@ -205,4 +249,34 @@ int unlink(const char *path) {
     }
     pthread_mutex_unlock(&lock);
     return result;
+}
+
+/* Locks. */
+static int lockless(void) {
+    return getenv("DISK_LOCKLESS") != NULL;
+}
+
+#define FCNTL(call)                                                                         \
+    int call(int fd, int command, ...) {                                                    \
+        va_list rest;                                                                       \
+        va_start(rest, command);                                                            \
+        void *argument = va_arg(rest, void *);                                              \
+        va_end(rest);                                                                       \
+        if ((command == F_SETLK || command == F_SETLKW || command == F_GETLK) && lockless()) { \
+            errno = ENOLCK;                                                                 \
+            return -1;                                                                      \
+        }                                                                                   \
+        return REAL(call)(fd, command, argument);                                           \
+    }
+FCNTL(fcntl)
+FCNTL(fcntl64)
+
+int flock(int fd, int operation) {
+    const char *all = getenv("DISK_LOCKLESS");
+    /* Some systems have these locks alone. */
+    if (all && strcmp(all, "posix") != 0) {
+        errno = ENOLCK;
+        return -1;
+    }
+    return REAL(flock)(fd, operation);
 }

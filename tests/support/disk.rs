@@ -16,22 +16,28 @@ pub struct Disk {
     life: u32,
 }
 
+/// Compiles `disk.c` into a directory.
+pub async fn library(home: &Path) -> PathBuf {
+    let library = home.join("disk.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/disk.c");
+    let compiled = Command::new("cc")
+        .args([
+            "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o",
+        ])
+        .args([library.as_path(), Path::new(source)])
+        .arg("-ldl")
+        .status()
+        .await
+        .expect("a C compiler is installed");
+    assert!(compiled.success());
+    library
+}
+
 impl Disk {
     /// Compiles the library, and starts a server on an empty disk.
     pub async fn start(settings: &[(&str, &str)]) -> (Self, Server) {
         let home = TempDir::new().unwrap();
-        let library = home.path().join("disk.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/disk.c");
-        let compiled = Command::new("cc")
-            .args([
-                "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o",
-            ])
-            .args([library.as_path(), Path::new(source)])
-            .arg("-ldl")
-            .status()
-            .await
-            .expect("a C compiler is installed");
-        assert!(compiled.success());
+        let library = library(home.path()).await;
         let disk = Self {
             home,
             library,

@@ -10,7 +10,7 @@ mod command;
 mod crowd;
 mod database;
 mod deeds;
-mod disk;
+pub mod disk;
 mod ledger;
 mod lines;
 mod live;

@@ -24,7 +24,7 @@ use crate::{
     limits::*,
     protocol::{Rev, RoomId, Seq, Time, UserId},
     store::{
-        Error, Event, Result, Store,
+        Event, Result, Store,
         database::Database,
         sql::{Conn, Fault, Row, params, script, with_ids},
     },
@@ -69,14 +69,19 @@ impl Indexer {
     pub async fn run(self: Arc<Self>, store: Store) {
         let mut sweep = interval(INDEX_SWEEP_INTERVAL);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut waits = false;
         loop {
             tokio::select! {
                 () = self.woken.notified() => sleep(INDEX_PAUSE).await,
                 _ = sweep.tick() => self.waiting().all = true,
             }
             let waiting = std::mem::take(&mut *self.waiting());
-            if let Err(error) = self.index(&store, waiting).await {
-                tracing::warn!(%error, "the search index waits for the database");
+            let indexed = self.index(&store, waiting).await;
+            let waited = std::mem::replace(&mut waits, indexed.is_err());
+            if let Err(error) = indexed {
+                if !waited && !error.was_told() {
+                    tracing::warn!(%error, "the search index waits for the database");
+                }
                 sleep(INDEX_RETRY).await;
                 self.woken.notify_one();
             }
@@ -135,7 +140,7 @@ impl Indexer {
             match done {
                 Ok(false) => {}
                 Ok(true) => queue.push_back(*room_id),
-                Err(error @ (Error::Unavailable(_) | Error::Unknown(_))) => {
+                Err(error) if error.passes() => {
                     queue.push_back(*room_id);
                     away = Err(error);
                 }

@@ -5,19 +5,25 @@
 //! acknowledged messages along.
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures_util::FutureExt;
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, fcntl},
+    libc,
+};
 use rusqlite::{
     Connection, ErrorCode, OpenFlags,
     types::{ToSqlOutput, ValueRef},
 };
 use tokio::sync::{Semaphore, mpsc};
 
+use self::files::Files;
 use super::{
     Error, Listener,
     migrate::unavailable,
@@ -26,6 +32,8 @@ use super::{
 use crate::limits;
 
 mod append;
+mod disk;
+mod files;
 pub mod writer;
 
 /// Prepared statements that a connection keeps.
@@ -43,35 +51,81 @@ const BUSY: Duration = limits::LOCK_WAIT;
 pub struct Sqlite {
     readers: Arc<Readers>,
     pub writer: mpsc::Sender<writer::Command>,
+    files: Arc<Files>,
 }
 
 struct Readers {
     path: PathBuf,
+    files: Arc<Files>,
     /// Shared with commands that use this file: while one is up, nobody deletes it all.
-    served: File,
+    used: File,
     /// Those that nobody reads by now; opened on demand.
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
 }
 
-/// A file beside the database's, whose lock tells who uses it.
-fn lock_file(path: &Path, suffix: &str) -> Result<File, Error> {
+/// The name of a file that belongs to another one, as `hearth.db-wal` does to `hearth.db`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
+    name.into()
+}
+
+/// A file beside the database's, whose lock tells who uses it.
+pub fn lock_file(path: &Path, suffix: &str) -> Result<File, Error> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(unavailable)?;
+    }
+    let name = beside(path, suffix);
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(name);
-    file.map_err(unavailable)
+        .open(&name);
+    let file = file.map_err(unavailable)?;
+    // SQLite locks in this way, and would call it "locked" where there are no locks.
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as _,
+        l_whence: libc::SEEK_SET as _,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    match fcntl(&file, FcntlArg::F_SETLK(&whole)) {
+        Ok(_) | Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => Ok(file),
+        Err(error) => Err(no_locks(path, error)),
+    }
+}
+
+fn no_locks(path: &Path, error: impl std::fmt::Display) -> Error {
+    let directory = path.parent().unwrap_or(path).display();
+    Error::Unavailable(format!(
+        "the file system of {directory} has no locks ({error}), without which two programs may write at once: keep the \
+         database on a local disk, or in MariaDB or MySQL"
+    ))
+}
+
+/// Fails where the file system that the database is on, or will be, has no locks.
+pub fn lockable(path: &Path) -> Result<(), Error> {
+    let name = "-tried";
+    let tried = locked(path, name, "somebody tries the locks just now");
+    // What can't be removed says what it is.
+    let _ = std::fs::remove_file(beside(path, name));
+    tried.map(drop)
 }
 
 /// Takes a lock for as long as the answer lives.
 fn locked(path: &Path, suffix: &str, held: &str) -> Result<File, Error> {
     let file = lock_file(path, suffix)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(_) => Err(Error::Unavailable(held.into())),
+    taken(path, file.try_lock(), held)?;
+    Ok(file)
+}
+
+fn taken(path: &Path, lock: Result<(), TryLockError>, held: &str) -> Result<(), Error> {
+    match lock {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(Error::Unavailable(held.into())),
+        Err(TryLockError::Error(error)) => Err(no_locks(path, error)),
     }
 }
 
@@ -87,27 +141,58 @@ pub fn only_server(path: &Path) -> Result<File, Error> {
     locked(path, SERVER, held)
 }
 
+/// Keeps the database in its place for as long as the answer lives: whoever would replace it or delete it all is refused.
+pub fn used(path: &Path) -> Result<File, Error> {
+    let file = lock_file(path, USED)?;
+    let held = "the database is being reset or restored: wait until that is done";
+    taken(path, file.try_lock_shared(), held)?;
+    Ok(file)
+}
+
 /// Locked by all who use the database, and by its one server.
 const USED: &str = "-served";
 const SERVER: &str = "-server";
 
 impl Sqlite {
-    /// Opens a database that is migrated, and starts the writer.
-    pub fn open(path: &Path, readers: usize, listener: Listener) -> Result<Self, Error> {
-        let served = lock_file(path, USED)?;
-        served.lock_shared().map_err(unavailable)?;
+    /// Opens a database that is migrated, and starts the writer. `used`: since before it was migrated.
+    pub fn open(
+        path: &Path,
+        used: File,
+        readers: usize,
+        listener: Listener,
+    ) -> Result<Self, Error> {
         let conn = open_writer(path)?;
-        let writer = writer::spawn(path.to_owned(), conn, listener)?;
+        let files = Arc::new(Files::of(path, &conn)?);
+        let writer = writer::spawn(path.to_owned(), conn, files.clone(), listener)?;
         let readers = Readers {
             path: path.to_owned(),
-            served,
+            files: files.clone(),
+            used,
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(readers.max(1))),
         };
         Ok(Self {
             readers: Arc::new(readers),
             writer,
+            files,
         })
+    }
+
+    /// Whether what is written is stored.
+    pub fn stores(&self) -> Result<(), Error> {
+        if self.writer.is_closed() {
+            return Err(Error::Unavailable("the log has ended".into()));
+        }
+        let why = self.files.wrong().map_or(Ok(()), Err);
+        let why = why.and_then(|()| self.files.are_there().map(drop));
+        why.map_err(Error::Down)
+    }
+
+    /// Has the writer look at the database's files. One that is at work does so by itself.
+    pub fn look(&self) {
+        if self.writer.capacity() == self.writer.max_capacity() {
+            let _ = self.writer.try_send(writer::Command::Look);
+        }
     }
 
     /// Runs a script on one snapshot of the database.
@@ -136,6 +221,7 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
+        self.files.are_readable().map_err(Fault::Moved)?;
         let closed = |_| Fault::Transient("the database is closed".into());
         let permit = self.readers.permits.clone().acquire_owned();
         let permit = permit.await.map_err(closed)?;
@@ -144,7 +230,7 @@ impl Sqlite {
             let _permit = permit;
             let mut conn = match readers.idle().pop() {
                 Some(conn) => conn,
-                None => open_reader(&readers.path)?,
+                None => readers.open()?,
             };
             set_deadline(&mut conn)?;
             let answer = work(&mut conn);
@@ -162,11 +248,20 @@ impl Sqlite {
         self.readers.permits.close();
         self.readers.idle().clear();
         // A lock that can't be given up ends with the process.
-        let _ = self.readers.served.unlock();
+        let _ = self.readers.used.unlock();
     }
 }
 
 impl Readers {
+    /// One more reader. It is of the file that was opened, or none: what has its name now may be another database, or lack
+    /// its log.
+    fn open(&self) -> Result<Connection, Fault> {
+        let conn = open_reader(&self.path)?;
+        files::open_all(&conn).map_err(fault)?;
+        self.files.are_there().map_err(Fault::Moved)?;
+        Ok(conn)
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -182,7 +277,13 @@ pub fn run<T>(script: &impl Script<T>, conn: &mut Connection) -> Result<T, Fault
 
 /// The connection that writes, its durability asserted.
 pub fn open_writer(path: &Path) -> Result<Connection, Error> {
-    let unavailable = |error| Error::Unavailable(format!("{}: {error}", path.display()));
+    let unavailable = |error: rusqlite::Error| {
+        let busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+        match lockable(path) {
+            Err(no_locks) if busy => no_locks,
+            _ => Error::Unavailable(format!("{}: {error}", path.display())),
+        }
+    };
     let conn = Connection::open(path).map_err(unavailable)?;
     conn.busy_timeout(BUSY).map_err(unavailable)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -288,6 +389,11 @@ impl rusqlite::ToSql for Value {
     }
 }
 
+/// A write that found no room: what it belonged to isn't stored, for sure.
+pub fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
 /// Sorts SQLite's errors by what the caller can do (<https://sqlite.org/rescode.html>).
 pub fn fault(error: rusqlite::Error) -> Fault {
     let rusqlite::Error::SqliteFailure(code, message) = &error else {
@@ -303,11 +409,11 @@ pub fn fault(error: rusqlite::Error) -> Fault {
         | ErrorCode::OperationInterrupted
         | ErrorCode::OperationAborted
         | ErrorCode::OutOfMemory
-        | ErrorCode::ReadOnly
+        | ErrorCode::SchemaChanged => Fault::Transient(error.to_string()),
+        ErrorCode::ReadOnly
         | ErrorCode::SystemIoFailure
         | ErrorCode::DiskFull
-        | ErrorCode::CannotOpen
-        | ErrorCode::SchemaChanged => Fault::Transient(error.to_string()),
+        | ErrorCode::CannotOpen => Fault::Disk(format!("{error} ({})", code.extended_code)),
         _ => Fault::Refused(error.to_string()),
     }
 }

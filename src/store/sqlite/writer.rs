@@ -1,19 +1,30 @@
 //! The one thread that writes: what arrives while a commit runs shares the next one.
 //!
-//! Invariants: nothing is answered or told before its COMMIT returned; a job or a change that the
-//! database refuses is undone by itself (SAVEPOINT) and fails nobody else; after a COMMIT that failed the
-//! connection is opened anew, and the listener is told what the log shows, before anything else is done.
+//! Invariants: nothing is answered or told before its COMMIT returned and the files were then seen to be those that were
+//! opened; a job or a change that the database refuses is undone by itself (SAVEPOINT) and fails nobody else; after a
+//! COMMIT whose outcome is unknown the connection is opened anew, and the listener is told what the log shows, before
+//! anything else is done.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{append, fault, open_writer, run};
+use super::{
+    CHECKPOINT_PAGES, append,
+    disk::Disk,
+    fault,
+    files::{Content, Files},
+    is_full, open_writer, run,
+};
 use crate::{
     limits,
     protocol::{Rev, RoomId, Time},
@@ -31,6 +42,8 @@ use crate::{
 pub enum Command {
     Append(Op),
     Write(Box<dyn Job>),
+    /// Looks at the database's files, though nothing is to be written.
+    Look,
     /// Everything before it is committed, everything after it refused.
     Close(oneshot::Sender<()>),
 }
@@ -109,15 +122,33 @@ struct Writer {
     path: PathBuf,
     conn: Connection,
     listener: Listener,
+    files: Arc<Files>,
+    content: Content,
+    disk: Disk,
+    /// The last try to move the log into the database failed, which was told.
+    log_stays: bool,
+    /// Pages of the write-ahead log after the last commit.
+    log_pages: Arc<AtomicI64>,
 }
 
-pub fn spawn(path: PathBuf, conn: Connection, listener: Listener) -> Result<mpsc::Sender<Command>> {
+pub fn spawn(
+    path: PathBuf,
+    conn: Connection,
+    files: Arc<Files>,
+    listener: Listener,
+) -> Result<mpsc::Sender<Command>> {
     let (sender, queue) = mpsc::channel(limits::APPEND_QUEUE_MAX);
     let mut writer = Writer {
         path,
+        content: Content::of(&files, &conn),
         conn,
         listener,
+        files,
+        disk: Disk::default(),
+        log_stays: false,
+        log_pages: Arc::default(),
     };
+    writer.count_pages()?;
     std::thread::Builder::new()
         .name("sqlite-writer".into())
         .spawn(move || {
@@ -157,6 +188,11 @@ impl Writer {
                 match command {
                     Command::Append(op) => batch.ops.push(op),
                     Command::Write(job) => batch.jobs.push(job),
+                    Command::Look => {
+                        // What they find is told there.
+                        let _ = self.look();
+                        let _ = self.works();
+                    }
                     Command::Close(done) => {
                         queue.close();
                         closing = Some(done);
@@ -169,33 +205,110 @@ impl Writer {
             telemetry::queue_depth("sqlite", queue.len());
             self.settle(batch);
         }
-        // The log moved into the database file. No statistics for the planner: those of a small database mislead it when it has grown.
-        let tidied = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-        if let Err(error) = tidied {
-            tracing::warn!(%error, "the database was closed without being tidied");
-        }
+        self.tidy();
         if let Some(done) = closing {
             let _ = done.send(());
         }
     }
 
+    /// The write-ahead log goes into the database's file. No statistics for the planner: those of a small database mislead it
+    /// when it has grown.
+    fn tidy(&mut self) {
+        let _ = self.look();
+        let tidied = match self.files.are_there() {
+            Ok(_) if self.content.is_doubted() => {
+                // Another program has written there: the pages of two databases are not to be mixed.
+                let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+                self.conn.set_db_config(keep, true).map(drop)
+            }
+            // A file that was renamed gets its own pages, and the log is left empty: it might be read with what is in
+            // that file's place now.
+            _ => self.move_log("TRUNCATE"),
+        };
+        if let Err(error) = tidied {
+            tracing::warn!(%error, "the database was closed without being tidied");
+        }
+    }
+
+    /// Lets SQLite tell after each commit how long its log is, in place of moving it by itself.
+    fn count_pages(&mut self) -> Result<()> {
+        let log_pages = self.log_pages.clone();
+        let count = move |_: &mut rusqlite::hooks::Wal, pages| {
+            log_pages.store(i64::from(pages), Ordering::Relaxed);
+            Ok(())
+        };
+        Ok(self.conn.wal_hook(Some(count)).map_err(fault)?)
+    }
+
+    /// Moves the write-ahead log into the database's file: nothing else writes there, and where somebody has it isn't mixed
+    /// with that.
+    fn move_log(&mut self, how: &str) -> rusqlite::Result<()> {
+        if self.content.is_doubted() {
+            return Ok(());
+        }
+        let checkpoint = format!("PRAGMA wal_checkpoint({how})");
+        let moved = self.conn.execute_batch(&checkpoint);
+        self.content = Content::of(&self.files, &self.conn);
+        moved
+    }
+
+    /// Whether what is stored is in the files that have the database's names.
+    fn look(&mut self) -> Result<(), String> {
+        let there = self.files.are_there();
+        let moved = there.is_err();
+        let found = there.and_then(|found| self.content.look(&found, &self.files, &self.conn));
+        if self.files.note(&found, !moved) && moved {
+            // What was acknowledged is in the database's own file then, whatever its name is now, and if only its log was
+            // removed nothing is lost.
+            if let Err(error) = self.move_log("PASSIVE") {
+                tracing::error!(%error, "what was acknowledged last can't be saved");
+            }
+        }
+        found
+    }
+
+    /// Whether it is worth while to try a change: the files are those that were opened, and the disk takes something.
+    fn works(&mut self) -> Result<(), String> {
+        if self.files.wrong().is_some() {
+            self.look()?;
+        }
+        if self.disk.is_due() && self.try_disk().is_ok() {
+            self.disk.works();
+        }
+        self.disk.fails().map_or(Ok(()), |why| Err(why.to_owned()))
+    }
+
+    fn try_disk(&mut self) -> rusqlite::Result<()> {
+        // What nobody reads any more of the log is used anew then, so that there may be room without any more.
+        let _ = self.move_log("PASSIVE");
+        let now = Time::now().0.to_string();
+        let something = "INSERT OR REPLACE INTO meta (name, value) VALUES ('disk_tried', ?)";
+        self.conn.execute(something, [now]).map(drop)
+    }
+
     /// Tries until each of the batch has an answer.
     fn settle(&mut self, mut batch: Batch) {
         let mut pause = Duration::from_millis(5);
+        let mut told = false;
         loop {
             batch.claim();
             if batch.ops.is_empty() && batch.jobs.is_empty() {
                 return;
             }
+            if let Err(why) = self.works() {
+                return batch.fail(|| Error::Down(why.clone()));
+            }
             match self.attempt(&mut batch) {
                 Ok(draft) => return self.commit(batch, draft),
-                Err(cause) => {
-                    let rolled_back = self.conn.execute_batch("ROLLBACK");
-                    if !self.conn.is_autocommit() {
-                        tracing::error!(error = ?rolled_back.err(), "a transaction can't be ended");
-                        self.reopen();
+                Err(fault) => {
+                    self.roll_back();
+                    if let Fault::Disk(why) = fault {
+                        self.disk.failed(&self.path, &why);
+                        return batch.fail(|| Error::Down(why.clone()));
                     }
-                    tracing::warn!(error = %cause, "a batch is tried again");
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(error = fault.cause(), "a batch is tried again");
+                    }
                     batch.release();
                     sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(500));
@@ -204,38 +317,44 @@ impl Writer {
         }
     }
 
+    fn roll_back(&mut self) {
+        let rolled_back = self.conn.execute_batch("ROLLBACK");
+        if !self.conn.is_autocommit() {
+            tracing::error!(error = ?rolled_back.err(), "a transaction can't be ended");
+            self.reopen();
+        }
+    }
+
     /// One transaction up to its COMMIT; an error wrote nothing and may pass.
-    fn attempt(&mut self, batch: &mut Batch) -> Result<Draft, String> {
+    fn attempt(&mut self, batch: &mut Batch) -> Result<Draft, Fault> {
         let mut draft = Draft::default();
-        self.begin("BEGIN IMMEDIATE").map_err(Fault::cause)?;
+        self.begin("BEGIN IMMEDIATE")?;
         for job in &mut batch.jobs {
-            self.begin("SAVEPOINT one").map_err(Fault::cause)?;
+            self.begin("SAVEPOINT one")?;
             match job.run(&mut self.conn) {
                 Ok(events) => {
-                    self.begin("RELEASE one").map_err(Fault::cause)?;
+                    self.begin("RELEASE one")?;
                     draft
                         .rooms
                         .extend(events.first().map(|event| (event.room_id, event.prev)));
                     draft.events.extend(events);
                 }
-                Err(fault) if fault.passes() => return Err(fault.cause()),
-                Err(_) => self
-                    .begin("ROLLBACK TO one; RELEASE one")
-                    .map_err(Fault::cause)?,
+                Err(fault) if fault.passes() => return Err(fault),
+                Err(_) => self.begin("ROLLBACK TO one; RELEASE one")?,
             }
         }
         let now = Time::now();
         let changes: Vec<&Change> = batch.ops.iter().map(|op| &op.change).collect();
         match self.append(&changes, now, batch.jobs.is_empty()) {
             Ok(plan) => draft.add(plan),
-            Err(fault) if fault.passes() => return Err(fault.cause()),
+            Err(fault) if fault.passes() => return Err(fault),
             Err(fault) => {
                 // One that the tables refuse must not fail the others.
                 tracing::error!(?fault, "a batch is run one by one");
                 for change in changes {
                     match self.append(&[change], now, false) {
                         Ok(plan) => draft.add(plan),
-                        Err(fault) if fault.passes() => return Err(fault.cause()),
+                        Err(fault) if fault.passes() => return Err(fault),
                         Err(fault) => draft.outcomes.push(Err(fault.cause())),
                     }
                 }
@@ -261,7 +380,10 @@ impl Writer {
         match append::execute(&self.conn, &plan) {
             Ok(()) => self.begin(release)?,
             Err(fault) => {
-                self.begin(undo)?;
+                // What passes undoes the whole transaction, which SQLite may have done by itself.
+                if !fault.passes() {
+                    self.begin(undo)?;
+                }
                 return Err(fault);
             }
         }
@@ -276,8 +398,11 @@ impl Writer {
         let began = Instant::now();
         let committed = self.conn.execute_batch("COMMIT");
         telemetry::committed("sqlite", batch.ops.len(), began.elapsed());
-        match committed {
-            Ok(()) => {
+        self.content.committed(&self.files);
+        match committed.map(|()| self.look()) {
+            // It is there for as long as the process lives, and perhaps longer.
+            Ok(Err(why)) => batch.fail(|| Error::Unknown(why.clone())),
+            Ok(Ok(())) => {
                 if !draft.events.is_empty() {
                     (self.listener)(draft.events);
                 }
@@ -287,15 +412,32 @@ impl Writer {
                 for (op, outcome) in batch.ops.into_iter().zip(draft.outcomes) {
                     op.claim.answer(outcome.map_err(Error::Broken));
                 }
+                if self.log_pages.load(Ordering::Relaxed) >= i64::from(CHECKPOINT_PAGES) {
+                    let moved = self.move_log("PASSIVE");
+                    let stayed = std::mem::replace(&mut self.log_stays, moved.is_err());
+                    if let Err(error) = moved
+                        && !stayed
+                    {
+                        tracing::warn!(%error, "the write-ahead log grows: it can't be moved into the database");
+                    }
+                }
+            }
+            // The mark of a commit is what is written last.
+            Err(error) if is_full(&error) => {
+                let why = fault(error).cause();
+                self.roll_back();
+                self.disk.failed(&self.path, &why);
+                batch.fail(|| Error::Down(why.clone()));
             }
             Err(error) => {
                 telemetry::unknown("sqlite", batch.ops.len());
-                tracing::error!(%error, "the outcome of a commit is unknown");
-                for job in batch.jobs {
-                    job.answer(Err(Error::Unknown(error.to_string())));
-                }
-                for op in batch.ops {
-                    op.claim.answer(Err(Error::Unknown(error.to_string())));
+                batch.fail(|| Error::Unknown(error.to_string()));
+                match fault(error) {
+                    Fault::Disk(why) => self.disk.failed(&self.path, &why),
+                    other => {
+                        let error = other.cause();
+                        tracing::error!(error, "the outcome of a commit is unknown");
+                    }
                 }
                 let _ = self.conn.execute_batch("ROLLBACK");
                 self.reopen();
@@ -308,14 +450,14 @@ impl Writer {
     /// expires by its own deadlines.
     fn reopen(&mut self) {
         let mut pause = Duration::from_millis(20);
+        let mut told = false;
         loop {
-            match open_writer(&self.path) {
-                Ok(conn) => {
-                    self.conn = conn;
-                    return;
-                }
+            match self.open_again() {
+                Ok(()) => return,
                 Err(error) => {
-                    tracing::error!(%error, "the database can't be opened again");
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!(%error, "the database can't be opened again");
+                    }
                     sleep(pause);
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }
@@ -323,8 +465,18 @@ impl Writer {
         }
     }
 
+    fn open_again(&mut self) -> Result<()> {
+        let there = || self.files.are_there().map_err(Error::Unavailable);
+        there()?;
+        let conn = open_writer(&self.path)?;
+        there()?;
+        self.conn = conn;
+        self.count_pages()
+    }
+
     /// Tells what the log shows to have changed in these rooms.
     fn tell_since(&mut self, rooms: Vec<(RoomId, Rev)>) {
+        let mut told = false;
         for (room_id, mut after) in rooms {
             loop {
                 let script = log::told_script(room_id, after);
@@ -345,7 +497,9 @@ impl Writer {
                     }
                     Ok(None) => break,
                     Err(fault) => {
-                        tracing::error!(?fault, "what a commit did can't be read");
+                        if !std::mem::replace(&mut told, true) {
+                            tracing::error!(?fault, "what a commit did can't be read");
+                        }
                         if !fault.passes() {
                             // A table that is damaged must not stop all other rooms.
                             break;
@@ -375,6 +529,16 @@ impl Batch {
             } else {
                 job.refuse();
             }
+        }
+    }
+
+    /// Answers all with this error.
+    fn fail(self, error: impl Fn() -> Error) {
+        for job in self.jobs {
+            job.answer(Err(error()));
+        }
+        for op in self.ops {
+            op.claim.answer(Err(error()));
         }
     }
 

@@ -1,0 +1,317 @@
+//! The files of a database that is open: whether their names still lead to them, and whether anything but SQLite wrote
+//! there.
+//!
+//! Who has a file open goes on with it when it is removed, renamed or replaced: whatever is stored then is lost with the
+//! process. So names and files are compared before anything is acknowledged.
+//!
+//! Deliberately absent: a descriptor of these files. Closing one would give up all locks that this process has on it
+//! (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+
+use std::{
+    fs::{self, File, Metadata},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use rusqlite::Connection;
+
+use crate::{
+    limits::FILES_DOUBT,
+    store::{Error, migrate::unavailable},
+};
+
+/// The files of one open database, and what is wrong with them. Shared by all who read and write it.
+pub struct Files {
+    /// The database's own, its log's, its shared memory's.
+    named: [(PathBuf, Id); 3],
+    wrong: Mutex<Option<Wrong>>,
+}
+
+/// What was found when the writer last looked.
+struct Wrong {
+    why: String,
+    /// Its own pages are gone, and not only its names: nothing that is read is to be believed.
+    written_over: bool,
+}
+
+/// What tells a file from all others that are there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Id {
+    device: u64,
+    inode: u64,
+}
+
+impl Id {
+    fn of(found: &Metadata) -> Self {
+        Self {
+            device: found.dev(),
+            inode: found.ino(),
+        }
+    }
+}
+
+impl Files {
+    /// Those of a connection that was opened by this path just now.
+    pub fn of(path: &Path, conn: &Connection) -> Result<Self, Error> {
+        open_all(conn).map_err(unavailable)?;
+        // As SQLite names it, without symbolic links: the others are beside that.
+        let whole = conn.path().unwrap_or_default();
+        let beside = |suffix| PathBuf::from(format!("{whole}{suffix}"));
+        let named = |name: PathBuf| {
+            let found = fs::metadata(&name);
+            let found = found.map_err(|error| unavailable(away(&name, &error)))?;
+            Ok::<_, Error>((name, Id::of(&found)))
+        };
+        Ok(Self {
+            named: [
+                named(path.to_owned())?,
+                named(beside("-wal"))?,
+                named(beside("-shm"))?,
+            ],
+            wrong: Mutex::default(),
+        })
+    }
+
+    /// Whether each name leads to the file that was opened; else which one doesn't. A look costs a few microseconds.
+    pub fn are_there(&self) -> Result<Metadata, String> {
+        let mut own = None;
+        for (name, id) in &self.named {
+            let found = fs::metadata(name).map_err(|error| away(name, &error))?;
+            if Id::of(&found) != *id {
+                return Err(format!(
+                    "{} isn't the file that was opened: another one is in its place",
+                    name.display()
+                ));
+            }
+            own.get_or_insert(found);
+        }
+        own.ok_or_else(|| "the database has no file".into())
+    }
+
+    fn log(&self) -> &Path {
+        &self.named[1].0
+    }
+
+    /// What was found wrong when the writer last looked.
+    pub fn wrong(&self) -> Option<String> {
+        self.state().as_ref().map(|wrong| wrong.why.clone())
+    }
+
+    /// Whether what is read is what was stored. It is in files that have lost their names, for as long as they are open.
+    pub fn are_readable(&self) -> Result<(), String> {
+        match &*self.state() {
+            Some(wrong) if wrong.written_over => Err(wrong.why.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes what was found, in names or in what is written there, and tells it where it is new. True when something has
+    /// just gone wrong.
+    pub fn note(&self, found: &Result<(), String>, written_over: bool) -> bool {
+        let mut wrong = self.state();
+        match (&*wrong, found) {
+            (None, Err(why)) => {
+                tracing::error!(
+                    why,
+                    "the database's files were changed under the server: nothing is stored any more; stop it, put the \
+                     file back or restore a backup (`hearth restore`), and start it again"
+                );
+                let why = why.clone();
+                *wrong = Some(Wrong { why, written_over });
+                true
+            }
+            (Some(_), Ok(())) => {
+                tracing::warn!(
+                    "the database's files are those that were opened again: the server goes on"
+                );
+                *wrong = None;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<Wrong>> {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads, for only then does SQLite open what it keeps beside the database.
+pub fn open_all(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+fn away(name: &Path, error: &io::Error) -> String {
+    let name = name.display();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            format!("{name} isn't there any more: it was removed or renamed")
+        }
+        _ => format!("{name} can't be looked at: {error}"),
+    }
+}
+
+/// What is in the database's file, as far as its time and size tell. With a write-ahead log only checkpoints write there,
+/// so that whatever else does, as `cp` onto it, is known.
+pub struct Content {
+    seen: Option<Stamp>,
+    moved: Moved,
+    doubted: Option<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    /// In seconds: some file systems tell less of a time later than at first.
+    changed: i64,
+}
+
+impl Content {
+    /// As it is now.
+    pub fn of(files: &Files, conn: &Connection) -> Self {
+        let own = files.are_there().ok();
+        Self {
+            seen: own.map(|found| Stamp::of(&found)),
+            moved: Moved::now(files, conn).unwrap_or_default(),
+            doubted: None,
+        }
+    }
+
+    /// Something was committed.
+    pub fn committed(&mut self, files: &Files) {
+        if self.moved.log.is_none() {
+            self.moved.log = begun_anew(files.log());
+        }
+    }
+
+    /// Whether somebody has written there who hasn't said that it was a checkpoint.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.is_some()
+    }
+
+    /// Whether nothing but a checkpoint has written into the file that was found.
+    pub fn look(
+        &mut self,
+        found: &Metadata,
+        files: &Files,
+        conn: &Connection,
+    ) -> Result<(), String> {
+        let stamp = Stamp::of(found);
+        if self.seen == Some(stamp) {
+            self.doubted = None;
+            return Ok(());
+        }
+        // Another process may move pages, too (a command, sqlite3), and says so when it is through.
+        let moved = Moved::now(files, conn).unwrap_or(self.moved);
+        if self.seen.is_none() || moved.is_beyond(&self.moved) {
+            (self.seen, self.moved, self.doubted) = (Some(stamp), moved, None);
+            return Ok(());
+        }
+        let doubted = *self.doubted.get_or_insert_with(Instant::now);
+        match doubted.elapsed() < FILES_DOUBT {
+            true => Ok(()),
+            false => Err(String::from(
+                "another program has written into the database's file, as `cp` onto it does; what it wrote and the \
+                 write-ahead log don't belong together: `hearth restore` puts both aside",
+            )),
+        }
+    }
+}
+
+impl Stamp {
+    fn of(found: &Metadata) -> Self {
+        Self {
+            bytes: found.size(),
+            changed: found.mtime(),
+        }
+    }
+}
+
+/// How far checkpoints have come, whoever made them.
+#[derive(Clone, Copy, Default)]
+struct Moved {
+    /// Counts how often the write-ahead log was begun anew; `None` while it is empty.
+    log: Option<u32>,
+    /// Pages of it that are in the database's file.
+    pages: i64,
+    /// All are: whoever writes next begins it anew.
+    all: bool,
+}
+
+impl Moved {
+    /// Moves nothing.
+    fn now(files: &Files, conn: &Connection) -> rusqlite::Result<Self> {
+        let sql = "PRAGMA wal_checkpoint(NOOP)";
+        let (written, pages): (i64, i64) =
+            conn.query_row(sql, [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+        Ok(Self {
+            log: begun_anew(files.log()),
+            pages,
+            all: written == pages,
+        })
+    }
+
+    /// Whether a checkpoint was made since.
+    fn is_beyond(&self, before: &Self) -> bool {
+        let (log, log_before) = match (self.log, before.log) {
+            (Some(log), Some(before)) => (log, before),
+            // Only a checkpoint cuts it to nothing.
+            (None, before) => return before.is_some(),
+            (Some(log), None) => (log, log),
+        };
+        let begun = log.wrapping_sub(log_before);
+        let pages_before = if begun == 0 { before.pages } else { 0 };
+        begun > u32::from(before.all) || self.pages > pages_before
+    }
+}
+
+/// A number in a write-ahead log's head that rises by one whenever it is begun anew
+/// (<https://sqlite.org/fileformat2.html>, "Salt-1"). SQLite holds no locks on this file.
+fn begun_anew(log: &Path) -> Option<u32> {
+    let mut head = [0; 20];
+    let mut file = File::open(log).ok()?;
+    file.read_exact(&mut head).ok()?;
+    head.last_chunk().map(|salt| u32::from_be_bytes(*salt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_are_told_from_other_writers() {
+        let moved = |log, pages, all| Moved { log, pages, all };
+        for (before, now, beyond) in [
+            // Nothing happened, or messages were written.
+            (moved(None, 0, true), moved(None, 0, true), false),
+            (moved(None, 0, true), moved(Some(7), 0, false), false),
+            (moved(Some(7), 0, false), moved(Some(7), 0, false), false),
+            (moved(Some(7), 9, false), moved(Some(7), 9, false), false),
+            // After one's own checkpoint of all the next commit begins the log anew.
+            (moved(Some(7), 9, true), moved(Some(8), 0, false), false),
+            (
+                moved(Some(u32::MAX), 9, true),
+                moved(Some(0), 0, false),
+                false,
+            ),
+            // Another process moved some, or all, or cut the log.
+            (moved(Some(7), 0, false), moved(Some(7), 5, false), true),
+            (moved(Some(7), 5, false), moved(Some(7), 9, true), true),
+            (moved(Some(7), 5, false), moved(Some(8), 0, false), true),
+            (moved(Some(7), 9, true), moved(Some(8), 3, false), true),
+            (moved(Some(7), 9, true), moved(Some(9), 0, false), true),
+            (moved(Some(7), 9, false), moved(None, 0, true), true),
+        ] {
+            assert_eq!(
+                now.is_beyond(&before),
+                beyond,
+                "{:?} {:?}",
+                (before.log, before.pages, before.all),
+                (now.log, now.pages, now.all)
+            );
+        }
+    }
+}
