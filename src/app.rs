@@ -9,7 +9,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::DirBuilderExt,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -24,14 +24,15 @@ use tokio::{
 
 use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
+    backup,
     chat::{Chat, Entrance},
-    config::{Command, Config, NO_ADMIN},
+    config::{Command, Config, EpochCommand, NO_ADMIN},
     health,
     http::{self, Origins, Proxies, Site, server::Listeners},
     hub::Hub,
     limits::*,
     shutdown::{self, Shutdown},
-    store::{self, Listener, Store, migrate, search::Indexer},
+    store::{self, Listener, Store, backup::Stop, migrate, search::Indexer},
     telemetry, users,
     ws::{self, Gateway},
 };
@@ -57,6 +58,8 @@ pub enum Failure {
     Stopped(u8),
     #[error(transparent)]
     User(#[from] users::Fault),
+    #[error(transparent)]
+    Backup(#[from] backup::Fault),
     #[error(transparent)]
     Health(#[from] health::Fault),
     #[error("this deletes everything in the database; say so with --yes")]
@@ -102,10 +105,37 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
             let _ = writeln!(io::stdout(), "healthy: {address}");
             Ok(())
         }
+        Command::Backup { to } => {
+            stoppable(async |stop| backup::back_up(&config, &to, stop).await).await
+        }
+        Command::Restore { from } => {
+            stoppable(async |stop| backup::restore(&config, &from, stop).await).await
+        }
+        Command::Epoch {
+            command: EpochCommand::Renew,
+        } => Ok(backup::renew_epoch(&config).await?),
         Command::Check => match crate::check::run(&config).await {
             true => Ok(()),
             false => Err(Failure::Faults),
         },
+    }
+}
+
+/// Work that leaves nothing behind when a signal ends it.
+async fn stoppable(
+    work: impl AsyncFnOnce(Stop) -> Result<(), backup::Fault>,
+) -> Result<(), Failure> {
+    let stop = Stop::default();
+    let mut work = std::pin::pin!(work(stop.clone()));
+    tokio::select! {
+        biased;
+        signal = shutdown::stopped() => {
+            let signal = signal.map_err(Failure::Signals)?;
+            stop.store(true, Ordering::Relaxed);
+            // What was too far to be stopped is done.
+            work.await.map_err(|_| Failure::Stopped(signal))
+        }
+        done = &mut work => Ok(done?),
     }
 }
 

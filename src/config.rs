@@ -64,6 +64,23 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Copy the SQLite database to a new file, whether the server runs or not
+    Backup {
+        /// The file to make
+        #[arg(value_name = "PATH")]
+        to: PathBuf,
+    },
+    /// Put a backup in the place of the SQLite database; what was there stays beside it. Stop the server before
+    Restore {
+        /// The backup
+        #[arg(value_name = "PATH")]
+        from: PathBuf,
+    },
+    /// Let clients know that the log went back in time, after a restore by other means
+    Epoch {
+        #[command(subcommand)]
+        command: EpochCommand,
+    },
     /// Look at settings, database and machine, and say what to do about each fault
     Check,
     /// Ask the running server whether it is alive: exit code 0, or 1 and why not
@@ -73,6 +90,13 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
+}
+
+/// What is to be done to the log's epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum EpochCommand {
+    /// Give the log another one: clients read everything anew. Stop the servers before
+    Renew,
 }
 
 /// What is to be done to accounts.

@@ -88,6 +88,8 @@ pub const FILES_DOUBT: Duration = Duration::from_secs(1);
 /// A disk that takes nothing is tried so often, and told of at most so often when it takes something now and then.
 pub const DISK_RETRY: Duration = Duration::from_millis(250);
 pub const DISK_TOLD_INTERVAL: Duration = Duration::from_secs(30);
+/// Pages of a database that a backup copies before it looks whether it is still wanted.
+pub const BACKUP_PAGES: i32 = 1_000;
 
 // The search index.
 /// Rooms whose changes wait for the indexer; one more makes it look for them itself.

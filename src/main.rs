@@ -47,6 +47,10 @@ fn main() -> ExitCode {
             eprintln!("hearth: {fault}");
             ExitCode::FAILURE
         }
+        Err(app::Failure::Backup(fault)) => {
+            eprintln!("hearth: {fault}");
+            ExitCode::FAILURE
+        }
         Err(app::Failure::Health(fault)) => {
             eprintln!("hearth: {fault}");
             ExitCode::FAILURE

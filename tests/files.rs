@@ -2,6 +2,7 @@
 //! that has no name any more takes all that is written to it, and is gone with the process: nothing may be
 //! acknowledged then.
 
+mod backup;
 mod disk;
 
 use std::{

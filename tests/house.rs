@@ -133,11 +133,13 @@ fn imports_lead_one_way() {
     let below: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("main", &["app", "config", "telemetry", "limits"] as &[&str]),
         ("check", &["config", "store", "auth", "limits", "protocol"]),
+        ("backup", &["config", "store"]),
         ("users", &["config", "store", "auth", "limits", "protocol"]),
         (
             "app",
             &[
                 "http",
+                "backup",
                 "check",
                 "health",
                 "users",

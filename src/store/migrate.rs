@@ -116,9 +116,12 @@ pub async fn schema_version(options: &Options) -> Result<Option<u32>> {
     match &options.location {
         Location::Sqlite(path) => {
             let path = path.clone();
-            blocking(move || match path.try_exists().map_err(unavailable)? {
-                true => sqlite_version(&sqlite::open_writer(&path)?),
-                false => Ok(None),
+            blocking(move || {
+                sqlite::whole(&path)?;
+                match path.try_exists().map_err(unavailable)? {
+                    true => sqlite_version(&sqlite::open_writer(&path)?),
+                    false => Ok(None),
+                }
             })
             .await
         }
@@ -130,6 +133,39 @@ pub async fn schema_version(options: &Options) -> Result<Option<u32>> {
         }
     }
 }
+
+/// Makes the log another one for those who know it: after a restore it may have gone back in time. No server may be at work
+/// on it; one that is, on MySQL or MariaDB, stops by itself within seconds. False where there is no log.
+pub async fn renew_epoch(options: &Options) -> Result<bool> {
+    match &options.location {
+        Location::Sqlite(path) => {
+            let path = path.clone();
+            blocking(move || {
+                sqlite::whole(&path)?;
+                if !path.try_exists().map_err(unavailable)? {
+                    return Ok(false);
+                }
+                let _unserved = sqlite::unserved(&path)?;
+                let locked = Locked::open(&path)?;
+                if sqlite_version(&locked.conn)?.is_none() {
+                    return Ok(false);
+                }
+                let renewed = locked.conn.execute(RENEW, [new_epoch()]);
+                renewed.map_err(unavailable)?;
+                Ok(true)
+            })
+            .await
+        }
+        Location::Mysql(url) => {
+            let mut locked = LockedMysql::open(url).await?;
+            let done = locked.renew_epoch().await;
+            locked.close().await;
+            done
+        }
+    }
+}
+
+const RENEW: &str = "UPDATE meta SET value = ? WHERE name = 'log_epoch'";
 
 /// Whether anybody can administer the site, asked as [`schema_version`] is: of a schema that is this program's.
 pub async fn has_admin(options: &Options) -> Result<bool> {
@@ -157,7 +193,7 @@ pub async fn has_admin(options: &Options) -> Result<bool> {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let task = tokio::task::spawn_blocking(work);
@@ -219,7 +255,7 @@ struct Locked {
 
 impl Locked {
     fn open(path: &Path) -> Result<Self> {
-        let lock = sqlite::lock_file(path, "-migrate")?;
+        let lock = sqlite::lock_file(path, sqlite::MIGRATE)?;
         lock.lock().map_err(unavailable)?;
         Ok(Self {
             conn: sqlite::open_writer(path)?,
@@ -279,8 +315,15 @@ fn drop_table(table: &str) -> String {
     format!("DROP TABLE IF EXISTS {table};")
 }
 
-fn new_epoch() -> String {
+pub(super) fn new_epoch() -> String {
     Uuid::new_v4().simple().to_string()
+}
+
+/// The version of a database's schema, if this program knows it; `None` when it has none.
+pub(super) fn known_schema(conn: &rusqlite::Connection) -> Result<Option<u32>> {
+    let found = sqlite_version(conn)?;
+    check_version(found)?;
+    Ok(found)
 }
 
 fn sqlite_version(conn: &rusqlite::Connection) -> Result<Option<u32>> {
@@ -389,6 +432,16 @@ impl LockedMysql {
                 .map_err(unavailable)?;
         }
         Ok(())
+    }
+
+    async fn renew_epoch(&mut self) -> Result<bool> {
+        if mysql_version(&self.pool).await?.is_none() {
+            return Ok(false);
+        }
+        let mut conn = connection(&self.pool).await?;
+        let renewed = conn.exec_drop(RENEW, (new_epoch(),)).await;
+        renewed.map_err(unavailable)?;
+        Ok(true)
     }
 
     async fn close(self) {

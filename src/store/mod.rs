@@ -21,6 +21,7 @@ use crate::protocol::{
 
 pub mod admin;
 mod append;
+pub mod backup;
 pub mod chores;
 mod conversation;
 mod database;

@@ -244,6 +244,7 @@ async fn a_file_system_without_locks_is_called_that() {
             &["migrate"],
             &["reset", "--yes"],
             &["user", "list"],
+            &["epoch", "renew"],
         ];
         for command in commands {
             let ran = server.command(command, "").await;

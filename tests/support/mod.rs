@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
 mod asks;
+mod backup;
 mod browser;
 mod changes;
 mod client;
@@ -30,6 +31,7 @@ mod truth;
 mod verdict;
 
 pub use asks::{Chain, of_room};
+pub use backup::Backup;
 pub use browser::{Browser, Page};
 pub use client::{Change, Client, Effect, LoadId, Room, mentions, number};
 pub use command::Ran;

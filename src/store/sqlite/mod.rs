@@ -36,6 +36,8 @@ mod disk;
 mod files;
 pub mod writer;
 
+pub use files::open_all;
+
 /// Prepared statements that a connection keeps.
 const STATEMENTS_MAX: usize = 128;
 /// Pages after which a commit moves the write-ahead log into the database: 64 MiB, so that a page that many
@@ -43,7 +45,7 @@ const STATEMENTS_MAX: usize = 128;
 const CHECKPOINT_PAGES: u32 = 16_000;
 const CACHE_KIB: u32 = 32 * 1_024;
 /// Steps of SQLite's machine between two looks at the clock: less than a millisecond.
-const STEPS_UNWATCHED: i32 = 10_000;
+pub const STEPS_UNWATCHED: i32 = 10_000;
 /// How long a lock of another process (a migration, a backup) is waited for.
 const BUSY: Duration = limits::LOCK_WAIT;
 
@@ -65,7 +67,7 @@ struct Readers {
 }
 
 /// The name of a file that belongs to another one, as `hearth.db-wal` does to `hearth.db`.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -141,6 +143,12 @@ pub fn only_server(path: &Path) -> Result<File, Error> {
     locked(path, SERVER, held)
 }
 
+/// Makes sure that nobody changes the database's schema, for as long as the answer lives.
+pub fn unmigrated(path: &Path) -> Result<File, Error> {
+    let held = "the database is being migrated: wait until that is done";
+    locked(path, MIGRATE, held)
+}
+
 /// Keeps the database in its place for as long as the answer lives: whoever would replace it or delete it all is refused.
 pub fn used(path: &Path) -> Result<File, Error> {
     let file = lock_file(path, USED)?;
@@ -149,9 +157,12 @@ pub fn used(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-/// Locked by all who use the database, and by its one server.
+/// Locked by all who use the database, by its one server, and by who migrates it.
 const USED: &str = "-served";
 const SERVER: &str = "-server";
+pub const MIGRATE: &str = "-migrate";
+/// What is about to take the database's place. While it is there, so that a restore was interrupted, nothing is opened.
+pub const RESTORED: &str = "-restored";
 
 impl Sqlite {
     /// Opens a database that is migrated, and starts the writer. `used`: since before it was migrated.
@@ -275,8 +286,20 @@ pub fn run<T>(script: &impl Script<T>, conn: &mut Connection) -> Result<T, Fault
         .ok_or_else(waits)?
 }
 
+/// Fails where a restore was interrupted after it had begun to replace files.
+pub fn whole(path: &Path) -> Result<(), Error> {
+    match beside(path, RESTORED).symlink_metadata() {
+        Err(_) => Ok(()),
+        Ok(_) => Err(Error::Unavailable(format!(
+            "a restore of {} was interrupted: run `hearth restore` again",
+            path.display()
+        ))),
+    }
+}
+
 /// The connection that writes, its durability asserted.
 pub fn open_writer(path: &Path) -> Result<Connection, Error> {
+    whole(path)?;
     let unavailable = |error: rusqlite::Error| {
         let busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
         match lockable(path) {
@@ -310,6 +333,12 @@ pub fn open_writer(path: &Path) -> Result<Connection, Error> {
         )));
     }
     Ok(conn)
+}
+
+/// A connection that only reads, of a database that may be in use.
+pub fn open_reader_of(path: &Path) -> Result<Connection, Error> {
+    whole(path)?;
+    Ok(open_reader(path)?)
 }
 
 fn open_reader(path: &Path) -> Result<Connection, Fault> {

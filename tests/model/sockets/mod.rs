@@ -23,8 +23,8 @@ use super::{
     row::equal as same,
 };
 use crate::support::{
-    Account, Change, Client, Db, Effect, Incoming, LoadId, Moment, PATIENCE, Server, Socket,
-    each_database, timeout, uuid,
+    Account, Backup, Change, Client, Db, Effect, Incoming, LoadId, Moment, PATIENCE, Server,
+    Socket, each_database, timeout, uuid,
 };
 
 const USERS: usize = 3;
@@ -48,6 +48,8 @@ struct Device {
     said: Vec<(u64, String)>,
     /// Acks that came before the log went back: what they were for may be gone.
     acked_before: usize,
+    /// Doesn't connect, and so comes back with what it knew before.
+    away: bool,
 }
 
 /// The people of one seed and their devices.
@@ -103,6 +105,7 @@ impl World {
                     left: BTreeSet::new(),
                     said: Vec::new(),
                     acked_before: 0,
+                    away: false,
                 }
             })
             .collect();
@@ -277,7 +280,7 @@ impl World {
 
     async fn connect(&mut self, index: usize) {
         let device = &mut self.devices[index];
-        if device.socket.is_some() {
+        if device.socket.is_some() || device.away {
             return;
         }
         // The server may be down.
@@ -519,6 +522,23 @@ impl World {
         }
     }
 
+    /// So many messages by REST, as far as anybody is in a room that takes them.
+    async fn write(&self, count: usize) -> usize {
+        let mut written = 0;
+        for number in 0..2 * count {
+            let room_id = self.rooms[number % self.rooms.len()];
+            let path = format!("/api/chat/rooms/{room_id}/messages");
+            for account in &self.accounts {
+                let body = json!({"content": format!("lost {number} of seed {}", self.seed)});
+                if written < count && account.post(&path, body).await.0 == 201 {
+                    written += 1;
+                    break;
+                }
+            }
+        }
+        written
+    }
+
     /// One more message in a room, unless it was deleted, by whoever is in it; its `rev`.
     async fn say_the_last(&self, room_id: u64) -> Result<Option<u64>, String> {
         let room = format!("/api/chat/rooms/{room_id}");
@@ -618,21 +638,15 @@ enum Fall {
     Killed,
     /// Its log's epoch is changed by hand.
     Epoch,
-    /// It is stopped, and started again from a backup under another epoch.
+    /// A backup is made while it runs, it writes on, is stopped, and is started again with the backup.
     GoneBack,
 }
 
 const FALLS: [Fall; 3] = [Fall::Killed, Fall::Epoch, Fall::GoneBack];
 /// Seeds that share a server, and its fall.
 const TOGETHER: u64 = 8;
-const TABLES: [&str; 6] = [
-    "rooms",
-    "room_members",
-    "messages",
-    "reactions",
-    "mentions",
-    "pins",
-];
+/// Messages that a restore takes away, at least.
+const LOST: usize = 1_000;
 
 async fn every_client_ends_with_what_rest_says(db: Db) {
     if let Some(seed) = super::one_seed() {
@@ -649,29 +663,14 @@ async fn run(db: Db, seeds: std::ops::Range<u64>, fall: Fall) {
     let mut server = Server::start(db).await;
     let mut worlds = join_all(seeds.map(|seed| World::new(&server, seed))).await;
     live(&mut worlds, 60).await;
-    if let Fall::GoneBack = fall {
-        tokio::join!(server.stop(), live(&mut worlds, 20));
-        for table in TABLES {
-            let backup = format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}");
-            server.sql(&backup).await;
-        }
-        server.restart().await;
-        live(&mut worlds, 60).await;
-    }
     match fall {
         Fall::Killed => server.kill().await,
-        Fall::Epoch | Fall::GoneBack => {
+        Fall::Epoch => {
             tokio::join!(server.stop(), live(&mut worlds, 20));
             let other = "UPDATE meta SET value = 'another' WHERE name = 'log_epoch'";
             server.sql(other).await;
         }
-    }
-    if let Fall::GoneBack = fall {
-        for table in TABLES {
-            server.sql(&format!("DELETE FROM {table}")).await;
-            let restore = format!("INSERT INTO {table} SELECT * FROM kept_{table}");
-            server.sql(&restore).await;
-        }
+        Fall::GoneBack => go_back(&mut server, &mut worlds).await,
     }
     // It comes back while they try.
     let ((), ()) = tokio::join!(server.restart(), live(&mut worlds, 60));
@@ -696,6 +695,36 @@ async fn run(db: Db, seeds: std::ops::Range<u64>, fall: Fall) {
         }),
         started.elapsed(),
     );
+}
+
+/// A device of each world knows the log as it was at the backup; the others see what is lost then.
+async fn go_back(server: &mut Server, worlds: &mut [World]) {
+    let (backup, ()) = tokio::join!(Backup::take(server), live(worlds, 40));
+    for world in &mut *worlds {
+        world.cut(0);
+        world.devices[0].away = true;
+    }
+    let each = LOST / worlds.len();
+    let writing = worlds.iter().map(|world| world.write(each + each / 2));
+    let written: usize = join_all(writing).await.into_iter().sum();
+    assert!(written >= LOST, "only {written} were written");
+    live(worlds, 60).await;
+    tokio::join!(server.stop(), live(worlds, 20));
+    backup.restore(server).await;
+    let mut ahead = 0;
+    for world in &mut *worlds {
+        for room_id in &world.rooms {
+            let head = format!("SELECT CAST(rev AS CHAR) FROM rooms WHERE id = {room_id}");
+            let head: u64 = server.select(&head).await.parse().unwrap();
+            let rooms = world
+                .devices
+                .iter()
+                .filter_map(|device| device.client.rooms.get(room_id));
+            ahead += rooms.filter(|room| room.position > head).count();
+        }
+        world.devices[0].away = false;
+    }
+    assert!(ahead > 0, "nobody has seen what is lost");
 }
 
 async fn live(worlds: &mut [World], moments: usize) {

@@ -1,0 +1,77 @@
+//! `hearth backup`, `hearth restore` and `hearth epoch renew`: the database, copied and put back by whoever has it.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use crate::{
+    config::Config,
+    store::{
+        self,
+        backup::{self, Copy, Stop},
+        migrate,
+    },
+};
+
+/// Why a command didn't do what it was asked to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Copy(#[from] backup::Fault),
+    #[error("{0}; `hearth check` tells more")]
+    Store(#[from] store::Error),
+    #[error(
+        "there is no database of Hearth's at {0}; give the same settings as the server's (HEARTH_DATABASE_URL, \
+         HEARTH_DATA_DIR)"
+    )]
+    NoDatabase(String),
+}
+
+/// Copies the database to a new file.
+pub async fn back_up(config: &Config, to: &Path, stop: Stop) -> Result<(), Fault> {
+    let copy = backup::backup(&config.database, to, stop).await?;
+    let (name, size) = (config.database_name(), size(&copy));
+    print(&format!("{}: a backup of {name}, {size}", to.display()));
+    Ok(())
+}
+
+/// Puts a backup in the database's place.
+pub async fn restore(config: &Config, from: &Path, stop: Stop) -> Result<(), Fault> {
+    let restored = backup::restore(&config.database, from, stop).await?;
+    let (name, size) = (config.database_name(), size(&restored.copy));
+    print(&format!("{name}: restored from {}, {size}", from.display()));
+    if let Some(kept) = restored.kept {
+        print(&format!(
+            "What was there is {}; remove it when you don't need it any more.",
+            kept.display()
+        ));
+    }
+    let (schema, newest) = (restored.copy.schema, migrate::newest());
+    if schema < newest {
+        print(&format!(
+            "Its schema is {schema}: the next start brings it to {newest}."
+        ));
+    }
+    Ok(())
+}
+
+/// Lets clients know that the log isn't the one that they have read.
+pub async fn renew_epoch(config: &Config) -> Result<(), Fault> {
+    match migrate::renew_epoch(&config.database).await? {
+        true => {
+            print("The log has a new epoch: clients read everything anew.");
+            Ok(())
+        }
+        false => Err(Fault::NoDatabase(config.database_name())),
+    }
+}
+
+fn size(copy: &Copy) -> String {
+    format!("{:.1} MiB", copy.bytes as f64 / 1_048_576.0)
+}
+
+/// Who asked may be gone: it is done all the same.
+fn print(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
