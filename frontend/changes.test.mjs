@@ -190,6 +190,59 @@ test("of more than a hundred the older ones are a count that the marker ends", (
   assert.equal(client.mentions(12), 0);
 });
 
+test("what is deleted is not unread, told once or often, early or late", () => {
+  const client = opened();
+  for (const [seq, rev] of [[6, 11], [7, 12], [8, 13], [9, 14]]) client.receive(message(seq, rev), 0);
+  assert.equal(client.unread(12), 4);
+  update(client, 7, 15, { content: "edited", edited_at: "now" });
+  update(client, 7, 16, { deleted_at: "now" });
+  assert.equal(client.unread(12), 3, "edited, then deleted");
+  update(client, 7, 16, { deleted_at: "now" });
+  update(client, 5, 17, { deleted_at: "now" });
+  assert.equal(client.unread(12), 3, "doubled; and one that was read");
+  const synced = { type: "synced", room_id: 12, prev: 17, rev: 17, last_seq: 9, last_read_seq: 5, unread_mentions: 0, mentioned: [] };
+  client.receive({ ...synced, unread: 3, deleted: [7] }, 0);
+  client.receive({ ...synced, unread: 3, deleted: [7] }, 0);
+  assert.equal(client.unread(12), 3, "told again");
+  update(client, 9, 18, { deleted_at: "now" });
+  client.receive({ ...synced, unread: 3, deleted: [7] }, 0);
+  assert.equal(client.unread(12), 2, "told late");
+  client.receive({ type: "read", room_id: 12, user_id: ME, seq: 6, last_seq: 9, unread: 1, unread_mentions: 0 }, 0);
+  assert.equal(client.unread(12), 1, "read on another device");
+  client.markRead(12, 8);
+  assert.equal(client.unread(12), 0, "asked for, not answered yet");
+  client.receive(message(10, 19, { deleted_at: "now", content: undefined }), 0);
+  assert.equal(client.unread(12), 0, "one that comes as a tombstone");
+  client.receive(message(11, 20), 0);
+  assert.equal(client.unread(12), 1);
+});
+
+test("a message that is gone already doesn't arrive", () => {
+  const client = opened();
+  const arrived = (frame) => client.receive(frame, 0).some((effect) => effect.do === "arrived");
+  assert.deepEqual([arrived(message(6, 11)), arrived(message(7, 12, { deleted_at: "now", content: undefined }))], [true, false]);
+});
+
+test("of more than a hundred deleted ones the older are a count that the marker ends", () => {
+  const client = opened();
+  client.disconnected();
+  const deleted = Array.from({ length: 100 }, (_, index) => 50 + index);
+  client.receive(ready([room({ rev: 300, last_seq: 160, deleted, unread: 35 })]), 0);
+  assert.equal(client.unread(12), 35, "20 more are deleted, below 50");
+  const told = client.room(12).deleted;
+  told.note(30, 250, true);
+  assert.equal(client.unread(12), 35, "catch-up brings one that is counted");
+  told.note(31, 301, true);
+  assert.equal(client.unread(12), 34, "one that was deleted since");
+  const read = (seq, unread) => client.receive({ type: "read", room_id: 12, user_id: ME, seq, last_seq: 160, unread, unread_mentions: 0 }, 0);
+  read(32, 21);
+  assert.equal(client.unread(12), 21);
+  read(49, 11);
+  assert.equal(client.unread(12), 11);
+  read(160, 0);
+  assert.equal(client.unread(12), 0);
+});
+
 test("a reset forgets the mentions until the room is read anew", () => {
   const client = opened();
   client.receive(message(6, 11, { mentions: [ME] }), 0);

@@ -1,14 +1,14 @@
 // What is held of one room, and how it takes up what frames and pages tell. Plain functions on plain data.
 
+import { Above } from "./above.js";
+
 export function newRoom(info) {
   const room = {
     id: info.id, info: {}, position: info.rev, resetRev: 0,
     memberRev: info.rev, // up to here it is known that I was a member
     settingsRev: 0, countRev: 0, // how new the name and so on, and the count of members, are
     lastSeq: 0, lastReadSeq: 0, readAsked: 0, readAgainAt: 0, markersKnown: true,
-    mentions: new Map(), // seq → {rev, on}: of the unread, which mention me, and as of when that is known
-    mentionsRev: 0, // of the newest whole set
-    olderMentions: 0, olderBelow: 0, // how many more there are, below which seq
+    mentions: new Above(), deleted: new Above(), // of the messages above my marker
     messages: new Map(), loaded: false, loading: null, loadFailed: false, oldest: Infinity, hasOlder: false,
     early: [], // changes to rows not held, while a page that may hold them is on its way
     pins: new Map(), pinsLoaded: false, pinsLoading: null, earlyPins: [],
@@ -28,7 +28,8 @@ export const holdsContent = (room) =>
  */
 export function describe(room, info) {
   const {
-    type, room_id, prev, rev, ref, by, at, last_seq, last_read_seq, member_count, unread_mentions, mentioned, ...settings
+    type, room_id, prev, rev, ref, by, at, last_seq, last_read_seq, member_count, unread, unread_mentions, mentioned,
+    deleted, ...settings
   } = info;
   if (rev >= room.settingsRev) {
     const mine = ["role", "notify", "peer", "last_message"];
@@ -41,53 +42,51 @@ export function describe(room, info) {
     if (type !== "room") room.countRev = rev;
   }
   room.lastSeq = Math.max(room.lastSeq, last_seq ?? 0);
-  if (type !== "room") markersTold(room, { rev, last_read_seq, unread_mentions, mentioned });
+  if (type !== "room") markersTold(room, info);
 }
 
-// ---- markers and mentions (rule 8)
+// ---- markers, and what is above them (rule 8)
 
-/** My marker and the mentions above it, as they were at `rev`. */
-export function markersTold(room, { rev, last_read_seq, unread_mentions, mentioned }) {
+/** My marker and what is above it, as it was at `rev`. */
+export function markersTold(room, { rev, last_seq, last_read_seq, unread, unread_mentions, mentioned, deleted }) {
   if (last_read_seq === undefined) return;
   room.markersKnown = true;
-  raiseMarker(room, last_read_seq);
-  if (mentioned === undefined || rev < room.mentionsRev) return;
-  room.mentionsRev = rev;
-  for (const [seq, known] of room.mentions) if (known.rev <= rev) room.mentions.delete(seq);
-  for (const seq of mentioned) if (!room.mentions.has(seq)) room.mentions.set(seq, { rev, on: true });
-  room.olderMentions = Math.max(0, (unread_mentions ?? 0) - mentioned.length);
-  room.olderBelow = Math.min(...mentioned, Infinity);
+  if (mentioned !== undefined) room.mentions.told(rev, unread_mentions, mentioned);
+  if (deleted !== undefined) room.deleted.told(rev, last_seq - last_read_seq - unread, deleted);
   raiseMarker(room, last_read_seq);
 }
 
 export function raiseMarker(room, seq) {
   room.lastReadSeq = Math.max(room.lastReadSeq, seq);
-  for (const known of room.mentions.keys()) if (known <= room.lastReadSeq) room.mentions.delete(known);
-  if (room.lastReadSeq + 1 >= room.olderBelow) room.olderMentions = 0;
+  room.mentions.raise(room.lastReadSeq);
+  room.deleted.raise(room.lastReadSeq);
 }
 
-/** Of those too old to be listed, only a count of all tells how many are left. */
-export function fewerOlderMentions(room, unread_mentions) {
-  const listed = [...room.mentions.values()].filter((known) => known.on).length;
-  room.olderMentions = Math.min(room.olderMentions, Math.max(0, unread_mentions - listed));
+/** I have read up to a message, here or on another device; and what was left then. */
+export function readTold(room, { seq, last_seq, unread, unread_mentions }) {
+  raiseMarker(room, seq);
+  if (seq < room.lastReadSeq) return;
+  if (unread_mentions !== undefined) room.mentions.atMost(unread_mentions);
+  if (unread !== undefined) room.deleted.atMost(last_seq - seq - unread);
 }
 
-/** Takes note of whether a message or a change to one mentions me. Each fact counts from its `rev` on. */
-export function noteMention(room, frame, me) {
-  const { seq, rev } = frame;
-  const told = frame.type === "message" || "content" in frame || frame.deleted_at;
-  const isOlder = room.mentions.get(seq)?.rev > rev;
-  if (!told || seq <= room.lastReadSeq || isOlder) return;
-  const on = !frame.deleted_at && Boolean(frame.mention_all || frame.mentions?.includes(me));
-  // A set that comes late may still name one that is gone, but never one that has never been.
-  if (on || frame.type !== "message" || frame.edited_at || frame.deleted_at) room.mentions.set(seq, { rev, on });
+/** Takes note of whether a message, or a change to one, mentions me, and whether it is deleted. */
+export function noteChange(room, frame, me) {
+  const { seq, rev, deleted_at } = frame;
+  const told = frame.type === "message" || "content" in frame || deleted_at;
+  if (!told || seq <= room.lastReadSeq) return;
+  const on = !deleted_at && Boolean(frame.mention_all || frame.mentions?.includes(me));
+  // A list that comes late may still name one that is gone, but never one that has never been.
+  if (on || frame.type !== "message" || frame.edited_at || deleted_at) room.mentions.note(seq, rev, on);
+  if (deleted_at) room.deleted.note(seq, rev, true);
 }
 
-export function unreadMentions(room) {
-  const marker = Math.max(room.lastReadSeq, room.readAsked);
-  const listed = [...room.mentions].filter(([seq, known]) => known.on && seq > marker).length;
-  return listed + (marker + 1 >= room.olderBelow ? 0 : room.olderMentions);
-}
+/** My marker, or the one that I have asked for. */
+export const markerOf = (room) => Math.max(room.lastReadSeq, room.readAsked);
+
+export const unreadMentions = (room) => room.mentions.count(markerOf(room));
+
+export const unread = (room) => Math.max(0, room.lastSeq - markerOf(room) - room.deleted.count(markerOf(room)));
 
 // ---- rows
 

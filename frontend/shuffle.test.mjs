@@ -7,6 +7,7 @@ import { SyncClient } from "./sync.js";
 
 const ME = 1;
 const TOO_FAR = 25; // small, so that resets happen
+const LISTED = 2; // of what is above the marker; small, so that there are older ones
 const PLACES = { page: "loading", members: "membersLoading", pins: "pinsLoading" };
 const user = (id) => ({ id, username: `user${id}` });
 
@@ -57,8 +58,13 @@ class ModelServer {
   }
 
   markers(room) {
-    const mentioned = [...room.messages.values()].filter((row) => row.seq > room.read && row.mentions).map((row) => row.seq);
-    return { last_read_seq: room.read, unread_mentions: mentioned.length, mentioned };
+    const above = [...room.messages.values()].filter((row) => row.seq > room.read);
+    const seqs = (which) => above.filter(which).map((row) => row.seq);
+    const [mentioned, deleted] = [seqs((row) => row.mentions), seqs((row) => row.deleted_at)];
+    const unread = above.length - deleted.length;
+    const { read: last_read_seq, lastSeq: last_seq } = room;
+    const newest = (all) => all.slice(-LISTED);
+    return { last_seq, last_read_seq, unread, unread_mentions: mentioned.length, mentioned, deleted: newest(deleted) };
   }
 
   /** A row as others than the server see it: who reacted is a list, and only REST says `me`. */
@@ -186,8 +192,8 @@ class ModelServer {
     } else if (frame.type === "read") {
       const room = this.rooms.get(frame.room_id);
       room.read = Math.max(room.read, Math.min(frame.seq, room.lastSeq));
-      const { last_read_seq, unread_mentions } = this.markers(room);
-      this.inOrder.push({ type: "ack", ref, room_id: room.id, last_read_seq, unread_mentions });
+      const { mentioned, deleted, ...told } = this.markers(room);
+      this.inOrder.push({ type: "ack", ref, room_id: room.id, ...told });
     } else if (["edit", "delete", "react"].includes(frame.type)) {
       this.receiveChange(frame);
     } else {
@@ -230,8 +236,8 @@ class ModelServer {
   readElsewhere(room) {
     room.read = Math.max(room.read, room.lastSeq - Math.floor(this.random() * 3));
     if (!this.connected || !this.isMember(room)) return;
-    const { last_read_seq: seq, unread_mentions } = this.markers(room);
-    this.inOrder.push({ type: "read", room_id: room.id, user_id: ME, seq, unread_mentions });
+    const { last_read_seq: seq, mentioned, deleted, ...told } = this.markers(room);
+    this.inOrder.push({ type: "read", room_id: room.id, user_id: ME, seq, ...told });
   }
 
   catchUp(ref, id, from, epoch) {
@@ -254,8 +260,7 @@ class ModelServer {
       this.inOrder.push({ ...change, prev });
       prev = change.rev;
     }
-    const markers = { last_seq: room.lastSeq, ...this.markers(room) };
-    this.inOrder.push({ type: "synced", ref, room_id: id, prev, rev: room.rev, ...markers });
+    this.inOrder.push({ type: "synced", ref, room_id: id, prev, rev: room.rev, ...this.markers(room) });
   }
 
   /** The next frame that reaches the client: the first answer, or any of the live ones. */
@@ -395,7 +400,7 @@ function run(seed) {
     }
   }
 
-  // The wire heals; every room says one thing more, so that a lost last frame can be noticed.
+  // The wire heals; every room says some things more, so that a lost last frame can be noticed; two are deleted.
   server.faults = false;
   const settle = () => {
     for (let round = 0; round < 50; round++) {
@@ -408,6 +413,10 @@ function run(seed) {
   settle();
   for (const room of server.rooms.values()) {
     if (!server.isMember(room)) server.setMember(room, ME, "member");
+    settle();
+    for (let n = 0; n < 3; n++) server.say(room, 2, `gone-${room.id}-${n}`, "to be deleted", n === 1 ? [ME] : undefined);
+    for (const seq of [room.lastSeq, room.lastSeq - 1]) server.remove(room, seq);
+    if (random() < 0.5) reconnect();
     settle();
     server.say(room, 2, `last-${room.id}`, "the last word");
   }
@@ -431,7 +440,7 @@ function run(seed) {
     }
     const markers = server.markers(room);
     assert.deepEqual([client.unread(room.id), client.mentions(room.id)],
-      [room.lastSeq - room.read, markers.unread_mentions], where);
+      [markers.unread, markers.unread_mentions], where);
     if (held.membersLoaded) {
       const roles = (members) => [...members].map((member) => [member.user.id, member.role]).sort((a, b) => a[0] - b[0]);
       const present = [...room.members.values()].filter((member) => member.role !== null);

@@ -4,10 +4,13 @@ import { SyncClient } from "./sync.js";
 export const ME = 1;
 export const ANA = { id: 2, username: "ana" };
 
-export const room = (more = {}) => ({
-  id: 12, kind: "public", name: "harbour", topic: "", created_by: 2, created_at: "", rev: 10, last_seq: 5,
-  member_count: 2, role: "member", notify: "all", last_read_seq: 5, unread_mentions: 0, mentioned: [], ...more,
-});
+export const room = (more = {}) => {
+  const info = {
+    id: 12, kind: "public", name: "harbour", topic: "", created_by: 2, created_at: "", rev: 10, last_seq: 5,
+    member_count: 2, role: "member", notify: "all", last_read_seq: 5, unread_mentions: 0, mentioned: [], deleted: [], ...more,
+  };
+  return { unread: info.last_seq - info.last_read_seq - info.deleted.length, ...info };
+};
 export const message = (seq, rev, more = {}) => ({
   type: "message", room_id: 12, seq, rev, id: `id-${seq}`, kind: "text", sender: ANA, content: `text ${seq}`,
   created_at: "then", ...more,

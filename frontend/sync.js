@@ -24,8 +24,8 @@ import { Hints, TYPING_MS } from "./hints.js";
 import { Outbox, RETRY_MS } from "./outbox.js";
 import { Reader } from "./reader.js";
 import {
-  describe, fewerOlderMentions, holdsContent, markersTold, newRoom, noteMention, putMember, putRow, raiseMarker,
-  reactionIsMine, unreadMentions,
+  describe, holdsContent, markersTold, newRoom, noteChange, putMember, putRow, raiseMarker, reactionIsMine, readTold,
+  unread, unreadMentions,
 } from "./room.js";
 
 export class SyncClient {
@@ -49,8 +49,7 @@ export class SyncClient {
     this.outbox = new Outbox(outbox, host);
     this.changes = new Changes(host);
     this.hints = new Hints();
-    const unread = (roomId) => this.unread(roomId);
-    this.reader = new Reader({ ...host, userId, rooms: this.rooms, hints: this.hints, unread });
+    this.reader = new Reader({ ...host, userId, rooms: this.rooms, hints: this.hints, unread: (id) => this.unread(id) });
   }
 
   // ---- what the page reads
@@ -86,8 +85,7 @@ export class SyncClient {
 
   unread(roomId) {
     const room = this.rooms.get(roomId);
-    if (!room || !room.markersKnown) return 0;
-    return Math.max(0, room.lastSeq - Math.max(room.lastReadSeq, room.readAsked));
+    return room?.markersKnown ? unread(room) : 0;
   }
 
   mentions(roomId) {
@@ -138,7 +136,7 @@ export class SyncClient {
       case "synced": this.#synced(frame); break;
       case "reset": this.#reset(frame); break;
       case "lagged": if (this.rooms.has(frame.room_id)) this.#join(this.rooms.get(frame.room_id)); break;
-      case "read": if (frame.user_id === this.userId) this.#read(frame.room_id, frame.seq, frame.unread_mentions); break;
+      case "read": if (frame.user_id === this.userId) this.#read(frame.room_id, frame); break;
       case "presence": this.hints.presence(frame); break;
       case "typing": this.#typing(frame, now); break;
       default: if (frame.room_id !== undefined && frame.rev !== undefined) this.#durable(frame);
@@ -268,11 +266,11 @@ export class SyncClient {
       this.hints.stopped(room.id, frame.sender.id);
       if (frame.seq > room.lastSeq) {
         room.lastSeq = frame.seq;
-        if (!mine) this.effects.push({ do: "arrived", roomId: room.id, row: frame });
+        if (!mine && !frame.deleted_at) this.effects.push({ do: "arrived", roomId: room.id, row: frame });
       }
       if (mine) raiseMarker(room, frame.seq); // sending marks as read
     }
-    noteMention(room, frame, this.userId);
+    noteChange(room, frame, this.userId);
     if (room.loaded && frame.seq >= room.oldest) this.reader.putRow(room, frame);
     else if (room.loading) room.early.push(frame);
     this.reader.pinChanged(room, frame);
@@ -403,11 +401,9 @@ export class SyncClient {
     return this.#take();
   }
 
-  #read(roomId, seq, unread_mentions) {
+  #read(roomId, told) {
     const room = this.rooms.get(roomId);
-    if (!room) return;
-    raiseMarker(room, seq);
-    if (unread_mentions !== undefined) fewerOlderMentions(room, unread_mentions);
+    if (room) readTold(room, told);
   }
 
   // ---- typing
@@ -474,7 +470,7 @@ export class SyncClient {
       const room = this.rooms.get(asked.wish.frame.room_id);
       if (room) this.#dropShown(room);
     } else if (asked?.kind === "read" && frame.last_read_seq !== undefined) {
-      this.#read(asked.roomId, frame.last_read_seq, frame.unread_mentions);
+      this.#read(asked.roomId, { ...frame, seq: frame.last_read_seq });
     }
   }
 

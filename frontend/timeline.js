@@ -2,6 +2,7 @@
 
 import { $, announce, make, nameOf, reconcile, shownKey } from "./dom.js";
 import { buildMessage } from "./message.js";
+import { markerOf } from "./room.js";
 import { oneLine } from "./text.js";
 
 const GROUP_MS = 5 * 60_000;
@@ -45,7 +46,7 @@ export class Timeline {
     this.hasLine = false; // it is drawn, and stays until the reader looks away
     this.placed = false; // the first page has been scrolled into place
     this.stick = true; // new messages keep the end in view
-    this.unseen = 0;
+    this.unseen = new Set(); // seqs of what came below the end that is in view
     this.editing = null; // the seq of the message whose text is being changed
     this.goal = null; // the seq of a message to be shown
     this.list.replaceChildren();
@@ -67,11 +68,13 @@ export class Timeline {
   }
 
   arrived(row) {
-    if (!this.stick) this.unseen += 1;
+    if (!this.stick) this.unseen.add(row.seq);
     if (this.unannounced.push(row) > 1) return;
     setTimeout(() => { // one sentence a second, however many messages
-      const [first, ...others] = this.unannounced;
+      const gone = new Set(this.rows.filter((one) => one.deleted_at).map((one) => one.id));
+      const [first, ...others] = this.unannounced.filter(({ id }) => !gone.has(id));
       this.unannounced = [];
+      if (!first) return;
       const text = oneLine(first.content ?? "");
       announce(others.length === 0 ? `${nameOf(first.sender)}: ${text}` : `${others.length + 1} new messages`);
     }, 1_000);
@@ -143,7 +146,7 @@ export class Timeline {
         items.push({ separator: "day", key: `day ${day}`, sign: "", text: dayFormat.format(at) });
         separated = true;
       }
-      if (!marked && row.seq > this.newAfter && row.sender.id !== me.id) {
+      if (!marked && row.seq > this.newAfter && row.sender.id !== me.id && !row.deleted_at) {
         items.push({ separator: "new", key: "new", sign: "", text: "New" });
         marked = separated = true;
       }
@@ -233,18 +236,17 @@ export class Timeline {
   #afterMove() {
     const { room } = this;
     if (!room) return;
-    if (this.stick) this.unseen = 0;
+    if (this.stick) this.unseen.clear();
+    const unseen = this.rows.filter((row) => this.unseen.has(row.seq) && !row.deleted_at).length;
     $("jump").hidden = this.stick || !this.placed;
     $("jump-text").textContent =
-      this.unseen === 0 ? "To the newest" : this.unseen === 1 ? "1 new message" : `${this.unseen} new messages`;
+      unseen === 0 ? "To the newest" : unseen === 1 ? "1 new message" : `${unseen} new messages`;
     if (!room.loaded) return;
     if (room.hasOlder && !room.loading && !room.loadFailed && this.box.scrollTop < OLDER_BELOW_PX) this.act.loadOlder();
     const isSeen = !document.hidden && this.box.clientHeight > 0 && this.#isAtEnd();
     if (isSeen && this.newestSeq > 0) this.act.markRead(this.newestSeq);
   }
 }
-
-const markerOf = (room) => Math.max(room.lastReadSeq, room.readAsked);
 
 function separator({ separator: kind, text }) {
   const attrs = { "data-testid": `separator-${kind}` };

@@ -47,8 +47,10 @@ pub const REACTION_USERS_MAX: usize = 50;
 pub const MENTIONS_MAX: usize = 50;
 /// In larger rooms only owner and admins may mention all.
 pub const MENTION_ALL_ROOM_MAX: u64 = 100;
-/// Unread mentions that are told by their seq.
+/// Unread mentions that are told by their seq, and so many deleted messages above a marker.
 pub const MENTIONED_MAX: usize = 100;
+/// A room's last message is looked for among so many; where all of them are deleted it has none.
+pub const LAST_MESSAGE_REACH: u64 = 100;
 pub const SEARCH_CHARS_MAX: usize = 200;
 pub const SEARCH_WORDS_MAX: usize = 20;
 /// Texts that are looked at for one page of a search for words side by side.
@@ -305,7 +307,7 @@ const _: () = {
             + SNIPPET_CHARS
             + 2 * (USERNAME_CHARS_MAX + FULL_NAME_CHARS_MAX))
             * 6
-            + (MENTIONED_MAX + ONLINE_MAX) * 17
+            + (2 * MENTIONED_MAX + ONLINE_MAX) * 17
             + 8192
             <= FRAME_BYTES_MAX,
         "a room fits into `ready` with all else that is in it"

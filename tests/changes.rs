@@ -5,6 +5,7 @@ mod emoji;
 mod frames;
 mod mentions;
 mod rules;
+mod unread;
 
 use serde_json::Value;
 

@@ -143,6 +143,7 @@ on_both! {
         a_newer_schema_is_refused,
         a_reset_leaves_nothing,
         what_is_derived_is_made_anew,
+        older_deletions_are_noted,
         an_epoch_stays;
 }
 

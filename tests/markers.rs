@@ -1,6 +1,6 @@
 //! Markers and mentions against a plain model: three people with two devices each send, edit, delete, read,
-//! leave and come back; after each quiet moment `ready`, `synced`, REST, and a client that keeps the set of
-//! mentions by rule 8 say what the model says.
+//! leave and come back; after each quiet moment `ready`, `synced`, REST, and a client that keeps the sets of
+//! mentions and deletions by rule 8 say what the model says.
 //!
 //! `HEARTH_TEST_SEED=17 cargo test --test hearth markers` runs one seed alone.
 
@@ -9,7 +9,7 @@ mod reads;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use device::Device;
+use device::{Device, Expected};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde_json::{Value, json};
 
@@ -17,6 +17,8 @@ use crate::support::{Account, Db, Server, each_database, seeds};
 
 const SEEDS: u64 = 8;
 const STEPS: usize = 80;
+/// Who said what was deleted.
+const DELETED: usize = usize::MAX;
 
 /// What a message is, as far as mentions go.
 #[derive(Default)]
@@ -46,6 +48,15 @@ impl Model {
         let unread = (1..).zip(&self.said).skip(self.markers[&person] as usize);
         unread
             .filter(|(_, said)| mentions(said))
+            .map(|(seq, _)| seq)
+            .collect()
+    }
+
+    /// Deleted messages above a person's marker.
+    fn deleted(&self, person: usize) -> Vec<u64> {
+        let unread = (1..).zip(&self.said).skip(self.markers[&person] as usize);
+        unread
+            .filter(|(_, said)| said.by == DELETED)
             .map(|(seq, _)| seq)
             .collect()
     }
@@ -172,7 +183,7 @@ impl<'a> World<'a> {
             7..=9 if !self.model.said.is_empty() => {
                 let seq = self.rng.random_range(1..=self.model.last_seq());
                 let by = self.model.said[seq as usize - 1].by;
-                if self.model.markers.contains_key(&by) && by != usize::MAX {
+                if self.model.markers.contains_key(&by) {
                     let (content, names, all) = self.text();
                     let frame =
                         json!({"type": "edit", "room_id": room, "seq": seq, "content": content});
@@ -189,7 +200,7 @@ impl<'a> World<'a> {
                 self.act(0, frame, "DELETE", format!("/messages/{seq}"), None)
                     .await;
                 self.model.said[seq as usize - 1] = Said {
-                    by: usize::MAX,
+                    by: DELETED,
                     ..Said::default()
                 };
             }
@@ -251,6 +262,8 @@ impl<'a> World<'a> {
                 continue;
             };
             let mentioned = self.model.mentioned(person);
+            let deleted = self.model.deleted(person);
+            let unread = self.model.last_seq() - marker - deleted.len() as u64;
             let mut fresh = account.connect().await;
             let ready = fresh.ready["rooms"].as_array().unwrap().iter();
             let ready = ready
@@ -272,6 +285,11 @@ impl<'a> World<'a> {
                     &told["unread_mentions"],
                     &told["mentioned"],
                 );
+                assert_eq!(
+                    (&told["unread"], &told["deleted"]),
+                    (&json!(unread), &json!(deleted)),
+                    "{told}"
+                );
                 let (last_seq, count) = (json!(self.model.last_seq()), json!(mentioned.len()));
                 assert_eq!(
                     found,
@@ -281,7 +299,13 @@ impl<'a> World<'a> {
             }
             for device in &mut self.devices[2 * person..2 * person + 2] {
                 let told = self.model.told.get(&person).copied().unwrap_or_default();
-                device.settle(Some((marker, told, &mentioned)), rev).await;
+                let expected = Expected {
+                    marker,
+                    told,
+                    mentioned: mentioned.clone(),
+                    unread,
+                };
+                device.settle(Some(expected), rev).await;
             }
         }
     }

@@ -3,6 +3,7 @@
     python3 client.py http://127.0.0.1:8000 ada        then lines as: ROOM TEXT, or ROOM alone to join it
 """
 import asyncio, contextlib, getpass, json, os, random, sys, time, urllib.request, uuid, websockets
+SETS = ("mentioned", "deleted")  # seqs above my marker; unread: last_seq - last_read_seq - len(deleted)
 
 
 class Refused(Exception):
@@ -76,8 +77,7 @@ class Client:
                 await self.send(message)
 
     async def repeat(self, seconds):
-        await asyncio.sleep(seconds)
-        self.repeating = None
+        self.repeating = await asyncio.sleep(seconds)
         if self.sent is not None:
             self.sent.clear()
             await self.flush()
@@ -122,7 +122,7 @@ class Client:
             self.mark(room, frame["seq"])
         elif room and rev:  # `synced`, what is durable, and types that came later
             if kind == "synced":
-                room.update(last_seq=max(room["last_seq"], frame["last_seq"]), mentioned=set(frame["mentioned"]))
+                room |= {key: set(frame[key]) for key in SETS} | {"last_seq": max(room["last_seq"], frame["last_seq"])}
                 self.mark(room, frame["last_read_seq"])
             prev = frame.get("prev", rev - 1)
             if prev > room["rev"] and id not in self.asked:
@@ -132,7 +132,7 @@ class Client:
                 room["rev"] = rev
 
     def new(self, room, held=None):  # as it is to me now; what was said in it comes by catching up from 0
-        marks = {key: room[key] for key in ("last_seq", "last_read_seq")} | {"mentioned": set(room["mentioned"])}
+        marks = {key: room[key] for key in ("last_seq", "last_read_seq")} | {key: set(room[key]) for key in SETS}
         return (held or {"rev": 0, "members": {}, "messages": {}}) | marks | {"room": room, "since": room["rev"]}
 
     def apply(self, room, frame):
@@ -147,9 +147,9 @@ class Client:
             held, told = room["messages"].get(seq, {}), gone or "content" in row  # told: whom it mentions
             if row["rev"] <= held.get("rev", 0):
                 return  # a page brought it in a later state
-            if told:
-                mine = seq > room["last_read_seq"] and (self.me in row.get("mentions", []) or row.get("mention_all"))
-                (room["mentioned"].add if mine else room["mentioned"].discard)(seq)
+            if told and seq > room["last_read_seq"]:
+                mine = self.me in row.get("mentions", []) or row.get("mention_all")
+                room |= {key: room[key] | {seq} if on else room[key] - {seq} for key, on in zip(SETS, (mine, gone))}
             if kind == "message":
                 room["last_seq"] = max(room["last_seq"], seq)
                 self.mark(room, seq if row["sender"]["id"] == self.me else 0)
@@ -164,7 +164,7 @@ class Client:
 
     def mark(self, room, seq):
         room["last_read_seq"] = max(room["last_read_seq"], seq)
-        room["mentioned"] = {of for of in room["mentioned"] if of > room["last_read_seq"]}
+        room |= {key: {of for of in room[key] if of > room["last_read_seq"]} for key in SETS}
 
     async def reload(self, id, rev):  # after a reset: the room, its members and its last page; it is live from `rev`
         path = f"/api/chat/rooms/{id}"

@@ -87,7 +87,8 @@ async def main(url):
     for client in (ada, bob):
         told, held = await client.api("GET", path), client.rooms[room]
         assert (told["last_seq"], told["last_read_seq"]) == (held["last_seq"], held["last_read_seq"])
-        assert set(told["mentioned"]) == held["mentioned"]
+        assert (set(told["mentioned"]), set(told["deleted"])) == (held["mentioned"], held["deleted"])
+        assert told["unread"] == held["last_seq"] - held["last_read_seq"] - len(held["deleted"])
     assert len(bob.rooms[room]["mentioned"]) == 1, "what was deleted mentions nobody"
     print("a newer token, a room that came and went, what is unread", flush=True)
 

@@ -327,10 +327,15 @@ impl Chat {
             seq,
         };
         match self.store.append(change).await.map_err(refuse)? {
-            Outcome::Read { last_read_seq } => Ok(ReadAnswer {
-                last_read_seq,
-                unread_mentions: self.standing(who, room_id).await?.unread_mentions,
-            }),
+            Outcome::Read { last_read_seq } => {
+                let standing = self.standing(who, room_id).await?;
+                Ok(ReadAnswer {
+                    last_read_seq: last_read_seq.max(standing.last_read_seq),
+                    last_seq: standing.last_seq,
+                    unread: standing.unread(),
+                    unread_mentions: standing.unread_mentions,
+                })
+            }
             Outcome::Refused(refused) => Err(judged(refused)),
             outcome => Err(mismatch(outcome)),
         }

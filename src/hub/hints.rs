@@ -102,6 +102,8 @@ impl Room {
                     room_id,
                     user_id,
                     seq,
+                    last_seq: None,
+                    unread: None,
                     unread_mentions: None,
                 };
                 (user_id, framed(&frame.to_json(), self.hub.framing))

@@ -119,9 +119,13 @@ pub struct Mine {
     pub role: Role,
     pub notify: Notify,
     pub last_read_seq: Seq,
+    /// Messages above my marker that aren't deleted.
+    pub unread: u64,
     pub unread_mentions: u64,
     /// Their seqs, rising: the newest [`limits::MENTIONED_MAX`].
     pub mentioned: Vec<Seq>,
+    /// The seqs of deleted messages above my marker, rising: the newest [`limits::MENTIONED_MAX`].
+    pub deleted: Vec<Seq>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_message: Option<LastMessage>,
     /// The other one of a direct room; oneself in one's own.
@@ -129,7 +133,8 @@ pub struct Mine {
     pub peer: Option<UserSummary>,
 }
 
-/// The newest message in short: [`limits::SNIPPET_CHARS`] of its text.
+/// The newest message that isn't deleted, of the last [`limits::LAST_MESSAGE_REACH`], in short:
+/// [`limits::SNIPPET_CHARS`] of its text.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LastMessage {
     pub seq: Seq,
@@ -378,5 +383,8 @@ impl Limits {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReadAnswer {
     pub last_read_seq: Seq,
+    pub last_seq: Seq,
+    /// Of the messages up to `last_seq`.
+    pub unread: u64,
     pub unread_mentions: u64,
 }

@@ -59,7 +59,11 @@ pub enum Frame<'a> {
         room_id: RoomId,
         user_id: UserId,
         seq: Seq,
-        /// To the reader's own sockets.
+        /// To the reader's own sockets, as are the next two.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last_seq: Option<Seq>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unread: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         unread_mentions: Option<u64>,
     },
@@ -255,6 +259,10 @@ pub struct Ack<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_read_seq: Option<Seq>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<Seq>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unread_mentions: Option<u64>,
     /// Of the token that the socket has now.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -270,9 +278,13 @@ pub struct Synced<'a> {
     pub rev: Rev,
     pub last_seq: Seq,
     pub last_read_seq: Seq,
+    /// Of the messages up to `last_seq`.
+    pub unread: u64,
     pub unread_mentions: u64,
     /// Their seqs: the newest [`crate::limits::MENTIONED_MAX`].
     pub mentioned: &'a [Seq],
+    /// The seqs of deleted messages above the marker: the newest [`crate::limits::MENTIONED_MAX`].
+    pub deleted: &'a [Seq],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]

@@ -19,9 +19,12 @@ use std::{
 use uuid::Uuid;
 
 use super::{Change, Event, EventBody, Outcome, Refused, search};
-use crate::protocol::{
-    Rev, RoomId, Seq, Time, UserId,
-    rest::{Mentions, Message, Role, RoomKind, UserSummary},
+use crate::{
+    limits,
+    protocol::{
+        Rev, RoomId, Seq, Time, UserId,
+        rest::{Mentions, Message, Role, RoomKind, UserSummary},
+    },
 };
 
 mod messages;
@@ -32,6 +35,10 @@ mod rooms;
 pub struct RoomRow {
     pub kind: RoomKind,
     pub last_seq: Seq,
+    /// Of the last message that isn't deleted, as far as one looks ([`SHOW`]); 0: there is none.
+    pub shown_seq: Seq,
+    /// Of the last message that is deleted; 0: there is none.
+    pub deleted_seq: Seq,
     pub rev: Rev,
     pub member_count: u64,
     pub first_seq: Seq,
@@ -161,6 +168,8 @@ pub struct Plan {
     pub markers: BTreeMap<(RoomId, UserId), Seq>,
     /// Rooms whose `rev` moved, and the `rev` that they had before.
     pub rooms: BTreeMap<RoomId, (Rev, RoomRow)>,
+    /// Rooms whose last message was deleted: another one takes its place.
+    pub uncovered: BTreeSet<RoomId>,
     /// Settings to be written, and the `rev` of their change.
     pub settings: BTreeMap<RoomId, (Rev, SettingsRow)>,
     /// Rooms that don't exist any more, and since when: all memberships end with them.
@@ -169,12 +178,28 @@ pub struct Plan {
     pub events: Vec<Event>,
 }
 
-/// What takes everything but its row from a message: of the room and the seq.
-pub const ERASE: [&str; 3] = [
+impl Plan {
+    /// What [`SHOW`] is executed for, after all else: rooms, and the seq above which each is looked at.
+    pub fn shows(&self) -> impl Iterator<Item = (RoomId, Seq)> {
+        self.uncovered.iter().map(|id| {
+            let (_, room) = &self.rooms[id];
+            let above = room.last_seq.saturating_sub(limits::LAST_MESSAGE_REACH);
+            (*id, above)
+        })
+    }
+}
+
+/// What takes everything but its row from a message, and notes that it is deleted: of the room and the seq.
+pub const ERASE: [&str; 4] = [
     "DELETE FROM reactions WHERE room_id = ? AND seq = ?",
     "DELETE FROM mentions WHERE room_id = ? AND seq = ?",
     search::ERASE,
+    "INSERT INTO deletions (room_id, seq) VALUES (?, ?)",
 ];
+
+/// What finds a room's last message that isn't deleted: of the room, the seq above which it looks, and the room.
+pub const SHOW: &str = "UPDATE rooms SET shown_seq = COALESCE((SELECT MAX(seq) FROM messages
+        WHERE room_id = ? AND seq > ? AND deleted_at IS NULL), 0) WHERE id = ?";
 
 /// What ends a room: of the time and the room.
 pub const DELETE_ROOM: [&str; 2] = [

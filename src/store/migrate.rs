@@ -33,10 +33,11 @@ mod embedded {
 /// Where refinery notes which migrations ran.
 const HISTORY: &str = "schema_history";
 /// All that Hearth makes; children before their parents.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
     "message_words_fts",
     "message_words",
     "search_cursors",
+    "deletions",
     "pins",
     "mentions",
     "reactions",

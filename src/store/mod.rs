@@ -333,7 +333,8 @@ pub struct Direct {
 }
 
 /// Where one member stands in one room, read in one statement: as new as all that was known before it was
-/// asked. On MySQL `rev` may be ahead of the rest by what is just being committed.
+/// asked. On MySQL `rev` may be ahead of the rest by what is just being committed. The seqs of what is deleted are read
+/// after it, where there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     pub room_id: RoomId,
@@ -344,6 +345,27 @@ pub struct Standing {
     pub unread_mentions: u64,
     /// Their seqs, rising: the newest [`crate::limits::MENTIONED_MAX`].
     pub mentioned: Vec<Seq>,
+    /// How many messages above the marker are deleted.
+    pub deletions: u64,
+    /// Their seqs, rising: the newest [`crate::limits::MENTIONED_MAX`].
+    pub deleted: Vec<Seq>,
+}
+
+impl Standing {
+    /// Messages above the marker that aren't deleted.
+    pub fn unread(&self) -> u64 {
+        let above = self.last_seq.saturating_sub(self.last_read_seq);
+        above.saturating_sub(self.deletions)
+    }
+
+    /// The same beside what was read of the room before, when its last message was this one.
+    pub fn up_to(mut self, last_seq: Seq) -> Self {
+        let all = self.deleted.len();
+        self.deleted.retain(|seq| *seq <= last_seq);
+        self.deletions -= (all - self.deleted.len()) as u64;
+        self.last_seq = last_seq;
+        self
+    }
 }
 
 /// One page of what changed in a room after some `rev`: the final state of each changed row, in

@@ -114,41 +114,44 @@ impl Store {
         user_id: UserId,
         rooms: Option<&[RoomId]>,
     ) -> Result<Vec<Standing>> {
-        // A row for each unread mention; a room without one has one row.
-        let select = "SELECT room_id, role, rev, last_seq, last_read_seq, seq, n FROM
-             (SELECT m.room_id, m.role, r.rev, r.last_seq, m.last_read_seq, x.seq,
+        // A row for each unread mention; a room without one has one row. The deleted messages above the marker are
+        // counted once for each room, where there may be any.
+        let select = "SELECT room_id, role, rev, last_seq, last_read_seq, seq, n,
+                 CASE WHEN k = 1 AND deleted_seq > last_read_seq THEN (SELECT COUNT(*) FROM deletions d
+                  WHERE d.room_id = s.room_id AND d.seq > s.last_read_seq AND d.seq <= s.last_seq) END
+             FROM
+             (SELECT m.room_id, m.role, r.rev, r.last_seq, r.deleted_seq, m.last_read_seq, x.seq,
                      COUNT(x.seq) OVER (PARTITION BY m.room_id) AS n,
                      ROW_NUMBER() OVER (PARTITION BY m.room_id ORDER BY x.seq DESC) AS k
               FROM room_members m JOIN rooms r ON r.id = m.room_id
               LEFT JOIN mentions x ON x.room_id = m.room_id AND x.user_id IN (0, ?) AND x.seq > m.last_read_seq
               WHERE m.user_id = ? AND m.left_at IS NULL(and)) AS s
              WHERE k <= ? ORDER BY room_id, seq";
-        let limit = Value::from(limits::MENTIONED_MAX);
+        let before = [Value::from(user_id), Value::from(user_id)];
         let statements = match rooms {
-            None => vec![(
-                select.replacen("(and)", "", 1),
-                vec![user_id.into(), user_id.into(), limit],
-            )],
+            None => vec![(select.replacen("(and)", "", 1), before.to_vec())],
             Some(rooms) => {
                 let mut rooms = rooms.to_vec();
                 rooms.sort_unstable();
                 rooms.dedup();
                 let sql = select.replacen("(and)", " AND m.room_id IN (#)", 1);
-                let mut statements = with_ids(&sql, &[user_id.into(), user_id.into()], &rooms);
-                for (_, params) in &mut statements {
-                    params.push(limit.clone());
-                }
-                statements
+                with_ids(&sql, &before, &rooms)
             }
         };
         let mut standings: Vec<Standing> = Vec::new();
-        for (sql, params) in statements {
+        for (sql, mut params) in statements {
+            params.push(limits::MENTIONED_MAX.into());
             for row in self.db().query(sql, params).await? {
-                let room_id = row.room_id(0)?;
+                let (room_id, seq, deletions) = (
+                    row.room_id(0)?,
+                    row.opt_u64(5)?,
+                    row.opt_u64(7)?.unwrap_or(0),
+                );
                 if let Some(last) = standings.last_mut()
                     && last.room_id == room_id
                 {
-                    last.mentioned.extend(row.opt_u64(5)?);
+                    last.mentioned.extend(seq);
+                    last.deletions += deletions;
                     continue;
                 }
                 standings.push(Standing {
@@ -158,11 +161,47 @@ impl Store {
                     last_seq: row.u64(3)?,
                     last_read_seq: row.u64(4)?,
                     unread_mentions: row.u64(6)?,
-                    mentioned: row.opt_u64(5)?.into_iter().collect(),
+                    mentioned: seq.into_iter().collect(),
+                    deletions,
+                    deleted: Vec::new(),
                 });
             }
         }
+        let some = standings.iter().filter(|standing| standing.deletions > 0);
+        let some: Vec<RoomId> = some.map(|standing| standing.room_id).collect();
+        let mut deleted = self.deleted(user_id, &some).await?;
+        for standing in &mut standings {
+            standing.deleted = deleted.remove(&standing.room_id).unwrap_or_default();
+            let above = standing.last_read_seq + 1..=standing.last_seq;
+            standing.deleted.retain(|seq| above.contains(seq));
+            // One may have come since they were counted.
+            let listed = standing.deleted.len() as u64;
+            standing.deletions = standing.deletions.max(listed);
+        }
         Ok(standings)
+    }
+
+    /// The deleted messages above the user's markers in these rooms, rising: the newest [`limits::MENTIONED_MAX`]
+    /// of each.
+    async fn deleted(
+        &self,
+        user_id: UserId,
+        rooms: &[RoomId],
+    ) -> Result<HashMap<RoomId, Vec<Seq>>> {
+        let sql = "SELECT room_id, seq FROM
+             (SELECT m.room_id, d.seq, ROW_NUMBER() OVER (PARTITION BY m.room_id ORDER BY d.seq DESC) AS k
+              FROM room_members m JOIN deletions d ON d.room_id = m.room_id AND d.seq > m.last_read_seq
+              WHERE m.user_id = ? AND m.room_id IN (#)) AS s
+             WHERE k <= ? ORDER BY room_id, seq";
+        let mut deleted: HashMap<RoomId, Vec<Seq>> = HashMap::new();
+        for (sql, mut params) in with_ids(sql, &[user_id.into()], rooms) {
+            params.push(limits::MENTIONED_MAX.into());
+            for row in self.db().query(sql, params).await? {
+                let of_room = deleted.entry(row.room_id(0)?).or_default();
+                of_room.push(row.u64(1)?);
+            }
+        }
+        Ok(deleted)
     }
 
     /// A room as `viewer` sees it: with `mine` when he is a member.
@@ -171,11 +210,11 @@ impl Store {
         let found = self.db().query(sql, params![viewer, room_id]).await?;
         let rooms = found.into_iter().map(room);
         let rooms = rooms.collect::<Result<Vec<Room>, Fault>>()?;
-        Ok(self.with_mentions(rooms, viewer).await?.pop())
+        Ok(self.with_marks(rooms, viewer).await?.pop())
     }
 
-    /// The rooms with the viewer's unread mentions.
-    async fn with_mentions(&self, mut rooms: Vec<Room>, viewer: UserId) -> Result<Vec<Room>> {
+    /// The rooms with the viewer's unread mentions, and the deleted messages above his markers.
+    async fn with_marks(&self, mut rooms: Vec<Room>, viewer: UserId) -> Result<Vec<Room>> {
         let mine = rooms.iter().filter(|room| room.mine.is_some());
         let mine: Vec<RoomId> = mine.map(|room| room.id).collect();
         let sql = "SELECT room_id, seq, n FROM
@@ -194,10 +233,22 @@ impl Store {
                 entry.1.push(row.u64(1)?);
             }
         }
+        let above = |room: &Room, mine: &Mine| room.last_seq.saturating_sub(mine.last_read_seq);
+        let some = rooms.iter().filter(|room| {
+            let mine = room.mine.as_ref();
+            mine.is_some_and(|mine| mine.unread < above(room, mine))
+        });
+        let some: Vec<RoomId> = some.map(|room| room.id).collect();
+        let mut deleted = self.deleted(viewer, &some).await?;
         for room in &mut rooms {
-            if let (Some(mine), Some(found)) = (&mut room.mine, mentions.remove(&room.id)) {
-                (mine.unread_mentions, mine.mentioned) = found;
-            }
+            let Some(mine) = &mut room.mine else { continue };
+            (mine.unread_mentions, mine.mentioned) = mentions.remove(&room.id).unwrap_or_default();
+            mine.deleted = deleted.remove(&room.id).unwrap_or_default();
+            let above = mine.last_read_seq + 1..=room.last_seq;
+            mine.deleted.retain(|seq| above.contains(seq));
+            let left = room.last_seq.saturating_sub(mine.last_read_seq);
+            let left = left.saturating_sub(mine.deleted.len() as u64);
+            mine.unread = mine.unread.min(left);
         }
         Ok(rooms)
     }
@@ -234,7 +285,7 @@ impl Store {
         let found = self.db().query(sql, params).await?;
         let rooms = found.into_iter().map(room);
         let rooms = rooms.collect::<Result<_, Fault>>()?;
-        self.with_mentions(rooms, filter.user_id).await
+        self.with_marks(rooms, filter.user_id).await
     }
 
     /// The rooms that the user is in and that have at most `members_max` members.
@@ -311,9 +362,11 @@ fn room_select(join: &str) -> String {
         "SELECT r.id, r.kind, r.name, r.topic, r.created_by, r.created_at, r.rev, r.last_seq, r.member_count,
                 m.role, m.notify, m.last_read_seq,
                 l.seq, SUBSTR(l.content, 1, {snippet}), l.created_at, u.id, u.username, u.full_name,
-                r.archived_at, p.id, p.username, p.full_name
+                r.archived_at, p.id, p.username, p.full_name,
+                CASE WHEN r.deleted_seq > m.last_read_seq THEN (SELECT COUNT(*) FROM deletions d
+                 WHERE d.room_id = m.room_id AND d.seq > m.last_read_seq AND d.seq <= r.last_seq) ELSE 0 END
          FROM rooms r {join} room_members m ON m.room_id = r.id AND m.user_id = ? AND m.left_at IS NULL
-         LEFT JOIN messages l ON l.room_id = r.id AND l.seq = r.last_seq AND m.user_id IS NOT NULL
+         LEFT JOIN messages l ON l.room_id = r.id AND l.seq = r.shown_seq AND m.user_id IS NOT NULL
          LEFT JOIN users u ON u.id = l.sender_id
          LEFT JOIN room_members o ON o.room_id = CASE r.kind WHEN 'direct' THEN m.room_id END
              AND (o.user_id <> m.user_id OR r.member_count = 1)
@@ -337,12 +390,17 @@ fn room(mut row: Row) -> Result<Room, Fault> {
                 sender: rows::summary(&mut row, 15)?,
             })
         };
+        let (last_seq, last_read_seq) = (row.u64(7)?, row.u64(11)?);
         Some(Mine {
             role: Role::from_word(row.str(9)?)?,
             notify: Notify::from_word(row.str(10)?)?,
-            last_read_seq: row.u64(11)?,
+            last_read_seq,
+            unread: last_seq
+                .saturating_sub(last_read_seq)
+                .saturating_sub(row.u64(22)?),
             unread_mentions: 0,
             mentioned: Vec::new(),
+            deleted: Vec::new(),
             last_message,
             peer: match row.is_null(19)? {
                 true => None,

@@ -16,7 +16,7 @@ use crate::{
     hub::{Attached, Lease, Listener},
     limits::{SYNC_CHANGES_MAX, SYNC_PARALLEL, SYNC_ROOMS_MAX},
     protocol::{
-        Rev, RoomId, Seq,
+        Rev, RoomId,
         client::Ref,
         close::Close,
         error::Refusal,
@@ -306,7 +306,10 @@ impl Worker {
                     rev: at,
                     reason,
                 }),
-                (_, None) => self.framed(&synced(at, last_seq, &standing, reference)),
+                (_, None) => {
+                    let standing = standing.up_to(last_seq);
+                    self.framed(&synced(at, &standing, reference))
+                }
             };
             let attached = self.attach(&lease, at, verified, greeting).await?;
             match attached {
@@ -346,21 +349,18 @@ impl Worker {
     }
 }
 
-/// `synced`: the client has reached `at`, where the room's last message was `last_seq`.
-pub(super) fn synced<'a>(
-    at: Rev,
-    last_seq: Seq,
-    standing: &'a Standing,
-    reference: Option<&'a Ref>,
-) -> Frame<'a> {
+/// `synced`: the client has reached `at`.
+pub(super) fn synced<'a>(at: Rev, standing: &'a Standing, reference: Option<&'a Ref>) -> Frame<'a> {
     Frame::Synced(Synced {
         reference,
         room_id: standing.room_id,
         prev: at,
         rev: at,
-        last_seq,
+        last_seq: standing.last_seq,
         last_read_seq: standing.last_read_seq,
+        unread: standing.unread(),
         unread_mentions: standing.unread_mentions,
         mentioned: &standing.mentioned,
+        deleted: &standing.deleted,
     })
 }

@@ -206,7 +206,8 @@ impl Worker {
             self.mailbox.answer(Bytes::from(bytes));
             let last_seq = page.items.last().map_or(0, |message| message.seq);
             let at = page.rev.unwrap_or(standing.rev);
-            let greeting = self.framed(&synced(at, last_seq, &standing, None));
+            let standing = standing.up_to(last_seq);
+            let greeting = self.framed(&synced(at, &standing, None));
             match self.attach(&lease, at, at, greeting).await? {
                 Attached::Live => return Ok(Caught::Live(lease)),
                 Attached::Removed => return Ok(Caught::Removed),
@@ -283,6 +284,8 @@ impl Worker {
                 room_id,
                 user_id: self.who.user.id,
                 seq: seq.max(standing.last_read_seq),
+                last_seq: Some(standing.last_seq),
+                unread: Some(standing.unread()),
                 unread_mentions: Some(standing.unread_mentions),
             }),
             // Its end is told by a notice of its own.
@@ -576,6 +579,8 @@ impl Worker {
             reference,
             room_id: Some(room_id),
             last_read_seq,
+            last_seq: Some(answer.last_seq),
+            unread: Some(answer.unread),
             unread_mentions: Some(answer.unread_mentions),
             ..Ack::default()
         }));

@@ -61,6 +61,7 @@ async fn read(world: &World, room: RoomId, user: UserId) {
     store.reactions_of(user, room, &[pinned]).await.unwrap();
     let standings = store.standings(user, Some(&[room])).await.unwrap();
     assert_eq!(standings[0].mentioned.len(), 100);
+    assert_eq!(standings[0].deleted.len(), 100);
     assert!(store.room(room, user).await.unwrap().is_some());
 }
 

@@ -6,7 +6,7 @@ use hearth::{
 };
 use tokio::task::JoinSet;
 
-use crate::world::Place;
+use crate::{state::State, world::Place};
 
 fn listener() -> hearth::store::Listener {
     std::sync::Arc::new(|_| {})
@@ -164,6 +164,45 @@ pub async fn what_is_derived_is_made_anew(place: Place) {
         .await;
     let world = place.node().await;
     assert_eq!(world.store.epoch(), after);
+    world.store.close().await;
+}
+
+/// In the log of a program that didn't note them.
+pub async fn older_deletions_are_noted(place: Place) {
+    let world = place.node().await;
+    let users = world.users(2).await;
+    let mut states = Vec::new();
+    // None; one in the middle; the last ones; all; all among which a last message is looked for; an empty room.
+    for (messages, deleted) in [
+        (2, 0..0),
+        (3, 2..3),
+        (4, 3..5),
+        (3, 1..4),
+        (103, 2..104),
+        (0, 0..0),
+    ] {
+        let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
+        for _ in 0..messages {
+            world.send(room, &users[0]).await;
+        }
+        for seq in deleted {
+            world.delete(room, users[0].id, seq).await;
+        }
+        states.push((room, State::told(&world, room)));
+    }
+    world.store.close().await;
+    for sql in [
+        "DROP TABLE deletions",
+        "ALTER TABLE rooms DROP COLUMN shown_seq",
+        "ALTER TABLE rooms DROP COLUMN deleted_seq",
+        "DELETE FROM schema_history WHERE version = 9",
+    ] {
+        place.meddle(sql).await;
+    }
+    let world = place.node().await;
+    for (room, state) in states {
+        state.check_tables(&place, room).await;
+    }
     world.store.close().await;
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hearth::{
+    limits::LAST_MESSAGE_REACH,
     protocol::{
         Rev, RoomId, Seq, Time, UserId,
         rest::{Mentions, Message, Role},
@@ -171,6 +172,21 @@ impl State {
         meant.map(|(seq, _)| *seq).collect()
     }
 
+    /// The deleted messages above the user's marker.
+    pub fn unread_deletions(&self, user: UserId) -> Vec<Seq> {
+        let above = self.messages.range(self.markers[&user] + 1..);
+        let deleted = above.filter(|(_, row)| row.deleted_at.is_some());
+        deleted.map(|(seq, _)| *seq).collect()
+    }
+
+    /// The newest message that isn't deleted, as far as one looks.
+    pub fn shown(&self) -> Option<(Seq, &Row)> {
+        let above = self.last_seq().saturating_sub(LAST_MESSAGE_REACH);
+        let mut newest = self.messages.range(above + 1..).rev();
+        let (seq, row) = newest.find(|(_, row)| row.deleted_at.is_none())?;
+        Some((*seq, row))
+    }
+
     pub fn member_count(&self) -> u64 {
         let present = self.members.values().filter(|stay| stay.role.is_some());
         present.count() as u64
@@ -180,16 +196,20 @@ impl State {
     pub async fn check_tables(&self, place: &Place, room_id: RoomId) {
         let rows = place
             .select(&format!(
-                "SELECT rev, last_seq, member_count, settings_rev, name, topic, archived_at, deleted_at IS NOT NULL
+                "SELECT rev, last_seq, shown_seq, deleted_seq, member_count, settings_rev, name, topic, archived_at, deleted_at IS NOT NULL
                  FROM rooms WHERE id = {room_id}"
             ))
             .await;
         let (settings_rev, name, topic, archived) = &self.settings;
         let members = if self.ended { 0 } else { self.member_count() };
         let text = |value: &dyn ToString| Some(value.to_string());
+        let mut newest = self.messages.iter().rev();
+        let deleted = newest.find(|(_, row)| row.deleted_at.is_some());
         let room = [
             text(&self.rev),
             text(&self.last_seq()),
+            text(&self.shown().map_or(0, |(seq, _)| seq)),
+            text(&deleted.map_or(0, |(seq, _)| *seq)),
             text(&members),
             text(settings_rev),
             text(name),
@@ -230,7 +250,8 @@ impl State {
             ))
             .await;
         assert_eq!(rows.len(), self.messages.len());
-        let (mut reactions, mut mentions, mut pins) = (vec![], BTreeSet::new(), vec![]);
+        let (mut reactions, mut mentions) = (vec![], BTreeSet::new());
+        let (mut pins, mut deletions) = (vec![], vec![]);
         for (row, (seq, message)) in rows.iter().zip(&self.messages) {
             let time = |at: Option<Time>| at.map(|at| at.0.to_string());
             let expected = [
@@ -268,6 +289,7 @@ impl State {
                 false => mentions.extend(message.mentions.users.iter().map(|user| (*seq, user.0))),
             }
             pins.extend(message.pinned_at.map(|_| vec![*seq]));
+            deletions.extend(message.deleted_at.map(|_| vec![*seq]));
         }
         let of = |what: &str| format!("{what} WHERE room_id = {room_id}");
         let mut rows = place
@@ -285,6 +307,10 @@ impl State {
             .numbers(&(of("SELECT seq FROM pins") + " ORDER BY seq"))
             .await;
         assert_eq!(rows, pins);
+        let rows = place
+            .numbers(&(of("SELECT seq FROM deletions") + " ORDER BY seq"))
+            .await;
+        assert_eq!(rows, deletions);
     }
 
     /// Who stood anywhere in the log and reads on from there is where this state is.

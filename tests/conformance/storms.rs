@@ -334,6 +334,9 @@ async fn check_standing(
     assert_eq!(standing.last_read_seq, state.markers[&user_id]);
     assert_eq!(standing.unread_mentions, unread.len() as u64);
     assert_eq!(standing.mentioned, unread);
+    let deleted = state.unread_deletions(user_id);
+    let above = state.last_seq() - state.markers[&user_id] - deleted.len() as u64;
+    assert_eq!((standing.unread(), &standing.deleted), (above, &deleted));
     for room in [room, listed] {
         let room = room.unwrap();
         assert_eq!((room.rev, room.last_seq), (state.rev, state.last_seq()));
@@ -352,11 +355,10 @@ async fn check_standing(
             (mine.unread_mentions, &mine.mentioned),
             (unread.len() as u64, &unread)
         );
+        assert_eq!((mine.unread, &mine.deleted), (above, &deleted));
         let last = mine.last_message.map(|last| (last.seq, last.snippet));
-        let expected = state
-            .messages
-            .last_key_value()
-            .map(|(seq, row)| (*seq, row.content.clone().unwrap_or_default()));
+        let expected = state.shown();
+        let expected = expected.map(|(seq, row)| (seq, row.content.clone().unwrap_or_default()));
         assert_eq!(last, expected);
         let peer = state.members.keys().find(|id| **id != user_id);
         let peer = peer.filter(|_| room.kind == RoomKind::Direct);

@@ -1,4 +1,5 @@
-//! A device that keeps its marker and its set of unread mentions by rules 1, 5, 7 and 8, and nothing else.
+//! A device that keeps its marker and its sets of unread mentions and of deletions by rules 1, 5, 7 and 8, and
+//! nothing else.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,17 @@ pub struct Device {
     position: Option<u64>,
     marker: u64,
     mentioned: BTreeSet<u64>,
+    deleted: BTreeSet<u64>,
+    last_seq: u64,
+}
+
+/// Where a member stands.
+pub struct Expected {
+    pub marker: u64,
+    /// The marker that was last raised by reading: what devices without live delivery are told.
+    pub told: u64,
+    pub mentioned: Vec<u64>,
+    pub unread: u64,
 }
 
 impl Device {
@@ -28,6 +40,8 @@ impl Device {
             position: None,
             marker: 0,
             mentioned: BTreeSet::new(),
+            deleted: BTreeSet::new(),
+            last_seq: 0,
         }
     }
 
@@ -77,19 +91,18 @@ impl Device {
         }
     }
 
-    /// Reads until it stands where it must: member with this marker and these mentions, or not a member.
-    /// Without live delivery it is told of the marker that was last raised by reading.
-    pub async fn settle(&mut self, expected: Option<(u64, u64, &[u64])>, rev: u64) {
+    /// Reads until it stands where it must, or isn't a member.
+    pub async fn settle(&mut self, expected: Option<Expected>, rev: u64) {
         let Some(mut socket) = self.socket.take() else {
             return;
         };
         loop {
-            let there = match (expected, self.position) {
+            let there = match (&expected, self.position) {
                 (None, None) => true,
-                (Some((marker, ..)), Some(position)) if self.live => {
-                    self.marker == marker && position == rev
+                (Some(expected), Some(position)) if self.live => {
+                    self.marker == expected.marker && position == rev
                 }
-                (Some((_, told, _)), Some(_)) => self.marker >= told,
+                (Some(expected), Some(_)) => self.marker >= expected.told,
                 _ => false,
             };
             if there {
@@ -102,28 +115,36 @@ impl Device {
             self.take(&frame);
         }
         self.socket = Some(socket);
-        if let Some((marker, _, mentioned)) = expected {
-            if self.live {
-                assert_eq!(self.marker, marker);
-                assert_eq!(Vec::from_iter(self.mentioned.iter().copied()), mentioned);
-            }
-            assert!(self.marker <= marker, "{} of {marker}", self.marker);
+        let Some(expected) = expected else {
+            return;
+        };
+        let marker = expected.marker;
+        if self.live {
+            assert_eq!(self.marker, marker);
+            let mentioned = Vec::from_iter(self.mentioned.iter().copied());
+            assert_eq!(mentioned, expected.mentioned);
+            let above = self.last_seq - self.marker;
+            assert_eq!(above - self.deleted.len() as u64, expected.unread);
         }
+        assert!(self.marker <= marker, "{} of {marker}", self.marker);
     }
 
     fn enter(&mut self, room: &Value) {
         self.position = room["rev"].as_u64();
         self.marker = room["last_read_seq"].as_u64().unwrap();
-        self.tell(&room["mentioned"]);
+        self.tell(room);
     }
 
-    fn tell(&mut self, mentioned: &Value) {
-        self.mentioned = serde_json::from_value(mentioned.clone()).unwrap();
+    fn tell(&mut self, told: &Value) {
+        self.last_seq = told["last_seq"].as_u64().unwrap();
+        self.mentioned = serde_json::from_value(told["mentioned"].clone()).unwrap();
+        self.deleted = serde_json::from_value(told["deleted"].clone()).unwrap();
     }
 
     fn raise(&mut self, seq: u64) {
         self.marker = self.marker.max(seq);
         self.mentioned.retain(|seq| *seq > self.marker);
+        self.deleted.retain(|seq| *seq > self.marker);
     }
 
     fn take(&mut self, frame: &Value) {
@@ -147,7 +168,7 @@ impl Device {
             ("synced", _) => {
                 self.position = frame["rev"].as_u64();
                 self.raise(frame["last_read_seq"].as_u64().unwrap());
-                self.tell(&frame["mentioned"]);
+                self.tell(frame);
             }
             ("message" | "message_updated" | "member", Some(position)) => {
                 let rev = frame["rev"].as_u64().unwrap();
@@ -166,8 +187,12 @@ impl Device {
         let Some(seq) = frame["seq"].as_u64() else {
             return;
         };
+        self.last_seq = self.last_seq.max(seq);
         if frame["sender"]["id"] == self.account.id {
             self.raise(seq);
+        }
+        if !frame["deleted_at"].is_null() && seq > self.marker {
+            self.deleted.insert(seq);
         }
         let whole = frame["type"] == "message";
         if !whole && frame["content"].is_null() && frame["deleted_at"].is_null() {

@@ -23,7 +23,10 @@ async fn a_read_reaches_all_devices(db: Db) {
     for socket in [&mut of_room, &mut elsewhere] {
         socket.expect("synced").await;
     }
-    let read = |seq: u64, mentions: u64| json!({"type": "read", "room_id": room, "user_id": bob.id, "seq": seq, "unread_mentions": mentions});
+    let read = |seq: u64, mentions: u64| {
+        json!({"type": "read", "room_id": room, "user_id": bob.id, "seq": seq,
+        "last_seq": 3, "unread": 3 - seq, "unread_mentions": mentions})
+    };
     let mut maker = bob.connect().await;
     let asked = json!({"type": "read", "room_id": room, "seq": 2});
     let (mut seen, ack) = maker.ask_through(asked.clone()).await;
@@ -52,12 +55,18 @@ async fn a_read_reaches_all_devices(db: Db) {
     let (status, answer) = bob.post(&path, json!({"seq": 1})).await;
     assert_eq!(
         (status, answer),
-        (200, json!({"last_read_seq": 2, "unread_mentions": 1}))
+        (
+            200,
+            json!({"last_read_seq": 2, "last_seq": 3, "unread": 1, "unread_mentions": 1})
+        )
     );
     let (status, answer) = bob.post(&path, json!({"seq": 99})).await;
     assert_eq!(
         (status, answer),
-        (200, json!({"last_read_seq": 3, "unread_mentions": 0}))
+        (
+            200,
+            json!({"last_read_seq": 3, "last_seq": 3, "unread": 0, "unread_mentions": 0})
+        )
     );
     for socket in [&mut plain, &mut live, &mut of_room, &mut maker] {
         assert_eq!(socket.frame().await, read(3, 0));

@@ -42,6 +42,14 @@ pub enum Broken {
     KeepsMentionsRead,
     /// Takes the mentions of a room that was read again, whatever was said meanwhile.
     TakesOldMentions,
+    /// Counts what is unread up and down instead of keeping the set of what is deleted.
+    CountsUnread,
+    /// A deletion leaves the message unread.
+    KeepsDeletedUnread,
+    /// A raised marker leaves the deletions below it in the set.
+    KeepsDeletionsRead,
+    /// Passes over what `ready`, `added`, `synced` and REST say of deletions.
+    IgnoresDeletionsTold,
     /// Applies a patch though a page has brought a newer row.
     PatchesNewerRows,
     /// Keeps the count of an emoji that it holds.
@@ -58,10 +66,11 @@ pub struct Habit {
     /// Messages sent before, and the ids that stand in for theirs.
     sent: BTreeSet<String>,
     disguised: BTreeMap<String, String>,
-    /// Of [`Broken::CountsMentions`], by room.
+    /// Of [`Broken::CountsMentions`] and [`Broken::CountsUnread`], by room.
     counts: BTreeMap<u64, u64>,
-    /// What was unread of the frame's room before it was taken.
+    /// The unread mentions of the frame's room before it was taken, and its deletions above the marker.
     before: BTreeSet<Seq>,
+    deleted_before: BTreeSet<Seq>,
 }
 
 impl Habit {
@@ -87,6 +96,7 @@ impl Habit {
         let durable = is_durable(&frame);
         let held = client.rooms.get(&room_id);
         self.before = held.map_or(BTreeSet::new(), |room| room.mentioned.clone());
+        self.deleted_before = held.map_or(BTreeSet::new(), |room| room.deleted.clone());
         let row = held.and_then(|room| room.messages.get(&number(&frame, "seq")));
         match broken {
             Broken::AdvancesOverGaps if durable => frame["prev"] = json!(0),
@@ -109,6 +119,8 @@ impl Habit {
                 }
             }
             Broken::CountsMentions => self.count(client, &frame),
+            Broken::CountsUnread => self.count_unread(client, &frame),
+            Broken::IgnoresDeletionsTold => forget_deletions(&mut frame),
             Broken::KeepsMentionOfEdited if kind == "message_updated" => {
                 if let (Some(row), true) = (row, frame["content"].is_string()) {
                     let mentions = frame.get("mentions").or(row.get("mentions")).cloned();
@@ -153,6 +165,12 @@ impl Habit {
             Some(Broken::KeepsMentionsRead) if frame["type"] == "read" => {
                 room.mentioned.extend(&self.before);
             }
+            Some(Broken::KeepsDeletedUnread) if !frame["deleted_at"].is_null() => {
+                room.deleted.clone_from(&self.deleted_before);
+            }
+            Some(Broken::KeepsDeletionsRead) if frame["type"] == "read" => {
+                room.deleted.extend(&self.deleted_before);
+            }
             _ => {}
         }
     }
@@ -160,15 +178,7 @@ impl Habit {
     /// What a client would do that counts: up for each message or edit that mentions me, down for each
     /// deletion and for what it holds below a raised marker; and what the server counts, when it says so.
     fn count(&mut self, client: &Client, frame: &Value) {
-        let rooms = match frame["type"].as_str().unwrap() {
-            "ready" => frame["rooms"].as_array().cloned().unwrap_or_default(),
-            "added" => vec![frame["room"].clone()],
-            _ => Vec::new(),
-        };
-        for room in rooms {
-            let count = number(&room, "unread_mentions");
-            self.counts.insert(number(&room, "id"), count);
-        }
+        self.counts_told(frame, "unread_mentions");
         let me = client.user_id;
         let Some(held) = client.rooms.get(&room_of(frame)) else {
             return;
@@ -193,6 +203,47 @@ impl Habit {
                 (true, Some(false)) => *count = count.saturating_sub(1),
                 _ => {}
             }
+        }
+    }
+
+    /// What `ready` and `added` say is what counts.
+    fn counts_told(&mut self, frame: &Value, count: &str) {
+        let rooms = match frame["type"].as_str().unwrap() {
+            "ready" => frame["rooms"].as_array().cloned().unwrap_or_default(),
+            "added" => vec![frame["room"].clone()],
+            _ => Vec::new(),
+        };
+        for room in rooms {
+            self.counts
+                .insert(number(&room, "id"), number(&room, count));
+        }
+    }
+
+    /// The same for all that is unread: up for each new message, down for each deletion above the marker.
+    fn count_unread(&mut self, client: &Client, frame: &Value) {
+        self.counts_told(frame, "unread");
+        let Some(held) = client.rooms.get(&room_of(frame)) else {
+            return;
+        };
+        let count = self.counts.entry(room_of(frame)).or_default();
+        let seq = frame["seq"].as_u64().unwrap_or(0);
+        let is_next = is_durable(frame) && number(frame, "rev") > held.position;
+        if let Some(unread) = frame["unread"].as_u64() {
+            *count = unread;
+        } else if frame["sender"]["id"] == client.user_id {
+            *count = 0;
+        } else if is_next && frame["type"] == "message" && seq > held.last_seq {
+            *count += 1;
+        } else if is_next && !frame["deleted_at"].is_null() && seq > held.last_read_seq {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// What the device shows as the number of unread messages.
+    pub fn unread(&self, room_id: u64, held: &Room) -> u64 {
+        match self.broken {
+            Some(Broken::CountsUnread) => self.counts.get(&room_id).copied().unwrap_or(0),
+            _ => held.unread(),
         }
     }
 
@@ -239,6 +290,7 @@ impl Habit {
                     }
                 }
             }
+            Some(Broken::IgnoresDeletionsTold) => forget_deletions(page),
             _ => {}
         }
     }
@@ -258,6 +310,21 @@ impl Habit {
 fn room_of(frame: &Value) -> u64 {
     let id = frame["room_id"].as_u64().or(frame["id"].as_u64());
     id.unwrap_or(0)
+}
+
+/// Takes out what a frame or a page says of the deletions above the marker.
+fn forget_deletions(told: &mut Value) {
+    let mut rooms = vec![told];
+    while let Some(room) = rooms.pop().and_then(Value::as_object_mut) {
+        room.remove("deleted");
+        for (key, inner) in room.iter_mut() {
+            match key.as_str() {
+                "room" => rooms.push(inner),
+                "rooms" => rooms.extend(inner.as_array_mut().into_iter().flatten()),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Applies a patch that is next by rule 1 to a newer row, which keeps its `rev`.

@@ -67,3 +67,69 @@ async fn what_comes_while_one_watches_is_not_marked_as_new() {
     browser.wait(&his, &line_above(7)).await;
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 }
+
+/// What was said and deleted while one was elsewhere: no number beside the room, no line, and nothing of the text.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_deleted_is_not_new() {
+    let Two {
+        server: _server,
+        mut browser,
+        ada,
+        his,
+        room,
+        ..
+    } = Two::meet().await;
+    let mut hers = ada.connect().await;
+    let unread = |count: u64| {
+        format!(
+            "document.querySelector('[data-testid=room-{room}] [data-testid=unread]')?.textContent === '{count}'"
+        )
+    };
+    let read = format!("!document.querySelector('[data-testid=room-{room}] [data-testid=unread]')");
+    let link = format!("[data-testid=room-{room}] a");
+    let delete = async |seq: u64| {
+        let path = format!("/api/chat/rooms/{room}/messages/{seq}");
+        assert_eq!(ada.delete(&path).await.0, 200);
+    };
+    hers.say(room, "to begin with").await;
+    browser.wait(&his, &shown(1, "to begin with")).await;
+    browser.wait(&his, &read).await;
+    browser.evaluate(&his, "location.hash = '#/'").await;
+    browser
+        .wait(&his, "document.getElementById('welcome').checkVisibility()")
+        .await;
+    for seq in 2..=4 {
+        hers.say(room, "a secret").await;
+        browser.wait(&his, &unread(seq - 1)).await;
+    }
+    for (seq, left) in [(3, 2), (2, 1)] {
+        delete(seq).await;
+        browser.wait(&his, &unread(left)).await;
+    }
+    delete(4).await;
+    browser.wait(&his, &read).await;
+    browser.click(&his, &link).await;
+    browser.wait(&his, &shown(4, "")).await;
+    browser.wait(&his, NO_LINE).await;
+    let secret = "document.body.textContent.includes('a secret')";
+    browser.wait(&his, &format!("!{secret}")).await;
+
+    // The line stands above what is left of what is new, and goes with the last of it.
+    browser.evaluate(&his, "location.hash = '#/'").await;
+    browser
+        .wait(&his, "document.getElementById('welcome').checkVisibility()")
+        .await;
+    for (seq, count) in [(5, 1), (6, 2), (7, 3)] {
+        hers.say(room, &format!("number {seq}")).await;
+        browser.wait(&his, &unread(count)).await;
+    }
+    delete(5).await;
+    browser.wait(&his, &unread(2)).await;
+    browser.click(&his, &link).await;
+    browser.wait(&his, &line_above(6)).await;
+    delete(6).await;
+    browser.wait(&his, &line_above(7)).await;
+    delete(7).await;
+    browser.wait(&his, NO_LINE).await;
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}

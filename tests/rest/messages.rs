@@ -198,7 +198,10 @@ async fn the_marker_is_moved_by_rest_too(db: Db) {
         let answer = bob.post(&format!("{path}/read"), json!({"seq": seq})).await;
         assert_eq!(
             answer,
-            (200, json!({"last_read_seq": marker, "unread_mentions": 0}))
+            (
+                200,
+                json!({"last_read_seq": marker, "last_seq": 3, "unread": 3 - marker, "unread_mentions": 0})
+            )
         );
         assert_eq!(bob.get(&path).await.1["last_read_seq"], marker);
     }

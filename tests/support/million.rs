@@ -7,7 +7,8 @@ use hearth::{
 use mysql_async::prelude::Queryable;
 
 /// Gives a room that was just made `count` messages of its members in turn, at most a million: revs and
-/// seqs without a hole, one of 60 words and one of 10,000 in each text, every thousandth pinned and with two reactions.
+/// seqs without a hole, one of 60 words and one of 10,000 in each text, every thousandth pinned and with two reactions,
+/// every thousandth deleted.
 pub async fn fill(location: &Location, room_id: RoomId, members: &[UserSummary], count: u64) {
     assert!(count <= 1_000_000);
     let first_rev = members.len() as u64 + 1;
@@ -55,7 +56,14 @@ pub async fn fill(location: &Location, room_id: RoomId, members: &[UserSummary],
              WHERE room_id = {room_id} AND pinned_at IS NOT NULL"
         ),
         format!(
-            "UPDATE rooms SET last_seq = {count}, rev = {first_rev} + {count} WHERE id = {room_id}"
+            "UPDATE messages SET deleted_at = created_at, content = NULL WHERE room_id = {room_id} AND seq % 1000 = 500"
+        ),
+        format!(
+            "INSERT INTO deletions (room_id, seq) SELECT room_id, seq FROM messages
+             WHERE room_id = {room_id} AND seq % 1000 = 500"
+        ),
+        format!(
+            "UPDATE rooms SET last_seq = {count}, shown_seq = {count}, deleted_seq = {count} - 500, rev = {first_rev} + {count} WHERE id = {room_id}"
         ),
     ];
     match location {

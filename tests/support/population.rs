@@ -89,7 +89,8 @@ impl Server {
             (
                 "rooms",
                 "id",
-                "kind, name, name_key, topic, created_by, created_at, last_seq, rev, settings_rev, member_count",
+                "kind, name, name_key, topic, created_by, created_at, last_seq, shown_seq, deleted_seq, rev, settings_rev, \
+                 member_count",
             ),
             (
                 "room_members",

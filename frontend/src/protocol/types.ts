@@ -7,10 +7,12 @@ export interface Ack {
   expires_at?: string;
   id?: string;
   last_read_seq?: number;
+  last_seq?: number;
   ref?: Ref;
   rev?: number;
   room_id?: RoomId;
   seq?: number;
+  unread?: number;
   unread_mentions?: number;
 }
 
@@ -205,7 +207,7 @@ export interface InviteMade {
   uses: number;
 }
 
-/** The newest message in short: `SNIPPET_CHARS` of its text. */
+/** The newest message that isn't deleted, of the last `LAST_MESSAGE_REACH`, in short: `SNIPPET_CHARS` of its text. */
 export interface LastMessage {
   created_at: string;
   sender: UserSummary;
@@ -477,6 +479,9 @@ export interface ReactionOfList {
 
 export interface ReadAnswer {
   last_read_seq: number;
+  last_seq: number;
+  /** Of the messages up to `last_seq`. */
+  unread: number;
   unread_mentions: number;
 }
 
@@ -539,6 +544,8 @@ export interface Room {
   archived_at?: string;
   created_at: string;
   created_by: UserId;
+  /** The seqs of deleted messages above my marker, rising: the newest `MENTIONED_MAX`. */
+  deleted?: number[];
   id: RoomId;
   kind: RoomKind;
   last_message?: LastMessage;
@@ -554,6 +561,8 @@ export interface Room {
   rev: number;
   role?: Role;
   topic: string;
+  /** Messages above my marker that aren't deleted. */
+  unread?: number;
   unread_mentions?: number;
 }
 
@@ -637,9 +646,11 @@ export type ServerFrame =
   }
   | {
     type: "read";
+    /** To the reader's own sockets, as are the next two. */
+    last_seq?: number;
     room_id: RoomId;
     seq: number;
-    /** To the reader's own sockets. */
+    unread?: number;
     unread_mentions?: number;
     user_id: UserId;
   }
@@ -673,6 +684,8 @@ export interface Status {
 }
 
 export interface Synced {
+  /** The seqs of deleted messages above the marker: the newest `MENTIONED_MAX`. */
+  deleted: number[];
   last_read_seq: number;
   last_seq: number;
   /** Their seqs: the newest `MENTIONED_MAX`. */
@@ -681,6 +694,8 @@ export interface Synced {
   ref?: Ref;
   rev: number;
   room_id: RoomId;
+  /** Of the messages up to `last_seq`. */
+  unread: number;
   unread_mentions: number;
 }
 

@@ -41,7 +41,10 @@ impl Judge {
         }
         let mentions = self.mentioned(room_id, room, role, named);
         let created_at = self.now;
-        let (rev, room) = self.advance(room_id, |room| room.last_seq += 1);
+        let (rev, room) = self.advance(room_id, |room| {
+            room.last_seq += 1;
+            room.shown_seq = room.last_seq;
+        });
         let seq = room.last_seq;
         let message = Arc::new(Message {
             room_id,
@@ -169,6 +172,12 @@ impl Judge {
         self.state.counts.remove(&key);
         self.plan.pins.insert(key, false);
         self.plan.erased.insert(key);
+        if let Some(room) = self.state.rooms.get_mut(&key.0) {
+            room.deleted_seq = room.deleted_seq.max(key.1);
+            if room.shown_seq == key.1 {
+                self.plan.uncovered.insert(key.0);
+            }
+        }
         let what = What::Deleted { at: self.now };
         Ok(self.update(key, row, user_id, what))
     }

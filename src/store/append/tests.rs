@@ -65,6 +65,8 @@ fn begin() -> (Model, Tables) {
         let row = RoomRow {
             kind,
             last_seq: 0,
+            shown_seq: 0,
+            deleted_seq: 0,
             rev: seen.rev,
             member_count: users.len() as u64,
             first_seq: 1,

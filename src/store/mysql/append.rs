@@ -17,8 +17,8 @@ use crate::{
     },
     store::{
         append::{
-            DELETE_ROOM, ERASE, Keys, MemberRow, MemberWrite, MessageRow, Plan, RoomRow, SentRow,
-            SettingsRow, State,
+            DELETE_ROOM, ERASE, Keys, MemberRow, MemberWrite, MessageRow, Plan, RoomRow, SHOW,
+            SentRow, SettingsRow, State,
         },
         rows::{self, Extra, Word},
         sql::{Fault, Row, params},
@@ -27,7 +27,8 @@ use crate::{
 
 /// Its first statement: everything that follows is read after the rooms' locks were granted.
 const LOCK_ROOMS: &str =
-    "SELECT STRAIGHT_JOIN r.id, r.kind, r.last_seq, r.rev, r.member_count, r.first_seq, r.archived_at, r.deleted_at
+    "SELECT STRAIGHT_JOIN r.id, r.kind, r.last_seq, r.rev, r.member_count, r.first_seq, r.archived_at, r.deleted_at, r.shown_seq,
+        r.deleted_seq
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
     JOIN rooms r ON r.id = k.id FOR UPDATE";
 
@@ -118,9 +119,11 @@ const MARK: &str =
 
 const ADVANCE: &str =
     "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$[0]',
-        last_seq BIGINT PATH '$[1]', rev BIGINT PATH '$[2]', member_count BIGINT PATH '$[3]')) k
+        last_seq BIGINT PATH '$[1]', shown_seq BIGINT PATH '$[2]', rev BIGINT PATH '$[3]',
+        member_count BIGINT PATH '$[4]', deleted_seq BIGINT PATH '$[5]')) k
     STRAIGHT_JOIN rooms r ON r.id = k.id
-    SET r.last_seq = k.last_seq, r.rev = k.rev, r.member_count = k.member_count";
+    SET r.last_seq = k.last_seq, r.shown_seq = k.shown_seq, r.deleted_seq = k.deleted_seq, r.rev = k.rev,
+        r.member_count = k.member_count";
 
 /// A JSON list of what `write` writes for each item.
 fn list<T>(items: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) -> String {
@@ -152,6 +155,8 @@ pub async fn load(conn: &mut Conn, keys: &Keys) -> Result<State, Fault> {
         let room = RoomRow {
             kind: RoomKind::from_word(row.str(1)?)?,
             last_seq: row.u64(2)?,
+            shown_seq: row.u64(8)?,
+            deleted_seq: row.u64(9)?,
             rev: row.u64(3)?,
             member_count: row.u64(4)?,
             first_seq: row.u64(5)?,
@@ -430,13 +435,21 @@ async fn write_rooms(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
         let rooms = list(&plan.rooms, |json, (id, (_, room))| {
             let RoomRow {
                 last_seq,
+                shown_seq,
+                deleted_seq,
                 rev,
                 member_count,
                 ..
             } = room;
-            item!(json, "[{id},{last_seq},{rev},{member_count}]");
+            item!(
+                json,
+                "[{id},{last_seq},{shown_seq},{rev},{member_count},{deleted_seq}]"
+            );
         });
         execute(conn, ADVANCE, params![rooms]).await?;
+    }
+    for (id, above) in plan.shows() {
+        execute(conn, SHOW, params![id, above, id]).await?;
     }
     for (id, (rev, settings)) in &plan.settings {
         let archived_at = plan.rooms.get(id).and_then(|(_, room)| room.archived_at);

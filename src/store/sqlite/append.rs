@@ -12,8 +12,8 @@ use crate::{
     },
     store::{
         append::{
-            DELETE_ROOM, ERASE, Keys, MemberRow, MessageRow, Plan, RoomRow, SentRow, SettingsRow,
-            State,
+            DELETE_ROOM, ERASE, Keys, MemberRow, MessageRow, Plan, RoomRow, SHOW, SentRow,
+            SettingsRow, State,
         },
         rows::{Extra, Word},
         sql::Fault,
@@ -43,7 +43,7 @@ pub fn load(conn: &Connection, keys: &Keys) -> Result<State, Fault> {
 /// What every batch needs: rooms, repeated ids, memberships.
 fn read(conn: &Connection, keys: &Keys, state: &mut State) -> rusqlite::Result<()> {
     let mut rooms = conn.prepare_cached(
-        "SELECT kind, last_seq, rev, member_count, first_seq, archived_at FROM rooms
+        "SELECT kind, last_seq, shown_seq, rev, member_count, first_seq, archived_at, deleted_seq FROM rooms
          WHERE id = ? AND deleted_at IS NULL",
     )?;
     for id in &keys.rooms {
@@ -51,10 +51,12 @@ fn read(conn: &Connection, keys: &Keys, state: &mut State) -> rusqlite::Result<(
             Ok(RoomRow {
                 kind: word::<RoomKind>(row, 0)?,
                 last_seq: u64_of(row, 1)?,
-                rev: u64_of(row, 2)?,
-                member_count: u64_of(row, 3)?,
-                first_seq: u64_of(row, 4)?,
-                archived_at: opt_time(row, 5)?,
+                shown_seq: u64_of(row, 2)?,
+                deleted_seq: u64_of(row, 7)?,
+                rev: u64_of(row, 3)?,
+                member_count: u64_of(row, 4)?,
+                first_seq: u64_of(row, 5)?,
+                archived_at: opt_time(row, 6)?,
             })
         });
         if let Some(room) = found.optional()? {
@@ -331,15 +333,22 @@ fn write(conn: &Connection, plan: &Plan) -> rusqlite::Result<()> {
     for (key, seq) in &plan.markers {
         markers.execute([*seq as i64, key.0.0 as i64, key.1.0 as i64])?;
     }
-    let mut rooms = conn
-        .prepare_cached("UPDATE rooms SET last_seq = ?, rev = ?, member_count = ? WHERE id = ?")?;
+    let mut rooms = conn.prepare_cached(
+        "UPDATE rooms SET last_seq = ?, shown_seq = ?, deleted_seq = ?, rev = ?, member_count = ? WHERE id = ?",
+    )?;
     for (id, (_, room)) in &plan.rooms {
         rooms.execute([
             room.last_seq as i64,
+            room.shown_seq as i64,
+            room.deleted_seq as i64,
             room.rev as i64,
             room.member_count as i64,
             id.0 as i64,
         ])?;
+    }
+    for (id, above) in plan.shows() {
+        conn.prepare_cached(SHOW)?
+            .execute([id.0 as i64, above as i64, id.0 as i64])?;
     }
     for (id, (rev, settings)) in &plan.settings {
         let archived_at = plan.rooms.get(id).and_then(|(_, room)| room.archived_at);

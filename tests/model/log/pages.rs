@@ -28,6 +28,8 @@ pub struct Standing {
     pub last_seq: Seq,
     pub last_read_seq: Seq,
     pub mentioned: Vec<Seq>,
+    /// Deleted messages above the marker.
+    pub deleted: Vec<Seq>,
 }
 
 impl RoomLog {
@@ -39,7 +41,18 @@ impl RoomLog {
             last_seq: self.last_seq(),
             last_read_seq,
             mentioned: self.mentioned(user),
+            deleted: self.deleted(user),
         })
+    }
+
+    /// The deleted messages above a user's marker, by their plain definition.
+    pub fn deleted(&self, user: u64) -> Vec<Seq> {
+        let marker = self.members[&user].last_read_seq;
+        let unread = self.messages.iter().filter(|message| message.seq > marker);
+        unread
+            .filter(|message| message.deleted_at.is_some())
+            .map(|message| message.seq)
+            .collect()
     }
 
     /// The unread mentions by their plain definition.
@@ -158,11 +171,31 @@ impl RoomLog {
 }
 
 impl Standing {
+    /// What is above the marker and not deleted.
+    pub fn unread(&self) -> u64 {
+        let above = self.last_seq.saturating_sub(self.last_read_seq);
+        above.saturating_sub(self.deleted.len() as u64)
+    }
+
+    /// The same when the room's last message was this one.
+    pub fn up_to(mut self, last_seq: Seq) -> Self {
+        self.deleted.retain(|seq| *seq <= last_seq);
+        self.last_seq = last_seq;
+        self
+    }
+
     /// The markers and what is counted above them.
     pub fn write(&self, frame: &mut Value) {
-        frame["last_seq"] = json!(self.last_seq);
         frame["last_read_seq"] = json!(self.last_read_seq);
-        frame["unread_mentions"] = json!(self.mentioned.len());
+        frame["deleted"] = json!(self.deleted);
         frame["mentioned"] = json!(self.mentioned);
+        self.count(frame);
+    }
+
+    /// What is left above the marker.
+    pub fn count(&self, frame: &mut Value) {
+        frame["last_seq"] = json!(self.last_seq);
+        frame["unread"] = json!(self.unread());
+        frame["unread_mentions"] = json!(self.mentioned.len());
     }
 }

@@ -196,8 +196,8 @@ impl Server {
                 let prev = if room.reset.is_some() { 0 } else { at };
                 let mut synced =
                     json!({"type": "synced", "room_id": room_id, "prev": prev, "rev": at});
-                self.read_standing(id, room).write(&mut synced);
-                synced["last_seq"] = json!(room.last_seq);
+                let standing = self.read_standing(id, room);
+                standing.up_to(room.last_seq).write(&mut synced);
                 Some(synced)
             }
         };

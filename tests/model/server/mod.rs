@@ -290,7 +290,13 @@ impl Server {
             && let Some((room_id, seq)) = session.marks.pop_first()
         {
             let user = session.user;
-            session.say(json!({"type": "read", "room_id": room_id, "user_id": user, "seq": seq}));
+            let standing = self.log.rooms[&room_id].standing(user);
+            let mut frame =
+                json!({"type": "read", "room_id": room_id, "user_id": user, "seq": seq});
+            if let Some(standing) = standing {
+                standing.count(&mut frame);
+            }
+            session.say(frame);
             return true;
         }
         match session.inbox.pop_front() {

@@ -180,14 +180,15 @@ impl Server {
         let user = self.sessions[&id].user;
         let room = self.log.rooms.get_mut(&room_id).ok_or("not_found")?;
         let seq = room.read(user, seq).ok_or("not_found")?;
-        let unread_mentions = room.mentioned(user).len();
+        let standing = room.standing(user).ok_or("not_found")?;
         self.tell_marker(user, room_id, seq);
         match fault {
             Fault::After => Err(UNAVAILABLE),
-            _ => Ok(
-                json!({"type": "ack", "room_id": room_id, "last_read_seq": seq,
-                "unread_mentions": unread_mentions}),
-            ),
+            _ => {
+                let mut ack = json!({"type": "ack", "room_id": room_id, "last_read_seq": seq});
+                standing.count(&mut ack);
+                Ok(ack)
+            }
         }
     }
 

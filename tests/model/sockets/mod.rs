@@ -619,6 +619,8 @@ impl World {
                     &json!(held.mentioned),
                     &room["mentioned"],
                 )?;
+                let unread = json!(held.unread());
+                same(&what("unread"), &unread, &room["unread"])?;
                 let mentions = json!(held.mentioned.len());
                 same(
                     &what("unread mentions"),

@@ -180,7 +180,11 @@ fn same_message(me: u64, held: &Room, row: &Message) -> Outcome {
 fn check_reading(device: &Device, held: &Room, room: &RoomLog) -> Outcome {
     let marker = room.members[&device.user].last_read_seq;
     same("marker", &held.last_read_seq, &marker)?;
-    same("unread", &held.unread(), &(room.last_seq() - marker))?;
+    let deleted = room.deleted(device.user);
+    let unread = room.last_seq() - marker - deleted.len() as u64;
+    same("unread", &device.habit.unread(room.id, held), &unread)?;
+    let deleted = deleted.into_iter().collect();
+    same("what is deleted above the marker", &held.deleted, &deleted)?;
     let mentioned = room.mentioned(device.user);
     let count = device.habit.unread_mentions(room.id, held);
     same("unread mentions", &count, &(mentioned.len() as u64))?;

@@ -276,6 +276,7 @@ impl Client {
                 last_seq: room.last_seq,
                 last_read_seq: room.last_read_seq,
                 mentioned: room.mentioned,
+                deleted: room.deleted,
                 judged: Some(BTreeMap::new()),
                 membership: room.membership,
                 added_at: room.added_at,
@@ -298,6 +299,7 @@ impl Client {
                 room.last_seq = 0;
                 room.last_read_seq = 0;
                 room.mentioned.clear();
+                room.deleted.clear();
                 room.membership = room.membership.min(rev);
             }
         }

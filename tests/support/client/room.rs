@@ -34,6 +34,8 @@ pub struct Room {
     pub last_read_seq: Seq,
     /// The messages above my marker that mention me (rule 8). Of more than 100 the newest.
     pub mentioned: BTreeSet<Seq>,
+    /// The deleted messages above my marker (rule 8). Of more than 100 the newest.
+    pub deleted: BTreeSet<Seq>,
     /// What changes said of mentions while the room is read again: the answer may be older than they.
     pub(super) judged: Option<BTreeMap<Seq, bool>>,
     /// History is whole from this seq on: 0 when all of it is, `None` before the last page came.
@@ -65,8 +67,10 @@ impl Room {
         present.map(|(user_id, member)| (*user_id, member))
     }
 
+    /// What is above my marker and not deleted.
     pub fn unread(&self) -> u64 {
-        self.last_seq.saturating_sub(self.last_read_seq)
+        let above = self.last_seq.saturating_sub(self.last_read_seq);
+        above.saturating_sub(self.deleted.len() as u64)
     }
 
     /// The last page and all members are there.
@@ -97,12 +101,23 @@ impl Room {
             let unread = mentioned.iter().filter_map(Value::as_u64);
             self.mentioned = unread.filter(|seq| *seq > self.last_read_seq).collect();
         }
+        // What is deleted stays so: whatever I was told before is still true.
+        for seq in from["deleted"].as_array().into_iter().flatten() {
+            self.put_deletion(seq.as_u64().unwrap_or_default());
+        }
+    }
+
+    fn put_deletion(&mut self, seq: Seq) {
+        if seq > self.last_read_seq {
+            self.deleted.insert(seq);
+        }
     }
 
     pub(super) fn mark(&mut self, seq: Seq) {
         self.last_read_seq = self.last_read_seq.max(seq);
         self.marking = self.marking.filter(|wanted| *wanted > self.last_read_seq);
         self.mentioned = self.mentioned.split_off(&(self.last_read_seq + 1));
+        self.deleted = self.deleted.split_off(&(self.last_read_seq + 1));
     }
 
     /// Another's marker.
@@ -118,6 +133,9 @@ impl Room {
             return;
         };
         let seq = number(change, "seq");
+        if !change["deleted_at"].is_null() {
+            self.put_deletion(seq);
+        }
         if let Some(judged) = &mut self.judged {
             judged.insert(seq, mentioned);
         }

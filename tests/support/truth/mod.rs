@@ -13,6 +13,8 @@ use super::ledger::Thing;
 
 /// In the table of mentions: everyone.
 const EVERYONE: u64 = 0;
+/// A room's last message is looked for among so many.
+const LAST_MESSAGE_REACH: u64 = 100;
 
 /// A message as the log holds it, and as every client must. Of reactions the counts: who it was is in
 /// [`Room::reactions`], which live frames don't tell.
@@ -120,6 +122,12 @@ pub struct Room {
     /// Whom each message mentions, by the table that unread mentions are counted from.
     pub mentions: BTreeMap<u64, BTreeSet<u64>>,
     pub pins: BTreeSet<u64>,
+    /// Deleted messages, by the table from which unread ones are counted.
+    pub deletions: BTreeSet<u64>,
+    /// The last message that isn't deleted, by the room's row.
+    shown_seq: u64,
+    /// The last one that is.
+    deleted_seq: u64,
     /// Messages whose words a search finds.
     words: BTreeSet<u64>,
     /// So many reactions a message's own row says that it has.
@@ -161,6 +169,14 @@ impl Room {
             .filter(|(_, users)| mine(users))
             .map(|(seq, _)| *seq)
             .collect()
+    }
+
+    /// How many messages above a member's marker aren't deleted.
+    pub fn unread(&self, user_id: u64) -> u64 {
+        let unread = self
+            .messages
+            .range(self.members[&user_id].last_read_seq + 1..);
+        unread.filter(|(_, row)| row.deleted_at.is_none()).count() as u64
     }
 
     /// How a thing of this room stands.
@@ -239,9 +255,10 @@ impl Room {
 
     /// What hangs on the messages is what their rows say; a deleted message has none of it.
     fn check_messages(&self, id: u64) {
-        let mut pins = BTreeSet::new();
+        let (mut pins, mut deletions) = (BTreeSet::new(), BTreeSet::new());
         for (seq, row) in &self.messages {
             if row.deleted_at.is_some() {
+                deletions.insert(*seq);
                 let left = Row {
                     rev: row.rev,
                     id: row.id,
@@ -278,6 +295,22 @@ impl Room {
         assert_eq!(
             self.pins, pins,
             "room {id}: pins, by the table and by the rows"
+        );
+        assert_eq!(
+            self.deletions, deletions,
+            "room {id}: deletions, by the table and by the rows"
+        );
+        let above = self.last_seq.saturating_sub(LAST_MESSAGE_REACH);
+        let shown = (above + 1..=self.last_seq).rfind(|seq| !deletions.contains(seq));
+        assert_eq!(
+            self.shown_seq,
+            shown.unwrap_or(0),
+            "room {id}: its last message that isn't deleted"
+        );
+        assert_eq!(
+            self.deleted_seq,
+            deletions.last().copied().unwrap_or(0),
+            "room {id}: its last deleted message"
         );
         let mut others = self.reactions.keys().chain(self.mentions.keys());
         let stray = others.find(|seq| !self.messages.contains_key(seq));

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::super::{PATIENCE, Server};
 use super::{Member, Room, Rooms, Row};
 
-const ROOMS: &str = "SELECT id, name, archived_at, deleted_at, rev, last_seq, settings_rev, member_count FROM rooms";
+const ROOMS: &str = "SELECT id, name, archived_at, deleted_at, rev, last_seq, settings_rev, member_count, shown_seq, deleted_seq FROM rooms";
 const MEMBERS: &str =
     "SELECT room_id, user_id, role, left_at, rev, last_read_seq FROM room_members";
 const MESSAGES: &str = "SELECT room_id, seq, rev, id, sender_id, created_at, content, edited_at, deleted_at, \
@@ -18,9 +18,12 @@ const MESSAGES: &str = "SELECT room_id, seq, rev, id, sender_id, created_at, con
 const REACTIONS: &str = "SELECT room_id, seq, emoji, user_id FROM reactions";
 const MENTIONS: &str = "SELECT room_id, seq, user_id FROM mentions";
 const PINS: &str = "SELECT room_id, seq FROM pins";
+const DELETIONS: &str = "SELECT room_id, seq FROM deletions";
 const WORDS: &str = "SELECT room_id, seq FROM message_words";
 /// Each row finds its room there, and a reaction its message.
-const ALL: [&str; 7] = [ROOMS, MEMBERS, MESSAGES, REACTIONS, MENTIONS, PINS, WORDS];
+const ALL: [&str; 8] = [
+    ROOMS, MEMBERS, MESSAGES, REACTIONS, MENTIONS, PINS, DELETIONS, WORDS,
+];
 
 /// Where the tables are.
 #[derive(Clone, Debug)]
@@ -144,6 +147,8 @@ fn take(rooms: &mut Rooms, sql: &str, row: Cells) {
             last_seq: row.int(5),
             settings_rev: row.int(6),
             member_count: row.int(7),
+            shown_seq: row.int(8),
+            deleted_seq: row.int(9),
             ..Room::default()
         };
         rooms.insert(row.int(0), room);
@@ -176,6 +181,7 @@ fn take(rooms: &mut Rooms, sql: &str, row: Cells) {
             of_message.insert(row.int(2));
         }
         PINS => drop(room.pins.insert(row.int(1))),
+        DELETIONS => drop(room.deletions.insert(row.int(1))),
         WORDS => drop(room.words.insert(row.int(1))),
         other => panic!("nobody asked {other}"),
     }

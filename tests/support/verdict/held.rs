@@ -60,6 +60,7 @@ fn check_standing(who: &str, user_id: u64, held: &Held, room: &Room) {
         room.mentioned(user_id),
         "{who}: unread mentions"
     );
+    assert_eq!(held.unread(), room.unread(user_id), "{who}: unread");
     let roles = held
         .present()
         .map(|(id, member)| (id, member.role.clone().unwrap()));

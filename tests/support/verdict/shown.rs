@@ -145,4 +145,9 @@ fn assert_standing(shown: &Value, user_id: u64, room: &Room) {
         (&json!(mentioned.len()), &json!(mentioned)),
         "{user_id} in {shown}"
     );
+    assert_eq!(
+        shown["unread"],
+        room.unread(user_id),
+        "{user_id} in {shown}"
+    );
 }
