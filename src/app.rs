@@ -4,6 +4,7 @@
 //! [`DRAIN_SESSIONS`]), then the log (until [`DRAIN_LOG`]), then the process, whatever is left.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, Write},
     net::SocketAddr,
@@ -293,7 +294,8 @@ async fn start(config: Config) -> Result<Server, Failure> {
     shutdown
         .tasks
         .spawn(shutdown.token.clone().run_until_cancelled_owned(prune));
-    let sweep = every(CHORES_INTERVAL, async move || chat.sweep().await);
+    let mut met = HashMap::new();
+    let sweep = every(CHORES_INTERVAL, async move || chat.sweep(&mut met).await);
     shutdown
         .tasks
         .spawn(shutdown.token.clone().run_until_cancelled_owned(sweep));

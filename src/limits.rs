@@ -187,9 +187,14 @@ pub const HOLD_DEADLINE: Duration = Duration::from_secs(10);
 /// The longest life of an access token that may be configured, or that is accepted.
 pub const ACCESS_TTL_MAX: Duration = Duration::from_secs(24 * 3_600);
 pub const REFRESH_TTL_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
-/// How far clocks may differ where an access token's times are checked.
+/// How far clocks may differ where an access token's end is checked.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(2);
 pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
+/// Exchanges of refresh tokens whose moment this node remembers, so that a clock that steps doesn't move it.
+pub const EXCHANGES_REMEMBERED: usize = 10_000;
+/// Log-ins, invites and links that are over are kept for so long more: while a clock goes wrong by less, nothing is
+/// forgotten that lives.
+pub const CLOCK_MARGIN: Duration = Duration::from_secs(24 * 3_600);
 /// Refresh tokens that one request may show in cookies of the same name; more are not looked at.
 pub const REFRESH_COOKIES_MAX: usize = 8;
 /// Log-ins whose user is remembered, and for how long.

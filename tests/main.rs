@@ -6,6 +6,7 @@ mod support;
 mod changes;
 mod cli;
 mod client;
+mod clock;
 mod deadlines;
 mod documents;
 mod files;

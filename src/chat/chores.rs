@@ -2,10 +2,15 @@
 //! answers; what it could not finish, because its asker hung up, the database was away or the server stopped,
 //! is done by a sweep.
 
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
 use super::{Chat, mismatch, refuse};
 use crate::{
     limits::*,
-    protocol::{RoomId, Time, UserId, error::Refusal, rest::User},
+    protocol::{RoomId, UserId, error::Refusal, rest::User},
     store::{
         Change, Outcome,
         chores::{Chore, Task},
@@ -13,15 +18,15 @@ use crate::{
 };
 
 impl Chat {
-    /// Does a chore. What fails is left to [`Chat::sweep`], and told of ever less often.
-    pub(super) async fn attend(&self, chore: Chore) {
-        if let Err(refusal) = self.finish(chore).await {
-            let age = (Time::now().0 - chore.created_at.0).max(0) as u64;
-            let rounds = age / CHORES_INTERVAL.as_millis() as u64;
+    /// Does a chore that a sweep met so long ago; by the request that made it: just now. What fails is left to
+    /// [`Chat::sweep`], and told of ever less often.
+    pub(super) async fn attend(&self, chore: Chore, age: Duration) {
+        if let Err(refusal) = self.finish(chore, age).await {
+            let rounds = age.as_millis() / CHORES_INTERVAL.as_millis();
             if rounds == 0 || rounds.is_power_of_two() {
                 tracing::warn!(
                     user.id = chore.user_id.0,
-                    age_s = age / 1_000,
+                    age_s = age.as_secs(),
                     refusal = %refusal.message,
                     "what an account's change does in rooms is done later"
                 );
@@ -29,27 +34,33 @@ impl Chat {
         }
     }
 
-    /// Does what was left of chores: to be called every [`CHORES_INTERVAL`].
-    pub async fn sweep(&self) {
-        // Those of the last moments are being done by the requests that made them.
-        let before = Time(Time::now().0 - CHORES_INTERVAL.as_millis() as i64);
+    /// Does what was left of chores: to be called every [`CHORES_INTERVAL`]. `met`: those of the last time by id, and
+    /// since when; their age is told by a clock that doesn't step.
+    pub async fn sweep(&self, met: &mut HashMap<u64, Instant>) {
+        let mut left = HashMap::new();
         let mut after = 0;
         loop {
             // A database that is away is told of by those who need more of it.
-            let Ok(chores) = self.store.chores(before, after).await else {
+            let Ok(chores) = self.store.chores(after).await else {
                 return;
             };
             let Some(last) = chores.last() else {
+                *met = left;
                 return;
             };
             after = last.id;
             for chore in chores {
-                self.attend(chore).await;
+                let before = met.get(&chore.id).copied();
+                left.insert(chore.id, before.unwrap_or_else(Instant::now));
+                // One that wasn't there before is perhaps being done by the request that made it.
+                if let Some(before) = before {
+                    self.attend(chore, before.elapsed()).await;
+                }
             }
         }
     }
 
-    async fn finish(&self, chore: Chore) -> Result<(), Refusal> {
+    async fn finish(&self, chore: Chore, age: Duration) -> Result<(), Refusal> {
         let row = self.store.user(chore.user_id).await.map_err(refuse)?;
         match (row, chore.task) {
             // Whose account is gone by now has left for good.
@@ -57,9 +68,8 @@ impl Chat {
             (Some(row), Task::Join(room_id, by)) => self.bring_in(&row.user, room_id, by).await?,
             (Some(row), Task::LeaveAll) => {
                 // Somebody who still saw the account may have added it to a room that was looked for before.
-                let age = Time::now().0 - chore.created_at.0;
                 self.leave_all(&row.user).await?;
-                if age <= DELETION_SETTLED_AFTER.as_millis() as i64 {
+                if age <= DELETION_SETTLED_AFTER {
                     return Ok(());
                 }
             }

@@ -1,7 +1,7 @@
 //! The deletion of one's own account: without a name, then out of every room. What was written stays, by a
 //! "Deleted user"; direct rooms stay with the other one.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use super::{Chat, Identity, judged, mismatch, refuse, sessions::wrong_password};
 use crate::{
@@ -31,7 +31,7 @@ impl Chat {
                 "The last admin's account can't be deleted: make somebody else admin first.",
             ),
         })?;
-        self.attend(chore).await;
+        self.attend(chore, Duration::ZERO).await;
         Ok(())
     }
 

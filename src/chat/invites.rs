@@ -7,6 +7,8 @@
 //!
 //! Invariant: a code that never was, one that was used up, that expired or was revoked are answered alike.
 
+use std::time::Duration;
+
 use url::Url;
 
 use super::{Chat, Identity, PageOf, page, refuse};
@@ -73,7 +75,7 @@ impl Chat {
         let made = self.store.create_invited_user(user, hash).await;
         let (row, joining) = made.map_err(refuse)?.ok_or_else(no_invite)?;
         if let Some(chore) = joining {
-            self.attend(chore).await;
+            self.attend(chore, Duration::ZERO).await;
         }
         Ok(row)
     }

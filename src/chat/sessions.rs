@@ -27,7 +27,7 @@ use crate::{
         fold::fold,
         rest::{DeleteMeBody, List, LogIn, PasswordBody, Tokens, User},
     },
-    store::sessions::{Exchange, Exchanged, NewSession},
+    store::sessions::{Exchange, Exchanged, Hash, NewSession},
 };
 
 /// The users of recent log-ins, so that a request needn't read them: bounded in number and in age.
@@ -38,6 +38,8 @@ use crate::{
 pub struct Sessions {
     users: Cache<SessionId, Remembered>,
     generations: Box<[AtomicU64]>,
+    /// When refresh tokens were exchanged here, by their hash.
+    exchanges: Cache<Hash, Instant>,
 }
 
 #[derive(Clone)]
@@ -54,6 +56,7 @@ impl Sessions {
             generations: (0..SESSION_GENERATIONS)
                 .map(|_| AtomicU64::new(0))
                 .collect(),
+            exchanges: Cache::new(EXCHANGES_REMEMBERED),
         }
     }
 
@@ -219,16 +222,24 @@ impl Chat {
         reuse_ends: bool,
     ) -> Result<Granted, Refresh> {
         let successor = self.tokens.successor(refresh_token);
+        let shown = tokens::hash(refresh_token);
         let exchange = Exchange {
-            shown: tokens::hash(refresh_token),
+            shown,
             successor: tokens::hash(&successor),
             user_agent: short(from.user_agent),
             reuse_ends,
+            ago: self.sessions.exchanges.get(&shown).map(|at| at.elapsed()),
             expires_at: self.refresh_until(),
         };
-        match self.store.exchange(exchange).await.map_err(refuse)? {
-            Exchanged::Successor(_, row) if !row.user.is_active => Err(disabled().into()),
-            Exchanged::Successor(id, row) => {
+        let exchanged = self.store.exchange(exchange).await.map_err(refuse)?;
+        if matches!(exchanged, Exchanged::Successor(..)) {
+            self.sessions.exchanges.insert(shown, Instant::now());
+        }
+        match exchanged {
+            Exchanged::Successor(_, row) | Exchanged::Again(_, row) if !row.user.is_active => {
+                Err(disabled().into())
+            }
+            Exchanged::Successor(id, row) | Exchanged::Again(id, row) => {
                 let name_key = fold(&row.user.username);
                 self.guesses.at_home(&name_key, from.address);
                 Ok(self.grant(row.user, id, successor, cookie))
@@ -460,7 +471,8 @@ impl Chat {
 
     /// Forgets what has ended long ago.
     pub(super) async fn prune_sessions(&self) {
-        let used_before = Time(Time::now().0 - self.refresh_ttl.as_millis() as i64);
+        let kept = self.refresh_ttl + CLOCK_MARGIN;
+        let used_before = Time(Time::now().0 - kept.as_millis() as i64);
         if let Err(error) = self.store.forget_ended(used_before).await
             && !error.was_told()
         {

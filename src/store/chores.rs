@@ -18,7 +18,6 @@ pub struct Chore {
     pub id: u64,
     pub user_id: UserId,
     pub task: Task,
-    pub created_at: Time,
 }
 
 /// What is to be done.
@@ -31,11 +30,11 @@ pub enum Task {
 }
 
 impl Store {
-    /// Chores that were there before this moment, by rising id after `after`: at most [`CHORES_PAGE`].
-    pub async fn chores(&self, before: Time, after: u64) -> Result<Vec<Chore>> {
-        let sql = "SELECT id, user_id, room_id, added_by, created_at FROM chores
-             WHERE id > ? AND created_at < ? ORDER BY id LIMIT ?";
-        let found = self.db().query(sql, params![after, before, CHORES_PAGE]);
+    /// Chores by rising id after `after`: at most [`CHORES_PAGE`].
+    pub async fn chores(&self, after: u64) -> Result<Vec<Chore>> {
+        let sql =
+            "SELECT id, user_id, room_id, added_by FROM chores WHERE id > ? ORDER BY id LIMIT ?";
+        let found = self.db().query(sql, params![after, CHORES_PAGE]);
         let chores = found.await?.into_iter().map(|row| {
             let (room_id, added_by) = (row.opt_u64(2)?, row.opt_u64(3)?);
             Ok(Chore {
@@ -45,7 +44,6 @@ impl Store {
                     Some((room_id, by)) => Task::Join(RoomId(room_id), UserId(by)),
                     None => Task::LeaveAll,
                 },
-                created_at: row.time(4)?,
             })
         });
         Ok(chores.collect::<Result<_, Fault>>()?)
@@ -77,6 +75,5 @@ pub(super) async fn insert(
         id: done.last_id,
         user_id,
         task,
-        created_at,
     })
 }

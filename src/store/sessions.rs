@@ -4,7 +4,7 @@
 //! living token; what ends a log-in writes a row of `revocations` in the same transaction, and every node
 //! reads those ([`Store::revocations_after`]).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Result, Store, UserRow, rows,
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     limits::{
-        FORGETTING_ROUNDS, FORGOTTEN_AT_ONCE, LOGINS_PER_USER_MAX, REFRESH_GRACE, REVOCATIONS_KEPT,
-        REVOCATIONS_PAGE,
+        CLOCK_MARGIN, FORGETTING_ROUNDS, FORGOTTEN_AT_ONCE, LOGINS_PER_USER_MAX, REFRESH_GRACE,
+        REVOCATIONS_KEPT, REVOCATIONS_PAGE,
     },
     protocol::{SessionId, Time, UserId, rest::LogIn},
 };
@@ -42,6 +42,8 @@ pub struct Exchange {
     /// Whether a token that was exchanged before ends its log-in. Not where it is shown among others of living log-ins:
     /// then it is left over in a browser, and says nothing of a thief.
     pub reuse_ends: bool,
+    /// How long ago this node exchanged it, if it did and remembers: told by a clock that doesn't step.
+    pub ago: Option<Duration>,
     /// When the log-in ends unless it is refreshed again.
     pub expires_at: Time,
 }
@@ -49,9 +51,10 @@ pub struct Exchange {
 /// What became of an exchange.
 #[derive(Debug)]
 pub enum Exchanged {
-    /// The successor is the log-in's token: now, or since the same device exchanged the same token a moment
-    /// ago and has perhaps not heard of it.
+    /// The successor is the log-in's token now.
     Successor(SessionId, Box<UserRow>),
+    /// It is so since the same device exchanged the same token a moment ago, and has perhaps not heard of it.
+    Again(SessionId, Box<UserRow>),
     /// An old token was shown again: its log-in, of this user, ended just now.
     Reused(UserId, SessionId),
     /// Its log-in has ended; or the token was exchanged before, and its log-in goes on ([`Exchange::reuse_ends`]).
@@ -88,18 +91,20 @@ impl Store {
         .await
     }
 
-    /// Whose log-in has, or had, this refresh token; and which one, when it was ended.
+    /// Whose log-in has, or had, this refresh token; and which one, when it was ended or has expired.
     pub async fn refreshed(
         &self,
         refresh_hash: Hash,
     ) -> Result<Option<(UserId, Option<SessionId>)>> {
-        let sql = "SELECT user_id, id, revoked_at FROM auth_sessions WHERE refresh_hash = ?
-             UNION ALL SELECT s.user_id, s.id, s.revoked_at FROM used_refresh_tokens t
+        let sql =
+            "SELECT user_id, id, revoked_at, expires_at FROM auth_sessions WHERE refresh_hash = ?
+             UNION ALL SELECT s.user_id, s.id, s.revoked_at, s.expires_at FROM used_refresh_tokens t
              JOIN auth_sessions s ON s.id = t.session_id WHERE t.hash = ? LIMIT 1";
         let found = self.db().query(sql, params![refresh_hash, refresh_hash]);
         let found = found.await?;
         let whose = found.first().map(|row| {
-            let (id, ended) = (SessionId(row.u64(1)?), row.opt_u64(2)?.is_some());
+            let id = SessionId(row.u64(1)?);
+            let ended = row.opt_u64(2)?.is_some() || row.time(3)? <= Time::now();
             Ok::<_, Fault>((row.user_id(0)?, ended.then_some(id)))
         });
         Ok(whose.transpose()?)
@@ -205,16 +210,17 @@ impl Store {
     }
 
     /// Forgets what nobody asks for any more, some of it at a time: revocations that every node has read, used
-    /// tokens whose life would have ended, and log-ins, invites and links that are over.
+    /// tokens whose life would have ended, and log-ins, invites and links that have been over for [`CLOCK_MARGIN`].
     pub async fn forget_ended(&self, used_before: Time) -> Result<()> {
         let now = Time::now();
         let read = Time(now.0 - REVOCATIONS_KEPT.as_millis() as i64);
+        let over = Time(now.0 - CLOCK_MARGIN.as_millis() as i64);
         for (table, at, before) in [
             ("revocations", "revoked_at", read),
             ("used_refresh_tokens", "used_at", used_before),
-            ("auth_sessions", "expires_at", now),
-            ("invites", "expires_at", now),
-            ("password_resets", "expires_at", now),
+            ("auth_sessions", "expires_at", over),
+            ("invites", "expires_at", over),
+            ("password_resets", "expires_at", over),
         ] {
             for _ in 0..FORGETTING_ROUNDS {
                 let script = script(move |conn| Box::pin(forget(conn, table, at, before)));
@@ -241,7 +247,8 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<
         }
     }
     let sql = "DELETE FROM auth_sessions WHERE user_id = ? AND expires_at < ?";
-    conn.execute(sql, params![user_id, now]).await?;
+    let over = Time(now.0 - CLOCK_MARGIN.as_millis() as i64);
+    conn.execute(sql, params![user_id, over]).await?;
     let sql = "SELECT id FROM auth_sessions WHERE user_id = ? AND revoked_at IS NULL
          ORDER BY last_used_at DESC, id LIMIT ? OFFSET ?";
     let params = params![user_id, LOGINS_PER_USER_MAX, LOGINS_PER_USER_MAX - 1];
@@ -329,9 +336,11 @@ async fn judge(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, Fa
     let Some(user) = living(conn, id, now).await? else {
         return Ok(Exchanged::Ended);
     };
-    let in_time = now.0 - used_at.0 <= REFRESH_GRACE.as_millis() as i64;
+    // Of another node, or from before a restart, the clock alone tells: what it says lies ahead was a moment ago.
+    let by_the_clock = Duration::from_millis((now.0 - used_at.0).max(0) as u64);
+    let in_time = exchange.ago.unwrap_or(by_the_clock) <= REFRESH_GRACE;
     if in_time && same_device && current {
-        return Ok(Exchanged::Successor(id, Box::new(user)));
+        return Ok(Exchanged::Again(id, Box::new(user)));
     }
     if !exchange.reuse_ends {
         return Ok(Exchanged::Ended);

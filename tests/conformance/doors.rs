@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearth::{
-    limits::{FORGOTTEN_AT_ONCE, INVITES_PER_USER_MAX, REVOCATIONS_KEPT},
+    limits::{CLOCK_MARGIN, FORGOTTEN_AT_ONCE, INVITES_PER_USER_MAX, REVOCATIONS_KEPT},
     protocol::{
         SessionId, Time, UserId,
         rest::{RoomKind, SiteRole, UserSummary},
@@ -387,9 +387,11 @@ pub async fn what_is_over_is_forgotten(place: Place) {
     let ada = admin(&world, "ada").await;
     let store = &world.store;
     let now = Time::now();
-    let an_hour = 3_600_000;
-    let (ago, later) = (Time(now.0 - an_hour), Time(now.0 + an_hour));
-    for id in 1..=2 {
+    // A clock that is wrong by an hour, or by ten, forgets nothing that lives.
+    let (hour, margin) = (3_600_000, CLOCK_MARGIN.as_millis() as i64);
+    let (ago, later) = (Time(now.0 - margin - hour), Time(now.0 + hour));
+    let just_over = Time(now.0 - 10 * hour);
+    for id in 1..=3 {
         let session = NewSession {
             id: SessionId(id),
             user_id: ada.id,
@@ -403,13 +405,19 @@ pub async fn what_is_over_is_forgotten(place: Place) {
         store.create_invite(code).await.unwrap().unwrap();
     }
     let bob = world.user().await;
+    let cleo = world.user().await;
+    store
+        .allow_reset(cleo.id, [3; 32], just_over)
+        .await
+        .unwrap();
     store.allow_reset(ada.id, [1; 32], later).await.unwrap();
     store.allow_reset(bob.id, [2; 32], ago).await.unwrap();
     store.end_sessions(bob.id, None).await.unwrap();
     for (table, at) in [("auth_sessions", "expires_at"), ("invites", "expires_at")] {
-        place
-            .meddle(&format!("UPDATE {table} SET {at} = {} WHERE id = 2", ago.0))
-            .await;
+        for (id, over) in [(2, ago), (3, just_over)] {
+            let sql = format!("UPDATE {table} SET {at} = {} WHERE id = {id}", over.0);
+            place.meddle(&sql).await;
+        }
     }
     // More than goes in one statement.
     for at in 0..FORGOTTEN_AT_ONCE + 10 {
@@ -426,8 +434,9 @@ pub async fn what_is_over_is_forgotten(place: Place) {
             .numbers(&format!("SELECT {key} FROM {table} ORDER BY {key}"))
             .await
     };
-    assert_eq!(rows("auth_sessions", "id").await, [[1]]);
-    assert_eq!(rows("invites", "id").await, [[1]]);
-    assert_eq!(rows("password_resets", "user_id").await, [[ada.id.0]]);
+    assert_eq!(rows("auth_sessions", "id").await, [[1], [3]]);
+    assert_eq!(rows("invites", "id").await, [[1], [3]]);
+    let resets = rows("password_resets", "user_id").await;
+    assert_eq!(resets, [[ada.id.0], [cleo.id.0]]);
     assert_eq!(rows("revocations", "id").await.len(), 1);
 }

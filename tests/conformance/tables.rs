@@ -379,6 +379,7 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
                 successor: hash(race, to),
                 user_agent: user_agent.into(),
                 reuse_ends: true,
+                ago: None,
                 expires_at: in_an_hour(),
             };
             world.store.exchange(exchange).await.unwrap()
@@ -389,7 +390,9 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
             "a thief"
         };
         let both = tokio::join!(exchange(0, 1, "a browser"), exchange(0, 1, other));
-        let given = |exchanged: &Exchanged| matches!(exchanged, Exchanged::Successor(..));
+        let given = |exchanged: &Exchanged| {
+            matches!(exchanged, Exchanged::Successor(..) | Exchanged::Again(..))
+        };
         match (&both.0, &both.1) {
             (a, b) if other == "a browser" => {
                 assert!(given(a) && given(b), "{race}: {both:?}");
@@ -400,6 +403,7 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
                     successor: hash(race, 1),
                     user_agent: "a browser".into(),
                     reuse_ends: false,
+                    ago: None,
                     expires_at: in_an_hour(),
                 };
                 let beside = world.store.exchange(left_over).await.unwrap();
@@ -423,6 +427,7 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
         successor: [254; 32],
         user_agent: "a browser".into(),
         reuse_ends: true,
+        ago: None,
         expires_at: in_an_hour(),
     };
     let exchanged = world.store.exchange(unknown).await.unwrap();

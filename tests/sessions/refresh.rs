@@ -355,11 +355,19 @@ async fn of_several_cookies_the_living_one_counts(db: Db) {
     );
 
     // What was exchanged and comes alone is what a thief shows, or who was robbed. It is alone when it is there twice, or
-    // beside what anybody could have put there: no token, or one of a log-in that has ended.
+    // beside what anybody could have put there: no token, or one of a log-in that has ended or expired.
+    let eve = server.register("eve").await;
+    let expired = by_cookie(&server, "eve").await;
+    let sql = format!(
+        "UPDATE auth_sessions SET expires_at = 1 WHERE user_id = {}",
+        eve.id
+    );
+    server.sql(&sql).await;
     for beside in [
         "DEAD".to_owned(),
         never,
         ended,
+        expired,
         "hearth_refresh=".to_owned(),
     ] {
         let exchanged = by_cookie(&server, "ada").await;
