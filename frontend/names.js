@@ -2,17 +2,22 @@
 
 import { codeRanges } from "./code.js";
 
-const NAME_CHARS_MAX = 64; // names have 32, each perhaps with a mark of its own
-const CANDIDATES_MAX = 2000;
+const LETTERS_MAX = 32;
+const CHARS_MAX = 64; // of a name as it is typed: each letter perhaps with a mark of its own, or typed as two
+const NAMES_MAX = 512; // different ones, of a text
 
 const OF_NAME = /(?:(?![\ufe00-\ufe0f\u{e0100}-\u{e01ef}])[\p{XIDC}\p{Alphabetic}\p{N}\u200c\u200d._-])+/uy;
-/** Characters of scripts without spaces, and Hangul: a name may end on both sides of each. */
+const MIDDLE_DOT = /^[\u00b7\u0387]$/;
+/** What may be left out at a name's end. */
+const LEFT_OUT = /^[.\-\u00b7\u0387]$/;
+/** Characters of scripts without spaces, the dots between their words, and Hangul: a name may end on both sides of each. */
 const UNSPACED = new RegExp(`[${["Han", "Hira", "Kana", "Bopo", "Hang", "Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Bali", "Java",
-  "Tale", "Talu", "Lana", "Tavt"].map((script) => `\\p{sc=${script}}`).join("")}\\u3006\\u3031-\\u3035\\u303c\\u3099\\u309a\\u30fc\\uff70\\uff9e\\uff9f]`, "u");
+  "Tale", "Talu", "Lana", "Tavt"].map((script) => `\\p{sc=${script}}`).join("")}\\u3006\\u3031-\\u3035\\u303c\\u3099\\u309a\\u30fb\\u30fc\\uff65\\uff70\\uff9e\\uff9f]`, "u");
 /** What is read as a part of the character before it: marks, joiners, the vowel AM, and what completes a Hangul syllable. */
 const CONTINUES = /[\p{M}\u200c\u200d\u0e33\u0eb3\u1160-\u11ff\ud7b0-\ud7ff\uff9e\uff9f]/u;
-/** What ends an address, within a class of a regular expression. */
-export const ADDRESS_END = "\\p{White_Space}<>\"“”‘’\u3001\u3002\u3008-\u3011\u3014-\u301f！（），：；？｛｝～";
+/** What ends an address, within a class of a regular expression: quotation marks, punctuation of Chinese and Japanese, full-width forms. */
+export const ADDRESS_END = "\\p{White_Space}<>\"«»\u2018-\u201f‹›\u2e42\u3001-\u3003\u3008-\u3011\u3014-\u301f\ufe41-\ufe44"
+  + "\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65";
 const WORD = new RegExp(`[^${ADDRESS_END}]+`, "gu");
 const SCHEME = /[a-z0-9]:\/\//i;
 const HEAD = /www\.|mailto:|xmpp:|sips?:|tel:|sms:|acct:|matrix:/gi;
@@ -43,13 +48,13 @@ export function mentionsIn(text, names) {
   const found = [];
   if (names.size === 0 || !text.includes("@")) return found;
   const quiet = [codeRanges(text), addressRanges(text)];
-  let left = CANDIDATES_MAX;
+  const known = new Set();
   for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) {
     if (quiet.some((ranges) => liesIn(at, ranges)) || endsWithWord(text, at)) continue;
-    const ends = endsOf(text, at + 1).slice(0, left);
-    left -= ends.length;
-    const end = ends.find((end) => names.has(fold(text.slice(at + 1, end))));
-    if (end) found.push({ start: at, end, key: fold(text.slice(at + 1, end)) });
+    const meant = endsOf(text, at + 1).map((end) => ({ start: at, end, key: fold(text.slice(at + 1, end)) }))
+      .filter(({ key }) => known.has(key) || (known.size < NAMES_MAX && known.add(key)));
+    const mention = meant.findLast(({ key }) => names.has(key));
+    if (mention) found.push(mention);
   }
   return found;
 }
@@ -62,10 +67,11 @@ function runAt(text, start) {
 
 function endsWithWord(text, end) {
   const begin = end - (/[\udc00-\udfff]/.test(text[end - 1] ?? "") ? 2 : 1);
-  return begin >= 0 && runAt(text, begin) !== "" && !UNSPACED.test(text.slice(begin, end));
+  const last = text.slice(begin, end);
+  return begin >= 0 && runAt(text, begin) !== "" && !UNSPACED.test(last) && !MIDDLE_DOT.test(last);
 }
 
-/** Where the name that begins here may end, the farthest first. */
+/** Where the name that begins here may end, the nearest first. */
 function endsOf(text, start) {
   const run = runAt(text, start);
   if (run === "") return [];
@@ -73,15 +79,18 @@ function endsOf(text, start) {
   const chars = [...run];
   let isEnd = !(text[after] === "/" && runAt(text, after + 1) !== ""); // `@scope/name` is a package
   const ends = [];
+  const isLetter = (c) => UNSPACED.test(c) && !CONTINUES.test(c);
+  let letters = chars.filter(isLetter).length;
   let end = after;
   for (let index = chars.length - 1; index >= 0; index -= 1) {
     const [c, next] = [chars[index], chars[index + 1]];
     isEnd ||= Boolean(next) && !CONTINUES.test(next) && (UNSPACED.test(next) || UNSPACED.test(c));
-    if (isEnd && index < NAME_CHARS_MAX) ends.push(end);
-    isEnd &&= c === "." || c === "-";
+    if (isEnd && index < CHARS_MAX && letters <= LETTERS_MAX) ends.push(end);
+    isEnd &&= LEFT_OUT.test(c);
     end -= c.length;
+    letters -= isLetter(c) ? 1 : 0;
   }
-  return ends;
+  return ends.reverse();
 }
 
 function addressRanges(text) {

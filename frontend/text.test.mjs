@@ -54,6 +54,7 @@ test("what is looked for is plain", () => {
 test("hostile texts are quick", () => {
   for (const content of [
     "@".repeat(8_000), "@ada.".repeat(1_600), `@${"-.".repeat(4_000)}`, "https://".repeat(1_000), `@${"漢".repeat(7_999)}`, "@漢".repeat(4_000),
+    `@${"漢".repeat(60)} `.repeat(130), `@${"a漢".repeat(30)} `.repeat(130),
     "`@a".repeat(2_600), "`@``@".repeat(1_600), `${"> ".repeat(3_999)}@a`, `${"- + ".repeat(1_999)}@a`, "- @a\n".repeat(1_600), "www.@".repeat(1_600),
     `@${`a${"\u200d".repeat(7_000)}`}`,
   ]) {

@@ -72,6 +72,8 @@ pub const APPEND_DEADLINE: Duration = Duration::from_secs(10);
 /// A lock that is waited for, or one statement, inside an append.
 pub const LOCK_WAIT: Duration = Duration::from_secs(2);
 pub const STATEMENT_DEADLINE: Duration = Duration::from_secs(5);
+/// How often a start says how far it is with what it makes anew.
+pub const DERIVED_TOLD_EVERY: Duration = Duration::from_secs(5);
 /// Changed rows in one page of a sync.
 pub const SYNC_PAGE_ROWS: usize = 500;
 /// Beyond this many changes a client reloads the room instead of catching up.

@@ -144,6 +144,7 @@ on_both! {
         a_reset_leaves_nothing,
         what_is_derived_is_made_anew,
         older_deletions_are_noted,
+        many_reactions_are_joined_in_steps,
         an_epoch_stays;
 }
 

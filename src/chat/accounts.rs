@@ -14,7 +14,7 @@ use crate::{
         UserId,
         check::Checks,
         error::{Code, Refusal},
-        fold::{fold, plain},
+        fold::{fold, sought},
         rest::{List, LoginBody, PatchMeBody, RegisterBody, User, UserSummary},
     },
     store::{NewUser, Profile, UserRow},
@@ -137,7 +137,7 @@ impl Chat {
     pub async fn users(&self, query: &str, at: PageOf) -> Result<List<UserSummary>, Refusal> {
         let users = self
             .store
-            .users(&plain(query), UserId(at.after), at.limit + 1)
+            .users(&sought(query), UserId(at.after), at.limit + 1)
             .await
             .map_err(refuse)?;
         Ok(page(users, at.limit, |user| user.id.0))

@@ -1,7 +1,7 @@
 //! Whom a text names: `@name` and `@all` (PROTOCOL.md section 1).
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     ops::Range,
 };
 
@@ -14,18 +14,18 @@ use crate::{
         UserId,
         check::{Checks, RESERVED_NAME},
         error::Refusal,
-        fold::fold,
-        names::{continues, is_of_name, is_unspaced},
-        rest::Mentions,
+        fold::fold_beginnings,
+        names::{continues, holds, is_of_name, is_unspaced, may_be_left_out},
     },
+    store::{EVERYONE, Named},
 };
 
-/// Characters of a name as it is typed: each may come with a mark of its own.
+/// Characters of a name as it is typed: each may come with a mark of its own, or be typed as two (`SS` for ß).
 const NAME_CHARS_MAX: usize = 2 * USERNAME_CHARS_MAX;
-/// Of one text: what is beyond is nobody's name. So many have room for [`MENTIONS_MAX`] names, each within a
-/// text without spaces.
-const CANDIDATES_MAX: usize = 2_000;
-const _: () = assert!(CANDIDATES_MAX >= MENTIONS_MAX * (USERNAME_CHARS_MAX + 1));
+/// Different names that are looked up for one text; what is beyond is nobody's. So many have room for
+/// [`MENTIONS_MAX`] names, each with nine more letters behind it, in a text without spaces.
+const NAMES_MAX: usize = 512;
+const _: () = assert!(NAMES_MAX >= MENTIONS_MAX * 10);
 /// What begins an address, beside `scheme://`.
 const HEADS: [&str; 9] = [
     "www.", "mailto:", "xmpp:", "sip:", "sips:", "tel:", "sms:", "acct:", "matrix:",
@@ -35,23 +35,24 @@ const HEADS: [&str; 9] = [
 type Candidates = Vec<String>;
 
 impl Chat {
-    /// The users whom a text names, and whether it means all. More than [`MENTIONS_MAX`] are refused.
-    pub(super) async fn named(&self, content: &str) -> Result<Mentions, Refusal> {
+    /// The users whom a text may mean, of whom its room's members are mentioned. More than [`MENTIONS_MAX`] are refused.
+    pub(super) async fn named(&self, content: &str) -> Result<Named, Refusal> {
         let found = candidates(content);
         let names: BTreeSet<&String> = found.iter().flatten().collect();
         if names.is_empty() {
-            return Ok(Mentions::default());
+            return Ok(Named::new());
         }
         let names: Vec<String> = names.into_iter().cloned().collect();
         let users = self.store.users_by_names(&names).await.map_err(refuse)?;
-        let mentions = resolve(&found, &users);
+        let named = resolve(&found, &users);
         let mut checks = Checks::default();
-        if mentions.users.len() > MENTIONS_MAX {
+        let people = named.iter().filter(|users| users[0] != EVERYONE);
+        if people.count() > MENTIONS_MAX {
             let rule = format!("at most {MENTIONS_MAX} people are mentioned");
             checks.fail("content", "mentions", rule);
         }
         checks.done()?;
-        Ok(mentions)
+        Ok(named)
     }
 }
 
@@ -61,15 +62,20 @@ fn candidates(content: &str) -> Vec<Candidates> {
         return Vec::new();
     }
     let quiet = [code(content), addresses(content)];
-    let (mut found, mut count) = (Vec::new(), 0);
+    let mut found = Vec::new();
+    let mut names: HashSet<String> = HashSet::new();
     for (at, _) in content.match_indices('@') {
         let is_quiet = quiet.iter().any(|ranges| lies_in(at, ranges));
         if is_quiet || ends_with_word(&content[..at]) {
             continue;
         }
+        // The shortest are taken first: names are short.
         let mut candidates = meant(&content[at + 1..]);
-        candidates.truncate(CANDIDATES_MAX - count);
-        count += candidates.len();
+        candidates.retain(|name| {
+            let known = names.contains(name);
+            known || (names.len() < NAMES_MAX && names.insert(name.clone()))
+        });
+        candidates.reverse();
         if !candidates.is_empty() {
             found.push(candidates);
         }
@@ -79,32 +85,35 @@ fn candidates(content: &str) -> Vec<Candidates> {
 
 /// Whether what follows would be read as a part of the text's last word.
 fn ends_with_word(text: &str) -> bool {
-    let last = text.chars().next_back();
-    last.is_some_and(|c| is_of_name(c) && !is_unspaced(c))
+    text.chars().next_back().is_some_and(holds)
 }
 
-/// Whom the beginning of a text names: all the characters of names, less full stops and hyphens at the end. Where
-/// scripts that are written without spaces meet others, and within them, a name may end at each letter.
-fn meant(text: &str) -> Candidates {
+/// Whom the beginning of a text names, folded, the shortest first: all the characters of names, less full stops and the
+/// like at the end. Where scripts that are written without spaces meet others, and within them, a name may end at each letter.
+fn meant(text: &str) -> Vec<String> {
     let end = text.find(|c| !is_of_name(c)).unwrap_or(text.len());
     let run = &text[..end];
     // `@scope/name` is a package.
     let path = text[end..].strip_prefix('/');
-    let mut ends = !path.is_some_and(|path| path.starts_with(is_of_name));
-    let mut left = run.chars().count();
+    let mut is_end = !path.is_some_and(|path| path.starts_with(is_of_name));
+    let is_letter = |c: char| is_unspaced(c) && !continues(c);
+    let mut chars = run.chars().count();
+    let mut letters = run.chars().filter(|c| is_letter(*c)).count();
     let mut next = None;
-    let mut names = Candidates::new();
+    let mut ends = Vec::new();
     for (at, c) in run.char_indices().rev() {
         let borders = |next| !continues(next) && (is_unspaced(next) || is_unspaced(c));
-        ends |= next.is_some_and(borders);
-        if ends && left <= NAME_CHARS_MAX {
-            names.push(fold(&run[..at + c.len_utf8()]));
+        is_end |= next.is_some_and(borders);
+        if is_end && chars <= NAME_CHARS_MAX && letters <= USERNAME_CHARS_MAX {
+            ends.push(at + c.len_utf8());
         }
-        ends &= matches!(c, '.' | '-');
+        is_end &= may_be_left_out(c);
         next = Some(c);
-        left -= 1;
+        chars -= 1;
+        letters -= usize::from(is_letter(c));
     }
-    names
+    ends.reverse();
+    fold_beginnings(run, &ends)
 }
 
 /// Code as CommonMark has it: spans, and blocks that are fenced or indented. Rising and apart.
@@ -125,11 +134,13 @@ fn addresses(text: &str) -> Vec<Range<usize>> {
     addresses
 }
 
-/// White space, what may stand around an address, and the punctuation of scripts without spaces.
+/// White space, `<` and `>`, quotation marks but for the apostrophe, and the punctuation of Chinese and Japanese: its own, and
+/// the full-width forms of what ASCII has beside letters and digits.
 fn ends_address(c: char) -> bool {
     c.is_whitespace()
-        || matches!(c, '<' | '>' | '"' | '“' | '”' | '‘' | '’' | '\u{3001}' | '\u{3002}' | '\u{3008}'..='\u{3011}'
-            | '\u{3014}'..='\u{301f}' | '！' | '（' | '）' | '，' | '：' | '；' | '？' | '｛' | '｝' | '～')
+        || matches!(c, '<' | '>' | '"' | '«' | '»' | '\u{2018}'..='\u{201f}' | '‹' | '›' | '\u{2e42}'
+            | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}' | '\u{3014}'..='\u{301f}' | '\u{fe41}'..='\u{fe44}'
+            | '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{ff3b}'..='\u{ff40}' | '\u{ff5b}'..='\u{ff65}')
 }
 
 /// Where in a word an address begins.
@@ -149,32 +160,25 @@ fn lies_in(at: usize, ranges: &[Range<usize>]) -> bool {
     ranges.get(index).is_some_and(|range| range.start <= at)
 }
 
-fn resolve(found: &[Candidates], users: &HashMap<String, UserId>) -> Mentions {
-    let mut ids = BTreeSet::new();
-    let mut all = false;
-    for candidates in found {
-        for name in candidates {
-            if name == RESERVED_NAME {
-                all = true;
-                break;
-            }
-            if let Some(id) = users.get(name) {
-                ids.insert(*id);
-                break;
-            }
-        }
-    }
-    Mentions {
-        users: ids.into_iter().collect(),
-        all,
-    }
+/// Those who exist, each list once.
+fn resolve(found: &[Candidates], users: &HashMap<String, UserId>) -> Named {
+    let user = |name: &String| match name == RESERVED_NAME {
+        true => Some(EVERYONE),
+        false => users.get(name).copied(),
+    };
+    let named = found
+        .iter()
+        .map(|names| names.iter().filter_map(user).collect());
+    let named: BTreeSet<Vec<UserId>> = named.filter(|users: &Vec<_>| !users.is_empty()).collect();
+    named.into_iter().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::fold::fold;
 
-    /// The page marks what is counted here: frontend/mentions.test.mjs reads the same texts.
+    /// The page marks what is counted here: frontend/text.test.mjs reads the same texts.
     const FIXTURE: &str = include_str!("../../tests/fixtures/mentions.json");
 
     #[derive(serde::Deserialize)]
@@ -194,11 +198,14 @@ mod tests {
         for (marked, expected) in &fixture.texts {
             let text = marked.replace(['«', '»'], "");
             let found = resolve(&candidates(&text), &users);
-            let named = found
-                .users
+            // All of them are members: the longest name wins.
+            let named: BTreeSet<&str> = found
                 .iter()
-                .map(|id| &*fixture.users[id.0 as usize - 1]);
-            let named: BTreeSet<&str> = named.chain(found.all.then_some("all")).collect();
+                .map(|users| match users[0] {
+                    EVERYONE => "all",
+                    id => &*fixture.users[id.0 as usize - 1],
+                })
+                .collect();
             let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();
             if named != expected {
                 faults.push(format!("{text:?}: {named:?} instead of {expected:?}"));
@@ -206,6 +213,38 @@ mod tests {
             assert_eq!(marked.contains('«'), !expected.is_empty(), "{marked:?}");
         }
         assert!(faults.is_empty(), "{faults:#?}");
+    }
+
+    /// Whoever is a member is found behind those who aren't, and beyond a name that is too long to be one.
+    #[test]
+    fn all_whom_a_name_may_mean_are_told() {
+        let users = ["bob", "bobさ", "bobさん", "all看", "straße"];
+        let users: HashMap<String, UserId> =
+            users.map(fold).into_iter().zip((1..).map(UserId)).collect();
+        for (text, expected) in [
+            ("@bobさん", &[&[3, 2, 1][..]][..]),
+            ("@bobさま @bob @Bob", &[&[1], &[2, 1]]),
+            ("@all看 @all", &[&[0], &[4, 0]]),
+            ("@STRASSE", &[&[5]]),
+            ("@nobody", &[]),
+        ] {
+            let named = resolve(&candidates(text), &users);
+            let named: Vec<Vec<u64>> = named
+                .iter()
+                .map(|of| of.iter().map(|id| id.0).collect())
+                .collect();
+            assert_eq!(named, expected, "{text}");
+        }
+        for (letter, longest) in [
+            ("漢", 32),
+            ("a", 64),
+            ("か\u{3099}", 32),
+            ("\u{1100}\u{1161}\u{11a8}", 21),
+        ] {
+            let names = meant(&letter.repeat(64));
+            let found = names.last().map(|name| name.chars().count());
+            assert_eq!(found, Some(longest), "{letter}");
+        }
     }
 
     /// Whatever is written, a text costs no more than so many names.
@@ -225,8 +264,9 @@ mod tests {
             "<a@b".repeat(2_000),
             "www.@".repeat(1_600),
         ] {
-            let count: usize = candidates(&text).iter().map(Vec::len).sum();
-            assert!(count <= CANDIDATES_MAX, "{count}: {:.9}", text);
+            let found = candidates(&text);
+            let names: BTreeSet<&String> = found.iter().flatten().collect();
+            assert!(names.len() <= NAMES_MAX, "{}: {text:.9}", names.len());
         }
     }
 }

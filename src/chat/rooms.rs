@@ -7,7 +7,7 @@ use crate::{
         RoomId, UserId,
         check::Checks,
         error::Refusal,
-        fold::plain,
+        fold::sought,
         rest::{
             AddMemberBody, CreateRoomBody, DirectBody, List, Member, PatchMemberBody,
             PatchMineBody, PatchRoomBody, Room, RoomKind, UserSummary,
@@ -321,7 +321,7 @@ impl Chat {
         at: PageOf,
     ) -> Result<List<Member>, Refusal> {
         self.member(who, room_id).await?;
-        let prefix = plain(query);
+        let prefix = sought(query);
         let members = self
             .store
             .members(room_id, &prefix, UserId(at.after), at.limit + 1)

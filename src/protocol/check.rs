@@ -142,7 +142,7 @@ impl Checks {
         if !lengths_hold {
             let rule = format!("{USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} characters");
             self.fail(name, "length", rule);
-        } else if fold(&composed).trim_end_matches(['.', '-']) == RESERVED_NAME {
+        } else if fold(&composed).trim_end_matches(['.', '-', '·', '・']) == RESERVED_NAME {
             self.fail(name, "taken", "this name means everybody");
         } else if fold(&composed).starts_with(DELETED_PREFIX) {
             let rule = "names that begin with deleted- are those of deleted accounts";
@@ -273,6 +273,9 @@ mod tests {
                 Some("\u{915}\u{93c}\u{92e}\u{930}"),
             ),
             ("-ada", None),
+            ("all.", None),
+            ("ALL·", None),
+            ("all・", None),
             ("deleted-7", None),
             ("ＤｅＬＥＴＥＤ-me", None),
             ("deleted", Some("deleted")),

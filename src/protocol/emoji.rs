@@ -14,7 +14,8 @@ const KEYCAP: char = '\u{20e3}';
 
 /// An emoji as Unicode's data calls it fully qualified (UTS #51, definition ED-18): what is text by default is
 /// followed by the selector for a picture, unless a skin tone follows; there is no other selector of a variant.
-/// What isn't an emoji is composed (NFC). What would be longer than [`EMOJI_BYTES_MAX`] stays without selectors.
+/// What isn't an emoji is composed (NFC). What would be longer than [`EMOJI_BYTES_MAX`] with its selectors stays without;
+/// where even that is longer, as composing may make it, the text stays as it came.
 pub fn qualified(text: &str) -> String {
     let bare: String = text.chars().filter(|c| !is_selector(*c)).nfc().collect();
     let mut qualified = String::with_capacity(EMOJI_BYTES_MAX);
@@ -28,10 +29,9 @@ pub fn qualified(text: &str) -> String {
             qualified.push(PICTURE);
         }
     }
-    match qualified.len() <= EMOJI_BYTES_MAX {
-        true => qualified,
-        false => bare,
-    }
+    let forms = [qualified, bare].into_iter();
+    let mut short = forms.filter(|form| form.len() <= EMOJI_BYTES_MAX);
+    short.next().unwrap_or_else(|| text.to_owned())
 }
 
 fn is_selector(c: char) -> bool {
@@ -44,6 +44,9 @@ fn is<P: icu_properties::props::BinaryProperty>(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
+    use unicode_segmentation::UnicodeSegmentation;
+
     use super::*;
 
     #[test]
@@ -86,7 +89,70 @@ mod tests {
             assert_eq!(qualified(written), expected, "{written:?}");
             assert_eq!(qualified(expected), expected, "{expected:?}");
         }
-        let long = ["❤"; 10].join("\u{200d}");
-        assert_eq!(qualified(&long), long);
+    }
+
+    /// With its selectors; without; as it came.
+    #[test]
+    fn no_form_is_longer_than_may_be_stored() {
+        let hearts = |heart: &str, count: usize| vec![heart; count].join("\u{200d}");
+        for (written, expected) in [
+            (hearts("❤", 7), hearts("❤\u{fe0f}", 7)),
+            (hearts("❤", 8), hearts("❤", 8)),
+            (hearts("❤\u{fe0f}", 7), hearts("❤\u{fe0f}", 7)),
+            (
+                "é".to_owned() + &"\u{301}".repeat(31),
+                "é".to_owned() + &"\u{301}".repeat(31),
+            ),
+            (
+                "a".to_owned() + &"\u{344}".repeat(15),
+                "ä\u{301}".to_owned() + &"\u{308}\u{301}".repeat(14),
+            ),
+        ] {
+            assert_eq!(qualified(&written), expected, "{written:?}");
+        }
+        for written in [
+            format!("a{}", "\u{344}".repeat(31)),
+            format!("ཀ{}", "\u{f73}".repeat(20)),
+            format!("ཀ{}", "\u{f81}".repeat(20)),
+            format!("\u{1d160}{}", "\u{1d165}".repeat(14)),
+        ] {
+            let composed: String = written.nfc().collect();
+            assert!(written.len() <= EMOJI_BYTES_MAX, "{written:?}");
+            assert!(composed.len() > EMOJI_BYTES_MAX, "{written:?}");
+            assert_eq!(qualified(&written), written, "{written:?}");
+        }
+    }
+
+    /// Of letters, marks that composing makes longer, and what emoji consist of.
+    #[test]
+    fn the_form_of_a_form_is_itself() {
+        let parts: Vec<char> = "a1éहཀ❤👍🏽🏳♂🌈👩\u{344}\u{301}\u{308}\u{f73}\u{f75}\u{f81}\u{1d160}\u{1d165}\u{200d}\u{20e3}\u{fe0e}\u{fe0f}\u{e0100}"
+            .chars()
+            .collect();
+        let mut random = SmallRng::seed_from_u64(0);
+        let (mut seen, mut lengthened) = (0, 0);
+        for _ in 0..20_000 {
+            let some = random.random_range(1..=4);
+            let some: Vec<char> = (0..some)
+                .map(|_| *parts.choose(&mut random).unwrap())
+                .collect();
+            let mut text = String::new();
+            for _ in 0..random.random_range(1..=32) {
+                text.push(*some.choose(&mut random).unwrap());
+            }
+            let Some(grapheme) = text.graphemes(true).next() else {
+                continue;
+            };
+            if grapheme.len() > EMOJI_BYTES_MAX {
+                continue;
+            }
+            let form = qualified(grapheme);
+            assert!(form.len() <= EMOJI_BYTES_MAX, "{grapheme:?}: {form:?}");
+            assert_eq!(qualified(&form), form, "{grapheme:?}");
+            seen += 1;
+            lengthened +=
+                usize::from(grapheme.nfc().map(char::len_utf8).sum::<usize>() > EMOJI_BYTES_MAX);
+        }
+        assert!(seen > 10_000 && lengthened > 100, "{seen}, {lengthened}");
     }
 }

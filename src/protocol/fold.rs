@@ -1,15 +1,45 @@
 //! The forms in which texts are compared: as names, and as what people look for.
 
 use caseless::Caseless;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{
+    IsNormalized, UnicodeNormalization, char::canonical_combining_class, is_nfkc_quick,
+};
 
 /// The key under which names are unique: NFKC and full case folding (Unicode's compatibility
 /// caseless matching, definition D146 of The Unicode Standard, section 3.13), without joiners, which can't be seen.
 pub fn fold(text: &str) -> String {
-    folded(text)
-        .filter(|c| !matches!(c, '\u{200c}' | '\u{200d}'))
-        .nfkc()
-        .collect()
+    seen(text).nfkc().collect()
+}
+
+/// [`fold`] of each of a text's beginnings that end here, in one pass. `ends` rise, and what stands behind one is
+/// not read as a part of what stands before it ([`super::names::continues`]).
+pub fn fold_beginnings(text: &str, ends: &[usize]) -> Vec<String> {
+    // Composed, as far as nothing that follows changes it; and the rest, which isn't.
+    let (mut done, mut open) = (String::new(), String::new());
+    let mut begin = 0;
+    let mut keys = Vec::with_capacity(ends.len());
+    for end in ends {
+        for c in seen(&text[begin..*end]) {
+            if composes_with_nothing_before(c) {
+                done.extend(open.nfkc());
+                open.clear();
+            }
+            open.push(c);
+        }
+        begin = *end;
+        keys.push(done.chars().chain(open.nfkc()).collect());
+    }
+    keys
+}
+
+fn composes_with_nothing_before(c: char) -> bool {
+    let quick = is_nfkc_quick(std::iter::once(c));
+    canonical_combining_class(c) == 0 && quick == IsNormalized::Yes
+}
+
+/// What of a name's key is shared by all its spellings, but for its composition.
+fn seen(text: &str) -> impl Iterator<Item = char> {
+    folded(text).filter(|c| !matches!(c, '\u{200c}' | '\u{200d}'))
 }
 
 /// The form that is searched for and in: as [`fold`], without diacritics and what can't be seen, and with one apostrophe.
@@ -21,6 +51,16 @@ pub fn plain(text: &str) -> String {
         .nfkd()
         .filter(|c| !is_diacritic(*c) && !is_unseen(*c));
     letters.map(simple).nfc().collect()
+}
+
+/// What is looked for by this question: its form ([`plain`]); nothing where all are asked for. Where nothing of it
+/// is left, it is looked for in vain, by a NUL, which no name has.
+pub fn sought(question: &str) -> String {
+    let form = plain(question);
+    match form.is_empty() && !question.is_empty() {
+        true => "\0".to_owned(),
+        false => form,
+    }
 }
 
 fn folded(text: &str) -> impl Iterator<Item = char> {
@@ -63,7 +103,9 @@ fn simple(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
+
+    use super::{super::names::continues, *};
 
     #[test]
     fn names_fold_together_when_they_look_alike_in_case_and_compatibility() {
@@ -80,6 +122,40 @@ mod tests {
         }
         assert_ne!(fold("ada"), fold("adä"));
         assert_ne!(fold("isil"), fold("ısıl"));
+    }
+
+    /// Jamo and their forms compose across letters; a mark belongs to its letter.
+    #[test]
+    fn beginnings_are_folded_as_each_by_itself() {
+        let parts: Vec<char> = "aßẞİΐǰé\u{301}\u{323}漢かがハﾊﾞ\u{3099}가ㄱㅏ\u{1100}\u{1161}\u{11a8}ﾡￂน\u{e49}\u{e33}ນ\u{eb3}म\u{93c}\u{200d}㍿①."
+            .chars()
+            .collect();
+        let mut random = SmallRng::seed_from_u64(0);
+        for _ in 0..5_000 {
+            let text: String = (0..random.random_range(1..=12))
+                .map(|_| parts.choose(&mut random).unwrap())
+                .collect();
+            let begins = |c: char| !continues(c);
+            let ends = text.char_indices().skip(1).filter(|(_, c)| begins(*c));
+            let ends: Vec<usize> = ends.map(|(at, _)| at).chain([text.len()]).collect();
+            let each: Vec<String> = ends.iter().map(|end| fold(&text[..*end])).collect();
+            assert_eq!(fold_beginnings(&text, &ends), each, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_of_nothing_is_left_is_in_no_name() {
+        for (question, form) in [
+            ("", ""),
+            ("Ada", "ada"),
+            ("\u{301}a", "a"),
+            (" ", " "),
+            ("\u{301}", "\0"),
+            ("\u{200d}\u{fe0f}", "\0"),
+            ("\u{ad}", "\0"),
+        ] {
+            assert_eq!(sought(question), form, "{question:?}");
+        }
     }
 
     #[test]

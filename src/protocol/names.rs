@@ -172,10 +172,25 @@ pub fn continues(c: char) -> bool {
             | '\u{d7b0}'..='\u{d7ff}' | '\u{ff9e}' | '\u{ff9f}')
 }
 
+/// What may be left out at a name's end, where it would be read as the text's own.
+pub fn may_be_left_out(c: char) -> bool {
+    matches!(c, '.' | '-') || is_middle_dot(c)
+}
+
+/// Whether it is the middle dot: Greek's semicolon, which NFC makes one, too.
+fn is_middle_dot(c: char) -> bool {
+    matches!(c, '\u{b7}' | '\u{387}')
+}
+
+/// Whether an `@` behind this character belongs to its word. A middle dot is within a word only where a letter follows.
+pub fn holds(c: char) -> bool {
+    is_of_name(c) && !is_unspaced(c) && !is_middle_dot(c)
+}
+
 /// Whether a character belongs to a script whose words stand side by side without spaces, or to Hangul, whose
-/// words carry endings: a name may end before it or behind it.
+/// words carry endings: a name may end before it or behind it. The middle dots of kana separate words.
 pub fn is_unspaced(c: char) -> bool {
-    // Marks of kana that Unicode's property gives to several scripts.
+    // Marks of kana, and its dots, that Unicode's property gives to several scripts.
     let shared = matches!(
         c,
         '\u{3006}' | '\u{3031}'
@@ -183,7 +198,9 @@ pub fn is_unspaced(c: char) -> bool {
                 | '\u{303c}'
                 | '\u{3099}'
                 | '\u{309a}'
+                | '\u{30fb}'
                 | '\u{30fc}'
+                | '\u{ff65}'
                 | '\u{ff70}'
                 | '\u{ff9e}'
                 | '\u{ff9f}'
@@ -300,7 +317,7 @@ mod tests {
 
     #[test]
     fn names_end_at_letters_of_scripts_without_spaces() {
-        for c in "漢かカーㄅ한กັကក་々〆ᩅ".chars() {
+        for c in "・･漢かカーㄅ한กັကក་々〆ᩅ".chars() {
             assert!(is_unspaced(c) && is_of_name(c) | (c == '་'), "{c}");
         }
         for c in "aéяαأאकக1_.ᏣՀ".chars() {

@@ -18,7 +18,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Change, Event, EventBody, Outcome, Refused, search};
+use super::{Change, EVERYONE, Event, EventBody, Named, Outcome, Refused, search};
 use crate::{
     limits,
     protocol::{
@@ -207,9 +207,6 @@ pub const DELETE_ROOM: [&str; 2] = [
     "UPDATE room_members SET left_at = ? WHERE room_id = ? AND left_at IS NULL",
 ];
 
-/// Everyone, in the table of mentions.
-pub const EVERYONE: UserId = UserId(0);
-
 /// Which rows a batch depends on.
 pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
     let mut keys = Keys::default();
@@ -221,8 +218,7 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
                 sender, id, named, ..
             } => {
                 keys.members.push((room_id, sender.id));
-                let named = named.users.iter().map(|user_id| (room_id, *user_id));
-                keys.members.extend(named);
+                keys.members.extend(meant(room_id, named));
                 keys.sent.push((room_id, sender.id, *id));
             }
             Change::Edit {
@@ -232,8 +228,7 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
                 ..
             } => {
                 keys.members.push((room_id, *user_id));
-                let named = named.users.iter().map(|user_id| (room_id, *user_id));
-                keys.members.extend(named);
+                keys.members.extend(meant(room_id, named));
                 keys.messages.push((room_id, *seq));
             }
             Change::Delete { user_id, seq, .. } | Change::Pin { user_id, seq, .. } => {
@@ -304,6 +299,13 @@ pub fn keys<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Keys {
     tidy(&mut keys.messages);
     tidy(&mut keys.reactions);
     keys
+}
+
+/// The memberships by which it is judged whom a text mentions.
+fn meant(room_id: RoomId, named: &Named) -> impl Iterator<Item = (RoomId, UserId)> {
+    let users = named.iter().flatten().copied();
+    let users = users.filter(|user_id| *user_id != EVERYONE);
+    users.map(move |user_id| (room_id, user_id))
 }
 
 /// Judges and numbers a batch against the rows that are locked.
@@ -475,7 +477,10 @@ impl Change {
     pub fn text_bytes(&self) -> usize {
         match self {
             Change::Send { content, named, .. } | Change::Edit { content, named, .. } => {
-                content.len() + size_of_val(&named.users[..])
+                let named = named
+                    .iter()
+                    .map(|users| size_of_val(users) + size_of_val(&users[..]));
+                content.len() + named.sum::<usize>()
             }
             _ => 0,
         }

@@ -9,7 +9,7 @@ use mysql_async::{Opts, Pool, TxOpts, prelude::Queryable};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::derived::Place;
+use self::derived::{Place, Progress};
 use super::{
     Error, Location, Options, Result,
     admin::HAS_ADMIN,
@@ -269,10 +269,12 @@ impl Locked {
         let mut runner = embedded::sqlite::migrations::runner();
         runner.set_migration_table_name(HISTORY);
         let applied = runner.run(&mut self.conn).map_err(migration_failed)?;
-        let mut place = Some(Place::Begin);
+        let (mut place, mut progress) = (Some(Place::Begin), Progress::default());
         while let Some(at) = place {
+            progress.tell(&at);
             place = self.derive(at)?;
         }
+        progress.end();
         let conn = &self.conn;
         conn.execute(
             "INSERT OR IGNORE INTO meta (name, value) VALUES ('log_epoch', ?)",
@@ -293,7 +295,7 @@ impl Locked {
     fn derive(&mut self, at: Place) -> Result<Option<Place>> {
         let run = |sql| self.conn.execute_batch(sql).map_err(unavailable);
         run("BEGIN IMMEDIATE")?;
-        let step = script(move |conn| Box::pin(derived::step(conn, at)));
+        let step = script(move |conn| Box::pin(derived::step(conn, at.clone())));
         let done = sqlite::run(&step, &mut self.conn);
         let end = match done {
             Ok(_) => "COMMIT",
@@ -395,10 +397,12 @@ impl LockedMysql {
             .await
             .map_err(migration_failed)?;
         self.still_locked().await?;
-        let mut place = Some(Place::Begin);
+        let (mut place, mut progress) = (Some(Place::Begin), Progress::default());
         while let Some(at) = place {
+            progress.tell(&at);
             place = self.derive(at).await?;
         }
+        progress.end();
         let mut conn = connection(&self.pool).await?;
         conn.exec_drop(
             "INSERT IGNORE INTO meta (name, value) VALUES ('log_epoch', ?)",

@@ -40,6 +40,13 @@ mod sqlite;
 mod telemetry;
 pub mod users;
 
+/// Everyone, in the table of mentions and where a text names them.
+pub const EVERYONE: UserId = UserId(0);
+
+/// Whom a text names: for each `@` those whom it may mean, the longest name first, [`EVERYONE`] for `@all`. Who is the first
+/// of them in the room is mentioned.
+pub type Named = Vec<Vec<UserId>>;
+
 /// A change of one room, to be appended to the log. Users are given whole where the change will be
 /// shown with their names.
 #[derive(Clone, Debug)]
@@ -50,8 +57,7 @@ pub enum Change {
         id: Uuid,
         content: String,
         reply_to: Option<Seq>,
-        /// Whom the text names; who of them is a member is mentioned.
-        named: Mentions,
+        named: Named,
     },
     /// By its author.
     Edit {
@@ -59,7 +65,7 @@ pub enum Change {
         user_id: UserId,
         seq: Seq,
         content: String,
-        named: Mentions,
+        named: Named,
     },
     /// By its author, by the owner or an admin. Its text goes from every table.
     Delete {

@@ -14,7 +14,7 @@ use crate::{
     limits,
     protocol::{
         Rev, RoomId, Seq, Time, UserId,
-        fold::plain,
+        fold::{plain, sought},
         rest::{LastMessage, Member, Mine, Notify, Role, Room, RoomKind, UserSummary},
     },
 };
@@ -275,7 +275,7 @@ impl Store {
         if !filter.query.is_empty() {
             // Both sides in one form: found whatever their case and their diacritics. INSTR takes no wildcards.
             named = "AND INSTR(r.name_key, ?) > 0";
-            params.extend(params![plain(&filter.query)]);
+            params.extend(params![sought(&filter.query)]);
         }
         params.extend(params![limit]);
         let sql = format!(

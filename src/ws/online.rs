@@ -7,7 +7,7 @@ use crate::{
     protocol::{
         UserId,
         error::Refusal,
-        fold::plain,
+        fold::{plain, sought},
         rest::{List, UserSummary},
     },
 };
@@ -20,7 +20,7 @@ impl Gateway {
         query: &str,
         at: PageOf,
     ) -> Result<List<UserSummary>, Refusal> {
-        let prefix = plain(query);
+        let prefix = sought(query);
         let mut page = List {
             items: Vec::new(),
             next: None,

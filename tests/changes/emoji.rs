@@ -105,6 +105,65 @@ async fn forms_of_an_emoji_are_one_reaction(db: Db) {
     }
 }
 
+/// Composing makes it longer than may be stored: it is kept, told and taken back as it came.
+async fn what_composing_makes_too_long_stays_as_it_came(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("hall", &[]).await;
+    let mut socket = ada.connect().await;
+    socket.say(room, "text").await;
+    for (letter, mark) in [
+        ("a", "\u{344}"),
+        ("ཀ", "\u{f73}"),
+        ("\u{1d15f}", "\u{1d165}"),
+    ] {
+        let marks = (64 - letter.len()) / mark.len();
+        let emoji = format!("{letter}{}", mark.repeat(marks));
+        let (status, message) = reaction(&ada, true, room, 1, &emoji).await;
+        assert_eq!(status, 200, "{emoji:?}: {message}");
+        let served = message["reactions"][0]["emoji"].as_str().unwrap();
+        assert_eq!(served, emoji, "{emoji:?}");
+        let react =
+            json!({"type": "react", "room_id": room, "seq": 1, "emoji": served, "on": true});
+        assert_eq!(socket.ask(react).await["rev"], message["rev"], "{emoji:?}");
+        let (status, message) = reaction(&ada, false, room, 1, served).await;
+        assert_eq!((status, message.get("reactions")), (200, None), "{message}");
+    }
+}
+
+/// The log tells of it, but not at the first start, which has nothing to do.
+async fn a_start_gives_older_reactions_their_form(db: Db) {
+    let mut server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("hall", &[]).await;
+    ada.connect().await.say(room, "text").await;
+    for emoji in ["👍", "é", "x"] {
+        assert_eq!(reaction(&ada, true, room, 1, emoji).await.0, 200);
+    }
+    let longest = format!("a{}", "\u{344}".repeat(31));
+    let told = "made anew";
+    assert!(!server.log().contains(told), "{}", server.log());
+    server.stop().await;
+    for (new, old) in [("👍", "👍\u{fe0f}"), ("é", "e\u{301}"), ("x", &*longest)] {
+        let sql = format!("UPDATE reactions SET emoji = '{old}' WHERE emoji = '{new}'");
+        server.sql(&sql).await;
+    }
+    server.sql("DELETE FROM meta WHERE name = 'derived'").await;
+    server.restart().await;
+    assert!(server.log().contains(told), "{}", server.log());
+    let ada = server.here(&ada);
+    for emoji in ["👍", "é", &longest] {
+        let (status, message) = reaction(&ada, false, room, 1, emoji).await;
+        let mut left = message["reactions"].as_array().into_iter().flatten();
+        assert!(
+            status == 200 && left.all(|one| one["emoji"] != *emoji),
+            "{emoji}: {message}"
+        );
+    }
+    let (_, page) = ada.get(&format!("/api/chat/rooms/{room}/messages")).await;
+    assert!(page["items"][0].get("reactions").is_none(), "{page}");
+}
+
 async fn anything_else_is_refused(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
@@ -303,6 +362,8 @@ async fn many_reactions_are_counted_and_listed(db: Db) {
 each_database!(
     one_grapheme_is_one_reaction,
     forms_of_an_emoji_are_one_reaction,
+    what_composing_makes_too_long_stays_as_it_came,
+    a_start_gives_older_reactions_their_form,
     anything_else_is_refused,
     twenty_kinds_are_the_most,
     many_reactions_are_counted_and_listed,

@@ -1,7 +1,7 @@
 //! The schema: made once, by whoever comes first, and never downgraded.
 
 use hearth::{
-    protocol::{UserId, rest::RoomKind},
+    protocol::{Seq, UserId, rest::RoomKind},
     store::{Error, Location, Store, migrate},
 };
 use tokio::task::JoinSet;
@@ -126,9 +126,17 @@ pub async fn what_is_derived_is_made_anew(place: Place) {
         "DELETE FROM meta WHERE name = 'derived'",
         "UPDATE users SET search_key = ''",
         "UPDATE rooms SET name_key = 'x'",
+        "UPDATE users SET username = 'deleted-3', search_key = 'deleted-3' WHERE username = 'carol'",
     ] {
         place.meddle(sql).await;
     }
+    // One that composing makes longer than may be stored.
+    let longer = format!("a{}", "\u{344}".repeat(31));
+    place
+        .meddle(&format!(
+            "INSERT INTO reactions (room_id, seq, emoji, user_id, created_at) VALUES ({room}, {plain}, '{longer}', 1, 99)"
+        ))
+        .await;
 
     let world = place.node().await;
     assert_ne!(world.store.epoch(), before, "rows changed without a rev");
@@ -150,9 +158,13 @@ pub async fn what_is_derived_is_made_anew(place: Place) {
         .await;
     assert_eq!(extra[0][0].as_deref(), Some(r#"{"reactions":5}"#));
     assert_eq!(extra[1][0].as_deref(), Some(r#"{"reactions":1}"#));
+    let stays = world.message(room, plain).await.reactions;
+    assert_eq!(stays[1].emoji, longer);
     assert_eq!(world.head(room).await, rev);
     let found = world.store.users("istan", UserId(0), 9).await.unwrap();
     assert_eq!(found.len(), 1);
+    let found = world.store.users("deleted", UserId(0), 9).await.unwrap();
+    assert!(found.is_empty(), "{found:?}");
     let stale = "SELECT COUNT(*) FROM rooms WHERE name_key = 'x'";
     assert_eq!(place.select(stale).await[0][0].as_deref(), Some("0"));
     let after = world.store.epoch();
@@ -203,6 +215,81 @@ pub async fn older_deletions_are_noted(place: Place) {
     for (room, state) in states {
         state.check_tables(&place, room).await;
     }
+    world.store.close().await;
+}
+
+/// Steps are bounded by rows: the reactions to one message are joined in several, and several messages' in one.
+pub async fn many_reactions_are_joined_in_steps(place: Place) {
+    let world = place.node().await;
+    let users = world.users(2).await;
+    let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
+    let mut seqs = Vec::new();
+    for _ in 0..6 {
+        seqs.push(world.send(room, &users[0]).await.0);
+    }
+    world.store.close().await;
+    let [crowded, few @ ..] = &seqs[..] else {
+        unreachable!();
+    };
+    let old = async |seq: &Seq, emoji: &str, upto: u64, at: &str| {
+        // MariaDB counts to 1,000 that way.
+        let numbers =
+            "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 49)";
+        place
+            .meddle(&format!(
+                "INSERT INTO reactions (room_id, seq, emoji, user_id, created_at) {numbers}
+                 SELECT {room}, {seq}, '{emoji}', 50 * a.i + b.i + 1, {at} FROM n a, n b WHERE 50 * a.i + b.i < {upto}"
+            ))
+            .await;
+        place
+            .meddle(&format!(
+                "UPDATE messages SET extra = '{{\"reactions\":2800}}' WHERE room_id = {room} AND seq = {seq}"
+            ))
+            .await;
+    };
+    // The user's number is when they reacted in the old form; in the form that stays the first hundred did at 50.
+    old(crowded, "❤", 2_500, "50 * a.i + b.i + 1").await;
+    old(crowded, "❤\u{fe0f}", 100, "50").await;
+    old(crowded, "👍\u{fe0f}", 200, "1").await;
+    for seq in few {
+        old(seq, "❤", 300, "50 * a.i + b.i + 1").await;
+        old(seq, "❤\u{fe0e}", 200, "50").await;
+    }
+    place
+        .meddle("DELETE FROM meta WHERE name = 'derived'")
+        .await;
+    let world = place.node().await;
+    let stored = async |seq: &Seq| {
+        let sql = format!(
+            "SELECT emoji, COUNT(*), SUM(created_at) FROM reactions WHERE seq = {seq} GROUP BY emoji ORDER BY emoji"
+        );
+        place
+            .select(&sql)
+            .await
+            .concat()
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    // Of 1 to 50 the old one is the earlier.
+    let sum = |upto: u64, both: u64| {
+        (1..=upto).sum::<u64>() - (51..=both).sum::<u64>() + 50 * (both - 50)
+    };
+    let expected = format!("❤\u{fe0f} 2500 {} 👍 200 200", sum(2_500, 100));
+    assert_eq!(stored(crowded).await, expected);
+    for seq in few {
+        assert_eq!(
+            stored(seq).await,
+            format!("❤\u{fe0f} 300 {}", sum(300, 200))
+        );
+    }
+    let extra = place
+        .select("SELECT extra FROM messages ORDER BY seq")
+        .await
+        .concat();
+    let of = |count: u64| Some(format!("{{\"reactions\":{count}}}"));
+    assert_eq!(extra, [2_700, 2_600, 2_600, 2_600, 2_600, 2_600].map(of));
     world.store.close().await;
 }
 

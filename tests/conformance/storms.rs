@@ -6,9 +6,9 @@ use hearth::{
     limits,
     protocol::{
         RoomId, UserId,
-        rest::{Mentions, Role, RoomKind, UserSummary},
+        rest::{Role, RoomKind, UserSummary},
     },
-    store::{Change, Range, RoomFilter},
+    store::{Change, EVERYONE, Range, RoomFilter},
 };
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
 use tokio::task::JoinSet;
@@ -106,14 +106,10 @@ fn change(random: &mut SmallRng, rooms: &[RoomId], users: &[UserSummary], n: usi
     let (user_id, seq) = (me.id, random.random_range(1..12));
     let on = random.random_bool(0.6);
     let content = format!("text {}", random.random_range(0..3));
-    let named = Mentions {
-        users: users
-            .iter()
-            .filter(|_| random.random_bool(0.3))
-            .map(|user| user.id)
-            .collect(),
-        all: random.random_bool(0.15),
-    };
+    let all = random.random_bool(0.15).then_some(EVERYONE);
+    let named = users.iter().filter(|_| random.random_bool(0.3));
+    let named = named.map(|user| user.id).chain(all);
+    let named = named.map(|user_id| vec![user_id]).collect();
     match random.random_range(0..100) {
         0..24 => Change::Send {
             room_id,

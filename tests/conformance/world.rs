@@ -14,8 +14,8 @@ use hearth::{
         rest::{Mentions, Message, Role, RoomKind, UserSummary},
     },
     store::{
-        Change, Event, EventBody, Listener, Location, NewRoom, NewUser, Options, Outcome, Page,
-        Refused, RoomFilter, Store,
+        Change, EVERYONE, Event, EventBody, Listener, Location, Named, NewRoom, NewUser, Options,
+        Outcome, Page, Refused, RoomFilter, Store,
     },
 };
 use mysql_async::prelude::Queryable;
@@ -68,6 +68,13 @@ impl Place {
             }
         }
     }
+}
+
+/// A text that names each of these by an `@` that can mean nobody else.
+fn each(named: &Mentions) -> Named {
+    let all = named.all.then_some(EVERYONE);
+    let users = named.users.iter().copied().chain(all);
+    users.map(|user_id| vec![user_id]).collect()
 }
 
 impl Place {
@@ -293,7 +300,7 @@ impl World {
             id: Uuid::new_v4(),
             content: content.into(),
             reply_to: None,
-            named,
+            named: each(&named),
         };
         match self.append(change).await {
             Outcome::Sent { seq, .. } => seq,
@@ -314,7 +321,7 @@ impl World {
             user_id,
             seq,
             content: content.into(),
-            named,
+            named: each(&named),
         })
         .await
     }

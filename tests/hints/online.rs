@@ -35,6 +35,8 @@ async fn those_online_are_found(db: Db) {
         ("q=b", vec!["bob"], Value::Null),
         ("q=carol", vec![], Value::Null),
         ("q=%25", vec![], Value::Null),
+        ("q=%CC%81", vec![], Value::Null),
+        ("q=%E2%80%8D", vec![], Value::Null),
         ("limit=1", vec!["ada"], json!("1")),
         ("limit=1&cursor=1", vec!["Adele"], json!("3")),
         ("limit=2&cursor=1", vec!["Adele", "bob"], json!("4")),

@@ -435,6 +435,11 @@ async fn people_and_rooms_are_found_as_messages_are(db: Db) {
         ("o'neil", &[], &rooms[1..2]),
         ("Oʻneil", &[], &rooms[1..2]),
         ("บ้านน", &[], &rooms[2..]),
+        // Nothing of these is left: nobody is found, not everybody.
+        ("\u{301}", &[], &[]),
+        ("\u{200d}", &[], &[]),
+        ("\u{ad}\u{fe0f}", &[], &[]),
+        ("\u{301}Łu", &ids[2..3], &[]),
     ] {
         let encoded: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
         for (path, expected) in [
@@ -446,6 +451,13 @@ async fn people_and_rooms_are_found_as_messages_are(db: Db) {
             let seen: Vec<u64> = items.map(|item| item["id"].as_u64().unwrap()).collect();
             assert_eq!((status, &*seen), (200, expected), "{query}: {path}");
         }
+    }
+    for (query, count) in [("", 1), ("A", 1), ("%CC%81", 0), ("%C2%AD", 0)] {
+        let path = format!("/api/chat/rooms/{}/members?q={query}", rooms[0]);
+        let (status, page) = ada.get(&path).await;
+        let found = page["items"].as_array().map(Vec::len);
+        assert_eq!((status, found), (200, Some(count)), "{path}: {page}");
+        assert_eq!(page["rev"], 2, "{path}: {page}");
     }
 }
 

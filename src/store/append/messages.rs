@@ -1,17 +1,17 @@
 //! Messages: sending, and what becomes of a message that is there.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{EVERYONE, Judge, MessageKey, MessageRow, MessageWrite, RoomRow, SentRow};
+use super::{Judge, MessageKey, MessageRow, MessageWrite, RoomRow, SentRow};
 use crate::{
     limits,
     protocol::{
         RoomId, Seq, UserId,
         rest::{Mentions, Message, MessageKind, Role, RoomKind, UserSummary},
     },
-    store::{EventBody, Outcome, Refused, Update, What},
+    store::{EVERYONE, EventBody, Named, Outcome, Refused, Update, What},
 };
 
 impl Judge {
@@ -22,7 +22,7 @@ impl Judge {
         id: Uuid,
         content: &str,
         reply_to: Option<Seq>,
-        named: &Mentions,
+        named: &Named,
     ) -> Result<Outcome, Refused> {
         if let Some(sent) = self.state.sent.get(&(room_id, sender.id, id)) {
             // The batch may have changed it since it was looked up.
@@ -92,14 +92,19 @@ impl Judge {
         })
     }
 
-    /// Whom a text mentions of those that it names: members, and all if the author may.
-    fn mentioned(&self, room_id: RoomId, room: &RoomRow, role: Role, named: &Mentions) -> Mentions {
-        let users = named.users.iter().copied();
+    /// Whom a text mentions of those that it names: the first of each that is a member, and all if the author may.
+    fn mentioned(&self, room_id: RoomId, room: &RoomRow, role: Role, named: &Named) -> Mentions {
         let present = |user_id: &UserId| self.present((room_id, *user_id)).is_some();
+        let first = |users: &Vec<UserId>| {
+            let mut users = users.iter().copied();
+            users.find(|user_id| *user_id == EVERYONE || present(user_id))
+        };
+        let mut users: BTreeSet<UserId> = named.iter().filter_map(first).collect();
+        let all = users.remove(&EVERYONE);
         let small = room.member_count <= limits::MENTION_ALL_ROOM_MAX;
         Mentions {
-            users: users.filter(present).collect(),
-            all: named.all && (small || role != Role::Member),
+            users: users.into_iter().collect(),
+            all: all && (small || role != Role::Member),
         }
     }
 
@@ -126,7 +131,7 @@ impl Judge {
         key: MessageKey,
         user_id: UserId,
         content: &str,
-        named: &Mentions,
+        named: &Named,
     ) -> Result<Outcome, Refused> {
         let (role, row) = self.message(key, user_id)?;
         if row.sender_id != user_id {

@@ -105,12 +105,12 @@ fn random_change(random: &mut SmallRng, ids: &[Uuid]) -> Change {
     let (user, by) = (somebody(), somebody());
     let (user_id, seq) = (user.id, random.random_range(0..6));
     let on = random.random_bool(0.7);
-    let named = |random: &mut SmallRng| Mentions {
-        users: (1..=USERS)
-            .filter(|_| random.random_bool(0.3))
-            .map(UserId)
-            .collect(),
-        all: random.random_bool(0.2),
+    // Lists of two; whoever is less often there comes first.
+    let named = |random: &mut SmallRng| -> Named {
+        let users = (1..=USERS).rev().filter(|_| random.random_bool(0.3));
+        let mut users: Vec<UserId> = users.map(UserId).collect();
+        users.extend(random.random_bool(0.2).then_some(EVERYONE));
+        users.chunks(2).map(<[UserId]>::to_vec).collect()
     };
     let word = |random: &mut SmallRng| ["one", "two", "three"].choose(random).unwrap().to_string();
     match random.random_range(0..100) {
@@ -221,7 +221,7 @@ fn prelude() -> Vec<Change> {
         id: Uuid::from_u128(0),
         content: "one".into(),
         reply_to: None,
-        named: Mentions::default(),
+        named: Named::default(),
     });
     batch.extend((1..limits::REACTION_KINDS_MAX).map(|n| Change::React {
         room_id: RoomId(4),

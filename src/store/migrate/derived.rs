@@ -4,30 +4,67 @@
 //! Invariants: a step is a transaction, and all of them done twice change nothing more; whoever changes a message without a
 //! `rev` changes the log's epoch with it, so that clients read the room anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, fmt, time::Instant};
 
 use super::new_epoch;
 use crate::{
-    protocol::{RoomId, Seq, UserId, emoji::qualified, fold::plain},
+    limits::DERIVED_TOLD_EVERY,
+    protocol::{RoomId, Seq, UserId, check::DELETED_PREFIX, emoji::qualified, fold::plain},
     store::{
         rows::Extra,
-        sql::{Conn, Fault, params},
+        sql::{Conn, Fault, Value, params, with_ids},
     },
 };
 
 /// The version of the rules, noted in `meta` when all is made by them.
-const RULES: &str = "8";
-/// Rows that a step reads.
+const RULES: &str = "9";
+/// Rows that a step reads, and changes.
 const STEP_ROWS: usize = 1_000;
 
-/// Where the next step goes on.
-#[derive(Clone, Copy, Debug)]
+/// After what the next step goes on.
+#[derive(Clone, Debug)]
 pub enum Place {
     Begin,
     Users(UserId),
     Rooms(RoomId),
-    /// After this message.
-    Reactions(RoomId, Seq),
+    Reactions(RoomId, ReactionKey),
+}
+
+/// A reaction within its room; they are read in this order.
+type ReactionKey = (Seq, String, UserId);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Begin => write!(f, "the beginning"),
+            Place::Users(UserId(id)) => write!(f, "users after {id}"),
+            Place::Rooms(RoomId(id)) => write!(f, "rooms after {id}"),
+            Place::Reactions(RoomId(id), (seq, ..)) => {
+                write!(f, "reactions of room {id} after message {seq}")
+            }
+        }
+    }
+}
+
+/// Says in the log how far it is, if there is anything to do: the server doesn't listen yet.
+#[derive(Default)]
+pub struct Progress(Option<Instant>);
+
+impl Progress {
+    /// Before a step: at the first, and then every so often.
+    pub fn tell(&mut self, at: &Place) {
+        let told = self.0.is_some_and(|at| at.elapsed() < DERIVED_TOLD_EVERY);
+        if !told && !matches!(at, Place::Begin) {
+            self.0 = Some(Instant::now());
+            tracing::info!(%at, "making keys of searches and forms of reactions anew");
+        }
+    }
+
+    pub fn end(&self) {
+        if self.0.is_some() {
+            tracing::info!("keys of searches and forms of reactions are made anew");
+        }
+    }
 }
 
 /// One step, but for its COMMIT; `None` when all is done.
@@ -43,8 +80,23 @@ pub async fn step(mut conn: Conn<'_>, at: Place) -> Result<Option<Place>, Fault>
 async fn begin(conn: &mut Conn<'_>) -> Result<Option<Place>, Fault> {
     let sql = "SELECT value FROM meta WHERE name = 'derived'";
     let known = conn.query(sql, Vec::new()).await?;
-    let done = known.first().map(|row| row.str(0)).transpose()? == Some(RULES);
-    Ok((!done).then_some(Place::Users(UserId(0))))
+    if known.first().map(|row| row.str(0)).transpose()? == Some(RULES) {
+        return Ok(None);
+    }
+    let sql = "SELECT id FROM users LIMIT 1";
+    match conn.query(sql, Vec::new()).await?.is_empty() {
+        // A new database.
+        true => end(conn).await,
+        false => Ok(Some(Place::Users(UserId(0)))),
+    }
+}
+
+async fn end(conn: &mut Conn<'_>) -> Result<Option<Place>, Fault> {
+    let sql = "DELETE FROM meta WHERE name = 'derived'";
+    conn.execute(sql, Vec::new()).await?;
+    let sql = "INSERT INTO meta (name, value) VALUES ('derived', ?)";
+    conn.execute(sql, params![RULES]).await?;
+    Ok(None)
 }
 
 async fn users(conn: &mut Conn<'_>, after: UserId) -> Result<Option<Place>, Fault> {
@@ -54,7 +106,11 @@ async fn users(conn: &mut Conn<'_>, after: UserId) -> Result<Option<Place>, Faul
     for row in &mut rows {
         let (id, username) = (row.user_id(0)?, row.text(1)?);
         last = Some(Place::Users(id));
-        let key = plain(&username);
+        // Who deleted their account isn't searched for.
+        let key = match username.starts_with(DELETED_PREFIX) {
+            true => String::new(),
+            false => plain(&username),
+        };
         if row.str(2)? != key {
             // The account may be deleted meanwhile.
             let sql = "UPDATE users SET search_key = ? WHERE id = ? AND username = ?";
@@ -77,96 +133,160 @@ async fn rooms(conn: &mut Conn<'_>, after: RoomId) -> Result<Option<Place>, Faul
             conn.execute(sql, params![key, id, name]).await?;
         }
     }
-    Ok(last.or(Some(Place::Reactions(RoomId(0), 0))))
+    Ok(last.or(Some(reactions_of(RoomId(0)))))
+}
+
+fn reactions_of(room_id: RoomId) -> Place {
+    Place::Reactions(room_id, (0, String::new(), UserId(0)))
 }
 
 async fn reactions(
     conn: &mut Conn<'_>,
     room_id: RoomId,
-    after: Seq,
+    after: ReactionKey,
 ) -> Result<Option<Place>, Fault> {
-    let sql = "SELECT DISTINCT seq, emoji FROM reactions WHERE room_id = ? AND seq > ? ORDER BY seq, emoji LIMIT ?";
-    let rows = conn.query(sql, params![room_id, after, STEP_ROWS]).await?;
-    let mut stale = BTreeSet::new();
-    for row in &rows {
-        let emoji = row.str(1)?;
-        if qualified(emoji) != emoji {
-            stale.insert(row.u64(0)?);
-        }
-    }
-    if !stale.is_empty() {
-        // As all writers of a room do.
-        let sql = "SELECT rev FROM rooms WHERE id = ?";
-        conn.query_update(sql, params![room_id]).await?;
-        let sql = "UPDATE meta SET value = ? WHERE name = 'log_epoch'";
-        conn.execute(sql, params![new_epoch()]).await?;
-    }
-    for seq in stale {
-        join(conn, room_id, seq).await?;
-    }
-    if let Some(last) = rows.last().filter(|_| rows.len() == STEP_ROWS) {
-        // The last message may have more kinds: it is looked at again, unless it is the only one.
-        let last = last.u64(0)?;
-        let upto = if last > after + 1 { last - 1 } else { last };
-        return Ok(Some(Place::Reactions(room_id, upto)));
-    }
-    let sql = "SELECT MIN(room_id) FROM reactions WHERE room_id > ?";
-    let next = conn.query(sql, params![room_id]).await?;
-    let next = next.first().map(|row| row.opt_u64(0)).transpose()?;
-    if let Some(next) = next.flatten() {
-        return Ok(Some(Place::Reactions(RoomId(next), 0)));
-    }
-    conn.execute("DELETE FROM meta WHERE name = 'derived'", Vec::new())
-        .await?;
-    let sql = "INSERT INTO meta (name, value) VALUES ('derived', ?)";
-    conn.execute(sql, params![RULES]).await?;
-    Ok(None)
-}
-
-/// Gives a message's reactions their one form: of a user's that become the same the earliest stays.
-async fn join(conn: &mut Conn<'_>, room_id: RoomId, seq: Seq) -> Result<(), Fault> {
-    let sql = "SELECT emoji, user_id, created_at FROM reactions WHERE room_id = ? AND seq = ?";
-    let mut rows = conn.query_update(sql, params![room_id, seq]).await?;
-    let mut stale = Vec::new();
-    let mut kept = BTreeMap::new();
-    for row in &mut rows {
-        let (emoji, user_id, at) = (row.text(0)?, row.user_id(1)?, row.time(2)?);
-        let form = qualified(&emoji);
-        if form == emoji {
-            kept.insert((form, user_id), at);
-        } else {
-            stale.push((emoji, form, user_id, at));
-        }
-    }
-    for (emoji, form, user_id, at) in stale {
-        let key = (form, user_id);
-        let sql =
-            "DELETE FROM reactions WHERE room_id = ? AND seq = ? AND emoji = ? AND user_id = ?";
-        conn.execute(sql, params![room_id, seq, emoji, user_id])
-            .await?;
-        let earliest = kept.get(&key).is_none_or(|known| at < *known);
-        if !earliest {
+    // As all writers of a room do; before it is read, so that what is read is all there is.
+    let sql = "SELECT rev FROM rooms WHERE id = ?";
+    conn.query_update(sql, params![room_id]).await?;
+    let rows = some_reactions(conn, room_id, after).await?;
+    let Some(last) = rows.last() else {
+        let sql = "SELECT MIN(room_id) FROM reactions WHERE room_id > ?";
+        let next = conn.query(sql, params![room_id]).await?;
+        let next = next.first().map(|row| row.opt_u64(0)).transpose()?;
+        return match next.flatten() {
+            Some(next) => Ok(Some(reactions_of(RoomId(next)))),
+            None => end(conn).await,
+        };
+    };
+    let next = Place::Reactions(room_id, last.clone());
+    let mut stale: BTreeMap<&str, Stale> = BTreeMap::new();
+    for (seq, emoji, user_id) in &rows {
+        if let Some(stale) = stale.get_mut(emoji.as_str()) {
+            stale.extend(*seq, *user_id);
             continue;
         }
-        let sql = match kept.insert(key.clone(), at) {
-            None => {
-                "INSERT INTO reactions (created_at, room_id, seq, emoji, user_id) VALUES (?, ?, ?, ?, ?)"
-            }
-            Some(_) => {
-                "UPDATE reactions SET created_at = ? WHERE room_id = ? AND seq = ? AND emoji = ? AND user_id = ?"
-            }
-        };
-        conn.execute(sql, params![at, room_id, seq, key.0, user_id])
-            .await?;
+        let form = qualified(emoji);
+        if form != *emoji {
+            stale.insert(emoji, Stale::new(form, *seq, *user_id));
+        }
     }
-    let sql = "SELECT extra FROM messages WHERE room_id = ? AND seq = ?";
-    let mut found = conn.query_update(sql, params![room_id, seq]).await?;
-    let Some(row) = found.first_mut() else {
-        return Ok(());
+    if stale.is_empty() {
+        return Ok(Some(next));
+    }
+    let sql = "UPDATE meta SET value = ? WHERE name = 'log_epoch'";
+    conn.execute(sql, params![new_epoch()]).await?;
+    let mut fewer = BTreeMap::new();
+    for (emoji, stale) in &stale {
+        join(conn, room_id, emoji, stale, &mut fewer).await?;
+    }
+    count(conn, room_id, &fewer).await?;
+    Ok(Some(next))
+}
+
+/// The next reactions: of whole messages, or, where one message has more than a step takes, a part of its.
+async fn some_reactions(
+    conn: &mut Conn<'_>,
+    room_id: RoomId,
+    (seq, emoji, user_id): ReactionKey,
+) -> Result<Vec<ReactionKey>, Fault> {
+    let sql = "SELECT seq, emoji, user_id FROM reactions WHERE room_id = ? AND seq >= ?
+             AND (seq > ? OR emoji > ? OR (emoji = ? AND user_id > ?)) ORDER BY seq, emoji, user_id LIMIT ?";
+    let params = params![
+        room_id,
+        seq,
+        seq,
+        emoji.as_str(),
+        emoji.as_str(),
+        user_id,
+        STEP_ROWS
+    ];
+    let mut rows = Vec::new();
+    for mut row in conn.query(sql, params).await? {
+        rows.push((row.u64(0)?, row.text(1)?, row.user_id(2)?));
+    }
+    if let Some((last, ..)) = rows.last().filter(|_| rows.len() == STEP_ROWS) {
+        let whole = rows.iter().rposition(|(seq, ..)| seq != last);
+        rows.truncate(whole.map_or(rows.len(), |index| index + 1));
+    }
+    Ok(rows)
+}
+
+/// Where a step has read an emoji that isn't in its form. Of whole messages, or of one message: it has read all from the first
+/// of these messages and users to the last.
+struct Stale {
+    form: String,
+    seqs: (Seq, Seq),
+    users: (UserId, UserId),
+}
+
+impl Stale {
+    fn new(form: String, seq: Seq, user_id: UserId) -> Self {
+        Self {
+            form,
+            seqs: (seq, seq),
+            users: (user_id, user_id),
+        }
+    }
+
+    fn extend(&mut self, seq: Seq, user_id: UserId) {
+        self.seqs.1 = seq;
+        self.users = (self.users.0.min(user_id), self.users.1.max(user_id));
+    }
+}
+
+/// Gives an emoji its form: of a user's reactions that become the same the earliest stays. Notes by how many a message
+/// has `fewer`.
+async fn join(
+    conn: &mut Conn<'_>,
+    room_id: RoomId,
+    emoji: &str,
+    stale: &Stale,
+    fewer: &mut BTreeMap<Seq, u64>,
+) -> Result<(), Fault> {
+    let these =
+        "s.room_id = ? AND s.seq BETWEEN ? AND ? AND s.emoji = ? AND s.user_id BETWEEN ? AND ?";
+    let same = "k.room_id = s.room_id AND k.seq = s.seq AND k.emoji = ? AND k.user_id = s.user_id";
+    let form = stale.form.as_str();
+    let (first, last) = stale.seqs;
+    let range = params![room_id, first, last, emoji, stale.users.0, stale.users.1];
+    let with = |mut before: Vec<Value>| {
+        before.extend(range.iter().cloned());
+        before
     };
-    let mut extra = Extra::from_column(row.opt_text(0)?.as_deref())?;
-    extra.reactions = kept.len() as u64;
-    let sql = "UPDATE messages SET extra = ? WHERE room_id = ? AND seq = ?";
-    let params = params![extra.to_column(), room_id, seq];
-    conn.execute(sql, params).await.map(drop)
+    let sql = format!(
+        "SELECT s.seq, COUNT(*) FROM reactions s JOIN reactions k ON {same} WHERE {these} GROUP BY s.seq"
+    );
+    for row in conn.query(&sql, with(params![form])).await? {
+        *fewer.entry(row.u64(0)?).or_default() += row.u64(1)?;
+    }
+    let sql = format!(
+        "REPLACE INTO reactions (room_id, seq, emoji, user_id, created_at)
+         SELECT s.room_id, s.seq, ?, s.user_id, s.created_at FROM reactions s LEFT JOIN reactions k ON {same}
+         WHERE {these} AND (k.created_at IS NULL OR k.created_at > s.created_at)"
+    );
+    conn.execute(&sql, with(params![form, form])).await?;
+    let sql = "DELETE FROM reactions WHERE room_id = ? AND seq BETWEEN ? AND ? AND emoji = ? AND user_id BETWEEN ? AND ?";
+    conn.execute(sql, range.clone()).await.map(drop)
+}
+
+/// Corrects the numbers of reactions in these messages' rows.
+async fn count(
+    conn: &mut Conn<'_>,
+    room_id: RoomId,
+    fewer: &BTreeMap<Seq, u64>,
+) -> Result<(), Fault> {
+    let seqs: Vec<Seq> = fewer.keys().copied().collect();
+    let sql = "SELECT seq, extra FROM messages WHERE room_id = ? AND seq IN (#)";
+    for (sql, params) in with_ids(sql, &[room_id.into()], &seqs) {
+        for mut row in conn.query(&sql, params).await? {
+            let seq = row.u64(0)?;
+            let mut extra = Extra::from_column(row.opt_text(1)?.as_deref())?;
+            let fewer = fewer.get(&seq).copied().unwrap_or_default();
+            extra.reactions = extra.reactions.saturating_sub(fewer);
+            let sql = "UPDATE messages SET extra = ? WHERE room_id = ? AND seq = ?";
+            let params = params![extra.to_column(), room_id, seq];
+            conn.execute(sql, params).await?;
+        }
+    }
+    Ok(())
 }

@@ -89,13 +89,25 @@ impl Seen {
     }
 
     /// Whom a text means of those it names.
-    pub fn mentions(&self, by: UserId, named: &Mentions) -> Mentions {
-        let users = named.users.iter().copied();
+    pub fn mentions(&self, by: UserId, named: &Named) -> Mentions {
         let may = self.present().count() as u64 <= limits::MENTION_ALL_ROOM_MAX
             || self.members[&by].role != Role::Member;
+        let (mut users, mut all) = (BTreeSet::new(), false);
+        for meant in named {
+            for user in meant {
+                if *user == EVERYONE {
+                    all = may;
+                } else if self.member(*user).is_some() {
+                    users.insert(*user);
+                } else {
+                    continue;
+                }
+                break;
+            }
+        }
         Mentions {
-            users: users.filter(|user| self.member(*user).is_some()).collect(),
-            all: named.all && may,
+            users: users.into_iter().collect(),
+            all,
         }
     }
 }
