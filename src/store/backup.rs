@@ -235,6 +235,8 @@ fn copy(from: &Connection, to: &Path, stop: &Stop) -> Result<Copy> {
     let sound = copy.query_row("PRAGMA integrity_check(1)", [], sound);
     let sound = sound.map_err(failed)?;
     if sound != "ok" {
+        // Of several lines, often.
+        let sound = sound.replace('\n', " ");
         return Err(Fault(format!(
             "the database is damaged, and so would be its copy: {sound}"
         )));
