@@ -25,7 +25,7 @@ use crate::{
     config::{Config, NO_ADMIN, Secret},
     limits::{CONNECTIONS_MAX, FILES_RESERVED, STATEMENT_DEADLINE},
     protocol::Time,
-    store::{self, Location, Store, migrate},
+    store::{self, Location, migrate},
 };
 
 /// What was looked at, and what was found.
@@ -253,7 +253,9 @@ async fn schema(config: &Config) -> Vec<Finding> {
     let finding = match version {
         Ok(None) => Note("database: no schema yet; the first start makes it".into()),
         Ok(Some(found)) if found == known => {
-            return vec![durable(config, found).await, administered(config).await];
+            let mut findings = fit(config, found).await;
+            findings.push(administered(config).await);
+            return findings;
         }
         Ok(Some(found)) if found < known => Note(format!(
             "database: answers, schema {found}; the next start brings it to {known}"
@@ -272,8 +274,9 @@ async fn schema(config: &Config) -> Vec<Finding> {
                 Location::Sqlite(_) => "Let the user that runs the server read and write the file \
                                         and its directory; see that the disk isn't full."
                     .into(),
-                Location::Mysql(_) => "See that it runs and is reached from here, and that host, \
-                                       user, password and name in HEARTH_DATABASE_URL are right."
+                Location::Mysql(_) => "See that it runs and is reached from here, that host, user, password \
+                                       and name in HEARTH_DATABASE_URL are right, and that a limit that it \
+                                       names leaves room."
                     .into(),
             },
         ),
@@ -281,25 +284,19 @@ async fn schema(config: &Config) -> Vec<Finding> {
     vec![finding]
 }
 
-/// Whether a database of this program's schema keeps what it has committed.
-async fn durable(config: &Config, schema: u32) -> Finding {
+/// Whether a database of this program's schema is as Hearth needs it.
+async fn fit(config: &Config, schema: u32) -> Vec<Finding> {
     let good = format!("database: answers, schema {schema}");
-    if matches!(config.database.location, Location::Sqlite(_)) {
-        return Good(good);
-    }
-    let fault = async {
-        let store = Store::open(&config.database, std::sync::Arc::new(|_| {})).await?;
-        let fault = store.durability_fault().await;
-        store.close().await;
-        fault
-    };
-    match fault.await {
-        Ok(None) => Good(format!("{good}, durable")),
-        Ok(Some(fault)) => Fault(
-            format!("database: {fault}: a loss of power loses acknowledged messages"),
-            "Set innodb_flush_log_at_trx_commit = 1 in the database's configuration.".into(),
-        ),
-        Err(error) => Note(format!("{good}; its durability can't be read: {error}")),
+    match time::timeout(STATEMENT_DEADLINE, store::weaknesses(&config.database)).await {
+        Ok(Ok(found)) if found.is_empty() => vec![Good(format!("{good}, durable"))],
+        Ok(Ok(found)) => {
+            let faults = found
+                .into_iter()
+                .map(|found| Fault(format!("database: {}", found.what), found.remedy));
+            faults.collect()
+        }
+        Ok(Err(error)) => vec![Note(format!("{good}; its settings can't be read: {error}"))],
+        Err(_) => vec![Note(format!("{good}; its settings can't be read in time"))],
     }
 }
 

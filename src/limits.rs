@@ -74,6 +74,16 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(2);
 pub const STATEMENT_DEADLINE: Duration = Duration::from_secs(5);
 /// How often a start says how far it is with what it makes anew.
 pub const DERIVED_TOLD_EVERY: Duration = Duration::from_secs(5);
+/// MySQL ends a session that it hears nothing of for so long, and MariaDB one that stops in the middle of a transaction:
+/// else a machine that vanishes holds its locks for hours.
+pub const SESSION_WAIT: Duration = Duration::from_secs(30);
+pub const TRANSACTION_WAIT: Duration = Duration::from_secs(5);
+/// A session that has rested longer isn't used any more: it may be ending.
+pub const SESSION_REST: Duration = Duration::from_secs(20);
+/// The least packet that the database server must take: the longest text's words fit it.
+pub const PACKET_BYTES_MIN: usize = 1024 * 1024;
+/// How often the same cause is told in the log while requests fail of it.
+pub const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Changed rows in one page of a sync.
 pub const SYNC_PAGE_ROWS: usize = 500;
 /// Beyond this many changes a client reloads the room instead of catching up.
@@ -343,6 +353,11 @@ const _: () = {
     assert!(
         PASSWORD_DEADLINE.as_millis() + APPEND_DEADLINE.as_millis() < REQUEST_DEADLINE.as_millis(),
         "a registration waits for its hash, then for its row"
+    );
+    assert!(TRANSACTION_WAIT.as_millis() < APPEND_DEADLINE.as_millis());
+    assert!(
+        SESSION_REST.as_millis() + STATEMENT_DEADLINE.as_millis() < SESSION_WAIT.as_millis(),
+        "no session ends while it is used"
     );
     assert!(APPEND_DEADLINE.as_millis() < DRAIN_LOG.as_millis());
     assert!(

@@ -1,10 +1,14 @@
-//! MariaDB is killed, or stops for ten seconds, under the server's feet. Clients get answers or retryable
-//! errors, never a wrong ack; the server heals by itself; and what was acknowledged is there once.
+//! MariaDB is killed, or stops for ten seconds, under the server's feet; it is far away, refuses, or ends connections; a
+//! machine vanishes in the middle of a transaction. Clients get answers or retryable errors, never a wrong ack; the
+//! server heals by itself; and what was acknowledged is there once.
+
+mod batches;
+mod limits;
+mod sessions;
 
 use std::time::Duration;
 
 use crate::support::{Checked, Crowd, MariaDb, Server, Tables, judge, kills};
-
 /// Acknowledgements between two kills.
 const ACKS: u64 = 500;
 const FROZEN: Duration = Duration::from_secs(10);

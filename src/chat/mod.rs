@@ -177,12 +177,12 @@ impl Chat {
     }
 }
 
-/// What the asker hears when the store gave no answer; the cause is logged here, once, unless the store did.
+/// What the asker hears when the store gave no answer; the log is told the cause, unless the store did.
 pub fn refuse(error: Error) -> Refusal {
     match error {
         _ if error.passes() => {
             if !error.was_told() {
-                tracing::warn!(%error, "the store gave no answer");
+                error.tell();
             }
             Refusal::unavailable()
         }

@@ -185,7 +185,7 @@ pub async fn has_admin(options: &Options) -> Result<bool> {
             let asked = async {
                 let mut conn = connection(&pool).await?;
                 let found = conn.query_first::<i64, _>(HAS_ADMIN).await;
-                Ok(found.map_err(unavailable)?.is_some())
+                Ok(found.map_err(mysql::unavailable)?.is_some())
             };
             let asked = asked.await;
             let _ = pool.disconnect().await;
@@ -366,7 +366,7 @@ impl LockedMysql {
         let locked: Option<Option<i64>> = conn
             .query_first(format!("SELECT GET_LOCK({LOCK_NAME}, {LOCK_SECONDS})"))
             .await
-            .map_err(unavailable)?;
+            .map_err(mysql::unavailable)?;
         if locked.flatten() != Some(1) {
             return Err(Error::Unavailable(format!(
                 "another node has been migrating the database for {LOCK_SECONDS} s"
@@ -409,11 +409,11 @@ impl LockedMysql {
             (new_epoch(),),
         )
         .await
-        .map_err(unavailable)?;
+        .map_err(mysql::unavailable)?;
         let epoch: Option<String> = conn
             .query_first("SELECT value FROM meta WHERE name = 'log_epoch'")
             .await
-            .map_err(unavailable)?;
+            .map_err(mysql::unavailable)?;
         let epoch = epoch.ok_or_else(|| Error::Broken("the log has no epoch".into()))?;
         Ok(report(&applied, epoch))
     }
@@ -421,9 +421,9 @@ impl LockedMysql {
     /// One step of [`derived`], in a transaction.
     async fn derive(&self, at: Place) -> Result<Option<Place>> {
         let begun = self.pool.start_transaction(TxOpts::default()).await;
-        let mut tx = begun.map_err(unavailable)?;
+        let mut tx = begun.map_err(mysql::unavailable)?;
         let next = derived::step(Conn::Mysql(&mut tx), at).await?;
-        tx.commit().await.map_err(unavailable)?;
+        tx.commit().await.map_err(mysql::unavailable)?;
         self.still_locked().await?;
         Ok(next)
     }
@@ -434,7 +434,7 @@ impl LockedMysql {
         for table in TABLES {
             conn.query_drop(drop_table(table))
                 .await
-                .map_err(unavailable)?;
+                .map_err(mysql::unavailable)?;
         }
         Ok(())
     }
@@ -460,19 +460,19 @@ async fn connection(pool: &Pool) -> Result<mysql_async::Conn> {
     let connected = timeout(limits::STATEMENT_DEADLINE, pool.get_conn()).await;
     connected
         .map_err(|_| Error::Unavailable("the database server can't be reached".into()))?
-        .map_err(unavailable)
+        .map_err(mysql::unavailable)
 }
 
 async fn mysql_version(pool: &Pool) -> Result<Option<u32>> {
     let mut conn = connection(pool).await?;
     let sql = "SELECT LOWER(table_name) FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1";
-    let tables: Vec<String> = conn.query(sql).await.map_err(unavailable)?;
+    let tables: Vec<String> = conn.query(sql).await.map_err(mysql::unavailable)?;
     if !made(tables)? {
         return Ok(None);
     }
     let version: Option<Option<u32>> = conn
         .query_first(format!("SELECT MAX(version) FROM {HISTORY}"))
         .await
-        .map_err(unavailable)?;
+        .map_err(mysql::unavailable)?;
     Ok(version.flatten())
 }

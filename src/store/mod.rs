@@ -495,6 +495,22 @@ pub fn lockable(options: &Options) -> Result<()> {
     }
 }
 
+/// What of a database's settings or state keeps Hearth from its promises, and what its operator does about it.
+#[derive(Clone, Debug)]
+pub struct Weakness {
+    pub what: String,
+    pub remedy: String,
+}
+
+/// Looks at a database that has this program's schema. SQLite is opened as it must be, or not at all; MySQL's
+/// settings are its operator's.
+pub async fn weaknesses(options: &Options) -> Result<Vec<Weakness>> {
+    match &options.location {
+        Location::Sqlite(_) => Ok(Vec::new()),
+        Location::Mysql(url) => mysql::settings::weaknesses(url, options.pool).await,
+    }
+}
+
 impl Store {
     /// Opens the database, migrates it under a lock, starts the log.
     pub async fn open(options: &Options, listener: Listener) -> Result<Self> {
@@ -516,14 +532,8 @@ impl Store {
             epoch: report.epoch.into(),
             memory: Memory::new(),
         };
-        if let Some(fault) = store.durability_fault().await? {
-            tracing::error!(
-                fault,
-                "acknowledged messages may be lost with the database's power"
-            );
-        }
-        if let Some(fault) = store.search_fault().await? {
-            tracing::error!(fault, "some words are not found by a search");
+        for Weakness { what, remedy } in weaknesses(options).await? {
+            tracing::error!(what, remedy, "the database isn't as Hearth needs it");
         }
         Ok(store)
     }
@@ -537,18 +547,6 @@ impl Store {
             Some(row) => Ok(row.str(0)? == &*self.epoch),
             None => Ok(false),
         }
-    }
-
-    /// What keeps the database from surviving a loss of power with all that it has committed. SQLite is
-    /// opened as it must be, or not at all; MySQL's settings are its operator's.
-    pub async fn durability_fault(&self) -> Result<Option<&'static str>> {
-        if matches!(self.db, Database::Sqlite(_)) {
-            return Ok(None);
-        }
-        let sql = "SELECT CAST(@@GLOBAL.innodb_flush_log_at_trx_commit AS SIGNED)";
-        let rows = self.db.query(sql, Vec::new()).await?;
-        let flush = rows.first().map(|row| row.u64(0)).transpose()?;
-        Ok((flush != Some(1)).then_some("innodb_flush_log_at_trx_commit isn't 1"))
     }
 
     /// Drains the appends that wait, then closes all connections.

@@ -21,8 +21,11 @@ pub enum Fault {
     Disk(String),
     /// The files of an SQLite database were changed under the server, as the log tells.
     Moved(String),
-    /// The connection was lost, or gave no answer in time: repeating may help, on another one.
+    /// The connection was lost: repeating may help, on another one.
     Gone(String),
+    /// No answer before the deadline, or beyond what the server takes at once: less of it may pass. The connection isn't
+    /// used again.
+    TooMuch(String),
     /// The database refuses this statement with these values; repeating gives the same.
     Refused(String),
 }
@@ -31,9 +34,10 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Unique(key) => Error::Broken(format!("{key} holds this key twice")),
-            Fault::Transient(cause) | Fault::Disk(cause) | Fault::Gone(cause) => {
-                Error::Unavailable(cause)
-            }
+            Fault::Transient(cause)
+            | Fault::Disk(cause)
+            | Fault::Gone(cause)
+            | Fault::TooMuch(cause) => Error::Unavailable(cause),
             Fault::Moved(cause) => Error::Down(cause),
             Fault::Refused(cause) => Error::Broken(cause),
         }
@@ -53,6 +57,7 @@ impl Fault {
             | Fault::Disk(cause)
             | Fault::Moved(cause)
             | Fault::Gone(cause)
+            | Fault::TooMuch(cause)
             | Fault::Refused(cause) => cause,
         }
     }

@@ -1,6 +1,13 @@
 //! What the log counts and measures. Names are listed here only.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::Error;
+use crate::limits::TOLD_AGAIN_AFTER;
 
 /// Seconds of a COMMIT, and changes that shared it.
 pub fn committed(log: &'static str, changes: usize, took: Duration) {
@@ -22,4 +29,41 @@ pub fn queue_depth(log: &'static str, waiting: usize) {
 /// Batches that failed before their COMMIT and were tried again.
 pub fn retried(log: &'static str) {
     metrics::counter!("hearth_log_retries_total", "log" => log).increment(1);
+}
+
+/// A limit or a state of the database server's, by its variable, stood against a statement. The log has one line of it in
+/// [`TOLD_AGAIN_AFTER`], however many requests fail of it.
+pub fn limit_met(variable: &'static str, cause: &str) {
+    metrics::counter!("hearth_database_limits_total", "variable" => variable).increment(1);
+    if due(variable) {
+        tracing::error!(
+            variable,
+            cause,
+            "the database server refuses: ask `hearth check`"
+        );
+    }
+}
+
+/// Whether the log is to be told this: not when it was told the same less than [`TOLD_AGAIN_AFTER`] ago.
+pub fn due(cause: &str) -> bool {
+    /// Causes that are remembered.
+    const CAUSES_MAX: usize = 100;
+    static TOLD: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
+    let now = Instant::now();
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    told.retain(|_, at| now - *at < TOLD_AGAIN_AFTER);
+    if told.contains_key(cause) || told.len() >= CAUSES_MAX {
+        return false;
+    }
+    told.insert(cause.to_owned(), now);
+    true
+}
+
+impl Error {
+    /// Tells the log why the store gave no answer: each cause once in a while, not for each request that fails of it.
+    pub fn tell(&self) {
+        if due(&self.to_string()) {
+            tracing::warn!(error = %self, "the store gave no answer");
+        }
+    }
 }

@@ -105,9 +105,10 @@ impl MariaDb {
         self.child.as_ref().and_then(Child::id).expect("it runs")
     }
 
-    /// Runs one statement.
+    /// Runs one statement, with every right.
     pub async fn run(&self, sql: &str) {
-        let mut connection = mysql_async::Conn::from_url(self.server()).await.unwrap();
+        let url = format!("mysql://root@127.0.0.1:{}", self.port);
+        let mut connection = mysql_async::Conn::from_url(url).await.unwrap();
         connection.query_drop(sql).await.expect(sql);
         let _ = connection.disconnect().await;
     }

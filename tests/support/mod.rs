@@ -43,7 +43,7 @@ pub use mariadb::{MariaDb, selects};
 pub use memory::resident_kib;
 pub use nginx::Nginx;
 pub use patience::{Moment, PATIENCE, timeout};
-pub use proxy::{Fault, Proxy};
+pub use proxy::{Fault, Proxy, Silence};
 pub use raw::{Raw, masked};
 pub use server::{Account, Server};
 pub use socket::{Incoming, Socket};

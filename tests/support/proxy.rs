@@ -1,8 +1,10 @@
-//! A cable between the server and MariaDB that a test can cut around a COMMIT: it understands just
-//! enough of the MySQL protocol to know which COMMIT ends a transaction that wrote.
+//! A cable between the server and MariaDB that a test can cut around a COMMIT, make longer, or let fall silent at a
+//! statement: it understands just enough of the MySQL protocol to know which COMMIT ends a transaction that wrote, and
+//! which statement is executed.
 
 use std::{
     collections::{HashMap, VecDeque},
+    future::pending,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -13,7 +15,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::sleep,
 };
@@ -34,20 +36,40 @@ pub enum Fault {
     LateAnswer(Duration),
 }
 
+/// Where a connection falls silent: the statement doesn't arrive, nothing more is passed on, and both ends stay open, as
+/// when a machine vanishes.
+#[derive(Clone, Copy, Debug)]
+pub struct Silence {
+    /// What the statement holds.
+    pub at: &'static str,
+    /// It is longer than so many bytes, with its values.
+    pub above: usize,
+}
+
 /// A proxy in front of one MariaDB. Dropping it cuts all its connections.
 pub struct Proxy {
     address: SocketAddr,
-    plan: Plan,
+    plan: Arc<Plan>,
     struck: tokio::sync::Mutex<mpsc::Receiver<bool>>,
     _serving: JoinSet<()>,
 }
 
-type Plan = Arc<Mutex<VecDeque<Fault>>>;
+/// What is to happen on the cables, and what has.
+#[derive(Default)]
+struct Plan {
+    commits: Mutex<VecDeque<Fault>>,
+    /// What each command takes longer.
+    delay: Mutex<Duration>,
+    silence: Mutex<Option<Silence>>,
+    /// How many connections have fallen silent.
+    silent: watch::Sender<usize>,
+    /// How many statements that write were executed.
+    writes: Mutex<usize>,
+}
 
 const COM_QUERY: u8 = 0x03;
 const COM_STMT_PREPARE: u8 = 0x16;
 const COM_STMT_EXECUTE: u8 = 0x17;
-const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 
 impl Proxy {
     /// In front of the MariaDB of this URL.
@@ -56,7 +78,7 @@ impl Proxy {
         let upstream = format!("{}:{}", options.ip_or_hostname(), options.tcp_port());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let plan = Plan::default();
+        let plan = Arc::new(Plan::default());
         let (strike, struck) = mpsc::channel(64);
         let mut serving = JoinSet::new();
         let faults = plan.clone();
@@ -89,7 +111,36 @@ impl Proxy {
 
     /// The next COMMIT of a transaction that wrote meets this; several meet those after it.
     pub fn at_next_commit(&self, fault: Fault) {
-        self.plan.lock().unwrap().push_back(fault);
+        self.plan.commits.lock().unwrap().push_back(fault);
+    }
+
+    /// From now on each command takes this much longer.
+    pub fn delay(&self, delay: Duration) {
+        *self.plan.delay.lock().unwrap() = delay;
+    }
+
+    /// From now on connections fall silent there; `None`: those that aren't yet don't any more.
+    pub fn fall_silent(&self, silence: Option<Silence>) {
+        *self.plan.silence.lock().unwrap() = silence;
+    }
+
+    /// Waits until so many connections have fallen silent.
+    pub async fn silent(&self, connections: usize) {
+        let mut silent = self.plan.silent.subscribe();
+        timeout(PATIENCE, silent.wait_for(|silent| *silent >= connections))
+            .await
+            .expect("a connection falls silent in time")
+            .unwrap();
+    }
+
+    /// How many connections have fallen silent.
+    pub fn silences(&self) -> usize {
+        *self.plan.silent.borrow()
+    }
+
+    /// How many statements that write have passed so far, but for those of the search index.
+    pub fn writes(&self) -> usize {
+        *self.plan.writes.lock().unwrap()
     }
 
     /// Waits until the oldest fault has struck and has run its course; whether MariaDB committed.
@@ -104,23 +155,22 @@ impl Proxy {
 
 /// One connection.
 struct Cable {
-    plan: Plan,
+    plan: Arc<Plan>,
     strike: mpsc::Sender<bool>,
     /// The statement whose number comes next.
-    preparing: Option<bool>,
-    /// Prepared statements: whether they write.
-    writing: HashMap<u32, bool>,
+    preparing: Option<String>,
+    prepared: HashMap<u32, String>,
     /// The transaction has written.
     dirty: bool,
 }
 
 impl Cable {
-    fn new(plan: Plan, strike: mpsc::Sender<bool>) -> Self {
+    fn new(plan: Arc<Plan>, strike: mpsc::Sender<bool>) -> Self {
         Self {
             plan,
             strike,
             preparing: None,
-            writing: HashMap::new(),
+            prepared: HashMap::new(),
             dirty: false,
         }
     }
@@ -140,6 +190,14 @@ impl Cable {
                 read = database.read_buf(&mut down) => if read? == 0 { return Ok(()) },
             }
             while let Some(packet) = packet(&mut up) {
+                if self.falls_silent(&packet[4..]) {
+                    self.plan.silent.send_modify(|silent| *silent += 1);
+                    pending::<()>().await;
+                }
+                let delay = *self.plan.delay.lock().unwrap();
+                if !delay.is_zero() {
+                    sleep(delay).await;
+                }
                 match self.asked(&packet[4..]) {
                     None => database.write_all(&packet).await?,
                     Some(Fault::LateAnswer(late)) => {
@@ -165,31 +223,47 @@ impl Cable {
 
     /// Looks at a command: the fault, if it is a COMMIT that meets one.
     fn asked(&mut self, command: &[u8]) -> Option<Fault> {
-        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u32::from_le_bytes);
         match *command.first()? {
-            COM_STMT_PREPARE => self.preparing = Some(writes(&command[1..])),
-            COM_STMT_EXECUTE | COM_STMT_BULK_EXECUTE => {
-                let statement = number(command.get(1..5)?);
-                self.dirty |= self.writing.get(&statement).copied().unwrap_or(false);
+            COM_STMT_PREPARE => {
+                self.preparing = Some(String::from_utf8_lossy(&command[1..]).into_owned());
+            }
+            COM_STMT_EXECUTE if writes(self.statement(command)?) => {
+                self.dirty = true;
+                *self.plan.writes.lock().unwrap() += 1;
             }
             COM_QUERY if command[1..].eq_ignore_ascii_case(b"COMMIT") => {
                 let wrote = std::mem::take(&mut self.dirty);
-                return wrote.then(|| self.plan.lock().unwrap().pop_front())?;
+                return wrote.then(|| self.plan.commits.lock().unwrap().pop_front())?;
             }
             COM_QUERY if command[1..].eq_ignore_ascii_case(b"ROLLBACK") => self.dirty = false,
-            COM_QUERY => self.dirty |= writes(&command[1..]),
+            COM_QUERY => self.dirty |= writes(&String::from_utf8_lossy(&command[1..])),
             _ => {}
         }
         None
     }
 
+    /// The prepared statement that a command executes.
+    fn statement(&self, command: &[u8]) -> Option<&str> {
+        let number = command.get(1..5)?.try_into().ok()?;
+        let statement = self.prepared.get(&u32::from_le_bytes(number))?;
+        (command[0] == COM_STMT_EXECUTE).then_some(statement)
+    }
+
+    fn falls_silent(&self, command: &[u8]) -> bool {
+        let silence = *self.plan.silence.lock().unwrap();
+        let (Some(silence), Some(statement)) = (silence, self.statement(command)) else {
+            return false;
+        };
+        statement.contains(silence.at) && command.len() > silence.above
+    }
+
     /// Looks at an answer: the number of the statement that was prepared.
     fn answered(&mut self, answer: &[u8]) {
-        if let Some(writes) = self.preparing.take()
+        if let Some(statement) = self.preparing.take()
             && let [0, a, b, c, d, ..] = *answer
         {
-            let statement = u32::from_le_bytes([a, b, c, d]);
-            self.writing.insert(statement, writes);
+            let number = u32::from_le_bytes([a, b, c, d]);
+            self.prepared.insert(number, statement);
         }
     }
 }
@@ -219,10 +293,11 @@ async fn strike(
 }
 
 /// Whether a statement writes, but for what the search does by itself, behind the log.
-fn writes(sql: &[u8]) -> bool {
-    let sql = String::from_utf8_lossy(sql).trim_start().to_uppercase();
+fn writes(sql: &str) -> bool {
+    let sql = sql.trim_start().to_uppercase();
     let indexes = sql.contains("MESSAGE_WORDS") || sql.contains("SEARCH_CURSORS");
-    !indexes && (sql.starts_with("INSERT") || sql.starts_with("UPDATE"))
+    let verbs = ["INSERT", "UPDATE", "REPLACE", "DELETE"];
+    !indexes && verbs.iter().any(|verb| sql.starts_with(verb))
 }
 
 fn committed(answer: &[u8]) -> bool {

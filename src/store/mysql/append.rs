@@ -1,24 +1,25 @@
 //! An append on MySQL: the rows that a batch depends on, locked in one order, and the execution of
 //! its plan.
 //!
-//! Lists of keys travel as one JSON text that JSON_TABLE takes apart: one statement text for a batch of
-//! any size, always prepared, and the join follows the list's order, which is the order of the locks.
-//! (Row constructors in IN were thirty times slower on MariaDB 10.11.) STRAIGHT_JOIN keeps that order.
+//! Each statement takes a list ([`super::lists`]), and the join follows the list's order, which is the order of the
+//! locks: STRAIGHT_JOIN keeps it. Where a table has several keys that begin alike, the statement names its
+//! index, so that no other row is locked on the way.
+//!
+//! MySQL refuses to lock the list, and MariaDB knows no `OF`: each reads a comment that the other one passes over.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::collections::BTreeSet;
 
-use mysql_async::{Conn, prelude::Queryable};
-
-use super::{deadline, execute, query};
+use super::{lists::hex, session::Session};
 use crate::{
     protocol::{
+        Rev, RoomId, Seq,
         fold::plain,
         rest::{Role, RoomKind},
     },
     store::{
         append::{
-            DELETE_ROOM, ERASE, Keys, MemberRow, MemberWrite, MessageRow, Plan, RoomRow, SHOW,
-            SentRow, SettingsRow, State,
+            Keys, MemberRow, MemberWrite, MessageKey, MessageRow, MessageWrite, Plan, RoomRow,
+            SHOW, SentRow, SettingsRow, State,
         },
         rows::{self, Extra, Word},
         sql::{Fault, Row, params},
@@ -30,40 +31,44 @@ const LOCK_ROOMS: &str =
     "SELECT STRAIGHT_JOIN r.id, r.kind, r.last_seq, r.rev, r.member_count, r.first_seq, r.archived_at, r.deleted_at, r.shown_seq,
         r.deleted_seq
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
-    JOIN rooms r ON r.id = k.id FOR UPDATE";
+    JOIN rooms r ON r.id = k.id FOR UPDATE /*!80000 OF r */";
 
-/// Of one room: what follows is read under its lock, so that plain reads are enough.
-const SETTINGS: &str = "SELECT name, topic, created_by, created_at FROM rooms WHERE id = ?";
+/// What follows is read under the rooms' locks, so that plain reads are enough.
+const SETTINGS: &str = "SELECT STRAIGHT_JOIN r.id, r.name, r.topic, r.created_by, r.created_at
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
+    JOIN rooms r ON r.id = k.id";
 
 const FIND_SENT: &str = "SELECT STRAIGHT_JOIN k.i, m.seq, m.rev, m.created_at
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (i BIGINT PATH '$[0]', room_id BIGINT PATH '$[1]',
         sender_id BIGINT PATH '$[2]', id CHAR(32) PATH '$[3]')) k
     JOIN messages m FORCE INDEX (messages_id)
         ON m.room_id = k.room_id AND m.sender_id = k.sender_id AND m.id = UNHEX(k.id)
-    LOCK IN SHARE MODE";
+    /*!80000 FOR SHARE OF m */ /*M! LOCK IN SHARE MODE */";
 
 const LOCK_MEMBERS: &str =
     "SELECT STRAIGHT_JOIN m.room_id, m.user_id, m.role, m.joined_at, m.joined_seq,
         m.joined_rev, m.left_at, m.last_read_seq, m.rev
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', user_id BIGINT PATH '$[1]')) k
-    JOIN room_members m ON m.room_id = k.room_id AND m.user_id = k.user_id FOR UPDATE";
+    JOIN room_members m ON m.room_id = k.room_id AND m.user_id = k.user_id FOR UPDATE /*!80000 OF m */";
 
-/// Who is in a room that may end.
-const PRESENT: &str = "SELECT user_id FROM room_members WHERE room_id = ? AND left_at IS NULL";
+/// Who is in rooms that may end.
+const PRESENT: &str = "SELECT STRAIGHT_JOIN m.room_id, m.user_id
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
+    JOIN room_members m FORCE INDEX (PRIMARY) ON m.room_id = k.id WHERE m.left_at IS NULL";
 
-/// The admins of a room whose owner would leave.
-const HEIRS: &str =
-    "SELECT m.room_id, m.user_id, m.role, m.joined_at, m.joined_seq, m.joined_rev, m.left_at,
-        m.last_read_seq, m.rev, u.id, u.username, u.full_name
-    FROM room_members m JOIN users u ON u.id = m.user_id
-    WHERE m.room_id = ? AND m.role = 'admin' AND m.left_at IS NULL ORDER BY m.user_id";
+/// The admins of rooms whose owner would leave.
+const HEIRS: &str = "SELECT STRAIGHT_JOIN m.room_id, m.user_id, m.role, m.joined_at, m.joined_seq,
+        m.joined_rev, m.left_at, m.last_read_seq, m.rev, u.id, u.username, u.full_name
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
+    JOIN room_members m FORCE INDEX (PRIMARY) ON m.room_id = k.id
+    JOIN users u ON u.id = m.user_id
+    WHERE m.role = 'admin' AND m.left_at IS NULL";
 
 const LOCK_MESSAGES: &str = "SELECT STRAIGHT_JOIN m.room_id, m.seq, m.rev, m.sender_id, m.content, m.edited_at, m.deleted_at,
         m.pinned_at, m.extra
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
-    JOIN messages m ON m.room_id = k.room_id AND m.seq = k.seq FOR UPDATE";
+    JOIN messages m ON m.room_id = k.room_id AND m.seq = k.seq FOR UPDATE /*!80000 OF m */";
 
-/// Emoji travel as hex: their bytes are their key.
 const FIND_REACTIONS: &str = "SELECT STRAIGHT_JOIN k.i
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (i BIGINT PATH '$[0]', room_id BIGINT PATH '$[1]',
         seq BIGINT PATH '$[2]', emoji CHAR(128) PATH '$[3]', user_id BIGINT PATH '$[4]')) k
@@ -76,40 +81,87 @@ const COUNT_REACTIONS: &str = "SELECT STRAIGHT_JOIN r.room_id, r.seq, r.emoji, C
 /// Before rooms are counted, so that a user can't take his last place twice at once.
 const LOCK_USERS: &str = "SELECT STRAIGHT_JOIN u.id
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
-    JOIN users u ON u.id = k.id FOR UPDATE";
+    JOIN users u ON u.id = k.id FOR UPDATE /*!80000 OF u */";
 
 const COUNT_ROOMS: &str = "SELECT STRAIGHT_JOIN m.user_id, COUNT(*)
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$')) k
     JOIN room_members m ON m.user_id = k.id WHERE m.left_at IS NULL GROUP BY m.user_id";
 
-const INSERT_MESSAGE: &str = "INSERT INTO messages
-    (room_id, seq, rev, id, sender_id, kind, content, extra, reply_to, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+/// Texts stand last: what stands before them is found without reading over them.
+const INSERT_MESSAGES: &str = "INSERT INTO messages
+        (room_id, seq, rev, id, sender_id, kind, reply_to, created_at, extra, content)
+    SELECT k.room_id, k.seq, k.rev, UNHEX(k.id), k.sender_id, k.kind, k.reply_to, k.created_at, k.extra, k.content
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]',
+        rev BIGINT PATH '$[2]', id CHAR(32) PATH '$[3]', sender_id BIGINT PATH '$[4]', kind CHAR(16) PATH '$[5]',
+        reply_to BIGINT PATH '$[6]', created_at BIGINT PATH '$[7]', extra MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[8]',
+        content MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[9]')) k";
 
-/// In one statement for a batch: a thousand may react at once.
-const UPDATE_MESSAGE: &str = "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]',
-        seq BIGINT PATH '$[1]', rev BIGINT PATH '$[2]', extra TEXT PATH '$[3]', pinned_at BIGINT PATH '$[4]')) k
+const UPDATE_MESSAGES: &str = "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]',
+        seq BIGINT PATH '$[1]', rev BIGINT PATH '$[2]', pinned_at BIGINT PATH '$[3]', extra MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[4]')) k
     STRAIGHT_JOIN messages m ON m.room_id = k.room_id AND m.seq = k.seq
     SET m.rev = k.rev, m.extra = k.extra, m.pinned_at = k.pinned_at";
-const UPDATE_TEXT: &str =
-    "UPDATE messages SET rev = ?, extra = ?, pinned_at = ?, content = ?, edited_at = ?,
-    deleted_at = ? WHERE room_id = ? AND seq = ?";
-const PIN: &str = "INSERT IGNORE INTO pins (room_id, seq) VALUES (?, ?)";
-const UNPIN: &str = "DELETE FROM pins WHERE room_id = ? AND seq = ?";
-const REACT: &str =
-    "REPLACE INTO reactions (created_at, room_id, seq, emoji, user_id) VALUES (?, ?, ?, ?, ?)";
-const UNREACT: &str =
-    "DELETE FROM reactions WHERE room_id = ? AND seq = ? AND emoji = ? AND user_id = ?";
-const MENTION: &str = "INSERT IGNORE INTO mentions (room_id, user_id, seq) VALUES (?, ?, ?)";
-const UNMENTION: &str = "DELETE FROM mentions WHERE room_id = ? AND user_id = ? AND seq = ?";
-const SET_ROOM: &str = "UPDATE rooms SET name = ?, name_key = ?, topic = ?, archived_at = ?, settings_rev = ? WHERE id = ?";
+
+/// As [`UPDATE_MESSAGES`], of those whose text is another one.
+const UPDATE_TEXTS: &str = "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]',
+        seq BIGINT PATH '$[1]', rev BIGINT PATH '$[2]', pinned_at BIGINT PATH '$[3]', extra MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[4]',
+        edited_at BIGINT PATH '$[5]', deleted_at BIGINT PATH '$[6]', content MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[7]')) k
+    STRAIGHT_JOIN messages m ON m.room_id = k.room_id AND m.seq = k.seq
+    SET m.rev = k.rev, m.extra = k.extra, m.pinned_at = k.pinned_at, m.edited_at = k.edited_at,
+        m.deleted_at = k.deleted_at, m.content = k.content";
+
+const PIN: &str = "INSERT IGNORE INTO pins (room_id, seq) SELECT k.room_id, k.seq
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k";
+const UNPIN: &str = "DELETE p
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
+    STRAIGHT_JOIN pins p ON p.room_id = k.room_id AND p.seq = k.seq";
+
+const REACT: &str = "REPLACE INTO reactions (room_id, seq, emoji, user_id, created_at)
+    SELECT k.room_id, k.seq, UNHEX(k.emoji), k.user_id, k.created_at
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]',
+        emoji CHAR(128) PATH '$[2]', user_id BIGINT PATH '$[3]', created_at BIGINT PATH '$[4]')) k";
+const UNREACT: &str = "DELETE r
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]',
+        emoji CHAR(128) PATH '$[2]', user_id BIGINT PATH '$[3]')) k
+    STRAIGHT_JOIN reactions r ON r.room_id = k.room_id AND r.seq = k.seq AND r.emoji = UNHEX(k.emoji) AND r.user_id = k.user_id";
+
+const MENTION: &str = "INSERT IGNORE INTO mentions (room_id, user_id, seq) SELECT k.room_id, k.user_id, k.seq
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', user_id BIGINT PATH '$[1]',
+        seq BIGINT PATH '$[2]')) k";
+const UNMENTION: &str = "DELETE m
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', user_id BIGINT PATH '$[1]',
+        seq BIGINT PATH '$[2]')) k
+    STRAIGHT_JOIN mentions m FORCE INDEX (PRIMARY) ON m.room_id = k.room_id AND m.user_id = k.user_id AND m.seq = k.seq";
+
+/// What takes everything but its row from messages, and notes that they are deleted.
+const ERASE: [&str; 4] = [
+    "DELETE r
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
+    STRAIGHT_JOIN reactions r ON r.room_id = k.room_id AND r.seq = k.seq",
+    "DELETE m
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
+    STRAIGHT_JOIN mentions m FORCE INDEX (mentions_message) ON m.room_id = k.room_id AND m.seq = k.seq",
+    "DELETE w
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
+    STRAIGHT_JOIN message_words w ON w.room_id = k.room_id AND w.seq = k.seq",
+    "INSERT INTO deletions (room_id, seq) SELECT k.room_id, k.seq
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k",
+];
 
 // Not one INSERT … ON DUPLICATE KEY UPDATE: it would overwrite whichever row holds any unique key.
-const INSERT_MEMBER: &str =
-    "INSERT INTO room_members (role, joined_at, joined_seq, joined_rev, left_at,
-    last_read_seq, rev, room_id, user_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-const UPDATE_MEMBER: &str =
-    "UPDATE room_members SET role = ?, joined_at = ?, joined_seq = ?, joined_rev = ?,
-    left_at = ?, last_read_seq = ?, rev = ? WHERE room_id = ? AND user_id = ?";
+const INSERT_MEMBERS: &str = "INSERT INTO room_members
+        (room_id, user_id, role, joined_at, joined_seq, joined_rev, left_at, last_read_seq, rev)
+    SELECT k.room_id, k.user_id, k.role, k.joined_at, k.joined_seq, k.joined_rev, k.left_at, k.last_read_seq, k.rev
+    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', user_id BIGINT PATH '$[1]',
+        role CHAR(16) PATH '$[2]', joined_at BIGINT PATH '$[3]', joined_seq BIGINT PATH '$[4]',
+        joined_rev BIGINT PATH '$[5]', left_at BIGINT PATH '$[6]', last_read_seq BIGINT PATH '$[7]',
+        rev BIGINT PATH '$[8]')) k";
+const UPDATE_MEMBERS: &str = "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]',
+        user_id BIGINT PATH '$[1]', role CHAR(16) PATH '$[2]', joined_at BIGINT PATH '$[3]',
+        joined_seq BIGINT PATH '$[4]', joined_rev BIGINT PATH '$[5]', left_at BIGINT PATH '$[6]',
+        last_read_seq BIGINT PATH '$[7]', rev BIGINT PATH '$[8]')) k
+    STRAIGHT_JOIN room_members m FORCE INDEX (PRIMARY) ON m.room_id = k.room_id AND m.user_id = k.user_id
+    SET m.role = k.role, m.joined_at = k.joined_at, m.joined_seq = k.joined_seq, m.joined_rev = k.joined_rev,
+        m.left_at = k.left_at, m.last_read_seq = k.last_read_seq, m.rev = k.rev";
 
 const MARK: &str =
     "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]',
@@ -125,30 +177,24 @@ const ADVANCE: &str =
     SET r.last_seq = k.last_seq, r.shown_seq = k.shown_seq, r.deleted_seq = k.deleted_seq, r.rev = k.rev,
         r.member_count = k.member_count";
 
-/// A JSON list of what `write` writes for each item.
-fn list<T>(items: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) -> String {
-    let mut json = String::from("[");
-    for item in items {
-        if json.len() > 1 {
-            json.push(',');
-        }
-        write(&mut json, item);
-    }
-    json.push(']');
-    json
-}
+const SET_ROOMS: &str = "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$[0]',
+        archived_at BIGINT PATH '$[1]', settings_rev BIGINT PATH '$[2]', name_key MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[3]',
+        name MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[4]', topic MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[5]')) k
+    STRAIGHT_JOIN rooms r ON r.id = k.id
+    SET r.name = k.name, r.name_key = UNHEX(k.name_key), r.topic = k.topic, r.archived_at = k.archived_at,
+        r.settings_rev = k.settings_rev";
 
-macro_rules! item {
-    ($json:expr, $($arg:tt)*) => {
-        // Writing to a String doesn't fail.
-        { let _ = write!($json, $($arg)*); }
-    };
-}
+/// What ends rooms.
+const DELETE_ROOMS: [&str; 2] = [
+    "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$[0]', at BIGINT PATH '$[1]')) k
+    STRAIGHT_JOIN rooms r ON r.id = k.id SET r.deleted_at = k.at",
+    "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$[0]', at BIGINT PATH '$[1]')) k
+    STRAIGHT_JOIN room_members m FORCE INDEX (PRIMARY) ON m.room_id = k.id SET m.left_at = k.at WHERE m.left_at IS NULL",
+];
 
-pub async fn load(conn: &mut Conn, keys: &Keys) -> Result<State, Fault> {
+pub async fn load(session: &mut Session, keys: &Keys) -> Result<State, Fault> {
     let mut state = State::default();
-    let rooms = list(&keys.rooms, |json, id| item!(json, "{id}"));
-    for row in query(conn, LOCK_ROOMS, params![rooms], usize::MAX).await?.0 {
+    for row in session.read(LOCK_ROOMS, &keys.rooms).await? {
         if !row.is_null(7)? {
             continue;
         }
@@ -164,81 +210,53 @@ pub async fn load(conn: &mut Conn, keys: &Keys) -> Result<State, Fault> {
         };
         state.rooms.insert(row.room_id(0)?, room);
     }
-    for id in &keys.settings {
-        for mut row in query(conn, SETTINGS, params![*id], usize::MAX).await?.0 {
-            let settings = SettingsRow {
-                name: row.text(0)?,
-                topic: row.text(1)?,
-                created_by: row.user_id(2)?,
-                created_at: row.time(3)?,
-            };
-            state.settings.insert(*id, settings);
-        }
+    for mut row in session.read(SETTINGS, &keys.settings).await? {
+        let settings = SettingsRow {
+            name: row.text(1)?,
+            topic: row.text(2)?,
+            created_by: row.user_id(3)?,
+            created_at: row.time(4)?,
+        };
+        state.settings.insert(row.room_id(0)?, settings);
     }
-    if !keys.sent.is_empty() {
-        let sent = list(
-            keys.sent.iter().enumerate(),
-            |json, (i, (room, user, id))| {
-                item!(json, "[{i},{room},{user},\"{}\"]", id.simple());
-            },
-        );
-        for row in query(conn, FIND_SENT, params![sent], usize::MAX).await?.0 {
-            let index = row.u64(0)? as usize;
-            let key = *keys
-                .sent
-                .get(index)
-                .ok_or_else(|| Fault::Refused("an id that was not asked for".into()))?;
-            let sent = SentRow {
-                seq: row.u64(1)?,
-                rev: row.u64(2)?,
-                created_at: row.time(3)?,
-            };
-            state.sent.insert(key, sent);
-        }
+    let sent = keys.sent.iter().enumerate();
+    let sent = sent.map(|(i, (room, user, id))| (i, room, user, hex(id.as_bytes())));
+    for row in session.read(FIND_SENT, sent).await? {
+        let key = keys.sent.get(row.u64(0)? as usize);
+        let key = key.ok_or_else(|| Fault::Refused("an id that was not asked for".into()))?;
+        let sent = SentRow {
+            seq: row.u64(1)?,
+            rev: row.u64(2)?,
+            created_at: row.time(3)?,
+        };
+        state.sent.insert(*key, sent);
     }
-    let members = list(&keys.members, |json, (room, user)| {
-        item!(json, "[{room},{user}]");
-    });
-    for row in query(conn, LOCK_MEMBERS, params![members], usize::MAX)
-        .await?
-        .0
-    {
-        state
-            .members
-            .insert((row.room_id(0)?, row.user_id(1)?), member(&row)?);
+    for row in session.read(LOCK_MEMBERS, &keys.members).await? {
+        let key = (row.room_id(0)?, row.user_id(1)?);
+        state.members.insert(key, member(&row)?);
     }
     for id in &keys.ending {
-        let found = query(conn, PRESENT, params![*id], usize::MAX).await?.0;
-        let present = found.iter().map(|row| row.user_id(0));
-        let present = present.collect::<Result<_, Fault>>()?;
-        state.present.insert(*id, present);
+        state.present.insert(*id, Vec::new());
     }
-    for key in &keys.leavers {
-        if state
-            .members
-            .get(key)
-            .is_some_and(|row| row.role == Role::Owner)
-        {
-            let heirs = query(conn, HEIRS, params![key.0], usize::MAX).await?.0;
-            for mut row in heirs {
-                state
-                    .members
-                    .insert((row.room_id(0)?, row.user_id(1)?), member(&row)?);
-                let name = rows::summary(&mut row, 9)?;
-                state.names.insert(name.id, name);
-            }
-        }
+    for row in session.read(PRESENT, &keys.ending).await? {
+        let present = state.present.entry(row.room_id(0)?).or_default();
+        present.push(row.user_id(1)?);
     }
-    load_messages(conn, keys, &mut state).await?;
-    if !keys.joiners.is_empty() {
-        let users = list(&keys.joiners, |json, id| item!(json, "{id}"));
-        query(conn, LOCK_USERS, params![users.as_str()], usize::MAX).await?;
-        for row in query(conn, COUNT_ROOMS, params![users], usize::MAX)
-            .await?
-            .0
-        {
-            state.room_counts.insert(row.user_id(0)?, row.u64(1)?);
-        }
+    let owners = keys.leavers.iter().filter(|key| {
+        let row = state.members.get(key);
+        row.is_some_and(|row| row.role == Role::Owner)
+    });
+    let left: BTreeSet<_> = owners.map(|(room_id, _)| *room_id).collect();
+    for mut row in session.read(HEIRS, &left).await? {
+        let key = (row.room_id(0)?, row.user_id(1)?);
+        state.members.insert(key, member(&row)?);
+        let name = rows::summary(&mut row, 9)?;
+        state.names.insert(name.id, name);
+    }
+    load_messages(session, keys, &mut state).await?;
+    session.read(LOCK_USERS, &keys.joiners).await?;
+    for row in session.read(COUNT_ROOMS, &keys.joiners).await? {
+        state.room_counts.insert(row.user_id(0)?, row.u64(1)?);
     }
     Ok(state)
 }
@@ -257,15 +275,8 @@ fn member(row: &Row) -> Result<MemberRow, Fault> {
 }
 
 /// Messages that are to change, and their reactions.
-async fn load_messages(conn: &mut Conn, keys: &Keys, state: &mut State) -> Result<(), Fault> {
-    if keys.messages.is_empty() {
-        return Ok(());
-    }
-    let messages = list(&keys.messages, |json, (room, seq)| {
-        item!(json, "[{room},{seq}]");
-    });
-    let found = query(conn, LOCK_MESSAGES, params![messages.as_str()], usize::MAX).await?;
-    for mut row in found.0 {
+async fn load_messages(session: &mut Session, keys: &Keys, state: &mut State) -> Result<(), Fault> {
+    for mut row in session.read(LOCK_MESSAGES, &keys.messages).await? {
         let extra = row.opt_text(8)?;
         let extra = Extra::from_column(extra.as_deref())?;
         let message = MessageRow {
@@ -278,37 +289,19 @@ async fn load_messages(conn: &mut Conn, keys: &Keys, state: &mut State) -> Resul
             mentions: extra.mentions,
             reactions: extra.reactions,
         };
-        state
-            .messages
-            .insert((row.room_id(0)?, row.u64(1)?), message);
+        let key = (row.room_id(0)?, row.u64(1)?);
+        state.messages.insert(key, message);
     }
-    if keys.reactions.is_empty() {
-        return Ok(());
-    }
-    let reactions = list(
-        keys.reactions.iter().enumerate(),
-        |json, (i, (room, seq, emoji, user))| {
-            item!(json, "[{i},{room},{seq},\"");
-            for byte in emoji.bytes() {
-                item!(json, "{byte:02x}");
-            }
-            item!(json, "\",{user}]");
-        },
-    );
-    for row in query(conn, FIND_REACTIONS, params![reactions], usize::MAX)
-        .await?
-        .0
-    {
+    let reactions = keys.reactions.iter().enumerate();
+    let reactions =
+        reactions.map(|(i, (room, seq, emoji, user))| (i, room, seq, hex(emoji.as_bytes()), user));
+    for row in session.read(FIND_REACTIONS, reactions).await? {
         let key = keys.reactions.get(row.u64(0)? as usize);
         let key = key.ok_or_else(|| Fault::Refused("a reaction that was not asked for".into()))?;
         state.reactions.insert(key.clone());
     }
     let reacted: BTreeSet<_> = keys.reactions.iter().map(|key| (key.0, key.1)).collect();
-    let reacted = list(&reacted, |json, (room, seq)| item!(json, "[{room},{seq}]"));
-    for mut row in query(conn, COUNT_REACTIONS, params![reacted], usize::MAX)
-        .await?
-        .0
-    {
+    for mut row in session.read(COUNT_REACTIONS, &reacted).await? {
         let counts = state.counts.entry((row.room_id(0)?, row.u64(1)?));
         counts.or_default().insert(row.text(2)?, row.u64(3)?);
     }
@@ -316,157 +309,132 @@ async fn load_messages(conn: &mut Conn, keys: &Keys, state: &mut State) -> Resul
 }
 
 /// Writes a plan, all but the COMMIT.
-pub async fn write(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
-    write_messages(conn, plan).await?;
-    write_rooms(conn, plan).await
+pub async fn write(session: &mut Session, plan: &Plan) -> Result<(), Fault> {
+    write_messages(session, plan).await?;
+    write_rooms(session, plan).await
 }
 
-async fn write_messages(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
-    let rows = plan.messages.iter().map(|message| {
-        super::parameters(params![
+async fn write_messages(session: &mut Session, plan: &Plan) -> Result<(), Fault> {
+    let messages = plan.messages.iter().map(|message| {
+        (
             message.room_id,
             message.seq,
             message.rev,
-            message.id,
+            hex(message.id.as_bytes()),
             message.sender.id,
             message.kind.word(),
-            message.content.clone(),
-            Extra::of(&message.mentions, 0).to_column(),
             message.reply_to,
-            message.created_at,
-        ])
+            message.created_at.0,
+            Extra::of(&message.mentions, 0).to_column(),
+            &message.content,
+        )
     });
-    bulk(conn, INSERT_MESSAGE, rows.collect()).await?;
+    session.write(INSERT_MESSAGES, messages).await?;
     let (texts, rest): (Vec<_>, Vec<_>) = plan.updates.iter().partition(|(_, write)| write.text);
-    let texts = texts.into_iter().map(|((room, seq), write)| {
-        let row = &write.row;
-        super::parameters(params![
-            row.rev,
-            Extra::of(&row.mentions, row.reactions).to_column(),
-            row.pinned_at,
-            row.content.clone(),
-            row.edited_at,
-            row.deleted_at,
-            *room,
-            *seq,
-        ])
+    let texts = texts.into_iter().map(|update| {
+        let (room, seq, rev, pinned_at, extra) = updated(update);
+        let row = &update.1.row;
+        let (edited_at, deleted_at) = (row.edited_at.map(|at| at.0), row.deleted_at.map(|at| at.0));
+        (
+            room,
+            seq,
+            rev,
+            pinned_at,
+            extra,
+            edited_at,
+            deleted_at,
+            &row.content,
+        )
     });
-    bulk(conn, UPDATE_TEXT, texts.collect()).await?;
-    if !rest.is_empty() {
-        let updates = rest.iter().map(|((room, seq), write)| {
-            let extra = Extra::of(&write.row.mentions, write.row.reactions).to_column();
-            let pinned_at = write.row.pinned_at.map(|time| time.0);
-            (room.0, *seq, write.row.rev, extra, pinned_at)
-        });
-        let updates = serde_json::to_string(&updates.collect::<Vec<_>>());
-        let updates = updates.expect("numbers and texts are plain JSON");
-        execute(conn, UPDATE_MESSAGE, params![updates]).await?;
-    }
+    session.write(UPDATE_TEXTS, texts).await?;
+    let rest = rest.into_iter().map(updated);
+    session.write(UPDATE_MESSAGES, rest).await?;
     for (sql, wanted) in [(UNPIN, false), (PIN, true)] {
         let pins = plan.pins.iter().filter(|(_, on)| **on == wanted);
-        let rows = pins.map(|((room, seq), _)| super::parameters(params![*room, *seq]));
-        bulk(conn, sql, rows.collect()).await?;
+        session.write(sql, pins.map(|(key, _)| key)).await?;
     }
-    let (come, go): (Vec<_>, Vec<_>) = plan
-        .reactions
-        .iter()
-        .partition(|(_, since)| since.is_some());
-    for (sql, reactions) in [(REACT, come), (UNREACT, go)] {
-        let rows = reactions
-            .into_iter()
-            .map(|((room, seq, emoji, user), since)| {
-                let mut values = match since {
-                    Some(since) => params![*since],
-                    None => Vec::new(),
-                };
-                values.extend(params![*room, *seq, emoji.as_str(), *user]);
-                super::parameters(values)
-            });
-        bulk(conn, sql, rows.collect()).await?;
+    for (sql, wanted) in [(REACT, true), (UNREACT, false)] {
+        let reactions = plan.reactions.iter();
+        let reactions = reactions.filter(|(_, since)| since.is_some() == wanted);
+        let reactions = reactions.map(|((room, seq, emoji, user), since)| {
+            (room, seq, hex(emoji.as_bytes()), user, since.map(|at| at.0))
+        });
+        session.write(sql, reactions).await?;
     }
     for (sql, wanted) in [(UNMENTION, false), (MENTION, true)] {
         let mentions = plan.mentions.iter().filter(|(_, on)| **on == wanted);
-        let rows =
-            mentions.map(|((room, user, seq), _)| super::parameters(params![*room, *user, *seq]));
-        bulk(conn, sql, rows.collect()).await?;
+        session.write(sql, mentions.map(|(key, _)| key)).await?;
     }
     for sql in ERASE {
-        let erased = plan.erased.iter();
-        let rows = erased.map(|(room, seq)| super::parameters(params![*room, *seq]));
-        bulk(conn, sql, rows.collect()).await?;
+        session.write(sql, &plan.erased).await?;
     }
     Ok(())
 }
 
-/// One statement for many rows: bulk on MariaDB; on MySQL the driver sends them one by one.
-async fn bulk(conn: &mut Conn, sql: &str, rows: Vec<mysql_async::Params>) -> Result<(), Fault> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    deadline(conn.exec_batch(sql, rows)).await
+/// What every changed message has written: room, seq, rev, pinned_at, extra.
+fn updated(
+    ((room_id, seq), write): (&MessageKey, &MessageWrite),
+) -> (RoomId, Seq, Rev, Option<i64>, Option<String>) {
+    let row = &write.row;
+    let extra = Extra::of(&row.mentions, row.reactions).to_column();
+    (*room_id, *seq, row.rev, row.pinned_at.map(|at| at.0), extra)
 }
 
-async fn write_rooms(conn: &mut Conn, plan: &Plan) -> Result<(), Fault> {
-    for (exists, sql) in [(false, INSERT_MEMBER), (true, UPDATE_MEMBER)] {
+async fn write_rooms(session: &mut Session, plan: &Plan) -> Result<(), Fault> {
+    for (exists, sql) in [(false, INSERT_MEMBERS), (true, UPDATE_MEMBERS)] {
         let of_kind = |write: &MemberWrite| write.exists == exists;
-        for ((room_id, user_id), write) in plan.members.iter().filter(|(_, w)| of_kind(w)) {
+        let members = plan.members.iter().filter(|(_, write)| of_kind(write));
+        let members = members.map(|((room_id, user_id), write)| {
             let row = &write.row;
-            let params = params![
+            (
+                room_id,
+                user_id,
                 row.role.word(),
-                row.joined_at,
+                row.joined_at.0,
                 row.joined_seq,
                 row.joined_rev,
-                row.left_at,
+                row.left_at.map(|at| at.0),
                 row.last_read_seq,
                 row.rev,
-                *room_id,
-                *user_id,
-            ];
-            execute(conn, sql, params).await?;
-        }
-    }
-    if !plan.markers.is_empty() {
-        let markers = list(&plan.markers, |json, ((room, user), seq)| {
-            item!(json, "[{room},{user},{seq}]");
+            )
         });
-        execute(conn, MARK, params![markers]).await?;
+        session.write(sql, members).await?;
     }
-    if !plan.rooms.is_empty() {
-        let rooms = list(&plan.rooms, |json, (id, (_, room))| {
-            let RoomRow {
-                last_seq,
-                shown_seq,
-                deleted_seq,
-                rev,
-                member_count,
-                ..
-            } = room;
-            item!(
-                json,
-                "[{id},{last_seq},{shown_seq},{rev},{member_count},{deleted_seq}]"
-            );
-        });
-        execute(conn, ADVANCE, params![rooms]).await?;
-    }
+    let markers = plan.markers.iter();
+    let markers = markers.map(|((room_id, user_id), seq)| (room_id, user_id, seq));
+    session.write(MARK, markers).await?;
+    let rooms = plan.rooms.iter().map(|(id, (_, room))| {
+        (
+            id,
+            room.last_seq,
+            room.shown_seq,
+            room.rev,
+            room.member_count,
+            room.deleted_seq,
+        )
+    });
+    session.write(ADVANCE, rooms).await?;
+    // One by one: only a seq that the statement gives bounds the rows that it reads.
     for (id, above) in plan.shows() {
-        execute(conn, SHOW, params![id, above, id]).await?;
+        session.execute(SHOW, params![id, above, id]).await?;
     }
-    for (id, (rev, settings)) in &plan.settings {
+    let settings = plan.settings.iter().map(|(id, (rev, settings))| {
         let archived_at = plan.rooms.get(id).and_then(|(_, room)| room.archived_at);
-        let params = params![
-            settings.name.as_str(),
-            plain(&settings.name),
-            settings.topic.as_str(),
+        let archived_at = archived_at.map(|at| at.0);
+        let name_key = hex(plain(&settings.name).as_bytes());
+        (
+            id,
             archived_at,
-            *rev,
-            *id,
-        ];
-        execute(conn, SET_ROOM, params).await?;
-    }
-    for (id, now) in &plan.deleted {
-        for sql in DELETE_ROOM {
-            execute(conn, sql, params![*now, *id]).await?;
-        }
+            rev,
+            name_key,
+            &settings.name,
+            &settings.topic,
+        )
+    });
+    session.write(SET_ROOMS, settings).await?;
+    for sql in DELETE_ROOMS {
+        let deleted = plan.deleted.iter().map(|(id, now)| (id, now.0));
+        session.write(sql, deleted).await?;
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 //!
 //! Invariants: no statement and no connect waits without a deadline; every session runs at READ
 //! COMMITTED, where a statement after a lock was granted sees all that was committed before; a COMMIT
-//! without an answer is never taken for a failure.
+//! without an answer is never taken for a failure; a client that vanishes holds no lock for longer than the server is told
+//! to wait for it.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -18,16 +19,25 @@ use tokio::{
 
 use super::{
     Error, Event, Listener, Result,
-    sql::{Conn, Done, Fault, Row, Script, Value},
+    sql::{Conn, Done, Fault, Row, Script, Value, params},
 };
 use crate::{
-    limits::{APPEND_DEADLINE, LOCK_WAIT, STATEMENT_DEADLINE},
+    limits::{
+        APPEND_DEADLINE, LOCK_WAIT, SESSION_REST, SESSION_WAIT, STATEMENT_DEADLINE,
+        TRANSACTION_WAIT,
+    },
     protocol::{Rev, RoomId},
     store::telemetry,
 };
 
 mod append;
 pub mod appender;
+mod fault;
+pub mod lists;
+mod session;
+pub mod settings;
+
+pub use self::fault::fault;
 
 /// Connections that append. A room belongs to the one of its id's remainder, so that its changes
 /// keep their order and two transactions of this process never wait for each other's rooms.
@@ -59,9 +69,12 @@ pub fn options(url: &str, pool: usize, init: &[&str]) -> Result<OptsBuilder> {
         "SET NAMES utf8mb4 COLLATE utf8mb4_bin".to_owned(),
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
         format!(
-            "SET SESSION innodb_lock_wait_timeout = {}, time_zone = '+00:00', \
-             sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
-            LOCK_WAIT.as_secs()
+            "SET SESSION innodb_lock_wait_timeout = {}, time_zone = '+00:00', wait_timeout = {}, \
+             sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO' \
+             /*M! , idle_transaction_timeout = {} */",
+            LOCK_WAIT.as_secs(),
+            SESSION_WAIT.as_secs(),
+            TRANSACTION_WAIT.as_secs(),
         ),
     ];
     statements.extend(init.iter().map(|statement| (*statement).to_owned()));
@@ -70,10 +83,13 @@ pub fn options(url: &str, pool: usize, init: &[&str]) -> Result<OptsBuilder> {
         .with_constraints(constraints)
         // Resetting drops the prepared statements; no statement of ours changes the session instead.
         .with_reset_connection(false)
-        .with_inactive_connection_ttl(Duration::from_secs(60));
+        .with_inactive_connection_ttl(SESSION_REST)
+        .with_ttl_check_interval(SESSION_REST / 2);
     Ok(OptsBuilder::from_opts(Opts::from_url(url).map_err(bad)?)
         .init(statements)
         .pool_opts(pool)
+        // The server ends those that rest for longer.
+        .conn_ttl(Some(SESSION_REST))
         .stmt_cache_size(STATEMENTS_MAX)
         .tcp_keepalive(Some(Duration::from_secs(30)))
         // Else a TCP connection to this machine silently becomes one to a socket file.
@@ -109,7 +125,7 @@ impl Mysql {
         loop {
             tries += 1;
             let answer = async {
-                let mut conn = deadline(self.shared.pool.get_conn()).await?;
+                let mut conn = connection(self.shared.pool.get_conn()).await?;
                 query(&mut conn, &sql, params.clone(), bytes_max).await
             };
             match answer.await {
@@ -145,13 +161,16 @@ impl Mysql {
         loop {
             let attempt = async {
                 let mut tx = self.shared.begin().await?;
-                let written = script(Conn::Mysql(&mut tx)).await?;
-                Ok((tx, written))
+                match script(Conn::Mysql(&mut tx)).await {
+                    Ok(written) => Ok((tx, written)),
+                    Err(fault) => Err(undone(tx, fault).await),
+                }
             };
             match attempt.await {
                 Ok((tx, (value, events))) => return self.commit(tx, value, events).await,
-                Err(fault @ (Fault::Transient(_) | Fault::Gone(_))) => {
-                    if Instant::now() + pause >= end {
+                Err(fault) if fault.passes() => {
+                    let late = Instant::now() + pause >= end;
+                    if late || matches!(fault, Fault::TooMuch(_)) {
                         return Err(fault.into());
                     }
                     telemetry::retried("pool");
@@ -209,7 +228,7 @@ impl Mysql {
 
 impl Shared {
     async fn begin(&self) -> Result<mysql_async::Transaction<'static>, Fault> {
-        deadline(self.pool.start_transaction(TxOpts::default())).await
+        connection(self.pool.start_transaction(TxOpts::default())).await
     }
 
     async fn read<T>(&self, script: &impl Script<T>) -> Result<T, Fault> {
@@ -217,7 +236,7 @@ impl Shared {
         loop {
             tries += 1;
             match self.read_once(script).await {
-                Err(fault) if fault.passes() && tries < READS_MAX => {
+                Err(Fault::Transient(_) | Fault::Gone(_)) if tries < READS_MAX => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 answer => return answer,
@@ -227,34 +246,64 @@ impl Shared {
 
     async fn read_once<T>(&self, script: &impl Script<T>) -> Result<T, Fault> {
         let mut tx = self.begin().await?;
-        let answer = script(Conn::Mysql(&mut tx)).await?;
-        deadline(tx.commit()).await?;
-        Ok(answer)
-    }
-
-    /// Ends a connection that may hold locks although its other end is gone.
-    async fn kill(&self, connection: u32) {
-        let killed = async {
-            let mut conn = deadline(self.pool.get_conn()).await?;
-            // KILL takes no parameters; this one is the driver's number.
-            deadline(conn.query_drop(format!("KILL {connection}"))).await
-        };
-        if let Err(fault) = killed.await {
-            tracing::debug!(
-                ?fault,
-                connection,
-                "a lost connection was not there to kill"
-            );
+        match script(Conn::Mysql(&mut tx)).await {
+            Ok(answer) => deadline(tx.commit()).await.map(|()| answer),
+            Err(fault) => Err(undone(tx, fault).await),
         }
     }
+
+    /// Ends a session that may hold locks although its other end is gone: the one that holds the lock of this name, so
+    /// that nobody else is hit.
+    async fn kill(&self, name: &str) {
+        let killed = async {
+            let mut conn = connection(self.pool.get_conn()).await?;
+            let sql = "SELECT CAST(IS_USED_LOCK(?) AS SIGNED)";
+            let found = query(&mut conn, sql, params![name], usize::MAX).await?.0;
+            match found
+                .first()
+                .map(|row| row.opt_u64(0))
+                .transpose()?
+                .flatten()
+            {
+                // KILL takes no parameters; this one is the server's number.
+                Some(id) => deadline(conn.query_drop(format!("KILL {id}"))).await,
+                None => Ok(()),
+            }
+        };
+        if let Err(fault) = killed.await {
+            tracing::debug!(?fault, "a lost connection was not there to kill");
+        }
+    }
+}
+
+/// For those who don't repeat a statement, however it failed.
+pub fn unavailable(error: mysql_async::Error) -> Error {
+    Error::Unavailable(fault(error).cause())
+}
+
+/// Gives up the transaction of a script that failed, and its connection where another one may do better: the driver takes
+/// none out of its pool while it answers, so the server is asked to end it.
+async fn undone(mut tx: mysql_async::Transaction<'static>, fault: Fault) -> Fault {
+    if matches!(fault, Fault::Gone(_)) {
+        let _ = deadline(tx.query_drop("KILL CONNECTION_ID()")).await;
+    }
+    fault
 }
 
 /// A call of the driver, with its error sorted and under the statement's deadline.
 async fn deadline<T>(call: impl Future<Output = mysql_async::Result<T>>) -> Result<T, Fault> {
     match timeout(STATEMENT_DEADLINE, call).await {
         Ok(answer) => answer.map_err(fault),
-        Err(_) => Err(Fault::Gone("no answer before the deadline".into())),
+        Err(_) => Err(Fault::TooMuch("no answer before the deadline".into())),
     }
+}
+
+/// As [`deadline`], for what gives a connection: when none comes in time, it isn't because too much was asked.
+async fn connection<T>(call: impl Future<Output = mysql_async::Result<T>>) -> Result<T, Fault> {
+    deadline(call).await.map_err(|fault| match fault {
+        Fault::TooMuch(cause) => Fault::Gone(cause),
+        fault => fault,
+    })
 }
 
 /// Rows, until their texts exceed `bytes_max`, and whether more were left.
@@ -281,6 +330,14 @@ pub async fn query(
     })
     .await?;
     Ok((rows, cut))
+}
+
+/// The largest packet that the server takes from this connection, in bytes.
+pub async fn packet(conn: &mut impl Queryable) -> Result<usize, Fault> {
+    let sql = "SELECT CAST(@@max_allowed_packet AS SIGNED)";
+    let found = query(conn, sql, Vec::new(), usize::MAX).await?.0;
+    let none = || Fault::Refused("no variables".into());
+    Ok(found.first().ok_or_else(none)?.u64(0)? as usize)
 }
 
 pub async fn execute(
@@ -321,30 +378,6 @@ fn value(value: mysql_async::Value) -> Value {
         mysql_async::Value::Int(int) => Value::Int(int),
         mysql_async::Value::UInt(int) => Value::Int(int.cast_signed()),
         other => Value::Text(other.as_sql(true)),
-    }
-}
-
-/// Sorts errors by what the caller can do
-/// (<https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>).
-pub fn fault(error: mysql_async::Error) -> Fault {
-    let mysql_async::Error::Server(server) = &error else {
-        return Fault::Gone(error.to_string());
-    };
-    // The message of a duplicate holds its value: only the index's name is kept.
-    if server.code == 1062 {
-        let name = server.message.rsplit("for key ").next().unwrap_or_default();
-        return Fault::Unique(name.trim_matches('\'').to_owned());
-    }
-    let text = format!("error {} ({})", server.code, server.message);
-    match (server.code, server.state.get(..2)) {
-        // The connection is ending: shutdown, killed, aborted.
-        (1053 | 1080 | 1152 | 1184 | 1927 | 3169 | 4031, _) => Fault::Gone(text),
-        // Data, constraints, syntax and names: the statement itself.
-        (_, Some("21" | "22" | "23" | "42")) if server.code != 1205 && server.code != 1203 => {
-            Fault::Refused(text)
-        }
-        (1366 | 1364 | 1265 | 1406 | 1292, _) => Fault::Refused(text),
-        _ => Fault::Transient(text),
     }
 }
 

@@ -26,6 +26,10 @@ use crate::{
     store::{
         Event, Result, Store,
         database::Database,
+        mysql::{
+            self,
+            lists::{fits, lists},
+        },
         sql::{Conn, Fault, Row, params, script, with_ids},
     },
 };
@@ -249,7 +253,7 @@ async fn make_cursor(store: &Store, room_id: RoomId) -> Result<()> {
 
 /// Words of messages that had none, by rising seq.
 async fn insert(conn: &mut Conn<'_>, room_id: RoomId, cuts: &[&Cut]) -> Result<(), Fault> {
-    if let Conn::Sqlite(_) = conn {
+    let Conn::Mysql(tx) = conn else {
         let sql = "INSERT INTO message_words (room_id, seq, sender_id, created_at, tokens) VALUES (?, ?, ?, ?, ?)";
         for cut in cuts {
             let tokens = cut.tokens.as_str();
@@ -257,21 +261,29 @@ async fn insert(conn: &mut Conn<'_>, room_id: RoomId, cuts: &[&Cut]) -> Result<(
             conn.execute(sql, params).await?;
         }
         return Ok(());
-    }
+    };
     if cuts.is_empty() {
         return Ok(());
     }
     // One statement, as appends do it (store/mysql/append.rs).
+    let packet = mysql::packet(*tx).await?;
     let rows = cuts
         .iter()
         .map(|cut| (cut.seq, cut.sender_id, cut.created_at.0, &cut.tokens));
-    let rows = serde_json::to_string(&rows.collect::<Vec<_>>());
-    let rows = rows.map_err(|error| Fault::Refused(error.to_string()))?;
     let sql = "INSERT INTO message_words (room_id, seq, sender_id, created_at, tokens)
                SELECT ?, k.seq, k.sender_id, k.created_at, k.tokens
                FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (seq BIGINT PATH '$[0]',
                     sender_id BIGINT PATH '$[1]', created_at BIGINT PATH '$[2]', tokens MEDIUMTEXT PATH '$[3]')) k";
-    conn.execute(sql, params![room_id, rows]).await.map(drop)
+    for list in lists(rows, packet) {
+        // One that no packet holds is not found; nothing else waits for it.
+        match fits(list.len(), packet) {
+            true => drop(mysql::execute(*tx, sql, params![room_id, list]).await?),
+            false => {
+                tracing::error!(%room_id, packet, "max_allowed_packet is too small for a text's words")
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The one transaction, but for its COMMIT.

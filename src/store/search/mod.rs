@@ -8,7 +8,7 @@
 //! Invariants: `message_words` holds no text of a deleted message, from the deletion's commit on; a room's
 //! cursor stands at a `rev` up to which every message is indexed, as it was then or later.
 //!
-//! **Who deletes a message** runs [`ERASE`] in the same transaction, *after* the update of the message's row:
+//! **Who deletes a message** runs [`ERASE`], or the same for a list, in the same transaction, *after* the update of the message's row:
 //! the indexer writes words only while it holds that row as it has read it, so that whoever comes second
 //! finds what the first one did. On SQLite triggers take the words out of FTS5 at once. InnoDB hides them at
 //! once, and keeps their bare codes in its files until `OPTIMIZE TABLE message_words`.
@@ -42,6 +42,9 @@ pub use self::{
 
 /// Takes a message's words out of the index: room, seq.
 pub const ERASE: &str = "DELETE FROM message_words WHERE room_id = ? AND seq = ?";
+
+/// How long an indexed token may be: MySQL must take them all.
+pub const TOKEN_BYTES: std::ops::RangeInclusive<usize> = tokens::CODE_MIN..=tokens::CODE_MAX;
 
 /// Texts held at once for one page; a message more may come on top.
 const PAGE_BYTES: usize = 256 * 1024;
@@ -117,23 +120,6 @@ pub struct Page {
 }
 
 impl Store {
-    /// What keeps MySQL from finding the shortest or the longest tokens: a setting of its operator's.
-    pub(super) async fn search_fault(&self) -> Result<Option<&'static str>> {
-        if matches!(self.db(), Database::Sqlite(_)) {
-            return Ok(None);
-        }
-        let sql = "SELECT CAST(@@GLOBAL.innodb_ft_min_token_size AS SIGNED),
-                   CAST(@@GLOBAL.innodb_ft_max_token_size AS SIGNED)";
-        let rows = self.db().query(sql, Vec::new()).await?;
-        let Some(row) = rows.first() else {
-            return Ok(None);
-        };
-        let (min, max) = (row.u64(0)?, row.u64(1)?);
-        let taken = min <= tokens::CODE_MIN as u64 && max >= tokens::CODE_MAX as u64;
-        Ok((!taken)
-            .then_some("innodb_ft_min_token_size or innodb_ft_max_token_size isn't the default"))
-    }
-
     /// At most `limit` messages that match, fewer when some of the candidates didn't. The memberships are
     /// those of about the same moment: who asks checks them once more after it.
     pub async fn search(&self, query: &Query, scope: Scope, limit: usize) -> Result<Page> {

@@ -1,0 +1,84 @@
+//! What of the server's settings and state keeps Hearth from its promises: for the log at the start, and for
+//! `hearth check`. Asked in text, on a connection of its own, so that it is told where no statement can be prepared.
+
+use mysql_async::{Conn, Opts, prelude::Queryable};
+
+use super::{APPENDERS, STATEMENTS_MAX, deadline, options};
+use crate::{
+    limits::PACKET_BYTES_MIN,
+    store::{Error, Result, Weakness, search, sql::Fault},
+};
+
+/// Of a database that has Hearth's schema, and a pool of so many connections.
+pub async fn weaknesses(url: &str, pool: usize) -> Result<Vec<Weakness>> {
+    let opts = Opts::from(options(url, 1, &[])?);
+    let mut conn = deadline(Conn::new(opts)).await?;
+    let mut found = settings(&mut conn, pool).await?;
+    // Finds no row, and fails as every write would.
+    let wrote = deadline(conn.query_drop("DELETE FROM meta WHERE name = ''")).await;
+    if let Err(fault) = wrote {
+        found.push(Weakness {
+            what: format!("nothing can be written: {}", fault.cause()),
+            remedy: "Let the server write (read_only, super_read_only, innodb_read_only, \
+                     transaction_read_only off), and this user too (GRANT), or name the server that may in \
+                     HEARTH_DATABASE_URL."
+                .into(),
+        });
+    }
+    let _ = deadline(conn.disconnect()).await;
+    Ok(found)
+}
+
+async fn settings(conn: &mut Conn, pool: usize) -> Result<Vec<Weakness>, Error> {
+    let sql = "SELECT CAST(@@GLOBAL.innodb_flush_log_at_trx_commit AS SIGNED),
+                      CAST(@@GLOBAL.innodb_ft_min_token_size AS SIGNED),
+                      CAST(@@GLOBAL.innodb_ft_max_token_size AS SIGNED),
+                      CAST(@@GLOBAL.max_allowed_packet AS SIGNED),
+                      CAST(@@GLOBAL.max_prepared_stmt_count AS SIGNED)";
+    let row = deadline(conn.query_first::<(i64, usize, usize, usize, usize), _>(sql)).await?;
+    let sql = "SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'";
+    let prepared = deadline(conn.query_first::<(String, usize), _>(sql)).await?;
+    let none = || Fault::Refused("the server doesn't tell its variables".into());
+    let (flush, token_min, token_max, packet, statements_max) = row.ok_or_else(none)?;
+    let (_, prepared) = prepared.ok_or_else(none)?;
+
+    let mut found = Vec::new();
+    let mut add = |what: String, remedy: String| found.push(Weakness { what, remedy });
+    if flush != 1 {
+        add(
+            "innodb_flush_log_at_trx_commit isn't 1: a loss of power loses acknowledged messages"
+                .into(),
+            "Set innodb_flush_log_at_trx_commit = 1 in the database's configuration.".into(),
+        );
+    }
+    if token_min > *search::TOKEN_BYTES.start() || token_max < *search::TOKEN_BYTES.end() {
+        add(
+            "innodb_ft_min_token_size or innodb_ft_max_token_size isn't the default: some words are not found by a search"
+                .into(),
+            "Leave both out of the database's configuration, and make the table's index anew (OPTIMIZE TABLE message_words).".into(),
+        );
+    }
+    if packet < PACKET_BYTES_MIN {
+        add(
+            format!(
+                "max_allowed_packet is {packet}: long messages are refused, or not found by a search"
+            ),
+            format!(
+                "Set max_allowed_packet to at least {PACKET_BYTES_MIN} in the database's configuration."
+            ),
+        );
+    }
+    let wanted = (pool + APPENDERS) * STATEMENTS_MAX;
+    let remedy = format!(
+        "Raise max_prepared_stmt_count: each connection of Hearth's keeps up to {STATEMENTS_MAX}, {wanted} in all. Or \
+         see who else prepares them."
+    );
+    if prepared >= statements_max {
+        let what = format!("max_prepared_stmt_count is reached: {prepared} of {statements_max}");
+        add(what, remedy);
+    } else if statements_max < wanted {
+        let what = format!("max_prepared_stmt_count is {statements_max}, which may not do");
+        add(what, remedy);
+    }
+    Ok(found)
+}
