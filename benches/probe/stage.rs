@@ -35,9 +35,7 @@ pub fn pin(core: u32) {
 /// Starts a server, alone on its core, with limits by user lifted and passwords hashed lightly.
 pub async fn server(db: Db) -> Server {
     pin(SERVER_CORE);
-    // All sockets come from this machine.
-    let all = [("HEARTH_CONNECTIONS_PER_ADDRESS", "18000")];
-    let server = Server::start_with(db, &all).await;
+    let server = Server::start(db).await;
     pin(PROBE_CORE);
     server
 }

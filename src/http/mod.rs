@@ -14,7 +14,6 @@
 mod accounts;
 pub mod docs;
 mod files;
-mod hosts;
 mod invites;
 mod media_type;
 mod messages;
@@ -40,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{chat::Chat, ws::Gateway};
 
-pub use self::{hosts::Hosts, origins::Origins, proxies::Proxies};
+pub use self::{origins::Origins, proxies::Proxies};
 
 /// What the handlers share. One per process.
 pub struct Site {
@@ -48,7 +47,6 @@ pub struct Site {
     pub gateway: Gateway,
     pub origins: Origins,
     pub proxies: Proxies,
-    pub hosts: Arc<Hosts>,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
     routes: router::Router,
@@ -60,7 +58,6 @@ impl Site {
         gateway: Gateway,
         origins: Origins,
         proxies: Proxies,
-        hosts: Arc<Hosts>,
         stopping: CancellationToken,
     ) -> Self {
         Self {
@@ -68,7 +65,6 @@ impl Site {
             gateway,
             origins,
             proxies,
-            hosts,
             stopping,
             routes: router::Router::new(),
         }

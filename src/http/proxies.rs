@@ -57,8 +57,7 @@ impl Proxies {
         client
     }
 
-    /// Whether this is a proxy whose word is taken: then it isn't a client itself.
-    pub fn trusts(&self, address: IpAddr) -> bool {
+    fn trusts(&self, address: IpAddr) -> bool {
         self.trusted
             .iter()
             .any(|trusted| trusted.contains(&address))

@@ -38,7 +38,6 @@ pub(super) async fn open(gateway: Gateway, mut socket: Socket, mut opening: Open
     let mailbox = socket.transport().mailbox.clone();
     let close = match Box::pin(admit(&gateway, &mailbox, &mut socket, &mut opening)).await {
         Ok((who, registration)) => {
-            socket.transport().allowed = None;
             let session = Session::new(&who, mailbox.clone(), socket);
             let worker = Box::new(Worker::new(
                 &gateway,

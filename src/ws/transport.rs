@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::{
     hub::Mailbox,
-    limits::{ANSWERS_BYTES_MAX, AUTH_BYTES_MAX, READ_BUFFER_BYTES, REQUEST_BYTES_MAX},
+    limits::{ANSWERS_BYTES_MAX, READ_BUFFER_BYTES, REQUEST_BYTES_MAX},
 };
 
 /// See the module's documentation.
@@ -22,8 +22,6 @@ pub struct Transport {
     pub mailbox: Arc<Mailbox>,
     /// When the client's last byte came.
     pub heard: Instant,
-    /// Bytes that may come before the client is let in; `None`: it is.
-    pub allowed: Option<usize>,
 }
 
 impl Transport {
@@ -31,7 +29,6 @@ impl Transport {
         Self {
             mailbox: Arc::new(mailbox),
             heard: Instant::now(),
-            allowed: Some(AUTH_BYTES_MAX),
         }
     }
 }
@@ -57,15 +54,6 @@ impl AsyncRead for Transport {
             ready!(self.mailbox.stream().poll_read_ready(cx))?;
             match self.mailbox.stream().try_read(buf.initialize_unfilled()) {
                 Ok(read) => {
-                    match self.allowed {
-                        Some(allowed) if allowed < read => {
-                            // It is closed: what still comes is thrown away.
-                            self.allowed = None;
-                            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
-                        }
-                        Some(allowed) => self.allowed = Some(allowed - read),
-                        None => {}
-                    }
                     buf.advance(read);
                     self.heard = Instant::now();
                     return Poll::Ready(Ok(()));
