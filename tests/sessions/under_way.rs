@@ -139,11 +139,16 @@ impl Hall {
 
     /// Asks on each socket for much; what comes is read later.
     async fn catch_up(&self, sockets: &mut [Raw]) {
-        let (_, room) = self
-            .witness
-            .get(&format!("/api/chat/rooms/{}", self.room))
-            .await;
-        let rev = room["rev"].as_u64().unwrap().saturating_sub(BACK);
+        let path = format!("/api/chat/rooms/{}", self.room);
+        let rev = loop {
+            // A busy server is asked again.
+            match self.witness.get(&path).await {
+                (200, room) => break room["rev"].as_u64().unwrap(),
+                (503, _) => {}
+                (status, answer) => panic!("{status} {answer}"),
+            }
+        };
+        let rev = rev.saturating_sub(BACK);
         let room = self.room;
         for (number, socket) in sockets.iter_mut().enumerate() {
             let frames: Vec<Value> = match number % 3 {
