@@ -277,6 +277,15 @@ async fn nothing_happens_in_a_room_after_its_end(db: Db) {
     }
     for _ in 0..ROUNDS / 10 {
         let room = ada.create_room("hall", &[&bob, &carol]).await;
+        let mut chains = Vec::new();
+        for follower in &mut followers {
+            let told = follower.fence().await;
+            let [added] = &told[..] else {
+                panic!("{told:?}")
+            };
+            assert_eq!(added["type"], "added");
+            chains.push(Chain(added["room"]["rev"].as_u64().unwrap()));
+        }
         let path = format!("/api/chat/rooms/{room}");
         let role = json!({"role": "admin"});
         let member = format!("{path}/members/{}", carol.id);
@@ -300,17 +309,15 @@ async fn nothing_happens_in_a_room_after_its_end(db: Db) {
         );
         assert_eq!(status, 204);
         let fences = join_all(followers.iter_mut().map(Socket::fence)).await;
-        for told in &fences {
-            let mut chain = None;
+        for (told, mut chain) in fences.iter().zip(chains) {
             for (index, frame) in told.iter().enumerate() {
                 match frame["type"].as_str().unwrap() {
-                    "added" => chain = Some(Chain(frame["room"]["rev"].as_u64().unwrap())),
                     "removed" => {
                         assert!(frame["rev"].is_u64(), "{frame}");
                         assert_eq!(index + 1, told.len(), "after its end: {told:?}");
                     }
                     "read" => {}
-                    _ => chain.as_mut().expect("`added` comes first").take(frame),
+                    _ => chain.take(frame),
                 }
             }
             let last = told.last().expect("they are told");

@@ -181,9 +181,7 @@ impl Chat {
 pub fn refuse(error: Error) -> Refusal {
     match error {
         _ if error.passes() => {
-            if !error.was_told() {
-                error.tell();
-            }
+            error.tell();
             Refusal::unavailable()
         }
         Error::Taken(field) => {

@@ -1,5 +1,7 @@
 //! Why the store gave no answer, as those who asked it see it.
 
+use super::telemetry;
+
 /// Why the store gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,6 +32,14 @@ impl Error {
             self,
             Error::Unavailable(_) | Error::Down(_) | Error::Unknown(_)
         )
+    }
+
+    /// Tells the log why the store gave no answer, unless the store told it: each cause once in a while, not for each
+    /// request that fails of it.
+    pub fn tell(&self) {
+        if !self.was_told() && telemetry::due(&self.to_string()) {
+            tracing::warn!(error = %self, "the store gave no answer");
+        }
     }
 
     /// Whether the log tells of it already, once for all who meet it.

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Error;
 use crate::limits::TOLD_AGAIN_AFTER;
 
 /// Seconds of a COMMIT, and changes that shared it.
@@ -57,13 +56,4 @@ pub fn due(cause: &str) -> bool {
     }
     told.insert(cause.to_owned(), now);
     true
-}
-
-impl Error {
-    /// Tells the log why the store gave no answer: each cause once in a while, not for each request that fails of it.
-    pub fn tell(&self) {
-        if due(&self.to_string()) {
-            tracing::warn!(error = %self, "the store gave no answer");
-        }
-    }
 }

@@ -144,6 +144,8 @@ struct Session {
     leaving: Option<Instant>,
     /// Not earlier the client is told again who is online.
     presence_after: Instant,
+    /// A frame that was read, and waits until the notices are acted on that were there before it.
+    next: Option<String>,
 }
 
 impl Session {
@@ -158,6 +160,7 @@ impl Session {
             strikes: Vec::new(),
             leaving: None,
             presence_after: now,
+            next: None,
         }
     }
 
@@ -186,7 +189,7 @@ impl Session {
             (_, Some(close), _) => return Err(close),
             (_, None, _) => {}
         }
-        self.take_up_work(doing);
+        self.take_up_work(doing)?;
         self.tell_presence(doing, now);
         let backlog = self.mailbox.backlog();
         let idle = matches!(doing, Doing::Idle(_));
@@ -220,7 +223,6 @@ impl Session {
         }
 
         tokio::select! {
-            // In this order: a notice that was there before a frame came is acted on first.
             biased;
             _ = self.mailbox.writable(), if backlog.bytes > 0 => self.mailbox.drain(),
             _ = self.mailbox.woken() => {}
@@ -237,24 +239,26 @@ impl Session {
                 timer.as_mut().reset((Instant::now() + HEARTBEAT).into());
                 self.check_deadlines(reading)?;
             }
-            text = self.socket.read(), if reading => {
-                if let Some(text) = text? {
-                    self.decode(&text, doing)?;
-                }
-            }
+            text = self.socket.read(), if reading => self.next = text?,
         }
         Ok(())
     }
 
-    /// What waits for an idle session before its next request: lags to tell, notices to act on.
-    fn take_up_work(&mut self, doing: &mut Doing) {
-        let Doing::Idle(worker) = doing else { return };
+    /// What waits for an idle session: lags to tell, notices to act on, then its next request. A notice that was there
+    /// before the request came is looked for after the request was read.
+    fn take_up_work(&mut self, doing: &mut Doing) -> Result<(), Close> {
+        let Doing::Idle(worker) = doing else {
+            return Ok(());
+        };
         for (room_id, rev) in self.mailbox.take_lags() {
             worker.lagged(room_id, rev);
         }
         if let Some(notice) = self.mailbox.take_notice() {
             start(doing, |worker| Box::pin(worker.notice(notice)));
+        } else if let Some(text) = self.next.take() {
+            self.decode(&text, doing)?;
         }
+        Ok(())
     }
 
     /// Tells who came online and who went: while nothing else is to be done or written, and so often at

@@ -9,7 +9,9 @@ use rand::Rng;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Account, Db, PATIENCE, Raw, Server, Socket, each_database, masked, uuid};
+use crate::support::{
+    Account, Db, PATIENCE, Raw, Server, Socket, each_database, masked, timeout, uuid,
+};
 
 /// Side by side; what each has under way at once; and how often. Three ends on two databases: 10,080 races.
 const PEOPLE: usize = 2;
@@ -62,46 +64,52 @@ impl Hall {
     }
 
     /// Asks until it is answered with one of these: the machine may be busy with other things.
-    async fn ask(&self, who: &Account, request: (&str, &str), body: &Value, expected: &[u16]) {
+    async fn ask(
+        &self,
+        who: Option<&Account>,
+        request: (&str, &str),
+        body: Option<&Value>,
+        expected: &[u16],
+    ) -> Value {
         let (method, path) = request;
-        loop {
-            match who.request(method, path, Some(body)).await {
-                (503, _) => {}
-                (status, answer) => {
-                    assert!(expected.contains(&status), "{status} {answer}");
-                    return;
+        let token = who.map(|who| &*who.token);
+        let asked = async {
+            loop {
+                match self.server.request(method, path, token, body).await {
+                    (503, _) => {}
+                    (status, answer) => {
+                        assert!(expected.contains(&status), "{status} {answer}");
+                        return answer;
+                    }
                 }
             }
-        }
+        };
+        let asked = timeout(PATIENCE, asked).await;
+        asked.unwrap_or_else(|_| panic!("{method} {path}: {}", self.server.log()))
+    }
+
+    /// Has the witness change something.
+    async fn rule(&self, method: &str, path: &str, body: &Value, expected: &[u16]) {
+        self.ask(Some(&self.witness), (method, path), Some(body), expected)
+            .await;
     }
 
     async fn add(&self, account: &Account) {
         let path = format!("/api/chat/rooms/{}/members", self.room);
         let body = json!({"user_id": account.id});
-        self.ask(&self.witness, ("POST", &path), &body, &[200, 201])
-            .await;
+        self.rule("POST", &path, &body, &[200, 201]).await;
     }
 
     async fn log_in(&self, name: &str) -> Account {
         let body = json!({"username": name, "password": format!("correct horse {name}")});
-        loop {
-            match self
-                .server
-                .request("POST", "/api/login", None, Some(&body))
-                .await
-            {
-                (503, _) => {}
-                (200, tokens) => return self.server.account(&tokens),
-                (status, answer) => panic!("{status} {answer}"),
-            }
-        }
+        let tokens = self.ask(None, ("POST", "/api/login"), Some(&body), &[200]);
+        self.server.account(&tokens.await)
     }
 
     async fn say(&self, content: &str) {
         let path = format!("/api/chat/rooms/{}/messages", self.room);
         let body = json!({"id": uuid(), "content": content});
-        self.ask(&self.witness, ("POST", &path), &body, &[200, 201])
-            .await;
+        self.rule("POST", &path, &body, &[200, 201]).await;
     }
 
     /// Says much at once.
@@ -140,15 +148,8 @@ impl Hall {
     /// Asks on each socket for much; what comes is read later.
     async fn catch_up(&self, sockets: &mut [Raw]) {
         let path = format!("/api/chat/rooms/{}", self.room);
-        let rev = loop {
-            // A busy server is asked again.
-            match self.witness.get(&path).await {
-                (200, room) => break room["rev"].as_u64().unwrap(),
-                (503, _) => {}
-                (status, answer) => panic!("{status} {answer}"),
-            }
-        };
-        let rev = rev.saturating_sub(BACK);
+        let room = self.ask(Some(&self.witness), ("GET", &path), None, &[200]);
+        let rev = room.await["rev"].as_u64().unwrap().saturating_sub(BACK);
         let room = self.room;
         for (number, socket) in sockets.iter_mut().enumerate() {
             let frames: Vec<Value> = match number % 3 {
@@ -265,8 +266,9 @@ async fn after_a_log_out(db: Db) {
         for round in 0..ROUNDS {
             let account = hall.log_in(&name).await;
             let end = async || {
-                hall.ask(&account, ("POST", "/api/logout"), &json!({}), &[204, 401])
-                    .await
+                let path = ("POST", "/api/logout");
+                hall.ask(Some(&account), path, Some(&json!({})), &[204, 401])
+                    .await;
             };
             hall.last_race(round, &account, 4501, end).await;
         }
@@ -282,8 +284,7 @@ async fn after_a_disabling(db: Db) {
         let path = format!("/api/users/{}", account.id);
         let set = async |active: bool| {
             let body = json!({"is_active": active});
-            hall.ask(&hall.witness, ("PATCH", &path), &body, &[200])
-                .await;
+            hall.rule("PATCH", &path, &body, &[200]).await;
         };
         for round in 0..ROUNDS {
             let account = hall.log_in(&name).await;
@@ -307,8 +308,7 @@ async fn after_a_removal(db: Db) {
             let secret = secret();
             hall.catch_up(&mut sockets).await;
             let end = async || {
-                hall.ask(&hall.witness, ("DELETE", &path), &json!({}), &[204, 404])
-                    .await
+                hall.rule("DELETE", &path, &json!({}), &[204, 404]).await;
             };
             hall.race(round, &account, &secret, end).await;
             // What the room has told others it has told them, if it does.

@@ -4,18 +4,23 @@
 //! Who has a file open goes on with it when it is removed, renamed or replaced: whatever is stored then is lost with the
 //! process. So names and files are compared before anything is acknowledged.
 //!
-//! Deliberately absent: a descriptor of these files. Closing one would give up all locks that this process has on it
-//! (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+//! Deliberately absent: a descriptor of these files that is ever closed. Closing one would give up all locks that this
+//! process has on that file (<https://sqlite.org/howtocorrupt.html>, section 2.2).
 
 use std::{
     fs::{self, File, Metadata},
     io::{self, Read},
+    mem::ManuallyDrop,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
+use nix::{
+    fcntl::{FcntlArg, fcntl},
+    libc,
+};
 use rusqlite::Connection;
 
 use crate::{
@@ -27,6 +32,8 @@ use crate::{
 pub struct Files {
     /// The database's own, its log's, its shared memory's.
     named: [(PathBuf, Id); 3],
+    /// The shared memory, for its locks. Never closed.
+    shared: ManuallyDrop<File>,
     wrong: Mutex<Option<Wrong>>,
 }
 
@@ -65,12 +72,14 @@ impl Files {
             let found = found.map_err(|error| unavailable(away(&name, &error)))?;
             Ok::<_, Error>((name, Id::of(&found)))
         };
+        let shared = ManuallyDrop::new(File::open(beside("-shm")).map_err(unavailable)?);
         Ok(Self {
             named: [
                 named(path.to_owned())?,
                 named(beside("-wal"))?,
                 named(beside("-shm"))?,
             ],
+            shared,
             wrong: Mutex::default(),
         })
     }
@@ -93,6 +102,21 @@ impl Files {
 
     fn log(&self) -> &Path {
         &self.named[1].0
+    }
+
+    /// Whether another process moves pages from the log into the database just now: it holds `WAL_CKPT_LOCK` then, a
+    /// byte of the shared memory (<https://sqlite.org/walformat.html>, section 2.3).
+    fn are_being_moved(&self) -> bool {
+        const WAL_CKPT_LOCK: libc::off_t = 121;
+        let mut lock = libc::flock {
+            l_type: libc::F_WRLCK as _,
+            l_whence: libc::SEEK_SET as _,
+            l_start: WAL_CKPT_LOCK,
+            l_len: 1,
+            l_pid: 0,
+        };
+        let asked = fcntl(&*self.shared, FcntlArg::F_GETLK(&mut lock));
+        asked.is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
     }
 
     /// What was found wrong when the writer last looked.
@@ -204,10 +228,16 @@ impl Content {
             self.doubted = None;
             return Ok(());
         }
-        // Another process may move pages, too (a command, sqlite3), and says so when it is through.
+        // Another process may move pages, too (a command, sqlite3): it holds a lock meanwhile, and says so when it is
+        // through. The lock comes first, for one that is given up meanwhile has said so.
+        let moving = files.are_being_moved();
         let moved = Moved::now(files, conn).unwrap_or(self.moved);
         if self.seen.is_none() || moved.is_beyond(&self.moved) {
             (self.seen, self.moved, self.doubted) = (Some(stamp), moved, None);
+            return Ok(());
+        }
+        if moving {
+            self.doubted = Some(Instant::now());
             return Ok(());
         }
         let doubted = *self.doubted.get_or_insert_with(Instant::now);
