@@ -5,7 +5,7 @@
 
 use std::{fs::File, path::Path};
 
-use mysql_async::{Opts, Pool, TxOpts, prelude::Queryable};
+use mysql_async::{Opts, Pool, prelude::Queryable};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -127,7 +127,7 @@ pub async fn schema_version(options: &Options) -> Result<Option<u32>> {
             .await
         }
         Location::Mysql(url) => {
-            let pool = Pool::new(mysql::options(url, 1, &[])?);
+            let pool = Pool::new(mysql::options(url, &[])?);
             let version = mysql_version(&pool).await;
             let _ = pool.disconnect().await;
             version
@@ -181,7 +181,7 @@ pub async fn has_admin(options: &Options) -> Result<bool> {
             .await
         }
         Location::Mysql(url) => {
-            let pool = Pool::new(mysql::options(url, 1, &[])?);
+            let pool = Pool::new(mysql::options(url, &[])?);
             let asked = async {
                 let mut conn = connection(&pool).await?;
                 let found = conn.query_first::<i64, _>(HAS_ADMIN).await;
@@ -355,7 +355,7 @@ const LOCK_NAME: &str = "CONCAT('hearth ', LEFT(SHA2(DATABASE(), 256), 40))";
 
 impl LockedMysql {
     async fn open(url: &str) -> Result<Self> {
-        let opts = Opts::from(mysql::options(url, 1, &[])?);
+        let opts = Opts::from(mysql::options(url, &[])?);
         if opts.db_name().is_none() {
             return Err(Error::Unavailable(
                 "the database URL names no database".into(),
@@ -420,10 +420,14 @@ impl LockedMysql {
 
     /// One step of [`derived`], in a transaction.
     async fn derive(&self, at: Place) -> Result<Option<Place>> {
-        let begun = self.pool.start_transaction(TxOpts::default()).await;
-        let mut tx = begun.map_err(mysql::unavailable)?;
-        let next = derived::step(Conn::Mysql(&mut tx), at).await?;
-        tx.commit().await.map_err(mysql::unavailable)?;
+        let mut conn = connection(&self.pool).await?;
+        let begun = conn.query_drop("START TRANSACTION").await;
+        begun.map_err(mysql::unavailable)?;
+        // One that fails ends the migration, and its transaction with the connection.
+        let next = derived::step(Conn::Mysql(&mut conn), at).await?;
+        let committed = conn.query_drop("COMMIT").await;
+        committed.map_err(mysql::unavailable)?;
+        drop(conn);
         self.still_locked().await?;
         Ok(next)
     }

@@ -249,7 +249,7 @@ pub struct Done {
 /// ready at once, so that a script for both runs there in a plain thread ([`sqlite::run`]).
 pub enum Conn<'a> {
     Sqlite(&'a mut rusqlite::Connection),
-    Mysql(&'a mut mysql_async::Transaction<'static>),
+    Mysql(&'a mut mysql_async::Conn),
 }
 
 impl Conn<'_> {
@@ -267,14 +267,14 @@ impl Conn<'_> {
     ) -> Result<(Vec<Row>, bool), Fault> {
         match self {
             Conn::Sqlite(conn) => sqlite::query(conn, sql, &params, bytes_max),
-            Conn::Mysql(tx) => mysql::query(*tx, sql, params, bytes_max).await,
+            Conn::Mysql(conn) => mysql::query(*conn, sql, params, bytes_max).await,
         }
     }
 
     pub async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<Done, Fault> {
         match self {
             Conn::Sqlite(conn) => sqlite::execute(conn, sql, &params),
-            Conn::Mysql(tx) => mysql::execute(*tx, sql, params).await,
+            Conn::Mysql(conn) => mysql::execute(*conn, sql, params).await,
         }
     }
 

@@ -1,14 +1,17 @@
 //! Connections to MariaDB that end unseen: resting ones, killed ones, those of a machine that has vanished, and of a
 //! MariaDB that was started again.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Account, Db, MariaDb, Moment, PATIENCE, Proxy, Schema, Server, Silence, timeout, uuid,
+    Account, Db, MariaDb, Moment, PATIENCE, Proxy, Raw, Schema, Server, Silence, timeout, uuid,
 };
 
 /// Repeats a request until it is answered with anything but 503.
@@ -191,4 +194,38 @@ async fn nobody_elses_connection_is_killed_for_a_lost_one() {
         let alive = other.query_drop("DO 0").await;
         assert!(alive.is_ok(), "connection {id} was killed: {alive:?}");
     }
+}
+
+/// Who hangs up while a connection is got for them leaves it to others, and wakes the next who waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_hangs_up_takes_no_connection_along() {
+    const STAYING: usize = 8;
+    const LEAVING: usize = 16;
+    const TIMES: usize = 250;
+    let settings = [("HEARTH_DATABASE_POOL", "2")];
+    let server = Server::start_with(Db::MariaDb, &settings).await;
+    let ada = server.register("ada").await;
+    let left = AtomicUsize::new(0);
+    let leaving = (0..LEAVING).map(async |_| {
+        for _ in 0..TIMES {
+            let mut raw = Raw::connect(server.address()).await;
+            let request = format!(
+                "GET /api/chat/rooms HTTP/1.1\r\nHost: hearth\r\nAuthorization: Bearer {}\r\n\r\n",
+                ada.token
+            );
+            raw.write(request.as_bytes()).await;
+            let pause = rand::random_range(0..5_000);
+            tokio::time::sleep(Duration::from_micros(pause)).await;
+            drop(raw);
+            left.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    // Somebody waits all the time.
+    let staying = (0..STAYING).map(async |_| {
+        while left.load(Ordering::Relaxed) < LEAVING * TIMES {
+            let (status, answer) = ada.get("/api/chat/rooms").await;
+            assert_eq!(status, 200, "{answer}");
+        }
+    });
+    tokio::join!(join_all(leaving), join_all(staying));
 }

@@ -7,14 +7,14 @@
 //! to wait for it.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Weak, atomic::AtomicBool},
     time::Duration,
 };
 
-use mysql_async::{Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, TxOpts, prelude::Queryable};
+use mysql_async::{Opts, OptsBuilder, PoolConstraints, PoolOpts, prelude::Queryable};
 use tokio::{
     sync::{RwLock, mpsc},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -34,10 +34,12 @@ mod append;
 pub mod appender;
 mod fault;
 pub mod lists;
+mod pool;
 mod session;
 pub mod settings;
 
 pub use self::fault::fault;
+use self::pool::{Lent, Pool};
 
 /// Connections that append. A room belongs to the one of its id's remainder, so that its changes
 /// keep their order and two transactions of this process never wait for each other's rooms.
@@ -63,7 +65,7 @@ struct Shared {
 }
 
 /// Options from the URL, with what Hearth relies on. `init` comes on top of the session's settings.
-pub fn options(url: &str, pool: usize, init: &[&str]) -> Result<OptsBuilder> {
+pub fn options(url: &str, init: &[&str]) -> Result<OptsBuilder> {
     let bad = |error: mysql_async::UrlError| Error::Unavailable(format!("database URL: {error}"));
     let mut statements = vec![
         "SET NAMES utf8mb4 COLLATE utf8mb4_bin".to_owned(),
@@ -78,18 +80,13 @@ pub fn options(url: &str, pool: usize, init: &[&str]) -> Result<OptsBuilder> {
         ),
     ];
     statements.extend(init.iter().map(|statement| (*statement).to_owned()));
-    let constraints = PoolConstraints::new(1, pool.max(1)).unwrap_or_default();
+    // For the migrations: one connection, which keeps its locks.
     let pool = PoolOpts::new()
-        .with_constraints(constraints)
-        // Resetting drops the prepared statements; no statement of ours changes the session instead.
-        .with_reset_connection(false)
-        .with_inactive_connection_ttl(SESSION_REST)
-        .with_ttl_check_interval(SESSION_REST / 2);
+        .with_constraints(PoolConstraints::new(1, 1).unwrap_or_default())
+        .with_reset_connection(false);
     Ok(OptsBuilder::from_opts(Opts::from_url(url).map_err(bad)?)
         .init(statements)
         .pool_opts(pool)
-        // The server ends those that rest for longer.
-        .conn_ttl(Some(SESSION_REST))
         .stmt_cache_size(STATEMENTS_MAX)
         .tcp_keepalive(Some(Duration::from_secs(30)))
         // Else a TCP connection to this machine silently becomes one to a socket file.
@@ -99,15 +96,17 @@ pub fn options(url: &str, pool: usize, init: &[&str]) -> Result<OptsBuilder> {
 impl Mysql {
     /// Connects to a database that is migrated, and starts the appenders.
     pub fn open(url: &str, connections: usize, listener: Listener) -> Result<Self> {
+        let opts = Opts::from(options(url, &[])?);
         let shared = Arc::new(Shared {
-            pool: Pool::new(options(url, connections, &[])?),
+            pool: Pool::new(opts, connections as u32),
             listener,
             beginnings: RwLock::new(()),
             closing: AtomicBool::new(false),
         });
         // Without autocommit a transaction begins with its first statement: one round trip less.
-        let opts = Opts::from(options(url, 1, &["SET SESSION autocommit = 0"])?);
+        let opts = Opts::from(options(url, &["SET SESSION autocommit = 0"])?);
         let appenders = appender::spawn(&opts, &shared);
+        tokio::spawn(prune(Arc::downgrade(&shared)));
         Ok(Self { shared, appenders })
     }
 
@@ -125,8 +124,9 @@ impl Mysql {
         loop {
             tries += 1;
             let answer = async {
-                let mut conn = connection(self.shared.pool.get_conn()).await?;
-                query(&mut conn, &sql, params.clone(), bytes_max).await
+                let mut conn = self.shared.pool.lend().await?;
+                let found = query(&mut *conn, &sql, params.clone(), bytes_max).await;
+                conn.after(found)
             };
             match answer.await {
                 Err(Fault::Gone(_)) if tries < READS_MAX => {}
@@ -160,21 +160,21 @@ impl Mysql {
         let mut pause = Duration::from_millis(5);
         loop {
             let attempt = async {
-                let mut tx = self.shared.begin().await?;
-                match script(Conn::Mysql(&mut tx)).await {
-                    Ok(written) => Ok((tx, written)),
-                    Err(fault) => Err(undone(tx, fault).await),
+                let mut conn = self.shared.begin().await?;
+                match script(Conn::Mysql(&mut conn)).await {
+                    Ok(written) => Ok((conn, written)),
+                    Err(fault) => undone(conn, fault).await,
                 }
             };
             match attempt.await {
-                Ok((tx, (value, events))) => return self.commit(tx, value, events).await,
+                Ok((conn, (value, events))) => return self.commit(conn, value, events).await,
                 Err(fault) if fault.passes() => {
                     let late = Instant::now() + pause >= end;
                     if late || matches!(fault, Fault::TooMuch(_)) {
                         return Err(fault.into());
                     }
                     telemetry::retried("pool");
-                    tokio::time::sleep(pause).await;
+                    sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_millis(500));
                 }
                 Err(fault) => return Ok(Err(fault)),
@@ -184,7 +184,7 @@ impl Mysql {
 
     async fn commit<T>(
         &self,
-        tx: mysql_async::Transaction<'static>,
+        mut conn: Lent<'_>,
         value: T,
         events: Vec<Event>,
     ) -> Result<Result<T, Fault>> {
@@ -192,7 +192,8 @@ impl Mysql {
             true => None,
             false => Some(self.shared.beginnings.write().await),
         };
-        match deadline(tx.commit()).await {
+        let committed = deadline(conn.query_drop("COMMIT")).await;
+        match conn.after(committed) {
             Ok(()) => {
                 if !events.is_empty() {
                     (self.shared.listener)(events);
@@ -219,16 +220,29 @@ impl Mysql {
     }
 
     pub async fn close_pool(&self) {
-        let closed = timeout(STATEMENT_DEADLINE, self.shared.pool.clone().disconnect()).await;
-        if !matches!(closed, Ok(Ok(()))) {
-            tracing::warn!("the database's connections were cut, not closed");
-        }
+        self.shared.pool.close().await;
+    }
+}
+
+/// Closes connections that rest, for as long as the database is open.
+async fn prune(shared: Weak<Shared>) {
+    loop {
+        sleep(SESSION_REST / 2).await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        shared.pool.prune();
     }
 }
 
 impl Shared {
-    async fn begin(&self) -> Result<mysql_async::Transaction<'static>, Fault> {
-        connection(self.pool.start_transaction(TxOpts::default())).await
+    /// A connection in a transaction.
+    async fn begin(&self) -> Result<Lent<'_>, Fault> {
+        let mut conn = self.pool.lend().await?;
+        match connection(conn.query_drop("START TRANSACTION")).await {
+            Ok(()) => Ok(conn),
+            Err(fault) => conn.after(Err(fault)),
+        }
     }
 
     async fn read<T>(&self, script: &impl Script<T>) -> Result<T, Fault> {
@@ -237,7 +251,7 @@ impl Shared {
             tries += 1;
             match self.read_once(script).await {
                 Err(Fault::Transient(_) | Fault::Gone(_)) if tries < READS_MAX => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    sleep(Duration::from_millis(5)).await;
                 }
                 answer => return answer,
             }
@@ -245,10 +259,13 @@ impl Shared {
     }
 
     async fn read_once<T>(&self, script: &impl Script<T>) -> Result<T, Fault> {
-        let mut tx = self.begin().await?;
-        match script(Conn::Mysql(&mut tx)).await {
-            Ok(answer) => deadline(tx.commit()).await.map(|()| answer),
-            Err(fault) => Err(undone(tx, fault).await),
+        let mut conn = self.begin().await?;
+        match script(Conn::Mysql(&mut conn)).await {
+            Ok(answer) => {
+                let committed = deadline(conn.query_drop("COMMIT")).await;
+                conn.after(committed.map(|()| answer))
+            }
+            Err(fault) => undone(conn, fault).await,
         }
     }
 
@@ -256,19 +273,16 @@ impl Shared {
     /// that nobody else is hit.
     async fn kill(&self, name: &str) {
         let killed = async {
-            let mut conn = connection(self.pool.get_conn()).await?;
+            let mut conn = self.pool.lend().await?;
             let sql = "SELECT CAST(IS_USED_LOCK(?) AS SIGNED)";
-            let found = query(&mut conn, sql, params![name], usize::MAX).await?.0;
-            match found
-                .first()
-                .map(|row| row.opt_u64(0))
-                .transpose()?
-                .flatten()
-            {
+            let found = query(&mut *conn, sql, params![name], usize::MAX).await?.0;
+            let id = found.first().map(|row| row.opt_u64(0)).transpose()?;
+            let killed = match id.flatten() {
                 // KILL takes no parameters; this one is the server's number.
                 Some(id) => deadline(conn.query_drop(format!("KILL {id}"))).await,
                 None => Ok(()),
-            }
+            };
+            conn.after(killed)
         };
         if let Err(fault) = killed.await {
             tracing::debug!(?fault, "a lost connection was not there to kill");
@@ -281,13 +295,14 @@ pub fn unavailable(error: mysql_async::Error) -> Error {
     Error::Unavailable(fault(error).cause())
 }
 
-/// Gives up the transaction of a script that failed, and its connection where another one may do better: the driver takes
-/// none out of its pool while it answers, so the server is asked to end it.
-async fn undone(mut tx: mysql_async::Transaction<'static>, fault: Fault) -> Fault {
-    if matches!(fault, Fault::Gone(_)) {
-        let _ = deadline(tx.query_drop("KILL CONNECTION_ID()")).await;
+/// Gives up the transaction of a script that failed, and its connection where another one may do better.
+async fn undone<T>(mut conn: Lent<'_>, fault: Fault) -> Result<T, Fault> {
+    if let Fault::Gone(_) | Fault::TooMuch(_) = fault {
+        return conn.after(Err(fault));
     }
-    fault
+    let undone = deadline(conn.query_drop("ROLLBACK")).await;
+    let _ = conn.after(undone);
+    Err(fault)
 }
 
 /// A call of the driver, with its error sorted and under the statement's deadline.

@@ -11,7 +11,7 @@ use crate::{
 
 /// Of a database that has Hearth's schema, and a pool of so many connections.
 pub async fn weaknesses(url: &str, pool: usize) -> Result<Vec<Weakness>> {
-    let opts = Opts::from(options(url, 1, &[])?);
+    let opts = Opts::from(options(url, &[])?);
     let mut conn = deadline(Conn::new(opts)).await?;
     let mut found = settings(&mut conn, pool).await?;
     // Finds no row, and fails as every write would.
