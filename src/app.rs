@@ -29,7 +29,7 @@ use crate::{
     chat::{Chat, Entrance},
     config::{Command, Config, EpochCommand, NO_ADMIN},
     health,
-    http::{self, Origins, Proxies, Site, server::Listeners},
+    http::{self, Hosts, Origins, Proxies, Site, server::Listeners},
     hub::Hub,
     limits::*,
     shutdown::{self, Shutdown},
@@ -222,6 +222,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
     hub.start(store.clone());
     let chat = Arc::new(Chat::new(
         store.clone(),
+        config.database.pool,
         Passwords::start(config.argon2.clone()).map_err(Failure::Threads)?,
         Tokens::new(
             key.as_bytes(),
@@ -251,6 +252,7 @@ async fn start(config: Config) -> Result<Server, Failure> {
         gateway,
         Origins::new(config.public_url.as_ref(), config.cors_origins.clone()),
         Proxies::new(config.trusted_proxies.clone()),
+        Hosts::new(connections_max, config.connections_per_address),
         shutdown.token.clone(),
     );
     let watching = hub.clone().watch_heads();

@@ -185,6 +185,12 @@ struct Settings {
     #[arg(global = true, value_name = "NETWORKS")]
     trusted_proxies: Option<String>,
 
+    /// Connections that one address may have open, or one network of IPv6 (/64); those that come by a trusted proxy are
+    /// counted by the address that it names [default: a quarter of what the server takes, 4500]
+    #[arg(long, env = "HEARTH_CONNECTIONS_PER_ADDRESS")]
+    #[arg(global = true, value_name = "NUMBER")]
+    connections_per_address: Option<String>,
+
     /// Database: sqlite://PATH or mysql://USER:PASSWORD@HOST[:PORT]/NAME
     /// [default: sqlite://DATA_DIR/hearth.db]
     #[arg(long, env = "HEARTH_DATABASE_URL", hide_env_values = true)]
@@ -261,6 +267,8 @@ pub struct Config {
     /// As browsers write them.
     pub cors_origins: Vec<String>,
     pub trusted_proxies: Vec<IpNet>,
+    /// `None`: a share of all.
+    pub connections_per_address: Option<usize>,
     pub database: Options,
     pub data_dir: PathBuf,
     /// `None`: the one in the data directory ([`crate::auth::secret`]).
@@ -411,6 +419,17 @@ impl Settings {
             let rule = "addresses or networks, as 127.0.0.1,10.0.0.0/8";
             fault("HEARTH_TRUSTED_PROXIES", rule);
         }
+        let per_address = self
+            .connections_per_address
+            .filter(|count| !count.is_empty());
+        let of_one = per_address.as_ref().map(|count| count.parse::<usize>());
+        if of_one
+            .as_ref()
+            .is_some_and(|count| !matches!(count, Ok(1..)))
+        {
+            let rule = "a number from 1 on, or nothing";
+            fault("HEARTH_CONNECTIONS_PER_ADDRESS", rule);
+        }
         let data_dir = PathBuf::from(&self.data_dir);
         let location = match &database_url {
             Some(url) => location(url).map_err(|rule| fault("HEARTH_DATABASE_URL", rule)),
@@ -521,6 +540,10 @@ impl Settings {
             ),
             ("HEARTH_CORS_ORIGINS", cors_origins),
             ("HEARTH_TRUSTED_PROXIES", trusted_proxies),
+            (
+                "HEARTH_CONNECTIONS_PER_ADDRESS",
+                per_address.unwrap_or_else(|| "(a quarter)".into()),
+            ),
             ("HEARTH_DATABASE_URL", shown(&location)),
             ("HEARTH_DATABASE_POOL", self.database_pool),
             ("HEARTH_DATA_DIR", self.data_dir),
@@ -549,6 +572,7 @@ impl Settings {
             public_url: public,
             cors_origins: origins.unwrap_or_default(),
             trusted_proxies: proxies.unwrap_or_default(),
+            connections_per_address: of_one.and_then(Result::ok),
             database: Options { location, pool },
             data_dir,
             jwt_secret: jwt_secret.map(Secret::new),

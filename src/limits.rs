@@ -158,6 +158,17 @@ pub const MARKERS_INTERVAL: Duration = Duration::from_millis(500);
 // Connections.
 pub const CONNECTIONS_MAX: usize = 18_000;
 pub const CONNECTIONS_PER_USER_MAX: usize = 20;
+/// One host has one share of the connections, unless its operator says otherwise: many people may be behind one address.
+pub const SHARES_OF_CONNECTIONS: usize = 4;
+/// Connections above a host's share that are being told so; more are dropped in silence.
+pub const TURNED_AWAY_MAX: usize = 256;
+/// What each body may hold without being counted.
+pub const BODY_BYTES_FREE: usize = 8 * 1024;
+/// What is held of bodies beyond that while they come, in all and of one host; more are refused until some are whole.
+pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const BODIES_BYTES_OF_ONE_MAX: usize = 16 * 1024 * 1024;
+/// What a socket may send before it is let in: a token and what stands around it.
+pub const AUTH_BYTES_MAX: usize = 2 * TOKEN_BYTES_MAX;
 /// Read buffer of a socket; grows while a larger frame or line is read.
 pub const READ_BUFFER_BYTES: usize = 1_024;
 /// A request's head from its first byte; of a new connection from its beginning.
@@ -165,8 +176,9 @@ pub const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// A connection from an answer to the first byte of the next request: longer than the 60 s for which proxies keep theirs, so
 /// that a request doesn't meet a connection that is being closed.
 pub const KEPT_DEADLINE: Duration = Duration::from_secs(75);
-/// A connection's buffer for what it reads and writes; a longer request head is refused.
-pub const HTTP_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// A connection's buffer for what it reads and writes; a longer request head is refused. Each connection may fill it
+/// before anybody knows whose it is.
+pub const HTTP_BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// After a fault of accept(), as when file descriptors run out.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections of those who read the metrics, on their own listener and beside [`CONNECTIONS_MAX`]; more wait in the
@@ -288,6 +300,24 @@ pub const CHANGES_BURST: u32 = 1_000;
 /// Exchanges of refresh tokens, of all log-ins together: each token that was one is kept for long.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 pub const REFRESHES_BURST: u32 = 200;
+/// Rows that a user may have read, by REST and by sockets that catch up: a first sync of a thousand rooms on twenty devices
+/// at once stays within it.
+pub const READ_ROWS_PER_SECOND: u32 = 20_000;
+pub const READ_ROWS_BURST: u32 = 4_000_000;
+/// What a request that reads, or a page of catching up, counts beside its rows.
+pub const READ_ROWS: u32 = 100;
+/// What one counts that looks for a text.
+pub const READ_TEXT_ROWS: u32 = 1_000;
+/// What each room of a `sync` or `join` counts.
+pub const READ_ROOM_ROWS: u32 = 10;
+/// How long a read waits for rows that are lacking before it is refused, and how often it looks at most.
+pub const READ_PATIENCE: Duration = Duration::from_secs(1);
+pub const READ_PAUSE: Duration = Duration::from_millis(50);
+/// Reads of one user that the database of a node works at, of its whole pool of so many connections; more wait, at most
+/// [`STATEMENT_DEADLINE`], and one more than may wait is refused.
+pub const READS_AT_ONCE: usize = 2;
+pub const READS_AT_ONCE_POOL: usize = 8;
+pub const READS_WAITING_MAX: usize = 1_000;
 pub const SEARCHES_PER_SECOND: u32 = 2;
 pub const SEARCHES_BURST: u32 = 20;
 pub const SOCKETS_PER_MINUTE: u32 = 60;
@@ -347,6 +377,16 @@ const _: () = {
         2 * FILES_INTERVAL.as_millis() + FILES_DOUBT.as_millis() < 2_000,
         "within 2 s nothing is acknowledged that is lost"
     );
+    assert!(
+        READ_ROWS_PER_SECOND as u64 * READ_PATIENCE.as_secs()
+            > (READ_ROWS + SYNC_ROOMS_MAX as u32 * READ_ROOM_ROWS) as u64 + SYNC_PAGE_ROWS as u64,
+        "a sync that is slowed comes further"
+    );
+    assert!(
+        REQUEST_BYTES_MAX * 100 < BODIES_BYTES_OF_ONE_MAX,
+        "many of the largest bodies of one host come at once"
+    );
+    assert!(BODIES_BYTES_OF_ONE_MAX < BODIES_BYTES_MAX);
     assert!(LOCK_WAIT.as_millis() < STATEMENT_DEADLINE.as_millis());
     assert!(STATEMENT_DEADLINE.as_millis() < APPEND_DEADLINE.as_millis());
     assert!(APPEND_DEADLINE.as_millis() < REQUEST_DEADLINE.as_millis());

@@ -13,6 +13,7 @@ use crate::protocol::{UserId, error::Refusal};
 pub struct Limiter<K: Hash + Eq + Clone = UserId> {
     /// `None`: lifted.
     buckets: Option<DefaultKeyedRateLimiter<K>>,
+    burst: NonZeroU32,
     clock: DefaultClock,
 }
 
@@ -23,16 +24,23 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         let quota = Quota::with_period(interval).expect("a limit's period is not 0");
         Self {
             buckets: enabled.then(|| DefaultKeyedRateLimiter::keyed(quota.allow_burst(burst))),
+            burst,
             clock: DefaultClock::default(),
         }
     }
 
     /// Takes one from this one's bucket, or says how long to wait.
     pub fn charge(&self, key: K) -> Result<(), Refusal> {
+        self.charge_many(key, NonZeroU32::MIN)
+    }
+
+    /// Takes so many at once, a whole bucket at most, or none and says how long to wait.
+    pub fn charge_many(&self, key: K, count: NonZeroU32) -> Result<(), Refusal> {
         let Some(buckets) = &self.buckets else {
             return Ok(());
         };
-        buckets.check_key(&key).map_err(|until| {
+        let taken = buckets.check_key_n(&key, count.min(self.burst));
+        taken.expect("a bucket holds it").map_err(|until| {
             let wait = until.wait_time_from(self.clock.now());
             Refusal::rate_limited(wait.max(Duration::from_millis(1)))
         })
@@ -66,6 +74,15 @@ mod tests {
         limiter.charge(UserId(2)).unwrap();
         limiter.prune();
         limiter.charge(UserId(1)).unwrap_err();
+
+        let several = Limiter::new(Duration::from_secs(60), 3, true);
+        let count = |count| NonZeroU32::new(count).unwrap();
+        several.charge_many(UserId(1), count(2)).unwrap();
+        // None of what can't be had whole is taken.
+        several.charge_many(UserId(1), count(2)).unwrap_err();
+        several.charge(UserId(1)).unwrap();
+        several.charge_many(UserId(2), count(1_000)).unwrap();
+        several.charge(UserId(2)).unwrap_err();
 
         let lifted = Limiter::new(Duration::from_secs(60), 1, false);
         for _ in 0..10 {

@@ -13,6 +13,7 @@ mod invites;
 mod limiter;
 mod mentions;
 mod messages;
+mod reads;
 mod rooms;
 mod search;
 mod sessions;
@@ -23,7 +24,7 @@ use dashmap::DashSet;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use self::{guesses::Guesses, limiter::Limiter, sessions::Sessions};
+use self::{guesses::Guesses, limiter::Limiter, reads::Reads, sessions::Sessions};
 use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     limits::*,
@@ -38,6 +39,7 @@ use crate::{
 pub use self::{
     invites::Entrance,
     messages::Posted,
+    reads::Turn,
     rooms::Scope,
     search::Search,
     sessions::{Granted, Refresh, Watched},
@@ -94,6 +96,7 @@ pub struct Chat {
     guesses: Guesses,
     sends: Limiter,
     changes: Limiter,
+    reads: Reads,
     searches: Limiter,
     /// By user, and by each log-in that was ended.
     refreshes: Limiter<(UserId, Option<SessionId>)>,
@@ -105,9 +108,10 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// `rate_limits: false` lifts the limits by user, for measurements.
+    /// `pool`: the store's connections that read. `rate_limits: false` lifts the limits by user, for measurements.
     pub fn new(
         store: Store,
+        pool: usize,
         passwords: Passwords,
         tokens: Tokens,
         refresh_ttl: Duration,
@@ -126,6 +130,7 @@ impl Chat {
             guesses: Guesses::new(rate_limits),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
             changes: Limiter::new(second / CHANGES_PER_SECOND, CHANGES_BURST, rate_limits),
+            reads: Reads::new(pool, rate_limits),
             searching: Semaphore::new(SEARCHES_AT_ONCE),
             searchers: DashSet::new(),
             searches: Limiter::new(second / SEARCHES_PER_SECOND, SEARCHES_BURST, rate_limits),
@@ -171,6 +176,7 @@ impl Chat {
         self.guesses.prune();
         self.sends.prune();
         self.changes.prune();
+        self.reads.prune();
         self.searches.prune();
         self.refreshes.prune();
         self.sockets.prune();

@@ -152,6 +152,7 @@ impl Chat {
         room_id: RoomId,
         body: PatchMineBody,
     ) -> Result<Room, Refusal> {
+        self.changes.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.unknown(body.unknown);
         let notify = checks.optional("notify", body.notify);

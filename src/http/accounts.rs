@@ -25,7 +25,7 @@ pub async fn login(mut call: Call) -> Outcome {
     sessions::granted(&call, StatusCode::OK, granted).await
 }
 
-pub async fn me(call: Call) -> Outcome {
+pub async fn me(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     response::ok(&*who.user)
 }
@@ -52,7 +52,7 @@ pub async fn reset_password(mut call: Call) -> Outcome {
     response::no_content()
 }
 
-pub async fn show(call: Call) -> Outcome {
+pub async fn show(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     response::ok(&call.site.chat.user(&who, UserId(call.id())).await?)
 }
@@ -67,7 +67,7 @@ pub async fn patch(mut call: Call) -> Outcome {
 }
 
 /// By the beginning of their names, or by ids.
-pub async fn list(call: Call) -> Outcome {
+pub async fn list(mut call: Call) -> Outcome {
     call.identify().await?;
     response::ok(&match wanted(&call)? {
         Wanted::Ids(ids) => call.site.chat.users_by_ids(&ids).await?,
@@ -76,7 +76,7 @@ pub async fn list(call: Call) -> Outcome {
 }
 
 /// As [`list`], of those who are online.
-pub async fn online(call: Call) -> Outcome {
+pub async fn online(mut call: Call) -> Outcome {
     call.identify().await?;
     response::ok(&match wanted(&call)? {
         Wanted::Ids(ids) => call.site.gateway.online_of(ids).await?,

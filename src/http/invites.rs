@@ -6,7 +6,7 @@ use super::{
 };
 use crate::protocol::check::Checks;
 
-pub async fn list(call: Call) -> Outcome {
+pub async fn list(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let mut checks = Checks::default();
     let at = call.query.page(&mut checks);

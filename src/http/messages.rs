@@ -16,7 +16,7 @@ use crate::{
     store::Range,
 };
 
-pub async fn list(call: Call) -> Outcome {
+pub async fn list(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let mut checks = Checks::default();
     let limit = call.query.limit(&mut checks);
@@ -111,7 +111,7 @@ async fn message(call: &Call, who: &Identity) -> Outcome {
     response::ok(&chat.message(who, call.room_id(), call.seq()).await?)
 }
 
-pub async fn pins(call: Call) -> Outcome {
+pub async fn pins(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let mut checks = Checks::default();
     let at = call.query.page(&mut checks);
@@ -121,7 +121,7 @@ pub async fn pins(call: Call) -> Outcome {
 }
 
 /// Who reacted, by emoji and user; a page ends with both.
-pub async fn reactions(call: Call) -> Outcome {
+pub async fn reactions(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let mut checks = Checks::default();
     let limit = call.query.limit(&mut checks);

@@ -14,6 +14,7 @@
 mod accounts;
 pub mod docs;
 mod files;
+mod hosts;
 mod invites;
 mod media_type;
 mod messages;
@@ -39,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{chat::Chat, ws::Gateway};
 
-pub use self::{origins::Origins, proxies::Proxies};
+pub use self::{hosts::Hosts, origins::Origins, proxies::Proxies};
 
 /// What the handlers share. One per process.
 pub struct Site {
@@ -47,6 +48,7 @@ pub struct Site {
     pub gateway: Gateway,
     pub origins: Origins,
     pub proxies: Proxies,
+    pub hosts: Arc<Hosts>,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
     routes: router::Router,
@@ -58,6 +60,7 @@ impl Site {
         gateway: Gateway,
         origins: Origins,
         proxies: Proxies,
+        hosts: Arc<Hosts>,
         stopping: CancellationToken,
     ) -> Self {
         Self {
@@ -65,6 +68,7 @@ impl Site {
             gateway,
             origins,
             proxies,
+            hosts,
             stopping,
             routes: router::Router::new(),
         }

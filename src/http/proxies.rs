@@ -57,7 +57,8 @@ impl Proxies {
         client
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this is a proxy whose word is taken: then it isn't a client itself.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.trusted
             .iter()
             .any(|trusted| trusted.contains(&address))

@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use crate::{
     chat::PageOf,
-    limits::{ID_MAX, IDS_PER_REQUEST_MAX, LIST_ITEMS_DEFAULT, LIST_ITEMS_MAX},
+    limits::{ID_MAX, IDS_PER_REQUEST_MAX, LIST_ITEMS_DEFAULT, LIST_ITEMS_MAX, READ_TEXT_ROWS},
     protocol::{
         UserId,
         check::Checks,
@@ -68,6 +68,20 @@ impl Query {
                 checks.fail(name, code, format!("a whole number from {min} to {max}"));
                 None
             }
+        }
+    }
+
+    /// What reading the answer counts, in rows: those that are asked for, and what looking for a text costs. What is
+    /// ill-formed is refused later.
+    pub fn rows(&self) -> usize {
+        let given = self.text("limit").and_then(|limit| limit.parse().ok());
+        let rows = match self.text("ids") {
+            Some(_) => IDS_PER_REQUEST_MAX,
+            None => given.unwrap_or(LIST_ITEMS_DEFAULT).min(LIST_ITEMS_MAX),
+        };
+        match self.text("q") {
+            None | Some("") => rows,
+            Some(_) => rows + READ_TEXT_ROWS as usize,
         }
     }
 
@@ -171,5 +185,24 @@ mod tests {
         let many: Vec<_> = (1..=101).map(|id| id.to_string()).collect();
         assert_eq!(faults(&format!("ids={}", many[..100].join(","))), [""; 0]);
         assert_eq!(faults(&format!("ids={}", many.join(","))), ["ids format"]);
+    }
+    #[test]
+    fn what_is_asked_for_is_counted() {
+        for (text, rows) in [
+            ("", 50),
+            ("limit=7", 7),
+            ("limit=200", 200),
+            ("limit=201", 200),
+            ("limit=x", 50),
+            ("ids=1,2", 100),
+            ("q=", 50),
+            ("q=a&limit=7", 1_007),
+        ] {
+            assert_eq!(
+                Query::parse(Some(text), KNOWN).unwrap().rows(),
+                rows,
+                "{text}"
+            );
+        }
     }
 }

@@ -11,7 +11,7 @@ use http::{
     header::{AUTHORIZATION, EXPECT, USER_AGENT},
     request::Parts,
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use serde::de::DeserializeOwned;
 use tokio::time;
@@ -19,13 +19,15 @@ use url::form_urlencoded;
 
 use super::{
     Site,
+    hosts::{Load, Place, full},
     media_type::{BodyType, body_type, is_encoded},
     pace::Pace,
     query::Query,
     router::Parameters,
+    server::Seat,
 };
 use crate::{
-    chat::{Device, Identity},
+    chat::{Device, Identity, Turn},
     limits::{BODY_DEADLINE, BODY_DISCARDED_BYTES_MAX, CLOSE_DEADLINE, REQUEST_BYTES_MAX},
     protocol::{
         RoomId, Seq, SessionId, UserId, check,
@@ -45,6 +47,10 @@ pub struct Call {
     pub parameters: Parameters,
     /// Who was found to ask: see [`Call::identify`].
     pub asker: Arc<OnceLock<Identity>>,
+    /// Its client's, where it came by a proxy.
+    pub place: Option<Place>,
+    /// Held while a request reads: see [`Call::identify`].
+    pub turn: Option<Turn>,
 }
 
 impl Call {
@@ -73,13 +79,19 @@ impl Call {
         self.parameters.ids[1]
     }
 
-    /// Who asks, by the header `Authorization`.
-    pub async fn identify(&self) -> Result<Identity, Refusal> {
+    /// Who asks, by the header `Authorization`. A request that only reads pays for it here, and has one of the asker's
+    /// turns from now on; what changes something is charged where that is done.
+    pub async fn identify(&mut self) -> Result<Identity, Refusal> {
         let token = bearer(&self.head.headers)
             .ok_or_else(|| Refusal::new(Code::Unauthorized, "A valid access token is needed."))?;
         let who = self.site.chat.authenticate(token).await?;
         tracing::Span::current().record("user.id", who.user.id.0);
-        Ok(self.asker.get_or_init(|| who).clone())
+        let who = self.asker.get_or_init(|| who).clone();
+        if self.head.method.is_safe() {
+            let reading = self.site.chat.reading(&who, self.query.rows());
+            self.turn = Some(reading.await?);
+        }
+        Ok(who)
     }
 
     pub fn device(&self) -> Device<'_> {
@@ -147,19 +159,41 @@ impl Call {
             }
             return Err(too_large());
         }
-        let body = Limited::new(&mut self.body, REQUEST_BYTES_MAX).collect();
-        match time::timeout(BODY_DEADLINE, body).await {
-            Ok(Ok(body)) => {
+        let seat = self.head.extensions.get::<Arc<Seat>>();
+        let seat = seat.expect("the accept loop notes it");
+        let mut load = Load::new(self.place.as_ref().unwrap_or(&seat.host));
+        // In one piece: frames that come byte by byte would weigh much more than what is in them.
+        let mut bytes = Vec::new();
+        let body = &mut self.body;
+        let reading = async {
+            while let Some(frame) = body.frame().await {
+                let broken = |_| Refusal::new(Code::Invalid, "The body broke off.");
+                let frame = frame.map_err(broken)?;
+                let data = frame.data_ref().map_or(&[][..], |data| &data[..]);
+                if bytes.len() + data.len() > REQUEST_BYTES_MAX {
+                    return Err(too_large());
+                }
+                if !load.grow(data.len()) {
+                    return Err(full());
+                }
+                bytes.extend_from_slice(data);
+            }
+            Ok(())
+        };
+        match time::timeout(BODY_DEADLINE, reading).await {
+            Ok(Ok(())) => {
                 if let Some(pace) = self.head.extensions.get::<Pace>() {
                     pace.body_read();
                 }
-                Ok(body.to_bytes())
+                Ok(bytes.into())
             }
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                self.discard().await;
-                Err(too_large())
+            Ok(Err(refusal)) => {
+                if matches!(refusal.code, Code::TooLarge | Code::Unavailable) {
+                    drop((bytes, load));
+                    self.discard().await;
+                }
+                Err(refusal)
             }
-            Ok(Err(_)) => Err(Refusal::new(Code::Invalid, "The body broke off.")),
             Err(_) => Err(Refusal::new(
                 Code::Invalid,
                 "The body did not arrive in time.",

@@ -75,6 +75,21 @@ pub fn problem(refusal: &Refusal, request_id: &str) -> Answer {
     answer
 }
 
+/// A refusal as it travels, where there is no request to answer: the connection ends with it.
+pub fn written(refusal: &Refusal) -> Vec<u8> {
+    let problem = Problem::new(refusal, "-");
+    let body = serde_json::to_string(&problem).expect("problems are plain JSON");
+    let wait = refusal.retry_after.unwrap_or_default().as_secs().max(1);
+    format!(
+        "HTTP/1.1 {} {}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nRetry-After: {wait}\r\n\
+         Connection: close\r\n\r\n{body}",
+        problem.status,
+        problem.title,
+        body.len()
+    )
+    .into_bytes()
+}
+
 /// The headers of every answer. What may be kept, and a page with a policy of its own, says so itself.
 pub fn finish(headers: &mut HeaderMap, request_id: &str) {
     let id = HeaderValue::from_str(request_id).expect("a UUID is a header's value");

@@ -10,7 +10,7 @@ use crate::{
     protocol::check::Checks,
 };
 
-pub async fn list(call: Call) -> Outcome {
+pub async fn list(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let mut checks = Checks::default();
     let at = call.query.page(&mut checks);
@@ -35,7 +35,7 @@ pub async fn create(mut call: Call) -> Outcome {
     response::created(&call.site.chat.create_room(&who, body).await?)
 }
 
-pub async fn show(call: Call) -> Outcome {
+pub async fn show(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     response::ok(&call.site.chat.room(&who, call.room_id()).await?)
 }
@@ -92,7 +92,7 @@ pub async fn leave(mut call: Call) -> Outcome {
     response::no_content()
 }
 
-pub async fn members(call: Call) -> Outcome {
+pub async fn members(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let mut checks = Checks::default();
     let at = call.query.page(&mut checks);

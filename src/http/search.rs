@@ -10,7 +10,7 @@ use crate::{
     protocol::{RoomId, UserId, check::Checks},
 };
 
-pub async fn search(call: Call) -> Outcome {
+pub async fn search(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let mut checks = Checks::default();
     let query = &call.query;
@@ -26,6 +26,8 @@ pub async fn search(call: Call) -> Outcome {
         checks.fail("q", "missing", "this parameter is required");
     }
     checks.done()?;
+    // Searches have turns of their own: while one runs, other reads go on.
+    call.turn = None;
     let search = Search {
         text: text.unwrap_or_default().to_owned(),
         room_id,

@@ -1,11 +1,13 @@
 //! The accept loop, for HTTP and for lines over plain TCP, and one task per connection.
 //!
 //! Invariants: at most so many connections are open, of both kinds together, more wait in the kernel's
-//! queue; a fault of accept() never ends the loop; a connection on which nothing moves is closed.
+//! queue; no host has more than its share of them; a fault of accept() never ends the loop; a connection on
+//! which nothing moves is closed.
 
 use std::{
     convert::Infallible,
     io::{self, ErrorKind},
+    net::SocketAddr,
     pin::pin,
     sync::Arc,
 };
@@ -17,6 +19,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time,
@@ -25,12 +28,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Site,
+    hosts::{self, Place},
     pace::{Pace, Paced},
     proxies::Peer,
-    response::Answer,
+    response::{self, Answer},
     service,
 };
-use crate::{limits::ACCEPT_PAUSE, ws::Gateway};
+use crate::{
+    limits::{ACCEPT_PAUSE, CLOSE_DEADLINE, TURNED_AWAY_MAX},
+    ws::Gateway,
+};
 
 /// Where clients connect.
 pub struct Listeners {
@@ -39,15 +46,23 @@ pub struct Listeners {
     pub lines: Option<TcpListener>,
 }
 
-/// A new connection, by what it speaks.
-enum Arrival {
-    Http(TcpStream),
-    Lines(TcpStream),
+/// What a connection speaks.
+#[derive(Clone, Copy)]
+enum Speech {
+    Http,
+    Lines,
+}
+
+/// What a connection holds as long as it lives, also as a socket: its place under the cap on connections, and that
+/// of its host's share.
+pub struct Seat {
+    _all: OwnedSemaphorePermit,
+    pub host: Place,
 }
 
 impl Listeners {
     /// The next connection of either kind. Nothing is lost when it is cancelled.
-    async fn accept(&self) -> io::Result<Arrival> {
+    async fn accept(&self) -> io::Result<(Speech, TcpStream, SocketAddr)> {
         let lines = async {
             match &self.lines {
                 Some(listener) => listener.accept().await,
@@ -55,8 +70,8 @@ impl Listeners {
             }
         };
         tokio::select! {
-            accepted = self.http.accept() => accepted.map(|(stream, _)| Arrival::Http(stream)),
-            accepted = lines => accepted.map(|(stream, _)| Arrival::Lines(stream)),
+            accepted = self.http.accept() => accepted.map(|(stream, from)| (Speech::Http, stream, from)),
+            accepted = lines => accepted.map(|(stream, from)| (Speech::Lines, stream, from)),
         }
     }
 }
@@ -70,19 +85,26 @@ pub async fn serve(
     tasks: TaskTracker,
 ) {
     let places = Arc::new(Semaphore::new(connections_max));
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let accept = async {
         loop {
             let place = places.clone().acquire_owned().await;
             let place = place.expect("the semaphore is never closed");
-            match next(|| listeners.accept()).await {
-                Arrival::Http(stream) => {
-                    let connection = connection(stream, site.clone(), place, stopping.clone());
-                    tasks.spawn(connection);
+            let (speech, stream, from) = next(|| listeners.accept()).await;
+            let peer = from.ip().to_canonical();
+            let host = (!site.proxies.trusts(peer)).then_some(peer);
+            let Some(host) = site.hosts.place(host) else {
+                if let Ok(few) = turned_away.clone().try_acquire_owned() {
+                    tasks.spawn(turn_away(stream, speech, (place, few)));
                 }
-                Arrival::Lines(stream) => {
-                    tasks.spawn(lines(stream, site.gateway.clone(), place));
-                }
-            }
+                continue;
+            };
+            let seat = Seat { _all: place, host };
+            let (site, stopping) = (site.clone(), stopping.clone());
+            match speech {
+                Speech::Http => tasks.spawn(connection(stream, Peer(peer), site, seat, stopping)),
+                Speech::Lines => tasks.spawn(lines(stream, site.gateway.clone(), seat)),
+            };
         }
     };
     stopping.run_until_cancelled(accept).await;
@@ -107,21 +129,37 @@ where
     }
 }
 
+/// Tells a client why it isn't served, and ends the connection so that it can read that.
+async fn turn_away(mut stream: TcpStream, speech: Speech, _places: impl Send) {
+    let word = match speech {
+        Speech::Http => response::written(&hosts::too_many()).into(),
+        Speech::Lines => Gateway::turned_away(),
+    };
+    let telling = async {
+        stream.write_all(&word).await?;
+        stream.shutdown().await?;
+        // What still comes is thrown away, or the word would be lost with a TCP reset.
+        let mut scratch = [0; 1024];
+        while stream.read(&mut scratch).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // The client may be gone already.
+    let _ = time::timeout(CLOSE_DEADLINE, telling).await;
+}
+
 async fn connection(
     stream: TcpStream,
+    peer: Peer,
     site: Arc<Site>,
-    place: OwnedSemaphorePermit,
+    seat: Seat,
     stopping: CancellationToken,
 ) {
-    let Ok(peer) = stream.peer_addr().map(|address| Peer(address.ip())) else {
-        return;
-    };
     metrics::gauge!("http_connections").increment(1.0);
-    // A request that becomes a socket takes the place along.
-    let place = Arc::new(place);
+    // A request that becomes a socket takes the seat along.
+    let seat = Arc::new(seat);
     let answer = move |mut request: Request<Incoming>| {
         let extensions = request.extensions_mut();
-        extensions.insert(place.clone());
+        extensions.insert(seat.clone());
         extensions.insert(peer);
         service::answer(site.clone(), request)
     };
@@ -164,7 +202,7 @@ pub async fn converse<F>(
     }
 }
 
-async fn lines(stream: TcpStream, gateway: Gateway, _place: OwnedSemaphorePermit) {
+async fn lines(stream: TcpStream, gateway: Gateway, _seat: Seat) {
     match prepare(&stream) {
         Ok(()) => gateway.lines(stream).await,
         Err(error) => tracing::debug!(%error, "a connection was gone before it was served"),
@@ -176,7 +214,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
     {
-        use crate::limits::{CLOSE_DEADLINE, WRITE_DEADLINE};
+        use crate::limits::WRITE_DEADLINE;
         use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
         let deadline = WRITE_DEADLINE + CLOSE_DEADLINE;
         setsockopt(stream, TcpUserTimeout, &(deadline.as_millis() as u32))?;

@@ -21,7 +21,7 @@ use tracing::{Instrument, field};
 use uuid::Uuid;
 
 use super::{
-    Site, docs, files,
+    Site, docs, files, hosts,
     pace::Pace,
     proxies::Peer,
     query::Query,
@@ -69,6 +69,13 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
                     .get::<Peer>()
                     .expect("the accept loop notes it");
                 let address = site.proxies.client(peer.0, &head.headers);
+                // A connection of its own has its place already.
+                let proxied = address != peer.0.to_canonical();
+                let place = proxied.then(|| site.hosts.place(Some(address)));
+                if let Some(None) = place {
+                    let answer = response::problem(&hosts::too_many(), id);
+                    return (endpoint.pattern, answer);
+                }
                 let call = Call {
                     site: site.clone(),
                     address,
@@ -77,6 +84,8 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
                     query,
                     parameters,
                     asker: Arc::default(),
+                    place: place.flatten(),
+                    turn: None,
                 };
                 (endpoint.pattern, finish(handle(endpoint, call).await, id))
             }

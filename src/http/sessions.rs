@@ -126,7 +126,7 @@ pub async fn change_password(mut call: Call) -> Outcome {
     response::no_content()
 }
 
-pub async fn list(call: Call) -> Outcome {
+pub async fn list(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     response::ok(&call.site.chat.log_ins(&who).await?)
 }

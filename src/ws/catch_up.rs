@@ -4,17 +4,20 @@
 //! the log, each checked against the reader's membership after it was read and before it is sent;
 //! attach where the last page ended. Pages are written at the socket's pace and bypass the mailbox's
 //! bound.
+//!
+//! Rooms and rows are charged to the user. Each step holds one of their turns, but while it waits for the client: a
+//! socket that reads slowly keeps nothing from the user's other ones.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::OnceLock};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::worker::Worker;
 use crate::{
-    chat,
+    chat::{self, Turn},
     hub::{Attached, Lease, Listener},
-    limits::{SYNC_CHANGES_MAX, SYNC_PARALLEL, SYNC_ROOMS_MAX},
+    limits::{READ_ROOM_ROWS, SYNC_CHANGES_MAX, SYNC_PAGE_ROWS, SYNC_PARALLEL, SYNC_ROOMS_MAX},
     protocol::{
         Rev, RoomId,
         client::Ref,
@@ -111,6 +114,9 @@ impl Worker {
         starts: Vec<(RoomId, Start)>,
         reference: Option<&Ref>,
     ) -> Result<(), Stop> {
+        let rooms = starts.len() * READ_ROOM_ROWS as usize;
+        let paid = self.chat.pay(&self.who, rooms).await;
+        paid.map_err(Stop::Refused)?;
         let mut leases = Vec::with_capacity(starts.len());
         let (mine, unknown): (Vec<_>, Vec<_>) = starts
             .into_iter()
@@ -122,6 +128,7 @@ impl Worker {
                 rev: None,
             });
         }
+        let turn = self.chat.turn(&self.who).await.map_err(Stop::Refused)?;
         for (room_id, start) in mine {
             self.quieten(room_id).await?;
             leases.push((self.hub.lease(room_id, &self.mailbox), start));
@@ -135,16 +142,27 @@ impl Worker {
             .into_iter()
             .map(|standing| (standing.room_id, standing))
             .collect();
+        drop(turn);
         let this = &*self;
+        // What is refused in one room is to be asked for again: the others' wait would be the same one.
+        let refused = &OnceLock::new();
         let caught: Vec<_> = stream::iter(leases)
             .map(|(lease, start)| {
                 let room_id = lease.room_id();
                 let standing = standings.get(&room_id).cloned();
                 async move {
-                    let caught = match standing {
-                        Some(standing) => this.catch_up(lease, standing, start, reference).await,
-                        None => Ok(Caught::Removed),
+                    let caught = match (standing, refused.get()) {
+                        (_, Some(refusal)) => Err(Stop::Refused(Refusal::clone(refusal))),
+                        (Some(standing), None) => {
+                            this.catch_up(lease, standing, start, reference).await
+                        }
+                        (None, None) => Ok(Caught::Removed),
                     };
+                    if let Err(Stop::Refused(refusal)) = &caught
+                        && refusal.code.retryable()
+                    {
+                        refused.get_or_init(|| refusal.clone());
+                    }
                     (room_id, caught)
                 }
             })
@@ -234,6 +252,19 @@ impl Worker {
             .await
     }
 
+    /// Pays for a page of at most so many rows. Nobody asked for what follows `added`.
+    async fn pay(&self, start: Start, rows: u64) -> Result<(), Stop> {
+        if matches!(start, Start::Added { .. }) {
+            return Ok(());
+        }
+        let rows = (rows as usize).min(SYNC_PAGE_ROWS);
+        self.chat.pay(&self.who, rows).await.map_err(Stop::Refused)
+    }
+
+    async fn turn(&self) -> Result<Turn, Stop> {
+        self.chat.turn(&self.who).await.map_err(Stop::Refused)
+    }
+
     async fn catch_up(
         &self,
         lease: Lease,
@@ -264,6 +295,8 @@ impl Worker {
         loop {
             let mut last_seq = standing.last_seq;
             if let Some(after) = position.filter(|position| *position < standing.rev) {
+                self.pay(start, standing.rev - after).await?;
+                let turn = self.turn().await?;
                 let page = self.hub.catch_up(room_id, after, self.mailbox.wire()).await;
                 self.still_open()?;
                 let Some(page) = page.map_err(|error| Stop::Refused(chat::refuse(error)))? else {
@@ -276,6 +309,7 @@ impl Worker {
                     Some(_) => continue,
                     None => return Ok(Caught::Removed),
                 };
+                drop(turn);
                 verified = page.upto;
                 for chunk in &page.chunks {
                     self.written().await?;
@@ -311,7 +345,9 @@ impl Worker {
                     self.framed(&synced(at, &standing, reference))
                 }
             };
+            let turn = self.turn().await?;
             let attached = self.attach(&lease, at, verified, greeting).await?;
+            drop(turn);
             match attached {
                 Attached::Live => return Ok(Caught::Live(lease)),
                 Attached::Removed => return Ok(Caught::Removed),

@@ -20,10 +20,16 @@ mod worker;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use self::socket::Socket;
-use crate::{chat::Chat, hub::Hub, protocol::RoomId, shutdown::Shutdown};
+use crate::{
+    chat::Chat,
+    hub::{Hub, Wire},
+    protocol::{RoomId, close::Close, server::Frame},
+    shutdown::Shutdown,
+};
 
 /// Takes sockets in. One per process; clones share it.
 #[derive(Clone)]
@@ -50,6 +56,12 @@ impl Gateway {
             hub,
             shutdown,
         }
+    }
+
+    /// The last line of a connection that speaks lines and isn't served: its host has enough of them.
+    pub fn turned_away() -> Bytes {
+        let (code, reason) = Close::RateLimited.code_and_reason();
+        frame::framed(&Frame::Close { code, reason }, Wire::Lines)
     }
 
     /// Serves a connection that speaks lines: a socket for all rooms, whose first line brings the token.

@@ -38,6 +38,7 @@ pub(super) async fn open(gateway: Gateway, mut socket: Socket, mut opening: Open
     let mailbox = socket.transport().mailbox.clone();
     let close = match Box::pin(admit(&gateway, &mailbox, &mut socket, &mut opening)).await {
         Ok((who, registration)) => {
+            socket.transport().allowed = None;
             let session = Session::new(&who, mailbox.clone(), socket);
             let worker = Box::new(Worker::new(
                 &gateway,
@@ -366,6 +367,7 @@ async fn goodbye(mut socket: Socket, mailbox: &Mailbox, close: Close) {
         }
     }
     mailbox.last_word(last_word.into());
+    socket.transport().allowed = None;
     let _ = tokio::time::timeout(CLOSE_DEADLINE, async {
         socket.hear_out().await;
         let end = async {

@@ -119,6 +119,9 @@ fn message(message: Option<Result<Message, SocketError>>) -> Result<Option<Strin
         Some(Err(SocketError::Capacity(_))) => Err(Close::TooLarge),
         Some(Err(SocketError::Utf8(_))) => Err(Close::InvalidText),
         Some(Err(SocketError::Protocol(_))) => Err(Close::ProtocolError),
+        Some(Err(SocketError::Io(error))) if error.kind() == ErrorKind::QuotaExceeded => {
+            Err(Close::TooLarge)
+        }
         Some(Err(_)) | None => Err(Close::Gone),
     }
 }
@@ -130,6 +133,9 @@ fn line(line: Option<Result<String, LinesCodecError>>) -> Result<Option<String>,
         // What the codec says of bytes that aren't UTF-8; a socket's own errors are of other kinds.
         Some(Err(LinesCodecError::Io(error))) if error.kind() == ErrorKind::InvalidData => {
             Err(Close::InvalidText)
+        }
+        Some(Err(LinesCodecError::Io(error))) if error.kind() == ErrorKind::QuotaExceeded => {
+            Err(Close::TooLarge)
         }
         Some(Err(_)) | None => Err(Close::Gone),
     }

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::{
     hub::Mailbox,
-    limits::{ANSWERS_BYTES_MAX, READ_BUFFER_BYTES, REQUEST_BYTES_MAX},
+    limits::{ANSWERS_BYTES_MAX, AUTH_BYTES_MAX, READ_BUFFER_BYTES, REQUEST_BYTES_MAX},
 };
 
 /// See the module's documentation.
@@ -22,6 +22,8 @@ pub struct Transport {
     pub mailbox: Arc<Mailbox>,
     /// When the client's last byte came.
     pub heard: Instant,
+    /// Bytes that may come before the client is let in; `None`: it is, or what comes is thrown away.
+    pub allowed: Option<usize>,
 }
 
 impl Transport {
@@ -29,6 +31,7 @@ impl Transport {
         Self {
             mailbox: Arc::new(mailbox),
             heard: Instant::now(),
+            allowed: Some(AUTH_BYTES_MAX),
         }
     }
 }
@@ -54,6 +57,13 @@ impl AsyncRead for Transport {
             ready!(self.mailbox.stream().poll_read_ready(cx))?;
             match self.mailbox.stream().try_read(buf.initialize_unfilled()) {
                 Ok(read) => {
+                    match self.allowed {
+                        Some(allowed) if allowed < read => {
+                            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+                        }
+                        Some(allowed) => self.allowed = Some(allowed - read),
+                        None => {}
+                    }
                     buf.advance(read);
                     self.heard = Instant::now();
                     return Poll::Ready(Ok(()));

@@ -1,7 +1,5 @@
 //! From an HTTP request to a socket: RFC 6455 section 4.2, and where the token may stand.
 
-use std::sync::Arc;
-
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{
@@ -9,7 +7,7 @@ use http::{
         SEC_WEBSOCKET_VERSION, UPGRADE,
     },
 };
-use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Gateway, Opening, session, socket::Socket};
@@ -21,12 +19,13 @@ use crate::{
 impl Gateway {
     /// Answers 101 and starts a session, which judges the token: a bad one is answered after the
     /// upgrade, by a close code that a browser can see. `stream` resolves once that answer is written: the
-    /// connection, and what was read of it already.
+    /// connection, and what was read of it already. `places` are kept until the socket's end.
     pub fn upgrade<B>(
         &self,
         request: Request<B>,
         stream: impl Future<Output = Option<(TcpStream, Vec<u8>)>> + Send + 'static,
         room_id: Option<RoomId>,
+        places: impl Send + 'static,
     ) -> Result<Response<()>, Refusal> {
         let headers = request.headers();
         if !names(headers, UPGRADE.as_str(), "websocket")
@@ -62,14 +61,9 @@ impl Gateway {
         let mut opening = opening(request.uri().query().unwrap_or_default(), room_id)?;
         opening.token = opening.token.or(bearer);
 
-        // The socket keeps its connection's place under the cap on connections.
-        let place = request
-            .extensions()
-            .get::<Arc<OwnedSemaphorePermit>>()
-            .cloned();
         let gateway = self.clone();
         self.shutdown.tasks.spawn(async move {
-            let _place = place;
+            let _places = places;
             if let Some((stream, early)) = stream.await {
                 let socket = Socket::websocket(stream, early).await;
                 Box::pin(session::open(gateway, socket, opening)).await;

@@ -104,6 +104,9 @@ impl Worker {
     }
 
     async fn open_all(&mut self) -> Result<(), Close> {
+        // What opening reads is within the price of a socket.
+        let turn = self.chat.turn(&self.who).await;
+        let turn = turn.map_err(|_| Close::GoingAway)?;
         let rooms = self
             .chat
             .my_rooms(&self.who)
@@ -113,6 +116,7 @@ impl Worker {
             .iter()
             .filter(|room| room.member_count <= PRESENCE_ROOM_MAX);
         let small: Vec<RoomId> = small.map(|room| room.id).collect();
+        drop(turn);
         self.ready(&rooms, &small).await
     }
 
@@ -152,6 +156,8 @@ impl Worker {
     }
 
     async fn open_room(&mut self, room_id: RoomId, history: usize) -> Result<(), Close> {
+        let turn = self.chat.turn(&self.who).await;
+        let turn = turn.map_err(|_| Close::GoingAway)?;
         let room = match self.chat.room(&self.who, room_id).await {
             Ok(room) if room.mine.is_some() => room,
             Ok(_) => return Err(Close::NotAMember),
@@ -163,6 +169,7 @@ impl Worker {
             .small_rooms(&self.who)
             .await
             .map_err(|_| Close::GoingAway)?;
+        drop(turn);
         self.ready(std::slice::from_ref(&room), &small).await?;
         let lease = self.hub.lease(room_id, &self.mailbox);
         let caught = self.replay(lease, history).await;
@@ -174,6 +181,7 @@ impl Worker {
         loop {
             // A page that is played back again waits for the one before.
             self.written().await?;
+            let _turn = self.chat.turn(&self.who).await.map_err(Stop::Refused)?;
             let page = self
                 .chat
                 .history(&self.who, lease.room_id(), Range::Latest, history.max(1))

@@ -118,13 +118,13 @@ impl Operation {
     /// The statuses of its problem documents, rising: those of every request, those that come with a token,
     /// with a path's parameters and with what changes something, and its own.
     pub fn statuses(&self) -> Vec<u16> {
-        let mut statuses = vec![400, 500, 503];
+        let mut statuses = vec![400, 429, 500, 503];
         let named = self.pattern.contains('{');
         let changes = self.method != Method::GET;
         let more: [(bool, &[u16]); 4] = [
             (!self.open, &[401, 403]),
             (named, &[403, 404]),
-            (changes, &[413, 415, 429]),
+            (changes, &[413, 415]),
             (true, &self.refusals),
         ];
         for (applies, more) in more {
