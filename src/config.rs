@@ -401,6 +401,15 @@ impl Settings {
         let lines = optional("HEARTH_LISTEN_TCP", &listen_tcp, rule);
         let rule = "an address and a port, as 127.0.0.1:8002, or nothing";
         let metrics = optional("HEARTH_LISTEN_METRICS", &listen_metrics, rule);
+        // A port of 0 is another one each time.
+        let fixed = |address: Option<SocketAddr>| address.filter(|address| address.port() != 0);
+        if fixed(lines).is_some() && lines == listen {
+            fault("HEARTH_LISTEN_TCP", "another address than HEARTH_LISTEN");
+        }
+        if fixed(metrics).is_some() && (metrics == listen || metrics == lines) {
+            let rule = "another address than HEARTH_LISTEN and HEARTH_LISTEN_TCP";
+            fault("HEARTH_LISTEN_METRICS", rule);
+        }
         let public_url = self.public_url.filter(|url| !url.is_empty());
         let public = public_url.as_deref().map(public).transpose();
         let public = public.unwrap_or_else(|rule| {

@@ -474,6 +474,19 @@ async fn a_file_has_one_server() {
         .await;
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("another server uses this file"), "{ran:?}");
+    // By whatever name.
+    let link = server.dir().join("link.db");
+    std::os::unix::fs::symlink(server.dir().join("data/hearth.db"), &link).unwrap();
+    let link = format!("sqlite://{}", link.display());
+    for command in [
+        &["serve", "--listen", "127.0.0.1:0", "--database-url", &link][..],
+        &["reset", "--yes", "--database-url", &link],
+        &["epoch", "renew", "--database-url", &link],
+    ] {
+        let ran = server.command(command, "").await;
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains("server"), "{ran:?}");
+    }
     // Commands work beside it, and it has taken no harm.
     server.done(&["user", "promote", "ada"]).await;
     assert_eq!(ada.get("/api/me").await.0, 200);

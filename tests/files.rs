@@ -7,7 +7,9 @@ mod disk;
 
 use std::{
     fs::{self, File},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -405,15 +407,36 @@ async fn a_checkpoint_by_another_process_is_no_fault() {
             .await;
         let after = fs::metadata(database(&server)).unwrap().modified().unwrap();
         assert_ne!(before, after, "pages were moved");
-        // Longer than it doubts.
-        let until = tokio::time::Instant::now() + SOON;
-        while tokio::time::Instant::now() < until {
-            assert!(is_acknowledged(&mut socket, room).await, "{}", server.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert_eq!(told(&server), (0, 0), "{}", server.log());
+        all_goes_on(&server, &mut socket, room).await;
         assert_eq!(readiness(&server).await.0, 200);
     }
+}
+
+/// At any moment between the server's own writes, from its start on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checkpoints_by_another_process_meet_a_busy_server() {
+    let (server, ada, room, mut socket) = begin().await;
+    let stop = AtomicBool::new(false);
+    let sends = async {
+        while !stop.load(Ordering::Relaxed) {
+            assert!(is_acknowledged(&mut socket, room).await, "{}", server.log());
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    };
+    let checkpoints = async {
+        for how in [
+            "PASSIVE", "PASSIVE", "FULL", "RESTART", "TRUNCATE", "PASSIVE",
+        ] {
+            server.sql(&format!("PRAGMA wal_checkpoint({how})")).await;
+            // Longer than it doubts.
+            tokio::time::sleep(SOON).await;
+        }
+        stop.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(sends, checkpoints);
+    assert_eq!(told(&server), (0, 0), "{}", server.log());
+    let (status, _) = ada.get(&format!("/api/chat/rooms/{room}/messages")).await;
+    assert_eq!(status, 200);
 }
 
 /// One that takes longer than the server doubts holds the lock of checkpoints all the while: this test takes it in its
@@ -434,18 +457,77 @@ async fn a_slow_checkpoint_by_another_process_is_no_fault() {
         l_pid: 0,
     };
     fcntl(&shared, FcntlArg::F_SETLKW(&lock)).unwrap();
-    let own = File::options().write(true).open(database(&server)).unwrap();
-    own.set_modified(SystemTime::now() + Duration::from_secs(60))
-        .unwrap();
-    let until = tokio::time::Instant::now() + SOON;
-    while tokio::time::Instant::now() < until {
-        assert!(is_acknowledged(&mut socket, room).await, "{}", server.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(told(&server), (0, 0), "{}", server.log());
-    // It gives the lock up and has moved nothing.
+    is_changed(&server, 60);
+    all_goes_on(&server, &mut socket, room).await;
+    // It is interrupted, and has said of nothing that it was moved.
     drop(shared);
+    all_goes_on(&server, &mut socket, room).await;
+}
+
+/// One that is interrupted has written, and only says what it was to move. This test does both in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_checkpoint_by_another_process_is_no_fault() {
+    const BACKFILL_ATTEMPTED: u64 = 128;
+    let (server, _, room, mut socket) = begin().await;
+    for number in 0..20 {
+        socket.say(room, &format!("message {number}")).await;
+    }
+    let shared = File::options()
+        .write(true)
+        .open(beside(&database(&server), "-shm"))
+        .unwrap();
+    let pages = 10_u32.to_ne_bytes();
+    shared.write_all_at(&pages, BACKFILL_ATTEMPTED).unwrap();
+    is_changed(&server, 60);
+    all_goes_on(&server, &mut socket, room).await;
+    // Nothing is tried again, and something is written.
+    is_changed(&server, 120);
     let refused = async { while is_acknowledged(&mut socket, room).await {} };
     timeout(SOON, refused).await.expect("it is doubted now");
     assert_eq!(told(&server), (1, 0), "{}", server.log());
+}
+
+/// As if something had been written into the database's file.
+fn is_changed(server: &Server, seconds: u64) {
+    let own = File::options().write(true).open(database(server));
+    let then = SystemTime::now() + Duration::from_secs(seconds);
+    own.unwrap().set_modified(then).unwrap();
+}
+
+/// For longer than the server doubts.
+async fn all_goes_on(server: &Server, socket: &mut Socket, room: u64) {
+    let until = tokio::time::Instant::now() + SOON;
+    while tokio::time::Instant::now() < until {
+        assert!(is_acknowledged(socket, room).await, "{}", server.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(told(server), (0, 0), "{}", server.log());
+}
+
+/// What was committed just when the files were away is there when they are back, and those whom it is about are told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_meanwhile_is_told_when_the_files_are_back() {
+    let (server, ada, _, _) = begin().await;
+    let bob = server.register("bob").await;
+    let mut socket = bob.connect().await;
+    let (own, away) = (database(&server), beside(&database(&server), ".away"));
+    let new = json!({"name": "new", "kind": "private", "members": [bob.id]});
+    let made = async {
+        loop {
+            rename(own.clone(), away.clone());
+            let (status, problem) = ada.post("/api/chat/rooms", new.clone()).await;
+            assert_eq!(status, 503, "{problem}");
+            rename(away.clone(), own.clone());
+            // Not committed, where the server had noticed before.
+            let (_, rooms) = bob.get("/api/chat/rooms").await;
+            if !rooms["items"].as_array().unwrap().is_empty() {
+                return;
+            }
+            while readiness(&server).await.0 != 200 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    timeout(PATIENCE, made).await.expect("one is committed");
+    assert_eq!(socket.expect("added").await["room"]["name"], "new");
 }

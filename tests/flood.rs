@@ -4,13 +4,14 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
 };
 
 use futures_util::{StreamExt, future::join_all, stream};
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, PATIENCE, Server, Socket, each_database, timeout};
+use crate::support::{Account, Db, PATIENCE, Raw, Server, Socket, each_database, timeout};
 
 const ROOMS: usize = 1_000;
 const SOCKETS: usize = 20;
@@ -146,6 +147,40 @@ async fn one_user_s_reads_that_wait_leave_the_pool_to_others() {
         holder.query_drop("ROLLBACK").await.unwrap();
     };
     tokio::join!(join_all(sockets), join_all(connections), others);
+}
+
+/// Who hangs up while the database works for them has their turns no sooner: the database would go on all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_hangs_up_has_no_more_turns() {
+    const POOL: &str = "8";
+    let mut server = Server::start_with(Db::MariaDb, &[("HEARTH_DATABASE_POOL", POOL)]).await;
+    let mallory = server.register("mallory").await;
+    let slow = mallory.create_room("slow", &[]).await;
+    limited(&mut server).await;
+    let url = server.database_url().unwrap();
+    let mut holder = mysql_async::Conn::from_url(url).await.unwrap();
+    holder.query_drop("START TRANSACTION").await.unwrap();
+    let hold = format!("SELECT id FROM rooms WHERE id = {slow} FOR UPDATE");
+    holder.query_drop(hold).await.unwrap();
+
+    let request = format!(
+        "GET /api/chat/rooms/{slow}/messages HTTP/1.1\r\nHost: hearth\r\nAuthorization: Bearer {}\r\n\r\n",
+        mallory.token
+    );
+    let mut most = 0;
+    for _ in 0..40 {
+        let mut raw = Raw::connect(server.address()).await;
+        raw.write(request.as_bytes()).await;
+        // It has begun by then.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        drop(raw);
+        let waiting = "SELECT COUNT(*) FROM information_schema.processlist
+            WHERE db = DATABASE() AND info LIKE '%LOCK IN SHARE MODE%' AND id <> CONNECTION_ID()";
+        let waiting: Option<usize> = holder.query_first(waiting).await.unwrap();
+        most = most.max(waiting.unwrap());
+    }
+    holder.query_drop("ROLLBACK").await.unwrap();
+    assert!((1..=2).contains(&most), "{most} at once");
 }
 
 /// A whole second's waiting comes before each refusal, so several ask at once.

@@ -69,14 +69,14 @@ impl Reads {
         };
         let new = || Arc::new(Semaphore::new(self.at_once));
         let turns = turns.entry(user_id).or_insert_with(new).clone();
-        let busy = || limited(Refusal::rate_limited(Duration::from_secs(1)));
         // Beside the map's and this one each is of who reads or waits.
         if Arc::strong_count(&turns) - 2 >= self.at_once + READS_WAITING_MAX {
-            return Err(busy());
+            return Err(limited(Refusal::rate_limited(Duration::from_secs(1))));
         }
         match timeout(STATEMENT_DEADLINE, turns.acquire_owned()).await {
             Ok(Ok(turn)) => Ok(Turn(Some(turn))),
-            _ => Err(busy()),
+            // It is the database that takes long.
+            _ => Err(Refusal::unavailable()),
         }
     }
 

@@ -9,16 +9,19 @@
 use std::{
     net::{IpAddr, Ipv6Addr},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dashmap::{DashMap, Entry};
 
 use crate::{
-    limits::{BODIES_BYTES_MAX, BODIES_BYTES_OF_ONE_MAX, BODY_BYTES_FREE, SHARES_OF_CONNECTIONS},
+    limits::{
+        BODIES_BYTES_MAX, BODIES_BYTES_OF_ONE_MAX, BODY_BYTES_FREE, SHARES_OF_CONNECTIONS,
+        TOLD_AGAIN_AFTER,
+    },
     protocol::error::{Code, Refusal},
 };
 
@@ -29,6 +32,8 @@ pub struct Hosts {
     /// Of all bodies, beyond what each has for nothing.
     bytes: AtomicUsize,
     hosts: DashMap<IpAddr, Held>,
+    /// When the log was told of one that wants more.
+    told: Mutex<Option<Instant>>,
 }
 
 /// What one host holds.
@@ -59,6 +64,7 @@ impl Hosts {
             places_max: of_one.unwrap_or(share),
             bytes: AtomicUsize::new(0),
             hosts: DashMap::new(),
+            told: Mutex::default(),
         })
     }
 
@@ -70,6 +76,7 @@ impl Hosts {
             if held.places >= self.places_max {
                 drop(held);
                 metrics::counter!("connections_refused_total").increment(1);
+                self.tell(host);
                 return None;
             }
             held.places += 1;
@@ -79,6 +86,20 @@ impl Hosts {
             hosts: self.clone(),
             host,
         })
+    }
+
+    /// Once in a while, not for each connection.
+    fn tell(&self, host: IpAddr) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= TOLD_AGAIN_AFTER) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                client.address = %host,
+                places = self.places_max,
+                "more connections come from one address than it may have: HEARTH_CONNECTIONS_PER_ADDRESS is for many people \
+                 behind one, HEARTH_TRUSTED_PROXIES for a proxy"
+            );
+        }
     }
 
     /// Counts more bytes, if all together and this host stay within their bounds.

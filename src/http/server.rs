@@ -85,7 +85,8 @@ pub async fn serve(
     tasks: TaskTracker,
 ) {
     let places = Arc::new(Semaphore::new(connections_max));
-    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    let few = TURNED_AWAY_MAX.min(connections_max / 8);
+    let turned_away = Arc::new(Semaphore::new(few));
     let accept = async {
         loop {
             let place = places.clone().acquire_owned().await;

@@ -87,7 +87,11 @@ pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answe
                     place: place.flatten(),
                     turn: None,
                 };
-                (endpoint.pattern, finish(handle(endpoint, call).await, id))
+                // In a task of its own: who hangs up doesn't end what is done for them. The database would go on with it,
+                // and their turn would be free.
+                let handled = tokio::spawn(handle(endpoint, call).in_current_span());
+                let outcome = handled.await.unwrap_or_else(|_| Err(Refusal::internal()));
+                (endpoint.pattern, finish(outcome, id))
             }
         }
     }

@@ -271,7 +271,7 @@ impl Hub {
                         }
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "the heads of live rooms can't be read");
+                        error.tell();
                         break;
                     }
                 }

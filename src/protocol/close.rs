@@ -36,7 +36,7 @@ impl Close {
             Close::ProtocolError => (1002, "protocol error"),
             Close::Unsupported => (1003, "only text frames are spoken here"),
             Close::InvalidText => (1007, "text must be UTF-8"),
-            Close::TooLarge => (1009, "the frame is larger than 128 KiB"),
+            Close::TooLarge => (1009, "a frame above 128 KiB, or 8 KiB before the token"),
             Close::GoingAway => (4000, "going away"),
             Close::TooSlow => (4001, "too slow"),
             Close::HeartbeatMissed => (4002, "heartbeat missed"),

@@ -9,7 +9,7 @@ use std::{
     fmt::Display,
     fs::{self, File},
     io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, chown},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -275,6 +275,7 @@ fn put_back(path: &Path, from: &Path, stop: &Stop) -> Result<Restored> {
     drop(source);
     renew_in(&partial.path)?;
     copy.bytes = sync(&partial.path)?;
+    owned_alike(&partial.path, path)?;
     let again = sqlite::whole(path).is_err();
     // From here on nothing opens the database until it is done.
     let ready = beside(path, RESTORED);
@@ -335,21 +336,22 @@ fn put_aside(path: &Path, again: bool) -> Result<Option<PathBuf>> {
     // It says where pages are in a log that isn't there any more; SQLite makes it anew.
     let _ = fs::remove_file(beside(path, "-shm"));
     if !is_there(path) {
-        // A log of nothing would be read with what comes.
-        for log in LOGS.map(|suffix| beside(path, suffix)) {
-            match fs::remove_file(&log) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(about(&log, error));
-                }
-                _ => {}
+        // It would be read with what comes, and may be of a database that was moved away.
+        let mut left = None;
+        for suffix in LOGS {
+            let log = beside(path, suffix);
+            if is_there(&log) {
+                let kept = beside(&new_aside(path, LEFT)?, suffix);
+                rename(&log, &kept)?;
+                left = Some(kept);
             }
         }
-        return Ok(None);
+        return Ok(left);
     }
     let begun = if again { begun_aside(path) } else { None };
     let kept = match begun {
         Some(kept) => kept,
-        None => new_aside(path)?,
+        None => new_aside(path, ASIDE)?,
     };
     for suffix in LOGS.into_iter().chain([""]) {
         let old = beside(path, suffix);
@@ -360,17 +362,32 @@ fn put_aside(path: &Path, again: bool) -> Result<Option<PathBuf>> {
     Ok(Some(kept))
 }
 
+/// Gives a file to whom the one in whose place it comes belongs, or else the directory: the server may run as somebody
+/// else than who restores.
+fn owned_alike(new: &Path, old: &Path) -> Result<()> {
+    let model = fs::metadata(old).or_else(|_| fs::metadata(directory_of(old)));
+    let model = model.map_err(|error| about(old, error))?;
+    let now = fs::metadata(new).map_err(|error| about(new, error))?;
+    if (now.uid(), now.gid()) == (model.uid(), model.gid()) {
+        return Ok(());
+    }
+    let given = chown(new, Some(model.uid()), Some(model.gid()));
+    given.map_err(|error| about(new, format!("it can't be given to its owner: {error}")))
+}
+
 fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
 const ASIDE: &str = "-replaced-";
+/// Of a log whose database isn't there.
+const LEFT: &str = "-left-";
 
 /// By the time, and a number where there is one of the same second.
-fn new_aside(path: &Path) -> Result<PathBuf> {
+fn new_aside(path: &Path, aside: &str) -> Result<PathBuf> {
     let now = Time::now().to_string();
     let digits = now.chars().filter(char::is_ascii_digit).take(14);
-    let name = beside(path, &format!("{ASIDE}{}", digits.collect::<String>()));
+    let name = beside(path, &format!("{aside}{}", digits.collect::<String>()));
     let numbered = (2..100).map(|number| beside(&name, &format!(".{number}")));
     let free = |kept: &PathBuf| {
         !["", "-wal", "-journal"]

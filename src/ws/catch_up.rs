@@ -5,8 +5,7 @@
 //! attach where the last page ended. Pages are written at the socket's pace and bypass the mailbox's
 //! bound.
 //!
-//! Rooms and rows are charged to the user. Each step holds one of their turns, but while it waits for the client: a
-//! socket that reads slowly keeps nothing from the user's other ones.
+//! Rooms and rows are charged to the user, and whatever is read is read in one of their turns.
 
 use std::{collections::HashMap, sync::OnceLock};
 
@@ -15,7 +14,7 @@ use futures_util::{StreamExt, stream};
 
 use super::worker::Worker;
 use crate::{
-    chat::{self, Turn},
+    chat,
     hub::{Attached, Lease, Listener},
     limits::{READ_ROOM_ROWS, SYNC_CHANGES_MAX, SYNC_PAGE_ROWS, SYNC_PARALLEL, SYNC_ROOMS_MAX},
     protocol::{
@@ -128,21 +127,16 @@ impl Worker {
                 rev: None,
             });
         }
-        let turn = self.chat.turn(&self.who).await.map_err(Stop::Refused)?;
         for (room_id, start) in mine {
             self.quieten(room_id).await?;
             leases.push((self.hub.lease(room_id, &self.mailbox), start));
         }
         // The standing is read after the lease was taken: nothing falls between the two.
         let rooms: Vec<RoomId> = leases.iter().map(|(lease, _)| lease.room_id()).collect();
-        let standings = self.chat.standings(&self.who, &rooms).await;
-        self.still_open()?;
+        let standings = self.standings(rooms).await?.into_iter();
         let standings: HashMap<RoomId, Standing> = standings
-            .map_err(Stop::Refused)?
-            .into_iter()
             .map(|standing| (standing.room_id, standing))
             .collect();
-        drop(turn);
         let this = &*self;
         // What is refused in one room is to be asked for again: the others' wait would be the same one.
         let refused = &OnceLock::new();
@@ -226,9 +220,29 @@ impl Worker {
     }
 
     pub(super) async fn standing(&self, room_id: RoomId) -> Result<Option<Standing>, Stop> {
-        let standings = self.chat.standings(&self.who, &[room_id]).await;
+        Ok(self.standings(vec![room_id]).await?.into_iter().next())
+    }
+
+    async fn standings(&self, rooms: Vec<RoomId>) -> Result<Vec<Standing>, Stop> {
+        let (chat, who) = (self.chat.clone(), self.who.clone());
+        let standings = self.in_turn(async move { chat.standings(&who, &rooms).await });
+        standings.await?.map_err(Stop::Refused)
+    }
+
+    /// Reads for the user in one of their turns, and to the end even when the connection ends first: the database wouldn't
+    /// notice, and the turn would be free.
+    pub(super) async fn in_turn<T: Send + 'static>(
+        &self,
+        read: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Stop> {
+        let turn = self.chat.turn(&self.who).await.map_err(Stop::Refused)?;
+        let reading = tokio::spawn(async move {
+            let _turn = turn;
+            read.await
+        });
+        let read = reading.await;
         self.still_open()?;
-        Ok(standings.map_err(Stop::Refused)?.into_iter().next())
+        read.map_err(|_| Stop::Refused(Refusal::internal()))
     }
 
     /// Waits until the socket has taken what was said, so that more can be.
@@ -259,10 +273,6 @@ impl Worker {
         }
         let rows = (rows as usize).min(SYNC_PAGE_ROWS);
         self.chat.pay(&self.who, rows).await.map_err(Stop::Refused)
-    }
-
-    async fn turn(&self) -> Result<Turn, Stop> {
-        self.chat.turn(&self.who).await.map_err(Stop::Refused)
     }
 
     async fn catch_up(
@@ -296,9 +306,9 @@ impl Worker {
             let mut last_seq = standing.last_seq;
             if let Some(after) = position.filter(|position| *position < standing.rev) {
                 self.pay(start, standing.rev - after).await?;
-                let turn = self.turn().await?;
-                let page = self.hub.catch_up(room_id, after, self.mailbox.wire()).await;
-                self.still_open()?;
+                let (hub, wire) = (self.hub.clone(), self.mailbox.wire());
+                let page = self.in_turn(async move { hub.catch_up(room_id, after, wire).await });
+                let page = page.await?;
                 let Some(page) = page.map_err(|error| Stop::Refused(chat::refuse(error)))? else {
                     return Ok(Caught::Removed);
                 };
@@ -309,7 +319,6 @@ impl Worker {
                     Some(_) => continue,
                     None => return Ok(Caught::Removed),
                 };
-                drop(turn);
                 verified = page.upto;
                 for chunk in &page.chunks {
                     self.written().await?;
@@ -345,10 +354,7 @@ impl Worker {
                     self.framed(&synced(at, &standing, reference))
                 }
             };
-            let turn = self.turn().await?;
-            let attached = self.attach(&lease, at, verified, greeting).await?;
-            drop(turn);
-            match attached {
+            match self.attach(&lease, at, verified, greeting).await? {
                 Attached::Live => return Ok(Caught::Live(lease)),
                 Attached::Removed => return Ok(Caught::Removed),
                 Attached::Behind => {

@@ -50,6 +50,15 @@ pub(super) struct Worker {
     told: Stamp,
 }
 
+/// What the first frame needs was read, or the connection closes.
+fn opened<T>(read: Result<Result<T, Refusal>, Stop>) -> Result<T, Close> {
+    match read {
+        Ok(Ok(read)) => Ok(read),
+        Err(Stop::Close(close)) => Err(close),
+        Ok(Err(_)) | Err(Stop::Refused(_)) => Err(Close::GoingAway),
+    }
+}
+
 /// Until this message's outcome is known, its room takes no other of this socket.
 struct Held {
     id: Uuid,
@@ -105,18 +114,13 @@ impl Worker {
 
     async fn open_all(&mut self) -> Result<(), Close> {
         // What opening reads is within the price of a socket.
-        let turn = self.chat.turn(&self.who).await;
-        let turn = turn.map_err(|_| Close::GoingAway)?;
-        let rooms = self
-            .chat
-            .my_rooms(&self.who)
-            .await
-            .map_err(|_| Close::GoingAway)?;
+        let (chat, who) = (self.chat.clone(), self.who.clone());
+        let rooms = self.in_turn(async move { chat.my_rooms(&who).await });
+        let rooms = opened(rooms.await)?;
         let small = rooms
             .iter()
             .filter(|room| room.member_count <= PRESENCE_ROOM_MAX);
         let small: Vec<RoomId> = small.map(|room| room.id).collect();
-        drop(turn);
         self.ready(&rooms, &small).await
     }
 
@@ -156,20 +160,18 @@ impl Worker {
     }
 
     async fn open_room(&mut self, room_id: RoomId, history: usize) -> Result<(), Close> {
-        let turn = self.chat.turn(&self.who).await;
-        let turn = turn.map_err(|_| Close::GoingAway)?;
-        let room = match self.chat.room(&self.who, room_id).await {
+        let room = match self.room(room_id).await {
             Ok(room) if room.mine.is_some() => room,
             Ok(_) => return Err(Close::NotAMember),
-            Err(refusal) if refusal.code == Code::NotFound => return Err(Close::NotAMember),
-            Err(_) => return Err(Close::GoingAway),
+            Err(Stop::Refused(refusal)) if refusal.code == Code::NotFound => {
+                return Err(Close::NotAMember);
+            }
+            Err(Stop::Refused(_)) => return Err(Close::GoingAway),
+            Err(Stop::Close(close)) => return Err(close),
         };
-        let small = self
-            .chat
-            .small_rooms(&self.who)
-            .await
-            .map_err(|_| Close::GoingAway)?;
-        drop(turn);
+        let (chat, who) = (self.chat.clone(), self.who.clone());
+        let small = self.in_turn(async move { chat.small_rooms(&who).await });
+        let small = opened(small.await)?;
         self.ready(std::slice::from_ref(&room), &small).await?;
         let lease = self.hub.lease(room_id, &self.mailbox);
         let caught = self.replay(lease, history).await;
@@ -181,13 +183,11 @@ impl Worker {
         loop {
             // A page that is played back again waits for the one before.
             self.written().await?;
-            let _turn = self.chat.turn(&self.who).await.map_err(Stop::Refused)?;
+            let (chat, who, room_id) = (self.chat.clone(), self.who.clone(), lease.room_id());
+            let count = history.max(1);
             let page = self
-                .chat
-                .history(&self.who, lease.room_id(), Range::Latest, history.max(1))
-                .await;
-            self.still_open()?;
-            let mut page = match page {
+                .in_turn(async move { chat.history(&who, room_id, Range::Latest, count).await });
+            let mut page = match page.await? {
                 Ok(page) => page,
                 Err(refusal)
                     if refusal.code == Code::Unavailable || refusal.code == Code::Internal =>
@@ -229,6 +229,12 @@ impl Worker {
     pub(super) fn lagged(&mut self, room_id: RoomId, rev: Rev) {
         self.live.remove(&room_id);
         self.say(&Frame::Lagged { room_id, rev });
+    }
+
+    async fn room(&self, room_id: RoomId) -> Result<Room, Stop> {
+        let (chat, who) = (self.chat.clone(), self.who.clone());
+        let room = self.in_turn(async move { chat.room(&who, room_id).await });
+        room.await?.map_err(Stop::Refused)
     }
 
     /// Tells who came online and who went since it was told last: what doesn't fit, the next time.
@@ -337,9 +343,12 @@ impl Worker {
         // be dropped when the new one is attached: that would end both.
         self.quieten(room_id).await?;
         let lease = self.hub.lease(room_id, &self.mailbox);
-        let room = match self.chat.room(&self.who, room_id).await {
+        let room = match self.room(room_id).await {
             Ok(room) if room.mine.is_some() => room,
-            Err(refusal) if refusal.code != Code::NotFound => return Err(Close::GoingAway),
+            Err(Stop::Close(close)) => return Err(close),
+            Err(Stop::Refused(refusal)) if refusal.code != Code::NotFound => {
+                return Err(Close::GoingAway);
+            }
             // Ended again; that notice comes too.
             _ => return Ok(()),
         };

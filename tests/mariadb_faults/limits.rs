@@ -138,6 +138,63 @@ async fn the_user_may_not_write() {
     a_refusal_is_told(&[revoke], &[grant, "KILL USER chat"], "privileges").await;
 }
 
+/// Each right by itself is missed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_lacks_is_found_by_check() {
+    let database = MariaDb::start().await;
+    let server = Server::start_on_url(&private(&database).await, &[]).await;
+    for right in ["INSERT", "UPDATE", "DELETE"] {
+        let revoke = format!("REVOKE {right} ON hearth.* FROM chat@'%'");
+        database.run(&revoke).await;
+        let check = server.command(&["check"], "").await;
+        assert_eq!(check.code, Some(1), "{right}: {check:?}");
+        let found = check.out.contains("nothing can be written");
+        assert!(found && check.out.contains(right), "{right}: {check:?}");
+        database.run("GRANT ALL ON hearth.* TO chat@'%'").await;
+    }
+    assert_eq!(server.command(&["check"], "").await.code, Some(0));
+}
+
+/// Its words are more than itself. They are found once the limit is lifted, and others' all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_that_no_packet_holds_are_found_later() {
+    let database = MariaDb::start().await;
+    let server = Server::start_on_url(&private(&database).await, &[]).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("hall", &[]).await;
+    let other = ada.create_room("another", &[]).await;
+    let say = async |room: u64, content: &str| {
+        let path = format!("/api/chat/rooms/{room}/messages");
+        let body = json!({"id": uuid(), "content": content});
+        let (status, answer) = ada.post(&path, body).await;
+        assert_eq!(status, 201, "{answer}");
+    };
+    let found = async |word: &str| {
+        let path = format!("/api/chat/search?q={word}");
+        let asked = async {
+            while ada.get(&path).await.1["items"] == json!([]) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let asked = timeout(PATIENCE, asked).await;
+        asked.unwrap_or_else(|_| panic!("{word}: {}", server.log()));
+    };
+    database.run("SET GLOBAL max_allowed_packet = 65536").await;
+    database.run("KILL USER chat").await;
+    // No two letters twice beside each other.
+    let letters = (0..7_000).map(|at| char::from_u32(0x4E00 + at * 37 % 20_000).unwrap());
+    say(room, &format!("kettle {}", letters.collect::<String>())).await;
+    say(other, "teapot").await;
+    found("teapot").await;
+    database
+        .run("SET GLOBAL max_allowed_packet = 16777216")
+        .await;
+    database.run("KILL USER chat").await;
+    say(room, "saucer").await;
+    found("kettle").await;
+    found("saucer").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_user_has_asked_enough_for_an_hour() {
     let (few, all) = (

@@ -223,8 +223,10 @@ impl Appender {
     }
 
     async fn kill_lost(&mut self) {
-        if let Some(lost) = self.lost.take() {
-            self.shared.kill(&lost).await;
+        if let Some(lost) = &self.lost
+            && self.shared.kill(lost).await
+        {
+            self.lost = None;
         }
     }
 
@@ -239,7 +241,6 @@ impl Appender {
             Ok(()) => {
                 self.session = Some(session);
                 self.share.was_done();
-                self.lost = None;
                 if std::mem::take(&mut self.told) {
                     tracing::info!(log = self.name, "changes are committed again");
                 }

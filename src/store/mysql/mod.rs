@@ -270,8 +270,8 @@ impl Shared {
     }
 
     /// Ends a session that may hold locks although its other end is gone: the one that holds the lock of this name, so
-    /// that nobody else is hit.
-    async fn kill(&self, name: &str) {
+    /// that nobody else is hit. Whether the server was asked.
+    async fn kill(&self, name: &str) -> bool {
         let killed = async {
             let mut conn = self.pool.lend().await?;
             let sql = "SELECT CAST(IS_USED_LOCK(?) AS SIGNED)";
@@ -284,9 +284,11 @@ impl Shared {
             };
             conn.after(killed)
         };
-        if let Err(fault) = killed.await {
-            tracing::debug!(?fault, "a lost connection was not there to kill");
+        let killed = killed.await;
+        if let Err(fault) = &killed {
+            tracing::debug!(?fault, "a lost connection couldn't be killed");
         }
+        killed.is_ok()
     }
 }
 

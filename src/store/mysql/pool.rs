@@ -5,17 +5,18 @@
 //!
 //! Invariants: at most so many connections are lent; they are given in the order in which they were asked for, and
 //! nothing is lost when who asks goes away; one comes back only from who says what its last statement gave, and is
-//! closed when it is dropped in the middle of anything.
+//! closed, within a deadline, when it is dropped in the middle of anything.
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use mysql_async::{Conn, Opts};
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
@@ -28,7 +29,7 @@ use crate::{
 pub struct Pool {
     opts: Opts,
     size: u32,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// The one that was used last stands last.
     resting: Mutex<Vec<Resting>>,
 }
@@ -40,10 +41,10 @@ struct Resting {
 
 /// A connection, until it is given back or dropped.
 pub struct Lent<'a> {
-    /// `None`: given back.
+    /// `None`: given back, its place, too.
     conn: Option<Conn>,
     pool: &'a Pool,
-    _place: SemaphorePermit<'a>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
@@ -52,7 +53,7 @@ impl Pool {
         Self {
             opts,
             size,
-            places: Semaphore::new(size as usize),
+            places: Arc::new(Semaphore::new(size as usize)),
             resting: Mutex::default(),
         }
     }
@@ -61,7 +62,7 @@ impl Pool {
     pub async fn lend(&self) -> Result<Lent<'_>, Fault> {
         let lending = async {
             let closed = |_| Fault::Gone("the server stops".into());
-            let place = self.places.acquire().await.map_err(closed)?;
+            let place = self.places.clone().acquire_owned().await.map_err(closed)?;
             let conn = match self.rested() {
                 Some(conn) => conn,
                 None => Conn::new(self.opts.clone()).await.map_err(fault)?,
@@ -69,7 +70,7 @@ impl Pool {
             Ok(Lent {
                 conn: Some(conn),
                 pool: self,
-                _place: place,
+                place: Some(place),
             })
         };
         let late = |_| Fault::Gone("no connection before the deadline".into());
@@ -136,5 +137,19 @@ impl Deref for Lent<'_> {
 impl DerefMut for Lent<'_> {
     fn deref_mut(&mut self) -> &mut Conn {
         self.conn.as_mut().expect("it isn't given back yet")
+    }
+}
+
+impl Drop for Lent<'_> {
+    /// Its place is free when it is closed.
+    fn drop(&mut self) {
+        if let (Some(conn), Some(place), Ok(runtime)) =
+            (self.conn.take(), self.place.take(), Handle::try_current())
+        {
+            runtime.spawn(async move {
+                let _place = place;
+                timeout(STATEMENT_DEADLINE, conn.disconnect()).await
+            });
+        }
     }
 }

@@ -14,9 +14,16 @@ pub async fn weaknesses(url: &str, pool: usize) -> Result<Vec<Weakness>> {
     let opts = Opts::from(options(url, &[])?);
     let mut conn = deadline(Conn::new(opts)).await?;
     let mut found = settings(&mut conn, pool).await?;
-    // Finds no row, and fails as every write would.
-    let wrote = deadline(conn.query_drop("DELETE FROM meta WHERE name = ''")).await;
-    if let Err(fault) = wrote {
+    // Each finds no row, and fails as every such write would.
+    let writes = [
+        "INSERT INTO meta (name, value) SELECT name, value FROM meta WHERE name = ''",
+        "UPDATE meta SET value = value WHERE name = ''",
+        "DELETE FROM meta WHERE name = ''",
+    ];
+    for write in writes {
+        let Err(fault) = deadline(conn.query_drop(write)).await else {
+            continue;
+        };
         found.push(Weakness {
             what: format!("nothing can be written: {}", fault.cause()),
             remedy: "Let the server write (read_only, super_read_only, innodb_read_only, \
@@ -24,6 +31,7 @@ pub async fn weaknesses(url: &str, pool: usize) -> Result<Vec<Weakness>> {
                      HEARTH_DATABASE_URL."
                 .into(),
         });
+        break;
     }
     let _ = deadline(conn.disconnect()).await;
     Ok(found)

@@ -31,6 +31,7 @@ use crate::{
             lists::{fits, lists},
         },
         sql::{Conn, Fault, Row, params, script, with_ids},
+        telemetry,
     },
 };
 
@@ -148,7 +149,10 @@ impl Indexer {
                     queue.push_back(*room_id);
                     away = Err(error);
                 }
-                Err(error) => tracing::error!(%error, %room_id, "a room can't be indexed"),
+                Err(error) if telemetry::due(&format!("room {room_id}: {error}")) => {
+                    tracing::error!(%error, %room_id, "a room can't be indexed");
+                }
+                Err(_) => {}
             }
         }
         away
@@ -275,13 +279,12 @@ async fn insert(conn: &mut Conn<'_>, room_id: RoomId, cuts: &[&Cut]) -> Result<(
                FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (seq BIGINT PATH '$[0]',
                     sender_id BIGINT PATH '$[1]', created_at BIGINT PATH '$[2]', tokens MEDIUMTEXT PATH '$[3]')) k";
     for list in lists(rows, packet) {
-        // One that no packet holds is not found; nothing else waits for it.
-        match fits(list.len(), packet) {
-            true => drop(mysql::execute(*tx, sql, params![room_id, list]).await?),
-            false => {
-                tracing::error!(%room_id, packet, "max_allowed_packet is too small for a text's words")
-            }
+        // Its room waits until the limit is lifted.
+        if !fits(list.len(), packet) {
+            let cause = format!("max_allowed_packet ({packet}) is too small for a text's words");
+            return Err(Fault::Refused(cause));
         }
+        mysql::execute(*tx, sql, params![room_id, list]).await?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! A disk that takes nothing: it is full, over its quota, read-only or broken. What would be written is refused at once, what is read goes
 //! on, and the writer tries again by itself.
 //!
-//! Invariant: the log says once that it began and once that it is over, however many changes meet it.
+//! Invariant: the log says once that it began and once that it is over, however many changes meet it; when it comes and goes, the
+//! log is told at intervals, and always of one that lasts.
 
 use std::{
     fs::{self, File},
@@ -42,26 +43,27 @@ impl Disk {
 
     /// It took nothing.
     pub fn failed(&mut self, database: &Path, error: &str) {
-        if self.fails.is_some() {
-            return;
+        if self.fails.is_none() {
+            let why = match refusal(database) {
+                Ok(()) => error.to_owned(),
+                // The system's word says more than SQLite's.
+                Err(system) => format!("{error}: {system}"),
+            };
+            self.tells = false;
+            self.fails = Some((why, Instant::now()));
         }
-        let why = match refusal(database) {
-            Ok(()) => error.to_owned(),
-            // The system's word says more than SQLite's.
-            Err(system) => format!("{error}: {system}"),
-        };
-        self.tells = self
+        let due = self
             .told
             .is_none_or(|told| told.elapsed() >= DISK_TOLD_INTERVAL);
-        if self.tells {
+        if due && !self.tells {
+            self.tells = true;
             self.told = Some(Instant::now());
             tracing::error!(
                 path = %database.display(),
-                why,
+                why = self.fails(),
                 "the disk takes nothing: changes are refused, what is stored can be read, and it is tried again"
             );
         }
-        self.fails = Some((why, Instant::now()));
     }
 
     /// It took something.
@@ -81,4 +83,31 @@ fn refusal(database: &Path) -> io::Result<()> {
     });
     let _ = fs::remove_file(&path);
     tried
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that comes back soon is not told, and one that comes back and lasts is.
+    #[test]
+    fn what_lasts_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("hearth.db");
+        let mut disk = Disk::default();
+        disk.failed(&database, "full");
+        assert!(disk.tells);
+        let told = disk.told;
+        disk.works();
+        for _ in 0..3 {
+            disk.failed(&database, "full");
+            assert!(!disk.tells && disk.fails().is_some());
+        }
+        assert_eq!(disk.told, told);
+        disk.told = Instant::now().checked_sub(DISK_TOLD_INTERVAL);
+        disk.failed(&database, "full");
+        assert!(disk.tells && disk.told > told);
+        disk.works();
+        assert_eq!(disk.fails(), None);
+    }
 }

@@ -11,7 +11,7 @@ use std::{
     fs::{self, File, Metadata},
     io::{self, Read},
     mem::ManuallyDrop,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -119,6 +119,14 @@ impl Files {
         asked.is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
     }
 
+    /// How many pages of the log the last checkpoint was to move: `nBackfillAttempted`, in the machine's order of bytes
+    /// (<https://sqlite.org/walformat.html>, section 2.2).
+    fn pages_tried(&self) -> io::Result<u32> {
+        let mut pages = [0; 4];
+        self.shared.read_exact_at(&mut pages, 128)?;
+        Ok(u32::from_ne_bytes(pages))
+    }
+
     /// What was found wrong when the writer last looked.
     pub fn wrong(&self) -> Option<String> {
         self.state().as_ref().map(|wrong| wrong.why.clone())
@@ -207,7 +215,10 @@ impl Content {
     /// Something was committed.
     pub fn committed(&mut self, files: &Files) {
         if self.moved.log.is_none() {
-            self.moved.log = begun_anew(files.log());
+            self.moved = Moved {
+                log: begun_anew(files.log()),
+                ..Moved::default()
+            };
         }
     }
 
@@ -228,16 +239,12 @@ impl Content {
             self.doubted = None;
             return Ok(());
         }
-        // Another process may move pages, too (a command, sqlite3): it holds a lock meanwhile, and says so when it is
-        // through. The lock comes first, for one that is given up meanwhile has said so.
+        // Another process may move pages, too (a command, sqlite3): it holds a lock meanwhile, says what it tries when it
+        // begins, and what it did when it is through. The lock comes first, for one that is given up meanwhile has said so.
         let moving = files.are_being_moved();
         let moved = Moved::now(files, conn).unwrap_or(self.moved);
-        if self.seen.is_none() || moved.is_beyond(&self.moved) {
+        if self.seen.is_none() || moving || moved.is_beyond(&self.moved) {
             (self.seen, self.moved, self.doubted) = (Some(stamp), moved, None);
-            return Ok(());
-        }
-        if moving {
-            self.doubted = Some(Instant::now());
             return Ok(());
         }
         let doubted = *self.doubted.get_or_insert_with(Instant::now);
@@ -245,7 +252,7 @@ impl Content {
             true => Ok(()),
             false => Err(String::from(
                 "another program has written into the database's file, as `cp` onto it does; what it wrote and the \
-                 write-ahead log don't belong together: `hearth restore` puts both aside",
+                 write-ahead log may not belong together; a start looks at it anew, and `hearth restore` puts both aside",
             )),
         }
     }
@@ -267,6 +274,8 @@ struct Moved {
     log: Option<u32>,
     /// Pages of it that are in the database's file.
     pages: i64,
+    /// As many were to be moved there by the last checkpoint, also by one that was interrupted.
+    tried: u32,
     /// All are: whoever writes next begins it anew.
     all: bool,
 }
@@ -280,6 +289,7 @@ impl Moved {
         Ok(Self {
             log: begun_anew(files.log()),
             pages,
+            tried: files.pages_tried().unwrap_or_default(),
             all: written == pages,
         })
     }
@@ -293,8 +303,11 @@ impl Moved {
             (Some(log), None) => (log, log),
         };
         let begun = log.wrapping_sub(log_before);
-        let pages_before = if begun == 0 { before.pages } else { 0 };
-        begun > u32::from(before.all) || self.pages > pages_before
+        let (pages, tried) = match begun {
+            0 => (before.pages, before.tried),
+            _ => (0, 0),
+        };
+        begun > u32::from(before.all) || self.pages > pages || self.tried > tried
     }
 }
 
@@ -313,7 +326,13 @@ mod tests {
 
     #[test]
     fn checkpoints_are_told_from_other_writers() {
-        let moved = |log, pages, all| Moved { log, pages, all };
+        let tried = |log, pages, tried, all| Moved {
+            log,
+            pages,
+            tried,
+            all,
+        };
+        let moved = |log, pages, all| tried(log, pages, pages as u32, all);
         for (before, now, beyond) in [
             // Nothing happened, or messages were written.
             (moved(None, 0, true), moved(None, 0, true), false),
@@ -334,6 +353,13 @@ mod tests {
             (moved(Some(7), 9, true), moved(Some(8), 3, false), true),
             (moved(Some(7), 9, true), moved(Some(9), 0, false), true),
             (moved(Some(7), 9, false), moved(None, 0, true), true),
+            // It was interrupted before it had moved all that it was to move.
+            (moved(Some(7), 0, false), tried(Some(7), 0, 9, false), true),
+            (
+                tried(Some(7), 0, 9, false),
+                tried(Some(7), 0, 9, false),
+                false,
+            ),
         ] {
             assert_eq!(
                 now.is_beyond(&before),

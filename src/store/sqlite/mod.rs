@@ -73,12 +73,21 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// The file that a path leads to, or would: by whatever name it is reached, it is one.
+fn resolved(path: &Path) -> PathBuf {
+    let whole = path.canonicalize().ok().or_else(|| {
+        let directory = path.parent()?.canonicalize().ok()?;
+        Some(directory.join(path.file_name()?))
+    });
+    whole.unwrap_or_else(|| path.to_owned())
+}
+
 /// A file beside the database's, whose lock tells who uses it.
 pub fn lock_file(path: &Path, suffix: &str) -> Result<File, Error> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(unavailable)?;
     }
-    let name = beside(path, suffix);
+    let name = beside(&resolved(path), suffix);
     let file = File::options()
         .create(true)
         .truncate(false)

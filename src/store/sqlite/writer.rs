@@ -125,6 +125,9 @@ struct Writer {
     files: Arc<Files>,
     content: Content,
     disk: Disk,
+    /// Rooms, and their heads before a commit whose files were not where they belong when it was through: told when they
+    /// are back.
+    untold: Vec<(RoomId, Rev)>,
     /// The last try to move the log into the database failed, which was told.
     log_stays: bool,
     /// Pages of the write-ahead log after the last commit.
@@ -145,6 +148,7 @@ pub fn spawn(
         listener,
         files,
         disk: Disk::default(),
+        untold: Vec::new(),
         log_stays: false,
         log_pages: Arc::default(),
     };
@@ -264,6 +268,10 @@ impl Writer {
                 tracing::error!(%error, "what was acknowledged last can't be saved");
             }
         }
+        if found.is_ok() && !self.untold.is_empty() {
+            let untold = std::mem::take(&mut self.untold);
+            self.tell_since(untold);
+        }
         found
     }
 
@@ -272,8 +280,11 @@ impl Writer {
         if self.files.wrong().is_some() {
             self.look()?;
         }
-        if self.disk.is_due() && self.try_disk().is_ok() {
-            self.disk.works();
+        if self.disk.is_due() {
+            match self.try_disk() {
+                Ok(()) => self.disk.works(),
+                Err(error) => self.disk.failed(&self.path, &error.to_string()),
+            }
         }
         self.disk.fails().map_or(Ok(()), |why| Err(why.to_owned()))
     }
@@ -401,7 +412,10 @@ impl Writer {
         self.content.committed(&self.files);
         match committed.map(|()| self.look()) {
             // It is there for as long as the process lives, and perhaps longer.
-            Ok(Err(why)) => batch.fail(|| Error::Unknown(why.clone())),
+            Ok(Err(why)) => {
+                batch.fail(|| Error::Unknown(why.clone()));
+                self.untold.extend(draft.rooms);
+            }
             Ok(Ok(())) => {
                 if !draft.events.is_empty() {
                     (self.listener)(draft.events);
