@@ -218,18 +218,24 @@ async fn the_listener_comes_and_goes_with_the_server() {
 
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap();
-    for address in [port.to_string(), server.address().to_string()] {
-        server.set("HEARTH_LISTEN", &server.address().to_string());
-        server.set("HEARTH_LISTEN_METRICS", &address);
-        let ran = server.command(&["serve"], "").await;
-        assert_eq!(ran.code, Some(1), "{ran:?}");
-        let why = format!("{address} can't be listened on: Address already in use");
-        assert!(ran.err.contains(&why), "{ran:?}");
-        assert!(ran.err.contains("or set HEARTH_LISTEN_METRICS"), "{ran:?}");
-    }
+    server.set("HEARTH_LISTEN", &server.address().to_string());
+    server.set("HEARTH_LISTEN_METRICS", &port.to_string());
+    let ran = server.command(&["serve"], "").await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let why = format!("{port} can't be listened on: Address already in use");
+    assert!(ran.err.contains(&why), "{ran:?}");
+    assert!(ran.err.contains("or set HEARTH_LISTEN_METRICS"), "{ran:?}");
     let check = server.command(&["check"], "").await;
-    let shown = format!("HEARTH_LISTEN_METRICS={}", server.address());
+    let shown = format!("HEARTH_LISTEN_METRICS={port}");
     assert!(check.out.contains(&shown), "{check:?}");
+    // Two of its own can't have one address, as a setting's rule says before anything is tried.
+    server.set("HEARTH_LISTEN_METRICS", &server.address().to_string());
+    for command in ["serve", "check"] {
+        let ran = server.command(&[command], "").await;
+        assert_eq!(ran.code, Some(64), "{ran:?}");
+        let why = "HEARTH_LISTEN_METRICS: another address than HEARTH_LISTEN";
+        assert!(ran.err.contains(why), "{ran:?}");
+    }
 
     server.set("HEARTH_LISTEN_METRICS", "127.0.0.1:0");
     server.restart().await;

@@ -22,6 +22,7 @@ use crate::{
         client::Ref,
         close::Close,
         error::Refusal,
+        rest::Room,
         server::{Ack, Frame, ResetReason, Synced},
     },
     store::Standing,
@@ -223,6 +224,12 @@ impl Worker {
         Ok(self.standings(vec![room_id]).await?.into_iter().next())
     }
 
+    pub(super) async fn room(&self, room_id: RoomId) -> Result<Room, Stop> {
+        let (chat, who) = (self.chat.clone(), self.who.clone());
+        let room = self.in_turn(async move { chat.room(&who, room_id).await });
+        room.await?.map_err(Stop::Refused)
+    }
+
     async fn standings(&self, rooms: Vec<RoomId>) -> Result<Vec<Standing>, Stop> {
         let (chat, who) = (self.chat.clone(), self.who.clone());
         let standings = self.in_turn(async move { chat.standings(&who, &rooms).await });
@@ -388,6 +395,15 @@ impl Worker {
             .attach(listener, greeting)
             .await
             .map_err(|_| Stop::Close(Close::RoomFailed))
+    }
+}
+
+/// What the first frame needs was read, or the connection closes.
+pub(super) fn opened<T>(read: Result<Result<T, Refusal>, Stop>) -> Result<T, Close> {
+    match read {
+        Ok(Ok(read)) => Ok(read),
+        Err(Stop::Close(close)) => Err(close),
+        Ok(Err(_)) | Err(Stop::Refused(_)) => Err(Close::GoingAway),
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Gateway, Opening,
-    catch_up::{Caught, Start, Stop, synced},
+    catch_up::{Caught, Start, Stop, opened, synced},
     frame,
 };
 use crate::{
@@ -48,15 +48,6 @@ pub(super) struct Worker {
     held: HashMap<RoomId, Held>,
     /// Up to here the client was told who came online and who went.
     told: Stamp,
-}
-
-/// What the first frame needs was read, or the connection closes.
-fn opened<T>(read: Result<Result<T, Refusal>, Stop>) -> Result<T, Close> {
-    match read {
-        Ok(Ok(read)) => Ok(read),
-        Err(Stop::Close(close)) => Err(close),
-        Ok(Err(_)) | Err(Stop::Refused(_)) => Err(Close::GoingAway),
-    }
 }
 
 /// Until this message's outcome is known, its room takes no other of this socket.
@@ -229,12 +220,6 @@ impl Worker {
     pub(super) fn lagged(&mut self, room_id: RoomId, rev: Rev) {
         self.live.remove(&room_id);
         self.say(&Frame::Lagged { room_id, rev });
-    }
-
-    async fn room(&self, room_id: RoomId) -> Result<Room, Stop> {
-        let (chat, who) = (self.chat.clone(), self.who.clone());
-        let room = self.in_turn(async move { chat.room(&who, room_id).await });
-        room.await?.map_err(Stop::Refused)
     }
 
     /// Tells who came online and who went since it was told last: what doesn't fit, the next time.
