@@ -218,7 +218,7 @@ async fn what_is_no_backup_is_not_restored() {
     let mut damaged = good.clone();
     let middle = damaged.len() / 4096 / 2 * 4096;
     damaged[middle..middle + 3 * 4096].fill(0xa5);
-    fs::write(at("damaged"), damaged).unwrap();
+    fs::write(at("spoilt"), damaged).unwrap();
     let alter = |name: &str, sql: &str| {
         fs::write(at(name), &good).unwrap();
         rusqlite::Connection::open(at(name))
@@ -240,7 +240,7 @@ async fn what_is_no_backup_is_not_restored() {
         (at("text"), "not a database"),
         (at("empty"), "no tables"),
         (at("cut"), "malformed"),
-        (at("damaged"), "damaged"),
+        (at("spoilt"), "the database is damaged"),
         (at("newer"), "version 9999, newer"),
         (at("another's"), "tables that Hearth didn't make"),
         (own.clone(), "the database itself"),
