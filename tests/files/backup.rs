@@ -219,6 +219,19 @@ async fn what_is_no_backup_is_not_restored() {
     let middle = damaged.len() / 4096 / 2 * 4096;
     damaged[middle..middle + 3 * 4096].fill(0xa5);
     fs::write(at("spoilt"), damaged).unwrap();
+    // One page, of an index.
+    let mut spoilt = good.clone();
+    let root: u32 = rusqlite::Connection::open(at("good"))
+        .unwrap()
+        .query_row(
+            "SELECT rootpage FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'messages'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let end = root as usize * 4096;
+    spoilt[end - 4096..end].fill(0xa5);
+    fs::write(at("index"), spoilt).unwrap();
     let alter = |name: &str, sql: &str| {
         fs::write(at(name), &good).unwrap();
         rusqlite::Connection::open(at(name))
@@ -240,7 +253,8 @@ async fn what_is_no_backup_is_not_restored() {
         (at("text"), "not a database"),
         (at("empty"), "no tables"),
         (at("cut"), "malformed"),
-        (at("spoilt"), "the database is damaged"),
+        (at("spoilt"), "can't be restored"),
+        (at("index"), "the database is damaged"),
         (at("newer"), "version 9999, newer"),
         (at("another's"), "tables that Hearth didn't make"),
         (own.clone(), "the database itself"),
