@@ -13,6 +13,7 @@ use std::{
     time::Instant,
 };
 
+use futures_util::future::join_all;
 use mysql_async::{Conn, Opts};
 use tokio::{
     runtime::Handle,
@@ -90,17 +91,17 @@ impl Pool {
         resting.drain(..rested);
     }
 
-    /// Waits for all that are lent, then closes them; lends none any more.
+    /// Waits for all that are lent, then closes them, all within [`STATEMENT_DEADLINE`]; lends none any more.
     pub async fn close(&self) {
-        let all = timeout(STATEMENT_DEADLINE, self.places.acquire_many(self.size)).await;
-        if all.is_err() {
+        let closing = async {
+            let _all = self.places.acquire_many(self.size).await;
+            let resting = std::mem::take(&mut *self.resting());
+            join_all(resting.into_iter().map(|rests| rests.conn.disconnect())).await;
+        };
+        if timeout(STATEMENT_DEADLINE, closing).await.is_err() {
             tracing::warn!("some of the database's connections were cut, not closed");
         }
         self.places.close();
-        let resting = std::mem::take(&mut *self.resting());
-        for resting in resting {
-            let _ = timeout(STATEMENT_DEADLINE, resting.conn.disconnect()).await;
-        }
     }
 
     fn resting(&self) -> MutexGuard<'_, Vec<Resting>> {
