@@ -362,8 +362,8 @@ fn put_aside(path: &Path, again: bool) -> Result<Option<PathBuf>> {
     Ok(Some(kept))
 }
 
-/// Gives a file to whom the one in whose place it comes belongs, or else the directory: the server may run as somebody
-/// else than who restores.
+/// Gives a file to the owner of the one that it replaces, or else of the directory: the server may run as another user
+/// than the one who restores. Whoever may not give files away keeps it.
 fn owned_alike(new: &Path, old: &Path) -> Result<()> {
     let model = fs::metadata(old).or_else(|_| fs::metadata(directory_of(old)));
     let model = model.map_err(|error| about(old, error))?;
@@ -371,8 +371,10 @@ fn owned_alike(new: &Path, old: &Path) -> Result<()> {
     if (now.uid(), now.gid()) == (model.uid(), model.gid()) {
         return Ok(());
     }
-    let given = chown(new, Some(model.uid()), Some(model.gid()));
-    given.map_err(|error| about(new, format!("it can't be given to its owner: {error}")))
+    match chown(new, Some(model.uid()), Some(model.gid())) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        given => given.map_err(|error| about(new, error)),
+    }
 }
 
 fn is_there(path: &Path) -> bool {
