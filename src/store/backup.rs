@@ -285,6 +285,10 @@ fn put_back(path: &Path, from: &Path, stop: &Stop) -> Result<Restored> {
     let kept = done.map_err(|fault| {
         Fault(format!("{fault}; the restore is half done, and nothing opens the database before it was run again"))
     })?;
+    // The locks that were taken here may be new, too.
+    for suffix in sqlite::LOCKS {
+        owned_alike(&beside(path, suffix), path)?;
+    }
     Ok(Restored { copy, kept })
 }
 

@@ -313,8 +313,14 @@ async fn what_a_restore_replaces_is_kept() {
         false => nix::unistd::geteuid().as_raw(),
     };
     chown(&own, Some(owner), None).unwrap();
+    let locks = ["-server", "-served", "-migrate"].map(|suffix| beside(&own, suffix));
+    for lock in &locks {
+        fs::remove_file(lock).unwrap();
+    }
     let said = server.done(&["restore", text(&backup.path)]).await;
-    assert_eq!(fs::metadata(&own).unwrap().uid(), owner);
+    for file in locks.iter().chain([&own]) {
+        assert_eq!(fs::metadata(file).unwrap().uid(), owner, "{file:?}");
+    }
     let kept: Vec<String> = names(data)
         .into_iter()
         .filter(|name| name.contains("-replaced-"))

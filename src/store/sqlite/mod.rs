@@ -170,6 +170,8 @@ pub fn used(path: &Path) -> Result<File, Error> {
 const USED: &str = "-served";
 const SERVER: &str = "-server";
 pub const MIGRATE: &str = "-migrate";
+/// The files beside a database that are there for their locks.
+pub const LOCKS: [&str; 3] = [USED, SERVER, MIGRATE];
 /// What is about to take the database's place. While it is there, so that a restore was interrupted, nothing is opened.
 pub const RESTORED: &str = "-restored";
 
