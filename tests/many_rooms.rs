@@ -13,6 +13,8 @@ const ROOMS: usize = 500;
 const CHANGED: usize = 10;
 /// Beside it the heads of live rooms are looked at now and then, and a connection of the pool may be new.
 const BESIDE: u64 = 2;
+/// How often each is tried.
+const TIMES: usize = 5;
 
 /// Waits until the search index, which is filled beside all this, has nothing to do.
 async fn indexed(connection: &mut mysql_async::Conn) {
@@ -69,18 +71,21 @@ async fn unchanged_rooms_cost_one_statement_together() {
     let coming = selects(&mut counter).await - before;
     let held = positions(&socket);
     assert_eq!(held.len(), ROOMS);
-    let before = selects(&mut counter).await;
-    assert_eq!(sync(&mut socket, &held).await, (0, ROOMS));
-    let unchanged = selects(&mut counter).await - before;
+    // The least of several: a busy machine takes longer, and the server has other work in that time.
+    let mut unchanged = u64::MAX;
+    for _ in 0..TIMES {
+        let before = selects(&mut counter).await;
+        assert_eq!(sync(&mut socket, &held).await, (0, ROOMS));
+        unchanged = unchanged.min(selects(&mut counter).await - before);
+    }
 
     for room in &rooms[..CHANGED] {
         let path = format!("/api/chat/rooms/{room}/messages");
         assert_eq!(ada.post(&path, json!({"content": "new"})).await.0, 201);
     }
     indexed(&mut counter).await;
-    // The least of several: a busy machine takes longer, and the server has other work in that time.
     let mut changed = u64::MAX;
-    for _ in 0..3 {
+    for _ in 0..TIMES {
         let mut socket = bob.connect().await;
         let before = selects(&mut counter).await;
         assert_eq!(sync(&mut socket, &held).await, (CHANGED, ROOMS));

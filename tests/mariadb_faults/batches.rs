@@ -49,7 +49,7 @@ impl Far {
         let before = self.proxy.writes();
         let answers = requests.iter().map(|(method, path, body)| {
             let body = (!body.is_null()).then_some(body);
-            self.ada.request(method, path, body)
+            self.ada.served(method, path, body)
         });
         for (status, answer) in join_all(answers).await {
             assert!(expected.contains(&status), "{status}: {answer}");
@@ -158,7 +158,7 @@ async fn whatever_a_batch_holds_it_takes_few_round_trips() {
         let bob = bob.clone();
         async move {
             let body = json!({"name": "Küche 🫖", "topic": "\"𠀀\" 👍"});
-            bob.request("PATCH", &format!("/api/chat/rooms/{room}"), Some(&body))
+            bob.served("PATCH", &format!("/api/chat/rooms/{room}"), Some(&body))
                 .await
         }
     });
@@ -173,11 +173,13 @@ async fn whatever_a_batch_holds_it_takes_few_round_trips() {
     assert!(far.proxy.writes() - before < rooms.len());
     let ended = rooms.iter().map(|room| {
         let bob = bob.clone();
-        async move { bob.delete(&format!("/api/chat/rooms/{room}")).await }
+        let path = format!("/api/chat/rooms/{room}");
+        async move { bob.served("DELETE", &path, None).await }
     });
     let before = far.proxy.writes();
     for (status, answer) in join_all(ended).await {
-        assert_eq!(status, 204, "{answer}");
+        // 404: it was done when the answer was lost.
+        assert!(matches!(status, 204 | 404), "{status}: {answer}");
     }
     assert!(far.proxy.writes() - before < rooms.len());
 }

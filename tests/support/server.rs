@@ -5,6 +5,7 @@ use std::{
     path::Path,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use nix::{
@@ -377,6 +378,21 @@ impl Account {
         self.try_request(method, path, body)
             .await
             .expect("the server answers")
+    }
+
+    /// Asks as clients do: what is answered 503 is asked again. The first other answer, for which it has patience.
+    pub async fn served(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let asking = async {
+            loop {
+                let answer = self.request(method, path, body).await;
+                if answer.0 != 503 {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let served = timeout(PATIENCE, asking).await;
+        served.unwrap_or_else(|_| panic!("{method} {path} is answered 503 for ever"))
     }
 
     pub async fn get(&self, path: &str) -> (u16, Value) {
