@@ -1,8 +1,16 @@
 # syntax=docker/dockerfile:1
 
+FROM node:24-bookworm-slim AS client
+WORKDIR /src
+COPY frontend/package.json frontend/package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --no-audit --no-fund
+COPY frontend .
+RUN npm run build
+
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+COPY --from=client /src/dist frontend/dist
 # Crates and compiled dependencies stay in the builder's cache, so the program is copied out of it here.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \

@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check types bench probe soak clean
+.PHONY: help run dev client setup test check types notices screenshots bench probe soak clean
 
 # Debian keeps mariadbd outside an ordinary user's PATH.
 export PATH := $(PATH):/usr/sbin
@@ -19,38 +19,59 @@ PROBE ?= all
 BESIDE_MARIADB = $(if $(shell command -v mariadbd),scripts/with-mariadb)
 
 help: ## list these recipes
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: ## build the server and start it on port 8000, with SQLite under ./data
-	cargo run --release -- serve
+run: client ## build the server and start it on port 8000, or LISTEN=0.0.0.0:8000 for others, with SQLite under ./data
+	cargo build --release
+	@$(if $(LISTEN),scripts/addresses $(LISTEN))
+	$(if $(LISTEN),HEARTH_LISTEN=$(LISTEN)) cargo run --release -- serve
+
+dev: client ## server and client on ports 8000 and 5173, rebuilt while you edit
+	scripts/dev
+
+client: ## build the web client, which the server embeds, if it changed
+	scripts/client
 
 setup: ## install what the tests need and is missing (Debian, Ubuntu)
 	scripts/setup
 
-test: setup ## run every test, on SQLite and on a private MariaDB
+test: setup client ## run every test, on SQLite and on a private MariaDB, and in a browser
 	RUST_TEST_THREADS=$(TEST_THREADS) scripts/with-mariadb cargo test --no-fail-fast
+	npm --prefix frontend run e2e
 
-check: ## formatting, lints, syntax and the fast tests
+check: client ## formatting, lints, types, syntax and the fast tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo test --lib --test house
 	@set -e; for script in scripts/* .ci/run; do echo "bash -n $$script"; bash -n "$$script"; done
-	@set -e; for script in $(wildcard frontend/*.js); do echo "node --check $$script"; node --check "$$script"; done
-	node --test $(wildcard frontend/*.test.mjs)
+	npm --prefix frontend run lint
+	npm --prefix frontend run types
+	npm --prefix frontend test
+	node frontend/build/notices.mjs --check
 
-types: ## write the frontend's types and the recorded conversation anew
+types: client ## write the frontend's types and the recorded conversation anew
 	HEARTH_TEST_UPDATE=1 cargo test --test house types
+	npm --prefix frontend run api
 	HEARTH_TEST_UPDATE=1 cargo test --test hearth conversation_is_as_recorded
 
+notices: client ## write the licences of what ships anew
+	node frontend/build/notices.mjs
+
 # The probe is a benchmark too, but one that takes both cores: `make probe` runs it.
-bench: ## run the benchmarks, on MariaDB too when it is installed
+bench: client ## run the benchmarks, on MariaDB too when it is installed
 	$(BESIDE_MARIADB) cargo bench $(patsubst benches/%.rs,--bench %,$(wildcard benches/*.rs))
 
-probe: ## measure a server on one core; one subject: PROBE="delivery --rounds 5"
+probe: client ## measure a server on one core; one subject: PROBE="delivery --rounds 5"
 	$(BESIDE_MARIADB) cargo bench --bench probe -- $(PROBE)
 
-soak: setup ## kill the server and the database KILLS=1000 times under load
+soak: setup client ## kill the server and the database KILLS=1000 times under load, and walk through every view
 	HEARTH_TEST_KILLS=$(KILLS) scripts/with-mariadb cargo test --test hearth soak -- --ignored --nocapture
+	E2E_LONG=1 npm --prefix frontend run e2e -- --grep @long
+
+screenshots: client ## make the README's pictures anew
+	cargo build
+	npm --prefix frontend run screenshots
 
 clean: ## remove what was built; ./data stays
 	cargo clean
+	rm -rf frontend/dist

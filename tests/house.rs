@@ -320,18 +320,27 @@ fn env_example_names_the_settings() {
     assert_eq!(settings(&read(".env.example")), known);
 }
 
-#[test]
-fn the_frontend_has_the_protocol_s_types() {
-    const PATH: &str = "frontend/src/protocol/types.ts";
-    let module = types::module();
+/// A file of the frontend is what the server says; with HEARTH_TEST_UPDATE it is written anew.
+fn assert_current(path: &str, text: &str) {
     if std::env::var_os("HEARTH_TEST_UPDATE").is_some() {
-        fs::create_dir_all(root().join(PATH).parent().unwrap()).unwrap();
-        fs::write(root().join(PATH), &module).unwrap();
+        fs::create_dir_all(root().join(path).parent().unwrap()).unwrap();
+        fs::write(root().join(path), text).unwrap();
     }
     assert!(
-        read(PATH) == module,
-        "{PATH} isn't what src/protocol says: `make types` writes it anew"
+        read(path) == text,
+        "{path} isn't what src/protocol says: `make types` writes it anew"
     );
+}
+
+#[test]
+fn the_frontend_has_the_protocol_s_types() {
+    assert_current("frontend/src/protocol/types.ts", &types::module());
+}
+
+/// `npm run api` makes types from it.
+#[test]
+fn the_frontend_has_the_types_of_rest() {
+    assert_current("frontend/src/protocol/openapi.json", &types::openapi());
 }
 
 /// The variants of an enum as they travel: in snake case.

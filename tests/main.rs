@@ -21,7 +21,6 @@ mod mariadb_faults;
 mod markers;
 mod metrics;
 mod model;
-mod page;
 mod policy;
 mod power;
 mod python;

@@ -7,6 +7,7 @@ mod guessing;
 mod http;
 mod invites;
 mod messages;
+mod page;
 mod passwords;
 mod rooms;
 mod search;

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::protocol::fold::fold;
 
-    /// The page marks what is counted here: frontend/text.test.mjs reads the same texts.
+    /// The page marks what is counted here: frontend/src/markdown/names.test.ts reads the same texts.
     const FIXTURE: &str = include_str!("../../tests/fixtures/mentions.json");
 
     #[derive(serde::Deserialize)]

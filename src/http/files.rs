@@ -1,63 +1,168 @@
-//! The page's files, embedded in the binary: new ones in `frontend/` need no code.
+//! The web client's files, as Vite built them, embedded in the binary: new ones need no code. A debug build reads them from
+//! the disk, so that the client can be built anew without the server. The build has compressed them already: `app.js.br` and `app.js.gz` are forms of `app.js`, and no files of their own.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+        ETAG, IF_NONE_MATCH, VARY,
+    },
 };
-use rust_embed::RustEmbed;
+use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::response::Answer;
+use super::{response::Answer, router};
 
 #[derive(RustEmbed)]
-#[folder = "frontend/"]
-#[include = "*.html"]
-#[include = "*.css"]
-#[include = "*.js"]
-#[include = "*.svg"]
-#[exclude = "node_modules/*"]
-#[exclude = "*.test.*"]
+#[folder = "frontend/dist/"]
 struct Files;
 
-/// The file at this path, or 304 for who has it already. Paths are taken literally.
+/// The one page of the client, which shows what its path names.
+const SHELL: &str = "index.html";
+
+/// The content codings of the forms, the smallest first, and how the files' names end.
+const CODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+/// Only what this server serves may run in the client, and no text becomes code. `connect-src 'self'` is the socket's
+/// origin, too, in all browsers that the client supports. Scripts, and so workers, have the policy of every answer.
+const SHELL_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
+     font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
+     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default",
+);
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+/// The client uses none of these.
+const NO_PERMISSIONS: HeaderValue = HeaderValue::from_static(
+    "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+);
+
+/// A name under `assets/` has a hash of the content in it; other names keep their place, and are asked for each time.
+const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const ASKED_FOR: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// The file at this path in the form that the client takes, or 304 if the client has it. Paths are taken literally.
 pub fn find(path: &str, headers: &HeaderMap) -> Option<Answer> {
-    let name = match path.strip_prefix('/')? {
-        "" => "index.html",
-        name => name,
+    let name = match is_page(path) {
+        true => SHELL,
+        false => path.strip_prefix('/')?,
     };
+    let is_literal = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if !is_literal || CODINGS.iter().any(|(_, end)| name.ends_with(end)) {
+        return None;
+    }
     let file = Files::get(name)?;
-    let hash = file.metadata.sha256_hash();
+    let mime = file.metadata.mimetype();
+    let content_type = match mime.starts_with("text/") || mime.ends_with("xml") {
+        true => format!("{mime}; charset=utf-8"),
+        false => mime.to_owned(),
+    };
+    let (coding, form) = match form(name, headers) {
+        Some((coding, form)) => (Some(coding), form),
+        None => (None, file),
+    };
+    let tag = tag(&form);
+
+    let mut answer = Answer::default();
+    let had = holds(headers, &tag);
+    let told = answer.headers_mut();
+    // A 304 tells these again, for they replace what was kept with the file (RFC 9111 section 3.2).
+    told.insert(ETAG, tag);
+    told.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    let kept = match name.starts_with("assets/") {
+        true => KEPT,
+        false => ASKED_FOR,
+    };
+    told.insert(CACHE_CONTROL, kept);
+    if name == SHELL {
+        told.insert(CONTENT_SECURITY_POLICY, SHELL_POLICY);
+        told.insert(PERMISSIONS_POLICY, NO_PERMISSIONS);
+    }
+    if had {
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        return Some(answer);
+    }
+    if let Some(coding) = coding {
+        told.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    let content_type = HeaderValue::from_str(&content_type).expect("a MIME type");
+    told.insert(CONTENT_TYPE, content_type);
+    *answer.body_mut() = match form.data {
+        Cow::Borrowed(data) => Bytes::from_static(data),
+        Cow::Owned(data) => Bytes::from(data),
+    }
+    .into();
+    Some(answer)
+}
+
+/// Whether the client has a page for this path. Its own list of them is `frontend/src/shell/routes.ts`.
+fn is_page(path: &str) -> bool {
+    let is_id = |text| router::id(text).is_some();
+    let parts: Vec<&str> = path.splitn(5, '/').collect();
+    match parts[..] {
+        ["", "" | "login" | "register" | "rooms" | "search"] => true,
+        ["", "settings", ..] => true,
+        ["", "room", room] => is_id(room),
+        ["", "room", room, seq] => is_id(room) && is_id(seq),
+        _ => false,
+    }
+}
+
+/// The compressed form that the client likes best, with its coding; `None` if there is none, or if the client likes the
+/// file as it is better. That is sent even where it is refused: who takes nothing at all gets something.
+fn form(name: &str, headers: &HeaderMap) -> Option<(&'static str, EmbeddedFile)> {
+    let mut best = None;
+    let mut most = weight(headers, "identity").unwrap_or(0).max(1);
+    // From the largest to the smallest, which wins if the client likes both.
+    for (coding, end) in CODINGS.iter().rev() {
+        let weight = weight(headers, coding).unwrap_or(0);
+        if weight >= most
+            && let Some(form) = Files::get(&format!("{name}{end}"))
+        {
+            (best, most) = (Some((*coding, form)), weight);
+        }
+    }
+    best
+}
+
+/// How much the client wants this coding, in thousandths, by its name or else by `*` (RFC 9110 section 12.5.3). 0 is a
+/// refusal, `None`: it doesn't say.
+fn weight(headers: &HeaderMap, coding: &str) -> Option<u16> {
+    let of = |wanted: &str| {
+        let lists = headers.get_all(ACCEPT_ENCODING).iter();
+        lists
+            .filter_map(|list| list.to_str().ok())
+            .flat_map(|list| list.split(','))
+            .map(|item| item.split_once(';').unwrap_or((item, "q=1")))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))
+            .map(|(_, weight)| thousandths(weight.trim()).unwrap_or(0))
+    };
+    of(coding).or_else(|| of("*"))
+}
+
+/// The value of `q=0.5`: from 0 to 1, with at most three digits behind the point.
+fn thousandths(parameter: &str) -> Option<u16> {
+    let (name, value) = parameter.split_once('=')?;
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+    if !name.eq_ignore_ascii_case("q") || !matches!(whole, "0" | "1") || fraction.len() > 3 {
+        return None;
+    }
+    let thousandths: u16 = format!("{whole}{fraction:0<3}").parse().ok()?;
+    (thousandths <= 1_000).then_some(thousandths)
+}
+
+/// Each form has its own: they are other bytes.
+fn tag(form: &EmbeddedFile) -> HeaderValue {
+    let hash = form.metadata.sha256_hash();
     let tag: String = hash[..16]
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let tag = HeaderValue::from_str(&format!("\"{tag}\"")).expect("hex digits");
-    let mut answer = Answer::default();
-    if holds(headers, &tag) {
-        *answer.status_mut() = StatusCode::NOT_MODIFIED;
-    } else {
-        *answer.body_mut() = match file.data {
-            Cow::Borrowed(data) => Bytes::from_static(data),
-            Cow::Owned(data) => Bytes::from(data),
-        }
-        .into();
-        let mime = file.metadata.mimetype();
-        let content_type = match mime.starts_with("text/") || mime.ends_with("xml") {
-            true => format!("{mime}; charset=utf-8"),
-            false => mime.to_owned(),
-        };
-        let content_type = HeaderValue::from_str(&content_type).expect("a MIME type");
-        answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    }
-    let headers = answer.headers_mut();
-    headers.insert(ETAG, tag);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Some(answer)
+    HeaderValue::from_str(&format!("\"{tag}\"")).expect("hex digits")
 }
 
-/// Whether the client has this file (RFC 9110 section 13.1.2).
+/// Whether the client has this form (RFC 9110 section 13.1.2).
 fn holds(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().any(|value| {
         value.to_str().is_ok_and(|list| {
@@ -72,36 +177,142 @@ fn holds(headers: &HeaderMap, tag: &HeaderValue) -> bool {
 mod tests {
     use super::*;
 
+    fn asking(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    fn status(path: &str) -> Option<StatusCode> {
+        find(path, &HeaderMap::new()).map(|answer| answer.status())
+    }
+
+    /// A script with both compressed forms.
+    fn script() -> String {
+        let script = Files::iter()
+            .find_map(|name| Some(name.strip_suffix(".js.br")?.to_owned()))
+            .expect("the build has compressed a script");
+        format!("/{script}.js")
+    }
+
     #[test]
-    fn the_page_is_in_the_binary_and_its_tests_are_not() {
-        let found = |path: &str| find(path, &HeaderMap::new()).map(|answer| answer.status());
-        assert_eq!(found("/"), Some(StatusCode::OK));
-        assert_eq!(found("/app.js"), Some(StatusCode::OK));
+    fn pages_and_files_are_found_and_nothing_else() {
+        for path in [
+            "/",
+            "/login",
+            "/register",
+            "/room/1",
+            "/room/9007199254740991",
+            "/room/1/2",
+            "/rooms",
+            "/search",
+            "/settings",
+            "/settings/sessions",
+            "/settings/a/b/c/d",
+            &script(),
+        ] {
+            assert_eq!(status(path), Some(StatusCode::OK), "{path}");
+        }
+        let script = script();
         for path in [
             "",
-            "/sync.test.mjs",
+            "*",
+            "login",
+            "//",
+            "/login/",
+            "/Login",
+            "/%6cogin",
+            "/loginx",
+            "/settingsx",
+            "/room",
+            "/room/",
+            "/room/x",
+            "/room/0",
+            "/room/01",
+            "/room/+1",
+            "/room/-1",
+            "/room/9007199254740992",
+            "/room/1/",
+            "/room/1/x",
+            "/room/1/2/",
+            "/room/1/2/3",
+            "/assets",
+            "/assets/",
+            "/assets/../index.html",
+            "/src/main.tsx",
             "/package.json",
             "/../Cargo.toml",
-            "//app.js",
-            "/%61pp.js",
+            "/index.html.br",
+            "/index.html.gz",
+            &format!("{script}.br"),
+            &format!("{script}.gz"),
+            &format!("/{script}"),
+            &script.replace("/assets", "/%61ssets"),
         ] {
-            assert_eq!(found(path), None, "{path}");
+            assert_eq!(status(path), None, "{path}");
         }
     }
 
     #[test]
-    fn who_has_a_file_is_told_so() {
-        let tag = find("/", &HeaderMap::new()).unwrap().headers()[ETAG].clone();
-        let weak = format!("\"x\", W/{}", tag.to_str().unwrap());
+    fn a_client_gets_the_form_it_likes_best() {
+        for (accepted, coding) in [
+            ("gzip, deflate, br, zstd", "br"),
+            ("gzip, deflate, br;q=1.0", "br"),
+            ("GZip", "gzip"),
+            ("br;q=0.9, gzip", "gzip"),
+            ("br ; q=0.001", "br"),
+            ("*", "br"),
+            ("br;q=0, *", "gzip"),
+            ("*;q=0.5, gzip;q=0.7", "gzip"),
+            ("gzip;q=0.5, identity;q=0.5", "gzip"),
+            ("identity;q=0, gzip;q=0.1", "gzip"),
+            ("*;q=0, br", "br"),
+            ("", ""),
+            ("identity", ""),
+            ("deflate, zstd", ""),
+            ("gzip;q=0.5, identity", ""),
+            ("gzip;q=0.2, *;q=0.5, br;q=0.1", ""),
+            ("br;q=0, gzip;q=0.000", ""),
+            ("*;q=0", ""),
+            ("br;q=2, gzip;q=1.001", ""),
+            ("br;q=0.0001, gzip;q=-1", ""),
+            ("br;q=, gzip;q", ""),
+            ("br;level=1, gzip;;q=1", ""),
+            ("brotli, gzi, gzipp", ""),
+        ] {
+            let answer = find(&script(), &asking(ACCEPT_ENCODING, accepted)).unwrap();
+            let told = answer.headers().get(CONTENT_ENCODING);
+            let told = told.map_or("", |told| told.to_str().unwrap());
+            assert_eq!(told, coding, "{accepted}");
+        }
+        let mut headers = asking(ACCEPT_ENCODING, "deflate");
+        headers.append(ACCEPT_ENCODING, HeaderValue::from_static("br"));
+        let answer = find(&script(), &headers).unwrap();
+        assert_eq!(answer.headers()[CONTENT_ENCODING], "br", "the second line");
+    }
+
+    #[test]
+    fn who_has_a_form_is_told_so() {
+        const FORMS: [&str; 3] = ["", "gzip", "br"];
+        let tags = FORMS.map(|form| {
+            let answer = find(&script(), &asking(ACCEPT_ENCODING, form)).unwrap();
+            answer.headers()[ETAG].to_str().unwrap().to_owned()
+        });
+        for (known, tag) in FORMS.iter().zip(&tags) {
+            for form in FORMS {
+                let mut headers = asking(ACCEPT_ENCODING, form);
+                headers.insert(IF_NONE_MATCH, tag.parse().unwrap());
+                let answer = find(&script(), &headers).unwrap();
+                let had = answer.status() == StatusCode::NOT_MODIFIED;
+                assert_eq!(had, *known == form, "who has {known:?} asks for {form:?}");
+            }
+        }
+        let weak = format!("\"x\", W/{}", tags[0]);
         for (known, status) in [
-            (tag.to_str().unwrap(), StatusCode::NOT_MODIFIED),
-            (&weak, StatusCode::NOT_MODIFIED),
+            (&*weak, StatusCode::NOT_MODIFIED),
             ("*", StatusCode::NOT_MODIFIED),
             ("\"x\"", StatusCode::OK),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(IF_NONE_MATCH, known.parse().unwrap());
-            assert_eq!(find("/", &headers).unwrap().status(), status, "{known}");
+            let answer = find(&script(), &asking(IF_NONE_MATCH, known)).unwrap();
+            assert_eq!(answer.status(), status, "{known}");
         }
     }
 }

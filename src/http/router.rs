@@ -195,7 +195,8 @@ pub fn allow<'a>(methods: impl Iterator<Item = &'a Method>, head: bool) -> Heade
     HeaderValue::from_str(&names.join(", ")).expect("methods are tokens")
 }
 
-fn id(text: &str) -> Option<u64> {
+/// The id in its one form.
+pub fn id(text: &str) -> Option<u64> {
     let id = text.parse().ok().filter(|id| (1..=ID_MAX).contains(id))?;
     (id.to_string() == text).then_some(id)
 }

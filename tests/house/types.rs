@@ -1,4 +1,4 @@
-//! The frontend's types, printed from the schemas of the protocol's types.
+//! What the client's types come from: a module, printed from the schemas of the protocol's types, and the OpenAPI document.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -26,6 +26,26 @@ pub fn module() -> String {
     types
         .into_values()
         .fold(HEAD.to_owned(), |module, text| module + "\n" + &text)
+}
+
+/// The OpenAPI document without its examples: they are no types, and one of them changes each day.
+pub fn openapi() -> String {
+    let mut document = docs::document();
+    remove_examples(&mut document);
+    let text = serde_json::to_string_pretty(&document).expect("a value is always JSON");
+    text + "\n"
+}
+
+fn remove_examples(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.remove("example");
+            object.remove("examples");
+            object.values_mut().for_each(remove_examples);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_examples),
+        _ => {}
+    }
 }
 
 fn declaration(name: &str, schema: &Value) -> String {

@@ -1,0 +1,27 @@
+import { useRef } from "react";
+import { Composer } from "./composer/Composer.tsx";
+import { useText } from "./i18n/text.ts";
+import { useClient } from "./session/hooks.ts";
+import { roomName } from "./shell/people.ts";
+import { RoomHead } from "./shell/RoomHead.tsx";
+import { usePlace } from "./shell/routes.ts";
+import type { ListHandle } from "./timeline/List.tsx";
+import { Timeline } from "./timeline/Timeline.tsx";
+
+/** The open room: its head, its messages, and the box. */
+export function ChatRoom({ roomId }: { roomId: number }) {
+  const t = useText();
+  const { seq } = usePlace();
+  const name = useClient((client) => {
+    const info = client.room(roomId)?.info;
+    return info ? roomName(info) : "";
+  });
+  const list = useRef<ListHandle>(null);
+  return (
+    <main className="chat-room" aria-label={name}>
+      <RoomHead roomId={roomId} />
+      <Timeline roomId={roomId} seq={seq} label={t("timeline.label", { room: name })} handle={list} />
+      <Composer roomId={roomId} onSent={() => list.current?.scrollToEnd()} />
+    </main>
+  );
+}

@@ -1,0 +1,188 @@
+import { Search, UserPlus, X } from "lucide-react";
+import { useDeferredValue, useEffect, useState } from "react";
+import { useText } from "./i18n/text.ts";
+import type { Member, UserSummary } from "./protocol/types.ts";
+import { useClient, useEngine } from "./session/hooks.ts";
+import { bodyOf } from "./session/http.ts";
+import { Avatar, Presence } from "./shell/Avatar.tsx";
+import { openMenu } from "./shell/menu.ts";
+import { handleOf, nameOf, searchKey } from "./shell/people.ts";
+import { openDialog } from "./shell/ui.ts";
+import "./user-list.css";
+
+const SMALL = 200;
+const RANKS = { owner: 0, admin: 1, member: 2 };
+
+interface Shown {
+  user: UserSummary;
+  role: "owner" | "admin" | "member";
+}
+
+/** The members of a room: who is online, and who I am. Of large rooms the first ones, and the rest by search. */
+export function UserList({ roomId, onClose }: { roomId: number; onClose(): void }) {
+  const t = useText();
+  const engine = useEngine();
+  const [query, setQuery] = useState("");
+  const sought = useDeferredValue(query.trim());
+  const info = useClient((client) => client.room(roomId)?.info);
+  const isLoaded = useClient((client) => client.room(roomId)?.membersLoaded ?? false);
+  const hasMore = useClient((client) => client.room(roomId)?.hasMoreMembers ?? false);
+  const version = useClient((client) => client.version);
+  const found = useFound(roomId, sought, (info?.member_count ?? 0) > SMALL);
+  const me = engine.me.id;
+  if (!info) return null;
+
+  const key = searchKey(sought);
+  const held: Shown[] = engine.client
+    .members(roomId)
+    .flatMap(({ user, role }) => (role === null ? [] : [{ user, role }]));
+  const fits = ({ user }: Shown): boolean =>
+    key === "" || searchKey(`${nameOf(user)} ${user.username}`).includes(key);
+  const known = held.filter(fits);
+  const all = [...new Map([...known, ...found].map((member) => [member.user.id, member])).values()];
+  const order = (a: Shown, b: Shown): number =>
+    RANKS[a.role] - RANKS[b.role] || nameOf(a.user).localeCompare(nameOf(b.user));
+  const isOnline = (member: Shown): boolean => engine.client.isOnline(member.user.id);
+  const online = all.filter(isOnline).sort(order);
+  const offline = all.filter((member) => !isOnline(member)).sort(order);
+  const isDirect = info.kind === "direct";
+  return (
+    <div className="user-list" data-version={version}>
+      <header className="panel__head">
+        <h2>{t("members.title", { count: info.member_count })}</h2>
+        {!isDirect && !info.archived_at && (
+          <button
+            type="button"
+            className="icon-button"
+            aria-label={t("members.invite")}
+            title={t("members.invite")}
+            onClick={() => openDialog({ kind: "invite", roomId })}
+          >
+            <UserPlus aria-hidden size={20} />
+          </button>
+        )}
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={t("panel.close")}
+          title={t("panel.close")}
+          onClick={onClose}
+        >
+          <X aria-hidden size={20} />
+        </button>
+      </header>
+      {!isDirect && (
+        <search className="user-list__search">
+          <Search aria-hidden size={16} />
+          <input
+            type="search"
+            className="input"
+            placeholder={t("members.search")}
+            aria-label={t("members.search")}
+            value={query}
+            onChange={(event) => setQuery(event.target.value)}
+          />
+        </search>
+      )}
+      <div className="panel__body">
+        <Group
+          roomId={roomId}
+          title={t("members.online", { count: online.length })}
+          members={online}
+          me={me}
+          isOnline
+        />
+        <Group
+          roomId={roomId}
+          title={t("members.offline", { count: offline.length })}
+          members={offline}
+          me={me}
+          isOnline={false}
+        />
+        {!isLoaded && !hasMore && <p className="quiet">{t("members.loading")}</p>}
+        {isLoaded && all.length === 0 && sought !== "" && <p className="quiet">{t("members.nobody")}</p>}
+        {hasMore && sought === "" && (
+          <button
+            type="button"
+            className="button button--wide"
+            onClick={() => engine.act((client) => client.moreMembers(roomId))}
+          >
+            {t("members.more")}
+          </button>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Group({
+  roomId,
+  title,
+  members,
+  me,
+  isOnline,
+}: {
+  roomId: number;
+  title: string;
+  members: Shown[];
+  me: number;
+  isOnline: boolean;
+}) {
+  const t = useText();
+  if (members.length === 0) return null;
+  return (
+    <section className="user-group">
+      <h3>{title}</h3>
+      <ul>
+        {members.map(({ user, role }) => (
+          <li key={user.id} data-user={user.id} data-online={isOnline}>
+            <button
+              type="button"
+              className="user"
+              onClick={() => openDialog({ kind: "person", user, roomId })}
+              onContextMenu={(event) => {
+                event.preventDefault();
+                openMenu(event, { kind: "member", roomId, userId: user.id });
+              }}
+              title={`@${user.username}`}
+            >
+              <Avatar user={user} size="s" isOnline={isOnline} />
+              <bdi className="name">
+                {nameOf(user)} <span className="quiet">{handleOf(user)}</span>
+              </bdi>
+              <Presence isOnline={isOnline} />
+              {user.id === me && <span className="user__note">{t("members.you")}</span>}
+              {role !== "member" && <span className="user__note">{t(`role.${role}`)}</span>}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** Whom the server finds, where not all members are held. */
+function useFound(roomId: number, q: string, isLarge: boolean): Member[] {
+  const { api } = useEngine();
+  const [found, setFound] = useState<Member[]>([]);
+  useEffect(() => {
+    setFound([]);
+    if (q === "" || !isLarge) return undefined;
+    let isOver = false;
+    const timer = setTimeout(() => {
+      bodyOf(
+        api.GET("/api/chat/rooms/{room}/members", {
+          params: { path: { room: roomId }, query: { q, limit: 50 } },
+        }),
+      ).then(
+        ({ items }) => !isOver && setFound(items),
+        () => {}, // those who are held are shown
+      );
+    }, 200);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
+  }, [api, roomId, q, isLarge]);
+  return found;
+}

@@ -1,0 +1,10 @@
+const PART_MAX = 0.4; // of the window's height
+
+/** Makes a text area as high as its text, within bounds. */
+export function grow(area: HTMLTextAreaElement): void {
+  const max = Math.round(innerHeight * PART_MAX);
+  area.style.blockSize = "auto";
+  const wanted = Math.min(area.scrollHeight + area.offsetHeight - area.clientHeight, max);
+  area.style.blockSize = `${wanted}px`;
+  area.style.overflowY = area.scrollHeight > max ? "auto" : "hidden";
+}

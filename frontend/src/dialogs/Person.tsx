@@ -1,0 +1,91 @@
+import { Crown, MessageSquare, ShieldCheck, ShieldOff, UserMinus } from "lucide-react";
+import { useText } from "../i18n/text.ts";
+import type { UserSummary } from "../protocol/types.ts";
+import { useClient } from "../session/hooks.ts";
+import { Avatar } from "../shell/Avatar.tsx";
+import { useActions } from "../shell/actions.ts";
+import { nameOf } from "../shell/people.ts";
+import { dutiesWith } from "./duties.ts";
+import { Frame } from "./Frame.tsx";
+
+interface PersonProps {
+  user: UserSummary;
+  roomId: number | null;
+  onClose(): void;
+}
+
+/** Who somebody is, and what can be done with them. */
+export default function Person({ user, roomId, onClose }: PersonProps) {
+  const t = useText();
+  const actions = useActions();
+  const me = useClient((_, { me }) => me.id);
+  const isOnline = useClient((client) => client.isOnline(user.id));
+  const room = useClient((client) => (roomId === null ? undefined : client.room(roomId)));
+  const role = useClient((client) =>
+    roomId === null ? undefined : client.room(roomId)?.members.get(user.id)?.role,
+  );
+  const duties = dutiesWith(room?.info, role ?? null, user.id === me);
+  const done = (act: () => unknown) => (): void => {
+    onClose();
+    void act();
+  };
+  return (
+    <Frame title={nameOf(user)} isTitleHidden size="s" onClose={onClose}>
+      <div className="dialog__body">
+        <div className="person">
+          <Avatar user={user} isOnline={isOnline} />
+          <h2 className="dialog__title" dir="auto">
+            {nameOf(user)}
+          </h2>
+          <p className="quiet">
+            @{user.username} ·{" "}
+            {t(user.id === me ? "members.you" : isOnline ? "presence.online" : "presence.offline")}
+            {role && role !== "member" && ` · ${t(`role.${role}`)}`}
+          </p>
+        </div>
+        <div className="person__actions">
+          <button type="button" className="button button--main" onClick={done(() => actions.direct(user))}>
+            <MessageSquare aria-hidden size={18} />
+            {t(user.id === me ? "person.notes" : "person.message")}
+          </button>
+          {roomId !== null && duties.includes("makeAdmin") && (
+            <button
+              type="button"
+              className="button"
+              onClick={done(() => actions.setRole(roomId, user, "admin"))}
+            >
+              <ShieldCheck aria-hidden size={18} />
+              {t("person.makeAdmin")}
+            </button>
+          )}
+          {roomId !== null && duties.includes("makeMember") && (
+            <button
+              type="button"
+              className="button"
+              onClick={done(() => actions.setRole(roomId, user, "member"))}
+            >
+              <ShieldOff aria-hidden size={18} />
+              {t("person.makeMember")}
+            </button>
+          )}
+          {roomId !== null && duties.includes("handOver") && (
+            <button type="button" className="button" onClick={done(() => actions.handOver(roomId, user))}>
+              <Crown aria-hidden size={18} />
+              {t("person.handOver")}
+            </button>
+          )}
+          {roomId !== null && duties.includes("remove") && (
+            <button
+              type="button"
+              className="button button--danger"
+              onClick={done(() => actions.removeMember(roomId, user))}
+            >
+              <UserMinus aria-hidden size={18} />
+              {t("person.remove")}
+            </button>
+          )}
+        </div>
+      </div>
+    </Frame>
+  );
+}

@@ -1,0 +1,185 @@
+import { Command } from "cmdk";
+import {
+  Compass,
+  Settings as Gear,
+  Hash,
+  Keyboard,
+  Lock,
+  LogOut,
+  MessageSquarePlus,
+  Moon,
+} from "lucide-react";
+import { useEffect, useMemo, useState } from "react";
+import { useLocation } from "wouter";
+import { useText } from "../i18n/text.ts";
+import { plain } from "../markdown/names.ts";
+import type { UserSummary } from "../protocol/types.ts";
+import { useClient, useEngine } from "../session/hooks.ts";
+import { bodyOf } from "../session/http.ts";
+import { setPrefs } from "../session/prefs.ts";
+import { Avatar } from "../shell/Avatar.tsx";
+import { useActions } from "../shell/actions.ts";
+import { logOutAsking } from "../shell/leaving.ts";
+import { nameOf, roomName } from "../shell/people.ts";
+import { entryOf, type RoomEntry } from "../shell/rooms.ts";
+import { roomPath } from "../shell/routes.ts";
+import { openDialog } from "../shell/ui.ts";
+import { Frame } from "./Frame.tsx";
+import { rankOf } from "./fuzzy.ts";
+
+const SHOWN_MAX = 30;
+const ASK_AFTER_MS = 150;
+
+/** Goes anywhere by keyboard: rooms, people, commands; the newest first while nothing is typed. */
+export default function Switcher({ onClose }: { onClose(): void }) {
+  const t = useText();
+  const engine = useEngine();
+  const [, navigate] = useLocation();
+  const { direct } = useActions();
+  const [query, setQuery] = useState("");
+  const version = useClient((client) => client.version);
+  const people = usePeople(query);
+  const sought = plain(query.trim());
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the version stands for the client's state
+  const rooms = useMemo(() => {
+    const { client, drafts } = engine;
+    const all = [...client.rooms.values()].map((room) => entryOf(client, drafts, room));
+    const newest = ({ room }: RoomEntry): string => room.preview?.created_at ?? "";
+    const ranked = all
+      .map((entry) => ({ entry, rank: rankOf(sought, plain(roomName(entry.room.info))) }))
+      .filter(({ rank }) => rank > 0)
+      .sort(
+        (a, b) =>
+          b.rank - a.rank ||
+          b.entry.mentions - a.entry.mentions ||
+          newest(b.entry).localeCompare(newest(a.entry)),
+      );
+    return ranked.slice(0, SHOWN_MAX).map(({ entry }) => entry);
+  }, [engine, sought, version]);
+
+  const withRoom = new Set(rooms.flatMap(({ room }) => (room.info.peer ? [room.info.peer.id] : [])));
+  const others = people.filter((user) => !withRoom.has(user.id));
+  const go = (act: () => unknown) => (): void => {
+    onClose();
+    act();
+  };
+  const commands = [
+    {
+      key: "new",
+      label: t("sidebar.newRoom"),
+      Icon: MessageSquarePlus,
+      act: () => openDialog({ kind: "newRoom" }),
+    },
+    { key: "browse", label: t("sidebar.browse"), Icon: Compass, act: () => openDialog({ kind: "browse" }) },
+    { key: "settings", label: t("settings.title"), Icon: Gear, act: () => openDialog({ kind: "settings" }) },
+    { key: "scheme", label: t("switcher.scheme"), Icon: Moon, act: turnScheme },
+    { key: "keys", label: t("keys.title"), Icon: Keyboard, act: () => openDialog({ kind: "keys" }) },
+    { key: "logout", label: t("settings.logOut"), Icon: LogOut, act: () => void logOutAsking(engine, t) },
+  ].filter(({ label }) => sought === "" || rankOf(sought, plain(label)) > 0);
+
+  return (
+    <Frame title={t("switcher.title")} isTitleHidden onClose={onClose}>
+      <Command className="switcher" shouldFilter={false} label={t("switcher.title")} loop>
+        <Command.Input
+          value={query}
+          onValueChange={setQuery}
+          placeholder={t("switcher.placeholder")}
+          autoFocus
+        />
+        <Command.List label={t("switcher.title")}>
+          {rooms.length > 0 && (
+            <Command.Group heading={t(sought ? "section.rooms" : "switcher.recent")}>
+              {rooms.map(({ room, unread, mentions }) => (
+                <Command.Item
+                  key={room.id}
+                  value={`room-${room.id}`}
+                  onSelect={go(() => navigate(roomPath(room.id)))}
+                >
+                  {room.info.peer && room.info.kind === "direct" ? (
+                    <Avatar user={room.info.peer} size="s" />
+                  ) : room.info.kind === "private" ? (
+                    <Lock aria-hidden size={18} />
+                  ) : (
+                    <Hash aria-hidden size={18} />
+                  )}
+                  <span className="name" dir="auto">
+                    {roomName(room.info)}
+                  </span>
+                  {mentions > 0 ? (
+                    <span className="badge">{mentions}</span>
+                  ) : (
+                    unread > 0 && <span className="count">{unread}</span>
+                  )}
+                </Command.Item>
+              ))}
+            </Command.Group>
+          )}
+          {others.length > 0 && (
+            <Command.Group heading={t("switcher.people")}>
+              {others.map((user) => (
+                <Command.Item key={user.id} value={`user-${user.id}`} onSelect={go(() => direct(user))}>
+                  <Avatar user={user} size="s" />
+                  <span className="name" dir="auto">
+                    {nameOf(user)} <span className="quiet">@{user.username}</span>
+                  </span>
+                </Command.Item>
+              ))}
+            </Command.Group>
+          )}
+          {commands.length > 0 && (
+            <Command.Group heading={t("switcher.commands")}>
+              {commands.map(({ key, label, Icon, act }) => (
+                <Command.Item key={key} value={`command-${key}`} onSelect={go(act)}>
+                  <Icon aria-hidden size={18} />
+                  <span className="name">{label}</span>
+                </Command.Item>
+              ))}
+            </Command.Group>
+          )}
+        </Command.List>
+        <p className="switcher__empty" role="status">
+          {rooms.length + others.length + commands.length === 0 && t("switcher.nothing")}
+        </p>
+        <p className="switcher__foot">
+          <span>
+            <kbd>↑</kbd> <kbd>↓</kbd> {t("switcher.choose")}
+          </span>
+          <span>
+            <kbd>↵</kbd> {t("switcher.open")}
+          </span>
+        </p>
+      </Command>
+    </Frame>
+  );
+}
+
+function turnScheme(): void {
+  const isDark = document.documentElement.dataset.scheme === "dark";
+  setPrefs({ scheme: isDark ? "light" : "dark" });
+}
+
+/** People by the beginning of their name, from the whole server. */
+function usePeople(query: string): UserSummary[] {
+  const engine = useEngine();
+  const [found, setFound] = useState<UserSummary[]>([]);
+  const q = query.trim().replace(/^@/, "");
+  useEffect(() => {
+    if (!/[\p{L}\p{N}]/u.test(q)) {
+      setFound([]);
+      return undefined;
+    }
+    let isOver = false;
+    const timer = setTimeout(() => {
+      bodyOf(engine.api.GET("/api/users", { params: { query: { q, limit: 10 } } })).then(
+        ({ items }) => !isOver && setFound(items),
+        () => {}, // rooms can be found all the same
+      );
+    }, ASK_AFTER_MS);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
+  }, [engine, q]);
+  return found;
+}

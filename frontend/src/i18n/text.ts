@@ -1,0 +1,25 @@
+import { useCallback } from "react";
+import { useIntl } from "react-intl";
+import type en from "./en.json";
+
+/** The key of a text in the catalogues. */
+export type TextKey = keyof typeof en;
+
+/** What stands for a placeholder of a text. */
+export type Values = Record<string, string | number | Date>;
+
+/** A text of the catalogue in the reader's language. */
+export type Text = (key: TextKey, values?: Values) => string;
+
+/** Gives the texts of the reader's language: `t("room.members", { count })`. */
+export function useText(): Text {
+  const intl = useIntl();
+  return useCallback(
+    (key, values) => {
+      const message: unknown = intl.messages[key];
+      // A text without placeholders isn't compiled (vite.config.ts).
+      return typeof message === "string" ? message : intl.formatMessage({ id: key }, values);
+    },
+    [intl],
+  );
+}

@@ -1,0 +1,216 @@
+import "fake-indexeddb/auto";
+import { IDBFactory } from "fake-indexeddb";
+import { openDB } from "idb";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Cache } from "./cache.ts";
+import { held, ME, message, opened, room } from "./support.ts";
+import { SyncClient } from "./sync.ts";
+
+beforeEach(() => {
+  globalThis.indexedDB = new IDBFactory();
+});
+afterEach(() => void vi.restoreAllMocks());
+
+const failures: unknown[] = [];
+let now = 0;
+
+function cache(): Cache {
+  failures.length = 0;
+  return new Cache({ userId: ME, failed: (error) => void failures.push(error), now: () => now++ });
+}
+
+const written = (id: string) => ({ id, roomId: 12, content: `text ${id}`, createdAt: "then" });
+
+/** What a page finds when it is opened again. */
+async function reopened() {
+  return cache().load();
+}
+
+/** Room `id` as a client has it. */
+function frozen(id: number) {
+  const client = opened();
+  client.receive({ type: "added", room_id: id, room: room({ id, name: `room ${id}` }) }, 0);
+  const kept = client.freeze(id);
+  if (!kept) throw new Error();
+  return kept;
+}
+
+test("messages are kept in the order that storage gives, each in its place", async () => {
+  const store = cache();
+  const orders = await Promise.all([
+    store.addItem(written("a")),
+    store.addItem(written("b")),
+    store.addItem(written("c")),
+  ]);
+  expect(orders).toEqual([...orders].sort((a, b) => a - b));
+  const [a = 0, b = 0, c = 0] = orders;
+  const failure = { code: "invalid", message: "too long" };
+  await store.saveItem({ ...written("b"), order: b, failure });
+  await store.eraseItem("c");
+  await store.eraseItem("nobody");
+  expect((await reopened()).outbox).toEqual([
+    { ...written("a"), order: a },
+    { ...written("b"), order: b, failure },
+  ]);
+  // Another tab's place is behind all of them; and what is tried again moves to its new one.
+  const other = cache();
+  const last = await other.addItem(written("a"));
+  expect(last).toBeGreaterThan(c);
+  await other.saveItem({ ...written("a"), order: last });
+  expect((await reopened()).outbox.map(({ id }) => id)).toEqual(["b", "a"]);
+  expect(failures).toEqual([]);
+});
+
+test("drafts are kept by room, those that are too long are not", async () => {
+  const store = cache();
+  await store.saveDraft(12, { text: "hel" });
+  await store.saveDraft(12, { text: "hello", replyTo: 4 });
+  await store.saveDraft(13, { text: "x" });
+  await store.eraseDraft(13);
+  await store.saveDraft(14, { text: "x" });
+  await store.saveDraft(14, { text: "x".repeat(20_000) });
+  expect((await reopened()).drafts).toEqual([[12, { text: "hello", replyTo: 4 }]]);
+});
+
+test("rooms are kept as they are, with the list of all", async () => {
+  const client = opened();
+  client.receive(message(6, 11), 0);
+  client.receive({ type: "added", room_id: 13, room: room({ id: 13 }) }, 0);
+  const store = cache();
+  const [kept, list] = [client.freeze(12), client.freezeList()];
+  if (!kept || !list) throw new Error();
+  await store.saveList(list);
+  await store.saveRoom("e1", kept);
+  const { cached } = await reopened();
+  const again = new SyncClient({ userId: ME, cached });
+  expect([...again.rooms.keys()].sort()).toEqual([12, 13]);
+  expect(again.rows(12)).toEqual(client.rows(12));
+  expect(held(again).position).toBe(11);
+  await store.eraseRoom(12);
+  const without = new SyncClient({ userId: ME, cached: (await reopened()).cached });
+  expect(without.rows(12), "the list alone knows it").toEqual([]);
+  expect(without.unread(12)).toBe(1);
+});
+
+test("of many rooms those that were used last are kept, and none of another epoch", async () => {
+  const store = cache();
+  for (let id = 100; id < 140; id++) await store.saveRoom("e1", frozen(id));
+  await store.saveRoom("e1", frozen(105));
+  const ids = async () => (await reopened()).cached?.rooms.map(({ info }) => info.id).sort();
+  expect(await ids()).toEqual([105, ...Array.from({ length: 29 }, (_, index) => 111 + index)]);
+  await store.saveRoom("e2", frozen(200));
+  expect(await ids()).toEqual([200]);
+  expect((await reopened()).cached?.epoch).toBe("e2");
+});
+
+test("what is broken is left out", async () => {
+  const store = cache();
+  await store.addItem(written("a"));
+  await store.saveDraft(12, { text: "hello" });
+  await store.saveRoom("e1", frozen(12));
+  const db = await openDB("hearth.1");
+  for (const broken of [7, null, {}, { id: 3, content: "x" }]) await db.add("outbox", broken);
+  await db.put("drafts", { replyTo: 3 }, 13);
+  await db.put("drafts", null, 14);
+  const { room: whole, ...rest } = await db.get("rooms", 12);
+  const spoilt = [
+    null,
+    7,
+    {},
+    { ...whole, revs: [1] },
+    { ...whole, tail: { from: 1, rows: [{ seq: 1 }] } },
+    { ...whole, mentions: 3 },
+  ];
+  for (const [index, room] of spoilt.entries()) await db.put("rooms", { ...rest, room }, 20 + index);
+  await db.put("list", { epoch: "e1", rooms: [null, ...spoilt] }, "list");
+  db.close();
+  const { outbox, drafts, cached } = await reopened();
+  expect(outbox.map(({ id }) => id)).toEqual(["a"]);
+  expect(drafts).toEqual([[12, { text: "hello" }]]);
+  expect(cached?.rooms.map(({ info }) => info.id)).toEqual([12]);
+  expect(new SyncClient({ userId: ME, outbox, cached }).rooms.size).toBe(1);
+  expect(failures).toEqual([]);
+});
+
+test("logging out leaves nothing", async () => {
+  const store = cache();
+  await store.addItem(written("a"));
+  await store.saveDraft(12, { text: "hello" });
+  await store.saveRoom("e1", frozen(12));
+  await store.saveList({ epoch: "e1", rooms: [frozen(13)] });
+  await store.clear();
+  expect(await reopened()).toEqual({ outbox: [], drafts: [], cached: null });
+});
+
+// ---- storage that doesn't work
+
+/** Everything that is asked of a store works from memory, and one failure is told. */
+async function works(store: Cache): Promise<void> {
+  expect(await store.load()).toEqual({ outbox: [], drafts: [], cached: null });
+  const [first, second] = [await store.addItem(written("a")), await store.addItem(written("b"))];
+  expect(second).toBeGreaterThan(first);
+  await store.saveItem({ ...written("a"), order: first });
+  await store.eraseItem("a");
+  await store.saveDraft(12, { text: "x" });
+  await store.eraseDraft(12);
+  await store.saveRoom("e1", frozen(12));
+  await store.eraseRoom(12);
+  await store.saveList({ epoch: "e1", rooms: [] });
+  await store.clear();
+  store.close();
+  expect(failures.length).toBe(1);
+}
+
+test("storage that is forbidden is done without", async () => {
+  vi.spyOn(indexedDB, "open").mockImplementation(() => {
+    throw new DOMException("", "SecurityError");
+  });
+  await works(cache());
+});
+
+test("storage that never answers is done without, after a while", async () => {
+  vi.spyOn(indexedDB, "open").mockImplementation(
+    () => ({ addEventListener: () => {} }) as unknown as IDBOpenDBRequest,
+  );
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const working = works(cache());
+  await vi.advanceTimersByTimeAsync(3_000);
+  vi.useRealTimers();
+  await working;
+});
+
+test("storage of a newer version is done without", async () => {
+  (await openDB("hearth.1", 99)).close();
+  await works(cache());
+});
+
+test("storage that is full is done without from then on", async () => {
+  const store = cache();
+  const before = await store.addItem(written("a"));
+  vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(function (this: IDBObjectStore) {
+    this.transaction.abort();
+    throw new DOMException("", "QuotaExceededError");
+  });
+  await store.saveRoom("e1", frozen(12));
+  expect(failures.length).toBe(1);
+  vi.restoreAllMocks();
+  expect(await store.addItem(written("b")), "the order goes on").toBeGreaterThan(before);
+  expect(failures.length).toBe(1);
+  expect((await reopened()).outbox.map(({ id }) => id)).toEqual(["a"]);
+});
+
+test("a tab of a newer version is not kept waiting", async () => {
+  const store = cache();
+  await store.addItem(written("a"));
+  (await openDB("hearth.1", 2)).close();
+  await store.addItem(written("b"));
+  expect(failures.length).toBe(1);
+});
+
+test("a connection that the browser ends is opened again", async () => {
+  const store = cache();
+  await store.addItem(written("a"));
+  store.close();
+  await store.addItem(written("b"));
+  expect((await reopened()).outbox.map(({ id }) => id)).toEqual(["a", "b"]);
+});

@@ -1,0 +1,97 @@
+// What the state machine asks of its caller, and what its parts ask of it.
+
+import type { ClientFrame, RoomId, UserId } from "../protocol/types.ts";
+import type { Asked } from "./questions.ts";
+import type { Row } from "./rows.ts";
+
+/** A page of messages: the newest, or those on one side of a seq, or around it. At most one of the three is set. */
+export interface PageRequest {
+  number: number;
+  roomId: RoomId;
+  before: number | null;
+  after: number | null;
+  around: number | null;
+  limit: number;
+  /** To be asked so much later. */
+  in_ms: number;
+}
+
+/** A page of members or pins; `cursor` null: the first. */
+export interface ListRequest {
+  number: number;
+  roomId: RoomId;
+  cursor: string | null;
+  limit: number;
+  in_ms: number;
+}
+
+export interface RoomRequest {
+  number: number;
+  roomId: RoomId;
+  in_ms: number;
+}
+
+export interface PeopleRequest {
+  ids: UserId[];
+}
+
+/** A GET whose answer goes to `SyncClient.loaded(query.do, query.request, body)`, null when there is none. */
+export type Query =
+  | { do: "page"; request: PageRequest }
+  | { do: "members"; request: ListRequest }
+  | { do: "pins"; request: ListRequest }
+  | { do: "room"; request: RoomRequest }
+  /** The users of these ids. */
+  | { do: "people"; request: PeopleRequest }
+  /** Those of these ids who are online. */
+  | { do: "online"; request: PeopleRequest };
+
+/** An edit, deletion or reaction of mine, as PROTOCOL.md has it. */
+export type Change = Extract<ClientFrame, { type: "edit" } | { type: "delete" } | { type: "react" }>;
+
+/** Why the server won't take a message. */
+export interface Failure {
+  code: string;
+  message: string;
+}
+
+/** A message of mine as it is kept through a reload. */
+export interface SavedItem {
+  id: string;
+  roomId: RoomId;
+  content: string;
+  replyTo?: number;
+  createdAt: string;
+  /** Given by storage, rising: the order in which messages are sent. */
+  order: number;
+  failure?: Failure;
+}
+
+export type Effect =
+  | { do: "send"; frame: ClientFrame }
+  | Query
+  /** Call `wake` after that time. */
+  | { do: "wake"; in_ms: number }
+  /** Keep a message that is not sent yet through a reload; or forget it, with the row's `rev` where it was stored. */
+  | { do: "save"; item: SavedItem }
+  | { do: "erase"; id: string; rev?: number }
+  /** Someone else's new message. */
+  | { do: "arrived"; roomId: RoomId; row: Row }
+  /** The room is no longer mine. */
+  | { do: "forgot"; roomId: RoomId }
+  /** A change of mine that the server won't do, with its message. */
+  | { do: "refused"; change: Change; code: string; message: string }
+  /** A message of mine that the server won't take, in a room that is no longer mine, where nothing shows it. */
+  | { do: "unsent"; item: SavedItem }
+  /** This socket can't be brought up to date. */
+  | { do: "reconnect" };
+
+/** What the parts of the state machine ask of it. */
+export interface Host {
+  send(frame: ClientFrame): void;
+  /** Notes a question; its answer repeats the ref. */
+  ask(what: Asked): string;
+  emit(effect: Effect): void;
+  /** What a room shows has changed. */
+  touch(roomId: RoomId): void;
+}

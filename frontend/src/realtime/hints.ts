@@ -1,0 +1,117 @@
+// What may be lost without harm (rule 7 of PROTOCOL.md): who is online and who is typing; and who is who.
+
+import { fold } from "../markdown/names.ts";
+import type { RoomId, UserId, UserSummary } from "../protocol/types.ts";
+
+export const TYPING_MS = 6_000;
+export const TYPING_EVERY_MS = 3_000;
+/** Of people whose names are kept; those who were named first are forgotten first. */
+const PEOPLE_MAX = 20_000;
+
+export class Hints {
+  /** Everyone who was named so far. */
+  readonly #people = new Map<UserId, UserSummary>();
+  readonly #online = new Set<UserId>();
+  /** When I told the room last that I'm typing. */
+  readonly #typedAt = new Map<RoomId, number>();
+  /** Those who were asked for once. */
+  readonly #asked = new Set<UserId>();
+  /** By room: who is typing, and until when. */
+  readonly #typing = new Map<RoomId, Map<UserId, number>>();
+
+  disconnected(): void {
+    this.#online.clear();
+    this.#typing.clear();
+    this.#typedAt.clear();
+  }
+
+  // ---- who is who
+
+  know(user: UserSummary | undefined): void {
+    if (!user) return;
+    this.#people.set(user.id, user);
+    if (this.#people.size <= PEOPLE_MAX) return;
+    const [oldest] = this.#people.keys();
+    if (oldest === undefined) return;
+    this.#people.delete(oldest);
+    this.#asked.delete(oldest);
+  }
+
+  person(userId: UserId): UserSummary | undefined {
+    return this.#people.get(userId);
+  }
+
+  named(username: string): UserSummary | undefined {
+    const key = fold(username);
+    for (const user of this.#people.values()) if (fold(user.username) === key) return user;
+    return undefined;
+  }
+
+  /** Those of these ids that nobody has named and that were not asked for yet. */
+  unknown(ids: readonly UserId[]): UserId[] {
+    const unknown = [...new Set(ids)].filter((id) => !this.#people.has(id) && !this.#asked.has(id));
+    for (const id of unknown) this.#asked.add(id);
+    return unknown;
+  }
+
+  askAgain(ids: readonly UserId[]): void {
+    for (const id of ids) this.#asked.delete(id);
+  }
+
+  // ---- who is online
+
+  isOnline(userId: UserId): boolean {
+    return this.#online.has(userId);
+  }
+
+  get online(): UserId[] {
+    return [...this.#online];
+  }
+
+  presence({ online = [], offline = [] }: { online?: readonly UserId[]; offline?: readonly UserId[] }): void {
+    for (const id of offline) this.#online.delete(id);
+    for (const id of online) this.#online.add(id);
+  }
+
+  // ---- who is typing
+
+  types(roomId: RoomId, userId: UserId, now: number): void {
+    const typing = this.#typing.get(roomId) ?? new Map<UserId, number>();
+    this.#typing.set(roomId, typing.set(userId, now + TYPING_MS));
+  }
+
+  /** Forgets who has stopped typing without a word, and gives the rooms. */
+  expire(now: number): RoomId[] {
+    return [...this.#typing].flatMap(([roomId, typing]) => {
+      const over = [...typing].filter(([, until]) => until <= now);
+      for (const [userId] of over) typing.delete(userId);
+      if (typing.size === 0) this.#typing.delete(roomId);
+      return over.length > 0 ? [roomId] : [];
+    });
+  }
+
+  /** The rooms in which somebody is typing. */
+  get typingRooms(): RoomId[] {
+    return [...this.#typing.keys()];
+  }
+
+  stopped(roomId: RoomId, userId: UserId): void {
+    this.#typing.get(roomId)?.delete(userId);
+  }
+
+  typists(roomId: RoomId, now: number): UserId[] {
+    return [...(this.#typing.get(roomId) ?? [])].filter(([, until]) => until > now).map(([id]) => id);
+  }
+
+  /** Whether it is time to tell the room that I am typing. */
+  tells(roomId: RoomId, now: number): boolean {
+    if (now - (this.#typedAt.get(roomId) ?? -Infinity) < TYPING_EVERY_MS) return false;
+    this.#typedAt.set(roomId, now);
+    return true;
+  }
+
+  /** What I was typing has been said. */
+  said(roomId: RoomId): void {
+    this.#typedAt.delete(roomId);
+  }
+}

@@ -1,0 +1,55 @@
+import { CSPProvider } from "@base-ui/react/csp-provider";
+import { lazy, Suspense } from "react";
+import { Confirm } from "../dialogs/Confirm.tsx";
+import { closeDialog, type DialogOf, useUi } from "./ui.ts";
+
+const Switcher = lazy(() => import("../dialogs/Switcher.tsx"));
+const NewRoom = lazy(() => import("../dialogs/NewRoom.tsx"));
+const Browse = lazy(() => import("../dialogs/Browse.tsx"));
+const Settings = lazy(() => import("../dialogs/Settings.tsx"));
+const RoomSettings = lazy(() => import("../dialogs/RoomSettings.tsx"));
+const Invite = lazy(() => import("../dialogs/Invite.tsx"));
+const Keys = lazy(() => import("../dialogs/Keys.tsx"));
+const Person = lazy(() => import("../dialogs/Person.tsx"));
+const ReactionsOf = lazy(() => import("../dialogs/ReactionsOf.tsx"));
+
+/** What is open, one over the other. */
+export default function Dialogs() {
+  const dialogs = useUi((state) => state.dialogs);
+  return (
+    <CSPProvider disableStyleElements>
+      <Suspense fallback={null}>
+        {dialogs.map((dialog, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: they are a stack
+          <One key={`${dialog.kind}-${index}`} dialog={dialog} />
+        ))}
+      </Suspense>
+    </CSPProvider>
+  );
+}
+
+function One({ dialog }: { dialog: DialogOf }) {
+  const onClose = (): void => closeDialog(dialog);
+  switch (dialog.kind) {
+    case "switcher":
+      return <Switcher onClose={onClose} />;
+    case "newRoom":
+      return <NewRoom onClose={onClose} />;
+    case "browse":
+      return <Browse onClose={onClose} />;
+    case "settings":
+      return <Settings tab={dialog.tab ?? "profile"} onClose={onClose} />;
+    case "room":
+      return <RoomSettings roomId={dialog.roomId} onClose={onClose} />;
+    case "invite":
+      return <Invite roomId={dialog.roomId} onClose={onClose} />;
+    case "keys":
+      return <Keys onClose={onClose} />;
+    case "person":
+      return <Person user={dialog.user} roomId={dialog.roomId} onClose={onClose} />;
+    case "reactions":
+      return <ReactionsOf roomId={dialog.roomId} seq={dialog.seq} onClose={onClose} />;
+    case "confirm":
+      return <Confirm question={dialog.question} onClose={onClose} />;
+  }
+}

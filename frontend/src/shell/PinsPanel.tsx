@@ -1,0 +1,47 @@
+import { X } from "lucide-react";
+import { useText } from "../i18n/text.ts";
+import { plainText } from "../markdown/plainText.ts";
+import { useClient } from "../session/hooks.ts";
+import { nameOf } from "./people.ts";
+import { usePlace } from "./routes.ts";
+import { useWhen } from "./time.ts";
+
+/** The pinned messages of a room. Each leads to its place. */
+export default function PinsPanel({ roomId, onClose }: { roomId: number; onClose(): void }) {
+  const t = useText();
+  const when = useWhen();
+  const { goTo } = usePlace();
+  const pins = useClient((client) => client.pins(roomId));
+  return (
+    <>
+      <header className="panel__head">
+        <h2>{t("panel.pins")}</h2>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={t("panel.close")}
+          title={t("panel.close")}
+          onClick={onClose}
+        >
+          <X aria-hidden size={20} />
+        </button>
+      </header>
+      <ul className="panel__body">
+        {pins.map((row) => (
+          <li key={row.seq}>
+            <button type="button" className="found" onClick={() => goTo(roomId, row.seq)}>
+              <span className="found__head">
+                <b className="name" dir="auto">
+                  {nameOf(row.sender)}
+                </b>
+                <time dateTime={row.created_at}>{when.full(row.created_at)}</time>
+              </span>
+              <span dir="auto">{plainText(row.content ?? "")}</span>
+            </button>
+          </li>
+        ))}
+        {pins.length === 0 && <li className="quiet">{t("pins.none")}</li>}
+      </ul>
+    </>
+  );
+}

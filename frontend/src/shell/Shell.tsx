@@ -1,0 +1,141 @@
+import { lazy, Suspense, useEffect } from "react";
+import { ChatRoom } from "../ChatRoom.tsx";
+import { useText } from "../i18n/text.ts";
+import { useClient, useEngine } from "../session/hooks.ts";
+import { session, useSession } from "../session/session.ts";
+import { keptPlace } from "../timeline/place.ts";
+import { Banner } from "./Banner.tsx";
+import { useBadges } from "./badges.ts";
+import { offerInvite } from "./leaving.ts";
+import { useMenu } from "./menu.ts";
+import { useNotifications } from "./notifications.ts";
+import { roomName } from "./people.ts";
+import { useIsPhone } from "./phone.ts";
+import { usePlace } from "./routes.ts";
+import { Sidebar } from "./Sidebar.tsx";
+import { useShortcuts } from "./shortcuts.ts";
+import { Toasts } from "./Toasts.tsx";
+import { useTold } from "./told.ts";
+import { useUi } from "./ui.ts";
+import "./shell.css";
+
+const SWITCHER_AFTER_MS = 1_000;
+const loadDialogs = () => import("./Dialogs.tsx");
+const loadSwitcher = () => import("../dialogs/Switcher.tsx");
+
+const Dialogs = lazy(loadDialogs);
+const Menus = lazy(() => import("./Menus.tsx"));
+const UserList = lazy(() => import("../UserList.tsx").then(({ UserList }) => ({ default: UserList })));
+const Welcome = lazy(() => import("./Welcome.tsx").then(({ Welcome }) => ({ default: Welcome })));
+const SearchPanel = lazy(() => import("./SearchPanel.tsx"));
+const PinsPanel = lazy(() => import("./PinsPanel.tsx"));
+
+/** What who is logged in sees: the list of rooms, the open room, and a panel beside it. */
+export function Shell() {
+  const t = useText();
+  const engine = useEngine();
+  const { roomId, seq, panel, show, goTo } = usePlace();
+  const isPhone = useIsPhone();
+  const isMember = useClient((client) => roomId !== null && client.rooms.has(roomId));
+  const isReady = useClient((client) => client.epoch !== null);
+  const announcement = useUi((state) => state.announcement);
+  const hasDialogs = useUi((state) => state.dialogs.length > 0);
+  const hasMenu = useMenu() !== null;
+  useShortcuts();
+  useBadges();
+  useNotifications(roomId);
+  useTold(roomId);
+
+  const asked = useUi((state) => state.asked);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is asked for again is shown again
+  useEffect(() => {
+    engine.act((client) => {
+      if (roomId === null) return client.close();
+      const around = seq ?? keptPlace()?.seq;
+      return client.open(roomId, { ...(around !== undefined && { around }) });
+    });
+  }, [engine, roomId, seq, asked]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a panel leaves the place as it is
+  useEffect(() => {
+    if (roomId !== null) engine.act((client) => client.open(roomId, { members: panel === "members" }));
+  }, [engine, roomId, panel, seq, asked]);
+
+  // Who came by an invite begins in its room, which is the only one so far.
+  const isInvited = useSession((state) => state.isInvited);
+  useEffect(() => {
+    if (!isInvited || !isReady) return;
+    session.setState({ isInvited: false });
+    const [first] = engine.client.rooms.keys();
+    if (roomId === null && first !== undefined) goTo(first);
+  });
+
+  const invite = useSession((state) => state.invite);
+  useEffect(() => {
+    if (invite !== null) void offerInvite(engine, t);
+  }, [engine, invite, t]);
+
+  const roomTitle = useClient((client) => {
+    const info = roomId === null ? undefined : client.room(roomId)?.info;
+    return info ? roomName(info) : "";
+  });
+  // What fills a phone's screen is its main part.
+  const PanelFrame = isPhone ? "main" : "aside";
+  // The switcher is to open at once, so it is loaded when the rooms are there.
+  useEffect(() => {
+    if (!isReady) return undefined;
+    const timer = setTimeout(
+      () => void Promise.allSettled([loadDialogs(), loadSwitcher()]),
+      SWITCHER_AFTER_MS,
+    );
+    return () => clearTimeout(timer);
+  }, [isReady]);
+
+  const showsList = !isPhone || roomId === null;
+  const showsRoom = !isPhone || (roomId !== null && panel === null);
+  return (
+    <div className="shell" data-panel={panel ?? "none"} data-phone={isPhone}>
+      {showsList &&
+        (isPhone ? (
+          <main className="shell__main">
+            <Sidebar />
+          </main>
+        ) : (
+          <Sidebar />
+        ))}
+      {showsRoom && (
+        <div className="shell__main">
+          <Banner />
+          {roomId !== null && isMember ? (
+            <ChatRoom key={roomId} roomId={roomId} />
+          ) : (
+            <Suspense fallback={null}>
+              <Welcome roomId={roomId} isReady={isReady} />
+            </Suspense>
+          )}
+        </div>
+      )}
+      {roomId !== null && isMember && panel !== null && (
+        <PanelFrame className="shell__panel" aria-label={t(`panel.${panel}`)}>
+          {isPhone && (
+            <h1 className="visually-hidden" dir="auto">
+              {roomTitle}
+            </h1>
+          )}
+          <Suspense fallback={null}>
+            {panel === "members" && <UserList roomId={roomId} onClose={() => show(null)} />}
+            {panel === "search" && <SearchPanel roomId={roomId} onClose={() => show(null)} />}
+            {panel === "pins" && <PinsPanel roomId={roomId} onClose={() => show(null)} />}
+          </Suspense>
+        </PanelFrame>
+      )}
+      <div className="visually-hidden" role="status" aria-live="polite">
+        {announcement}
+      </div>
+      <Toasts />
+      <Suspense fallback={null}>
+        {hasDialogs && <Dialogs />}
+        {hasMenu && <Menus />}
+      </Suspense>
+    </div>
+  );
+}

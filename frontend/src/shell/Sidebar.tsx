@@ -1,0 +1,250 @@
+import { ChevronDown, Compass, Hash, Lock, MessageSquarePlus, Pencil, Search, Settings } from "lucide-react";
+import { lazy, type MouseEvent, memo, Suspense, useMemo } from "react";
+import { Link } from "wouter";
+import { useText } from "../i18n/text.ts";
+import { useClient, useEngine } from "../session/hooks.ts";
+import { toggleIn, usePrefs } from "../session/prefs.ts";
+import { Avatar, Presence } from "./Avatar.tsx";
+import { isMac } from "./keys.ts";
+import { openMenu } from "./menu.ts";
+import { isolated, nameOf, roomName } from "./people.ts";
+import { useIsPhone } from "./phone.ts";
+import { type RoomEntry, type SectionKey, sectionsOf } from "./rooms.ts";
+import { roomPath, usePlace } from "./routes.ts";
+import { useWhen } from "./time.ts";
+import { openDialog } from "./ui.ts";
+import "./sidebar.css";
+
+const FirstSteps = lazy(() => import("./Welcome.tsx").then(({ FirstSteps }) => ({ default: FirstSteps })));
+
+/** The list of rooms, and the ways to find or make one. */
+export function Sidebar() {
+  const t = useText();
+  const engine = useEngine();
+  const me = useClient((_, { me }) => me);
+  const isLive = useClient((_, { line }) => line.state === "live");
+  const version = useClient((client) => client.version);
+  const draftsVersion = useClient((_, { drafts }) => drafts.version);
+  const favourites = usePrefs((prefs) => prefs.favourites);
+  const unreadFrom = usePrefs((prefs) => prefs.unreadFrom);
+  const { roomId } = usePlace();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the version stands for the client's state
+  const sections = useMemo(
+    () => sectionsOf(engine.client, engine.drafts, favourites),
+    [engine, favourites, unreadFrom, version, draftsVersion],
+  );
+  return (
+    <nav className="sidebar" aria-label={t("sidebar.label")}>
+      <header className="sidebar__head">
+        <h1 className="sidebar__title name">{t("app.name")}</h1>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={t("sidebar.browse")}
+          title={t("sidebar.browse")}
+          onClick={() => openDialog({ kind: "browse" })}
+        >
+          <Compass aria-hidden size={20} />
+        </button>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={t("sidebar.newRoom")}
+          title={t("sidebar.newRoom")}
+          onClick={() => openDialog({ kind: "newRoom" })}
+        >
+          <MessageSquarePlus aria-hidden size={20} />
+        </button>
+      </header>
+      <button
+        type="button"
+        className="sidebar__find"
+        onClick={() => openDialog({ kind: "switcher" })}
+        aria-keyshortcuts={isMac ? "Meta+K" : "Control+K"}
+      >
+        <Search aria-hidden size={16} />
+        <span>{t("sidebar.find")}</span>
+        <kbd>{isMac ? "⌘K" : t("key.ctrlK")}</kbd>
+      </button>
+      <div className="sidebar__list">
+        {sections.map(
+          ({ key, entries }) =>
+            entries.length > 0 && <SectionList key={key} name={key} entries={entries} openId={roomId} />,
+        )}
+        {sections.every(({ entries }) => entries.length === 0) && isLive && <Empty />}
+      </div>
+      <footer className="sidebar__foot">
+        <button
+          type="button"
+          className="sidebar__me"
+          onClick={() => openDialog({ kind: "settings" })}
+          aria-label={t("sidebar.settingsOf", { name: nameOf(me) })}
+        >
+          <Avatar user={me} size="s" isOnline={isLive} />
+          <span className="name" dir="auto">
+            {nameOf(me)}
+          </span>
+          <Settings aria-hidden size={18} className="quiet" />
+        </button>
+      </footer>
+    </nav>
+  );
+}
+
+/** A phone shows no other screen beside the list: what to do first stands here. */
+function Empty() {
+  const t = useText();
+  if (!useIsPhone()) return <p className="sidebar__empty quiet">{t("sidebar.empty")}</p>;
+  return (
+    <div className="welcome">
+      <Suspense fallback={null}>
+        <FirstSteps />
+      </Suspense>
+    </div>
+  );
+}
+
+function SectionList({
+  name,
+  entries,
+  openId,
+}: {
+  name: SectionKey;
+  entries: RoomEntry[];
+  openId: number | null;
+}) {
+  const t = useText();
+  const isFolded = usePrefs((prefs) =>
+    name === "archived" ? !prefs.folded.includes("archived-open") : prefs.folded.includes(name),
+  );
+  // What needs me shows in a folded section, too, and so does where I am.
+  const shown = isFolded
+    ? entries.filter(
+        (entry) => entry.mentions > 0 || (entry.unread > 0 && !entry.isMuted) || entry.room.id === openId,
+      )
+    : entries;
+  const listId = `section-${name}`;
+  return (
+    <section className="section" aria-labelledby={`${listId}-title`}>
+      <h2 id={`${listId}-title`}>
+        <button
+          type="button"
+          className="section__title"
+          aria-expanded={!isFolded}
+          aria-controls={listId}
+          onClick={() => toggleIn("folded", name === "archived" ? "archived-open" : name)}
+        >
+          <ChevronDown aria-hidden size={14} data-folded={isFolded} />
+          {t(`section.${name}`)}
+        </button>
+      </h2>
+      <ul id={listId}>
+        {shown.map((entry) => (
+          <RoomLink
+            key={entry.room.id}
+            entry={entry}
+            roomId={entry.room.id}
+            version={entry.room.version}
+            hasDraft={entry.hasDraft}
+            isOpen={entry.room.id === openId}
+          />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+interface RoomLinkProps {
+  roomId: number;
+  entry: RoomEntry;
+  /** What `entry` shows changes with these alone. */
+  version: number;
+  hasDraft: boolean;
+  isOpen: boolean;
+}
+
+const RoomLink = memo(
+  function RoomLink({ roomId, entry, isOpen }: RoomLinkProps) {
+    const t = useText();
+    const when = useWhen();
+    const { room, unread, mentions, isMuted, hasDraft } = entry;
+    const { info, preview } = room;
+    const isOnline = useClient((client) => (info.peer ? client.isOnline(info.peer.id) : undefined));
+    const isNew = unread > 0 && !isMuted;
+    const favour = (event: MouseEvent): void => {
+      event.preventDefault();
+      openMenu(event, { kind: "roomLink", roomId });
+    };
+    return (
+      <li>
+        <Link
+          href={roomPath(roomId)}
+          className="room-link"
+          data-new={isNew}
+          data-muted={isMuted}
+          data-lines={preview || hasDraft ? 2 : 1}
+          aria-current={isOpen ? "page" : undefined}
+          data-room={roomId}
+          onContextMenu={favour}
+        >
+          <span className="room-link__icon">
+            {info.kind === "direct" && info.peer ? (
+              <Avatar user={info.peer} size="s" isOnline={isOnline} />
+            ) : info.kind === "private" ? (
+              <Lock aria-hidden size={17} />
+            ) : (
+              <Hash aria-hidden size={18} />
+            )}
+          </span>
+          <span className="room-link__name name" dir="auto">
+            {roomName(info)}
+          </span>
+          {isOnline !== undefined && <Presence isOnline={isOnline} />}
+          <span className="room-link__line name" dir="auto">
+            {hasDraft ? (
+              <span className="room-link__draft">
+                <Pencil aria-hidden size={11} /> {t("sidebar.draft")}
+              </span>
+            ) : (
+              preview && (
+                <bdi>
+                  {info.kind === "direct"
+                    ? preview.snippet
+                    : t("sidebar.lastLine", {
+                        name: isolated(nameOf(preview.sender)),
+                        text: preview.snippet,
+                      })}
+                </bdi>
+              )
+            )}
+          </span>
+          <span className="room-link__side">
+            {preview && unread === 0 && (
+              <time className="room-link__time">{when.short(preview.created_at)}</time>
+            )}
+            {mentions > 0 ? (
+              <span className="badge">
+                <span aria-hidden>{mentions > 99 ? "99+" : mentions}</span>
+                <span className="visually-hidden">{t("sidebar.mentions", { count: mentions })}</span>
+              </span>
+            ) : (
+              unread > 0 && (
+                <span className="count">
+                  <span aria-hidden>{unread > 999 ? "999+" : unread}</span>
+                  <span className="visually-hidden">{t("sidebar.unread", { count: unread })}</span>
+                </span>
+              )
+            )}
+          </span>
+        </Link>
+      </li>
+    );
+  },
+  (a, b) =>
+    a.roomId === b.roomId &&
+    a.version === b.version &&
+    a.isOpen === b.isOpen &&
+    a.hasDraft === b.hasDraft &&
+    a.entry.unread === b.entry.unread &&
+    a.entry.isMuted === b.entry.isMuted,
+);

@@ -1,0 +1,136 @@
+// What people do with rooms and each other: a request, and a word where it failed.
+
+import { useMemo } from "react";
+import { useLocation } from "wouter";
+import { wordsOf } from "../forms/useForm.ts";
+import { useText } from "../i18n/text.ts";
+import type { Notify, Role, UserSummary } from "../protocol/types.ts";
+import { useEngine } from "../session/hooks.ts";
+import { bodyOf } from "../session/http.ts";
+import { nameOf, roomName } from "./people.ts";
+import { roomPath } from "./routes.ts";
+import { confirmed, toast } from "./ui.ts";
+
+export function useActions() {
+  const engine = useEngine();
+  const t = useText();
+  const [, navigate] = useLocation();
+  return useMemo(() => {
+    const { api, client } = engine;
+
+    /** Does it, or says why not; answers whether it was done. */
+    async function attempt(act: () => Promise<unknown>): Promise<boolean> {
+      try {
+        await act();
+        return true;
+      } catch (problem) {
+        toast(wordsOf(problem, t));
+        return false;
+      }
+    }
+
+    const of = (room: number) => ({ params: { path: { room } } });
+    const ofMember = (room: number, user: number) => ({ params: { path: { room, user } } });
+    const ofMessage = (room: number, seq: number) => ({ params: { path: { room, seq } } });
+
+    return {
+      attempt,
+
+      join: (roomId: number) =>
+        attempt(async () => {
+          const room = await bodyOf(api.POST("/api/chat/rooms/{room}/join", of(roomId)));
+          engine.act(() => client.joined(room));
+          navigate(roomPath(roomId));
+        }),
+
+      direct: (user: Pick<UserSummary, "id">) =>
+        attempt(async () => {
+          const room = await bodyOf(api.POST("/api/chat/direct", { body: { user_id: user.id } }));
+          engine.act(() => client.joined(room));
+          navigate(roomPath(room.id));
+        }),
+
+      async leave(roomId: number): Promise<void> {
+        const info = client.room(roomId)?.info;
+        if (!info) return;
+        const yes = await confirmed({
+          title: t("leave.title", { room: roomName(info) }),
+          text: t(info.kind === "private" ? "leave.private" : "leave.public"),
+          yes: t("leave.yes"),
+          isDanger: true,
+        });
+        if (yes && (await attempt(() => api.POST("/api/chat/rooms/{room}/leave", of(roomId))))) navigate("/");
+      },
+
+      notify: (roomId: number, notify: Notify) =>
+        attempt(async () => {
+          const room = await bodyOf(
+            api.PATCH("/api/chat/rooms/{room}/me", { ...of(roomId), body: { notify } }),
+          );
+          engine.act(() => client.joined(room));
+        }),
+
+      async archive(roomId: number, archived: boolean): Promise<void> {
+        await attempt(() => api.PATCH("/api/chat/rooms/{room}", { ...of(roomId), body: { archived } }));
+      },
+
+      async deleteRoom(roomId: number): Promise<void> {
+        const info = client.room(roomId)?.info;
+        if (!info) return;
+        const yes = await confirmed({
+          title: t("deleteRoom.title", { room: roomName(info) }),
+          text: t("deleteRoom.text"),
+          yes: t("deleteRoom.yes"),
+          isDanger: true,
+        });
+        if (yes && (await attempt(() => api.DELETE("/api/chat/rooms/{room}", of(roomId))))) navigate("/");
+      },
+
+      setRole: (roomId: number, user: UserSummary, role: Role) =>
+        attempt(() =>
+          api.PATCH("/api/chat/rooms/{room}/members/{user}", {
+            ...ofMember(roomId, user.id),
+            body: { role },
+          }),
+        ),
+
+      async handOver(roomId: number, user: UserSummary): Promise<void> {
+        const yes = await confirmed({
+          title: t("handOver.title", { name: nameOf(user) }),
+          text: t("handOver.text", { name: nameOf(user) }),
+          yes: t("handOver.yes"),
+        });
+        if (yes) await this.setRole(roomId, user, "owner");
+      },
+
+      async removeMember(roomId: number, user: UserSummary): Promise<void> {
+        const yes = await confirmed({
+          title: t("remove.title", { name: nameOf(user) }),
+          text: t("remove.text", { name: nameOf(user) }),
+          yes: t("remove.yes"),
+          isDanger: true,
+        });
+        if (yes)
+          await attempt(() => api.DELETE("/api/chat/rooms/{room}/members/{user}", ofMember(roomId, user.id)));
+      },
+
+      pin: (roomId: number, seq: number, isOn: boolean) =>
+        attempt(() =>
+          isOn
+            ? api.PUT("/api/chat/rooms/{room}/messages/{seq}/pin", ofMessage(roomId, seq))
+            : api.DELETE("/api/chat/rooms/{room}/messages/{seq}/pin", ofMessage(roomId, seq)),
+        ),
+
+      react: (roomId: number, seq: number, emoji: string, on: boolean) =>
+        engine.act((state, now) => state.change({ type: "react", room_id: roomId, seq, emoji, on }, now)),
+
+      edit: (roomId: number, seq: number, content: string) =>
+        engine.act((state, now) => state.change({ type: "edit", room_id: roomId, seq, content }, now)),
+
+      deleteMessage: (roomId: number, seq: number) =>
+        engine.act((state, now) => state.change({ type: "delete", room_id: roomId, seq }, now)),
+    };
+  }, [engine, t, navigate]);
+}
+
+export type Actions = ReturnType<typeof useActions>;

@@ -1,0 +1,67 @@
+import { useMemo } from "react";
+import { useIntl } from "react-intl";
+import { useText } from "../i18n/text.ts";
+
+const DAY_MS = 86_400_000;
+
+/** The day of a moment where the reader is, as a number that rises by one a day. */
+export function dayOf(at: string | number | Date): number {
+  const date = new Date(at);
+  return Math.floor((date.getTime() - date.getTimezoneOffset() * 60_000) / DAY_MS);
+}
+
+export interface When {
+  /** "14:03" */
+  time(at: string): string;
+  /** The same without "PM", where room is scarce. */
+  clock(at: string): string;
+  /** "14:03" of today, "Tue" of this week, else a date: for lists. */
+  short(at: string): string;
+  /** "Today", "Yesterday", "Monday, 3 November". */
+  day(at: string): string;
+  /** All of it, on demand. */
+  full(at: string): string;
+}
+
+/** Moments in the reader's language and time zone. */
+export function useWhen(): When {
+  const { locale } = useIntl();
+  const t = useText();
+  return useMemo(() => {
+    const format = (options: Intl.DateTimeFormatOptions): ((at: string) => string) => {
+      const made = new Intl.DateTimeFormat(locale === "en" ? undefined : locale, options);
+      return (at) => made.format(new Date(at));
+    };
+    const time = format({ hour: "numeric", minute: "2-digit" });
+    const parts = new Intl.DateTimeFormat(locale === "en" ? undefined : locale, {
+      hour: "numeric",
+      minute: "2-digit",
+    });
+    const weekday = format({ weekday: "short" });
+    const date = format({ day: "numeric", month: "short" });
+    const longDay = format({ weekday: "long", day: "numeric", month: "long" });
+    const longDate = format({ weekday: "long", day: "numeric", month: "long", year: "numeric" });
+    const full = format({ dateStyle: "full", timeStyle: "medium" });
+    return {
+      time,
+      clock: (at) =>
+        parts
+          .formatToParts(new Date(at))
+          .filter(({ type }) => type !== "dayPeriod")
+          .map(({ value }) => value)
+          .join("")
+          .trim(),
+      full,
+      short(at) {
+        const days = dayOf(Date.now()) - dayOf(at);
+        return days <= 0 ? time(at) : days < 7 ? weekday(at) : date(at);
+      },
+      day(at) {
+        const days = dayOf(Date.now()) - dayOf(at);
+        if (days === 0) return t("day.today");
+        if (days === 1) return t("day.yesterday");
+        return days < 300 ? longDay(at) : longDate(at);
+      },
+    };
+  }, [locale, t]);
+}

@@ -1,0 +1,44 @@
+// What the state machine tells is said to the reader: quietly, and not in a flood.
+
+import { useEffect } from "react";
+import { useText } from "../i18n/text.ts";
+import { plainText } from "../markdown/plainText.ts";
+import { useEngine } from "../session/hooks.ts";
+import { pageHasFocus } from "../timeline/reading.ts";
+import { nameOf } from "./people.ts";
+import { announce, toast } from "./ui.ts";
+
+const ANNOUNCE_EVERY_MS = 3_000;
+
+export function useTold(openRoomId: number | null): void {
+  const t = useText();
+  const engine = useEngine();
+  useEffect(() => {
+    let waiting: string[] = [];
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const say = (): void => {
+      if (waiting.length > 0)
+        announce(
+          waiting.length === 1 ? (waiting[0] ?? "") : t("timeline.newBelow", { count: waiting.length }),
+        );
+      timer = waiting.length > 0 ? setTimeout(say, ANNOUNCE_EVERY_MS) : undefined;
+      waiting = [];
+    };
+    const stop = engine.onTold((told) => {
+      if (told.do === "arrived" && told.roomId === openRoomId && pageHasFocus()) {
+        waiting.push(
+          t("timeline.announce", { name: nameOf(told.row.sender), text: plainText(told.row.content ?? "") }),
+        );
+        if (timer === undefined) say();
+      } else if (told.do === "forgot" && told.roomId === openRoomId) {
+        toast(t("gone.removed"));
+      } else if (told.do === "refused") {
+        toast(t(`refused.${told.change.type}`, { why: told.message }));
+      }
+    });
+    return () => {
+      stop();
+      clearTimeout(timer);
+    };
+  }, [engine, openRoomId, t]);
+}

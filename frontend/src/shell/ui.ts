@@ -1,0 +1,79 @@
+// What is open on the page, beside the address: dialogs and questions, one over the other.
+
+import { createStore, useStore } from "zustand";
+import type { UserSummary } from "../protocol/types.ts";
+
+/** What a dialog shows; the address holds rooms, messages and panels. */
+export type DialogOf =
+  | { kind: "switcher" }
+  | { kind: "newRoom" }
+  | { kind: "browse" }
+  | { kind: "settings"; tab?: "profile" | "security" | "devices" | "invites" | "look" | "notifications" }
+  | { kind: "room"; roomId: number }
+  | { kind: "invite"; roomId: number }
+  | { kind: "keys" }
+  | { kind: "person"; user: UserSummary; roomId: number | null }
+  | { kind: "reactions"; roomId: number; seq: number }
+  | { kind: "confirm"; question: Question };
+
+/** Something that can't be undone asks first. */
+export interface Question {
+  title: string;
+  /** As a function it is read again at each change, while it is shown. */
+  text: string | (() => string);
+  yes: string;
+  isDanger?: boolean;
+  answer(yes: boolean): void;
+}
+
+interface Ui {
+  dialogs: readonly DialogOf[];
+  /** Said once to screen readers. */
+  announcement: string;
+  toasts: readonly Toast[];
+  /** Rises when a message is gone to, also where the address stays the same. */
+  asked: number;
+}
+
+export interface Toast {
+  id: number;
+  text: string;
+  action?: { label: string; act(): void };
+}
+
+export const ui = createStore<Ui>(() => ({ dialogs: [], announcement: "", toasts: [], asked: 0 }));
+export const useUi = <T>(select: (state: Ui) => T): T => useStore(ui, select);
+
+export const openDialog = (dialog: DialogOf): void =>
+  ui.setState(({ dialogs }) => ({ dialogs: [...dialogs, dialog] }));
+export const closeDialog = (dialog: DialogOf): void =>
+  ui.setState(({ dialogs }) => ({ dialogs: dialogs.filter((one) => one !== dialog) }));
+
+/** Asks; answers whether it was confirmed. */
+export function confirmed(question: Omit<Question, "answer">): Promise<boolean> {
+  return new Promise((resolve) =>
+    openDialog({ kind: "confirm", question: { ...question, answer: resolve } }),
+  );
+}
+
+const TOAST_MS = 7_000;
+const TOASTS_MAX = 3;
+let lastToast = 0;
+
+/** A short word about what was done, perhaps with a way back. It goes by itself. */
+export function toast(text: string, action?: Toast["action"]): void {
+  const id = ++lastToast;
+  ui.setState(({ toasts }) => ({
+    toasts: [...toasts, { id, text, ...(action && { action }) }].slice(-TOASTS_MAX),
+  }));
+  setTimeout(() => dismissToast(id), TOAST_MS);
+}
+
+export const dismissToast = (id: number): void =>
+  ui.setState(({ toasts }) => ({ toasts: toasts.filter((one) => one.id !== id) }));
+
+/** Says it once to screen readers. */
+export function announce(text: string): void {
+  ui.setState({ announcement: "" });
+  setTimeout(() => ui.setState({ announcement: text }), 50);
+}

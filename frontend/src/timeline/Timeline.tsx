@@ -1,0 +1,210 @@
+import { ArrowDown } from "lucide-react";
+import { type PointerEvent, type RefObject, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useText } from "../i18n/text.ts";
+import type { OutboxItem } from "../realtime/outbox.ts";
+import { useClient, useEngine } from "../session/hooks.ts";
+import { openMenu } from "../shell/menu.ts";
+import { copySelection } from "./copy.ts";
+import { useEditedSeq } from "./editing.ts";
+import { Entries, type Entry, estimate } from "./items.ts";
+import { List, type ListHandle, type Start } from "./List.tsx";
+import { MessageRow } from "./Message.tsx";
+import { useNamed } from "./named.ts";
+import { keepPlace, keptPlace } from "./place.ts";
+import { useIsLooking, useNewLine } from "./reading.ts";
+import { Toolbar } from "./Toolbar.tsx";
+import "./timeline.css";
+
+const LONG_PRESS_MS = 450;
+const NONE: readonly OutboxItem[] = [];
+
+interface TimelineProps {
+  roomId: number;
+  /** The message that the address names. */
+  seq: number | null;
+  label: string;
+  handle: RefObject<ListHandle | null>;
+}
+
+/** The messages of a room, from the first unread one or from the one that was asked for. */
+export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
+  const t = useText();
+  const engine = useEngine();
+  const me = useClient((_, { me }) => me.id);
+  const rows = useClient((client) => client.rows(roomId));
+  const pending = useClient((client) => client.pending(roomId) ?? NONE);
+  const view = useClient((client) => client.room(roomId)?.view ?? "tail");
+  const isLoaded = useClient((client) => client.isShown(roomId));
+  const hasOlder = useClient((client) => client.hasOlder(roomId));
+  const hasNewer = useClient((client) => client.hasNewer(roomId));
+  const failed = useClient((client) => client.room(roomId)?.loadFailed ?? false);
+  const [isAtEnd, setAtEnd] = useState(true);
+  const [active, setActive] = useState<string | null>(null);
+  const [visible, setVisible] = useState<string | null>(null);
+  const entriesOf = useMemo(() => new Entries(), []);
+  const isLooking = useIsLooking();
+  const newAfter = useNewLine(roomId, isLooking);
+  const entries = entriesOf.of(rows, view === "tail" ? pending : NONE, me, newAfter, hasOlder);
+
+  // What is really seen is read, and nothing else is.
+  useEffect(() => {
+    if (!isLooking || visible === null) return;
+    const row = entries.findLast((entry) => entry.key === visible)?.row;
+    if (row) engine.act((client) => client.markRead(roomId, row.seq));
+  }, [engine, roomId, isLooking, visible, entries]);
+
+  useEffect(() => {
+    if (isAtEnd && view === "tail") engine.act((client) => client.trim(roomId));
+  }, [engine, roomId, isAtEnd, view]);
+
+  const start = useStart(entries, seq, newAfter, isLoaded);
+  const isPlaced = start !== null;
+  const lit = useNamed(seq, entries, isPlaced, handle);
+
+  const render = useCallback(
+    (entry: Entry) => (
+      <MessageRow entry={entry} roomId={roomId} isLit={lit !== null && entry.row?.seq === lit} />
+    ),
+    [roomId, lit],
+  );
+
+  const edited = useEditedSeq(roomId);
+  const activeEntry = active === null ? undefined : entries.find(({ key }) => key === active);
+  const activeRow =
+    activeEntry?.row && activeEntry.row.deleted_at === undefined && activeEntry.row.seq !== edited
+      ? activeEntry.row
+      : null;
+  const unseen = useClient((client) => (isAtEnd ? 0 : client.unread(roomId)));
+  const goToEnd = (): void => {
+    if (view === "away" || hasNewer) engine.act((client) => client.jumpToLatest(roomId));
+    handle.current?.scrollToEnd();
+  };
+
+  const savePlace = (): void => {
+    const place = handle.current?.savePlace() ?? "end";
+    const at = place === "end" ? undefined : entries.find(({ key }) => key === place.key)?.row?.seq;
+    keepPlace(roomId, place === "end" || at === undefined ? null : { seq: at, offset: place.offset });
+  };
+
+  const longPress = useRef<ReturnType<typeof setTimeout> | null>(null);
+  const hasPressed = useRef(false);
+  const keyAt = (target: EventTarget): string | null =>
+    target instanceof Element ? (target.closest("[data-key]")?.getAttribute("data-key") ?? null) : null;
+  const onPointerOver = (event: PointerEvent): void => {
+    const isTool = event.target instanceof Element && event.target.closest(".message__tools") !== null;
+    if (event.pointerType !== "touch" && !isTool) setActive(keyAt(event.target));
+  };
+  const cancelPress = (): void => {
+    if (longPress.current) clearTimeout(longPress.current);
+    longPress.current = null;
+  };
+  const onPointerDown = (event: PointerEvent): void => {
+    const row = entries.find(({ key }) => key === keyAt(event.target))?.row;
+    if (event.pointerType !== "touch" || !row || row.deleted_at) return;
+    const { clientX, clientY, currentTarget } = event;
+    cancelPress();
+    hasPressed.current = false;
+    longPress.current = setTimeout(() => {
+      hasPressed.current = true;
+      openMenu(
+        { currentTarget, clientX, clientY, type: "contextmenu" },
+        { kind: "message", roomId, seq: row.seq },
+      );
+    }, LONG_PRESS_MS);
+  };
+
+  return (
+    <div
+      className="timeline"
+      onPointerOver={onPointerOver}
+      onPointerLeave={() => setActive(null)}
+      onScrollCapture={() => setActive(null)}
+      onPointerDown={onPointerDown}
+      onPointerUp={cancelPress}
+      onPointerCancel={cancelPress}
+      onTouchEnd={(event) => hasPressed.current && event.preventDefault()} // no click: it would close the menu
+      onPointerMove={(event) => Math.abs(event.movementY) > 2 && cancelPress()}
+      onFocusCapture={(event) => !event.target.closest(".message__tools") && setActive(keyAt(event.target))}
+      onCopy={copySelection}
+    >
+      {start === null ? (
+        <Placeholders label={t("timeline.loading")} />
+      ) : (
+        <List
+          items={entries}
+          keyOf={(entry: Entry) => entry.key}
+          render={render}
+          estimate={estimate}
+          hasOlder={hasOlder}
+          hasNewer={hasNewer}
+          onOlder={() => engine.act((client) => client.loadOlder(roomId))}
+          onNewer={() => engine.act((client) => client.loadNewer(roomId))}
+          onAtEnd={setAtEnd}
+          onVisible={(_, last) => {
+            setVisible(last);
+            savePlace();
+          }}
+          start={start}
+          label={label}
+          handle={handle}
+        />
+      )}
+      {activeRow && activeEntry && <Toolbar roomId={roomId} row={activeRow} entryKey={activeEntry.key} />}
+      {failed && (
+        <div className="timeline__failed" role="alert">
+          {t("timeline.failed")}{" "}
+          <button
+            type="button"
+            className="link-button"
+            onClick={() => engine.act((client) => client.open(roomId))}
+          >
+            {t("timeline.again")}
+          </button>
+        </div>
+      )}
+      {isPlaced && (!isAtEnd || view === "away") && (
+        <button type="button" className="timeline__end" onClick={goToEnd}>
+          <ArrowDown aria-hidden size={16} />
+          {unseen > 0 ? t("timeline.newBelow", { count: unseen }) : t("timeline.toEnd")}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** Where the list begins, decided once its messages are there: at the named one, where it was left, at the first unread one, else at the end. */
+function useStart(
+  entries: readonly Entry[],
+  seq: number | null,
+  newAfter: number | null,
+  isLoaded: boolean,
+): Start | null {
+  const decided = useRef<Start | null>(null);
+  if (decided.current === null && isLoaded) {
+    const named = seq === null ? undefined : entries.find(({ row }) => row?.seq === seq);
+    const place = keptPlace();
+    const left = place === null ? undefined : entries.find(({ row }) => row?.seq === place.seq);
+    const firstNew = newAfter === null ? undefined : entries.find(({ isFirstNew }) => isFirstNew);
+    if (named) decided.current = { key: named.key, align: "center" };
+    else if (left && place) decided.current = { key: left.key, offset: place.offset };
+    else if (firstNew) decided.current = { key: firstNew.key, align: "top" };
+    else decided.current = "end";
+  }
+  return decided.current;
+}
+
+const WIDTHS = [62, 38, 80, 55, 71, 30, 66];
+
+/** About what will be there. */
+function Placeholders({ label }: { label: string }) {
+  return (
+    <div className="placeholders" role="status" aria-label={label}>
+      {WIDTHS.map((width) => (
+        <div key={width} className="placeholder">
+          <span />
+          <p style={{ inlineSize: `${width}%` }} />
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,45 @@
+// The message that the address names: it is gone to as soon as it is held, and lit once.
+
+import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useUi } from "../shell/ui.ts";
+import type { Entry } from "./items.ts";
+import type { ListHandle } from "./List.tsx";
+
+/** A message that comes later than that no longer moves the reader. */
+const WAIT_MS_MAX = 10_000;
+/** As long as the animation in timeline.css. */
+const LIT_MS = 2_400;
+
+/** Goes to the message with this seq, each time it is asked for. Answers its seq while it is lit. */
+export function useNamed(
+  seq: number | null,
+  entries: readonly Entry[],
+  isPlaced: boolean,
+  handle: RefObject<ListHandle | null>,
+): number | null {
+  const asked = useUi((state) => state.asked);
+  const goal = useRef<{ seq: number; until: number } | null>(null);
+  const [lit, setLit] = useState<number | null>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is asked for again is gone to again
+  useLayoutEffect(() => {
+    goal.current = seq === null ? null : { seq, until: Date.now() + WAIT_MS_MAX };
+  }, [seq, asked]);
+
+  useLayoutEffect(() => {
+    const wanted = goal.current;
+    if (!isPlaced || wanted === null) return;
+    const entry = entries.find(({ row }) => row?.seq === wanted.seq);
+    if (entry && Date.now() < wanted.until) {
+      handle.current?.scrollToKey(entry.key, "center");
+      setLit(wanted.seq);
+    }
+    if (entry || Date.now() >= wanted.until) goal.current = null;
+  });
+
+  useEffect(() => {
+    if (lit === null) return undefined;
+    const timer = setTimeout(() => setLit(null), LIT_MS);
+    return () => clearTimeout(timer);
+  }, [lit]);
+  return lit;
+}
