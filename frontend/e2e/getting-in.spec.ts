@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import type { Browser, BrowserContext } from "@playwright/test";
+import { BINARY } from "./support/server.ts";
 import {
   type Account,
   test as base,
@@ -297,7 +298,7 @@ test("a link for a new password sets it, ends the log-ins, and leads to the form
   const ana = await account("ana");
   const { page: elsewhere } = await open(ana);
   await expect(elsewhere.getByText(/^Welcome, /)).toBeVisible();
-  const printed = execFileSync(process.env.HEARTH_BINARY ?? "", ["user", "reset", ana.username], {
+  const printed = execFileSync(BINARY, ["user", "reset", ana.username], {
     cwd: server.dir,
     env: { HEARTH_DATA_DIR: join(server.dir, "data") },
     encoding: "utf8",
@@ -337,7 +338,7 @@ test("report 11: the database was reset, the cookie wasn't: the form, after one 
     await page.goto(server.url);
     await expect(page.getByText("Welcome, ana")).toBeVisible();
     await server.kill();
-    execFileSync(process.env.HEARTH_BINARY ?? "", ["reset", "--yes"], {
+    execFileSync(BINARY, ["reset", "--yes"], {
       cwd: server.dir,
       env: { HEARTH_DATA_DIR: join(server.dir, "data") },
     });

@@ -6,7 +6,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-const BINARY = process.env.HEARTH_BINARY ?? resolve(import.meta.dirname, "../../../target/debug/hearth");
+export const BINARY =
+  process.env.HEARTH_BINARY ?? resolve(import.meta.dirname, "../../../target/debug/hearth");
 const START_MS_MAX = 60_000;
 
 export interface Account {

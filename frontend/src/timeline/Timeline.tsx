@@ -57,7 +57,7 @@ export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
     if (isAtEnd && view === "tail") engine.act((client) => client.trim(roomId));
   }, [engine, roomId, isAtEnd, view]);
 
-  const start = useStart(entries, seq, newAfter, isLoaded);
+  const start = useStart(entries, seq, newAfter, isLoaded || pending.length > 0);
   const isPlaced = start !== null;
   const lit = useNamed(seq, entries, isPlaced, handle);
 
