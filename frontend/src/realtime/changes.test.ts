@@ -2,9 +2,7 @@
 import { expect, test } from "vitest";
 import type { Ref } from "../protocol/types.ts";
 import {
-  ANA,
   asked,
-  BEN,
   done,
   first,
   held,
@@ -169,6 +167,16 @@ test("a deletion takes content, mentions, reactions and pin along", () => {
   expect([client.mentions(12), client.pins(12).length]).toEqual([0, 0]);
 });
 
+test("so many changes are on their way at most", () => {
+  const client = opened();
+  client.disconnected();
+  for (let seq = 1; seq <= 1_000; seq++) client.change(edit("x", seq), 0);
+  const refused = client.change(edit("y", 2_000), 0);
+  expect(refused.map((effect) => effect.do)).toEqual(["refused"]);
+  expect(client.change(edit("another text", 5), 0)).toEqual([]);
+  expect(row(client).content).toBe("another text");
+});
+
 // ---- pins
 
 test("pins are kept by what changes, and read anew when a pinned message is not held", () => {
@@ -189,6 +197,18 @@ test("pins are kept by what changes, and read anew when a pinned message is not 
     client.pins(12).map((one) => one.seq),
     "what changed meanwhile is applied over the page",
   ).toEqual([3]);
+});
+
+test("a list of pins that is newer than the position is not undone by what comes after it", () => {
+  const client = opened();
+  const [request] = asked(
+    client.receive({ type: "reset", room_id: 12, rev: 10, reason: "epoch" }, 0),
+    "pins",
+  );
+  if (!request) throw new Error();
+  client.loaded("pins", request, { items: [message(2, 14, { pinned_at: "again" })], next: null, rev: 14 });
+  update(client, 2, 11, { pinned_at: null });
+  expect(client.pins(12).map((one) => one.seq)).toEqual([2]);
 });
 
 // ---- mentions (rule 8)
@@ -327,41 +347,7 @@ test("a reset forgets the mentions until the room is read anew", () => {
   expect(client.mentions(12)).toBe(1);
 });
 
-// ---- presence and typing
-
-test("presence is a set that a reconnect starts anew", () => {
-  const client = opened();
-  const online = (...ids: number[]) => ids.map((id) => client.isOnline(id));
-  client.receive({ type: "presence", online: [2, 3], offline: [] }, 0);
-  client.receive({ type: "presence", online: [], offline: [3] }, 0);
-  expect(online(2, 3, ME)).toEqual([true, false, true]);
-  client.disconnected();
-  expect(online(2, ME)).toEqual([false, false]);
-  client.receive(ready([room()], "e1", { online: [3] }), 0);
-  expect(online(2, 3)).toEqual([false, true]);
-});
-
-test("who types is shown for six seconds, or until the message comes", () => {
-  const client = opened();
-  const effects = client.receive({ type: "typing", room_id: 12, user_id: 3 }, 0);
-  expect(asked(effects, "people")).toEqual([{ ids: [3] }]);
-  expect(client.typists(12, 1), "nobody knows the name yet").toEqual([]);
-  client.loaded("people", { ids: [3] }, { items: [BEN] });
-  expect(client.typists(12, 5_999)).toEqual([BEN]);
-  expect(client.typists(12, 6_000)).toEqual([]);
-  client.receive({ type: "typing", room_id: 12, user_id: 2 }, 7_000);
-  expect(client.typists(12, 7_001)).toEqual([ANA]);
-  client.receive(message(6, 11), 7_002);
-  expect(client.typists(12, 7_003)).toEqual([]);
-});
-
-test("that I type is told every three seconds at most, and anew after a message", () => {
-  const client = opened();
-  const told = (now: number) => sent(client.typed(12, now), "typing").length;
-  expect([told(0), told(2_999), told(3_000)]).toEqual([1, 0, 1]);
-  client.enqueue(item("a"), 3_100);
-  expect(told(3_200)).toBe(1);
-});
+// ---- what is asked for
 
 test("a reply carries the seq that it answers, through a reload too", () => {
   const client = opened();
@@ -376,14 +362,4 @@ test("to reach an older message a page as large as needed is asked for", () => {
   const request = first(asked(client.loadOlder(12, 60), "page"));
   expect([request.before, request.limit]).toEqual([150, 100]);
   client.loaded("page", request, page([50, 51], 10));
-});
-
-test("in a large room the members are asked for who is online", () => {
-  const client = opened(room({ member_count: 500 }));
-  const request = first(asked(client.open(12, { members: true }), "members"));
-  const items = [{ user: ANA, role: "owner", rev: 1 }];
-  const online = first(asked(client.loaded("members", request, { items, next: null, rev: 10 }), "online"));
-  expect(online).toEqual({ ids: [2] });
-  client.loaded("online", online, { items: [ANA] });
-  expect(client.isOnline(2)).toBe(true);
 });

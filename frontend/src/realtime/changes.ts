@@ -4,7 +4,7 @@
 import type { ErrorFrame, RoomId } from "../protocol/types.ts";
 import type { Change, Host } from "./effects.ts";
 import type { RoomState } from "./room.ts";
-import type { Row } from "./rows.ts";
+import { indexOf, type Row } from "./rows.ts";
 import { wellFormed } from "./text.ts";
 
 const WISHES_MAX = 1_000;
@@ -113,9 +113,12 @@ export class Changes {
     if (wishes.length === 0) return rows;
     const known = this.#shown.get(roomId);
     if (known?.rows === rows && known.wishes === wishes) return known.shown;
-    const bySeq = new Map<number, Wish[]>();
-    for (const wish of wishes) bySeq.set(wish.frame.seq, [...(bySeq.get(wish.frame.seq) ?? []), wish]);
-    const shown = rows.map((row) => bySeq.get(row.seq)?.reduce(made, row) ?? row);
+    const shown = rows.slice();
+    for (const wish of wishes) {
+      const index = indexOf(shown, wish.frame.seq);
+      const row = shown[index];
+      if (row?.seq === wish.frame.seq) shown[index] = made(row, wish);
+    }
     this.#shown.set(roomId, { rows, wishes, shown });
     return shown;
   }

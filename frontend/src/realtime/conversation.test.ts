@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import recorded from "../../../tests/fixtures/conversation.json";
 import type { Message } from "../protocol/types.ts";
+import { soundFrame } from "./frames.ts";
 import { asked } from "./support.ts";
 import { SyncClient } from "./sync.ts";
 
@@ -38,4 +39,8 @@ test("a recorded conversation brings the client to what the server holds", () =>
   expect(client.room(roomId)?.info.name).toBe("great hall");
   expect(client.unread(roomId)).toBe(0);
   expect([...client.rooms.keys()], "the other room has come and gone").toEqual([roomId]);
+});
+
+test("no frame of the server is taken for a broken one", () => {
+  for (const frame of heard) expect(soundFrame(frame)).toEqual(frame);
 });

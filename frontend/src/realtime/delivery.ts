@@ -99,10 +99,7 @@ export class Delivery {
 
   /** Without the rooms' content. */
   snapshot(): Pick<Snapshot, "rooms" | "catching"> {
-    const rooms = [...this.rooms.values()].map((room) => {
-      const isPartial = room.isPartial || room.joinAt > 0 || this.#syncAt > 0;
-      return { ...room.freeze(false), isPartial };
-    });
+    const rooms = [...this.rooms.values()].map((room) => room.freeze(false));
     return { rooms, catching: this.#host.questions.catching() };
   }
 
@@ -174,22 +171,17 @@ export class Delivery {
     }
   }
 
-  /** A `sync` or `join` was refused. */
+  /** A `sync` or `join` was refused, perhaps after some of what it was to bring. */
   refused({ kind, rooms }: Catching, error: ErrorFrame, retryAt: number): void {
+    const asked = [...rooms.keys()].flatMap((roomId) => this.rooms.get(roomId) ?? []);
+    for (const room of asked) room.isPartial = true;
     if (error.retryable) {
       if (kind === "sync") this.#syncAt = retryAt;
-      // The rooms may not be live any more, and whoever asked may be gone.
-      if (kind === "sync" || (kind === "foreign" && !this.#host.leads())) return;
-      for (const roomId of rooms.keys()) {
-        const room = this.rooms.get(roomId);
-        if (room) room.joinAt = retryAt;
-      }
-    } else if (kind === "foreign") {
-      return;
-    } else if (error.code === "not_found" || error.code === "forbidden") {
-      for (const [roomId, counts] of rooms) if (counts) this.#forget(roomId);
-    } else {
-      this.#host.emit({ do: "reconnect" });
+      // What another tab has asked the one that leads makes good: whoever asked may be gone.
+      else if (kind === "join" || this.#host.leads()) for (const room of asked) room.joinAt = retryAt;
+    } else if (kind !== "foreign") {
+      if (error.code !== "not_found" && error.code !== "forbidden") this.#host.emit({ do: "reconnect" });
+      else for (const [roomId, counts] of rooms) if (counts) this.#forget(roomId);
     }
   }
 
@@ -211,7 +203,7 @@ export class Delivery {
       return;
     }
     // It may be late and jump into a catch-up, whose whole rows hold more: of the same row, what was changed before it.
-    if (frame.type === "message_updated" && this.#mayBring(room)) return;
+    if (frame.type === "message_updated" && (room.isPartial || this.#mayBring(room))) return;
     room.position = frame.rev;
     if (frame.type === "room") room.describe(frame.room, true);
     else if (frame.type !== "other") this.#host.changed(room, frame);

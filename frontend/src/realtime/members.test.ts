@@ -80,6 +80,13 @@ test("markers of a room above a hundred members are nobody's", () => {
   expect(client.readersOf(12, 5)).toEqual([]);
 });
 
+test("a room that has grown above a hundred members has no readers any more", () => {
+  const client = read();
+  const eve = { id: 9, username: "eve" };
+  client.receive({ type: "member", room_id: 12, rev: 11, user: eve, role: "member", member_count: 101 }, 0);
+  expect([client.readersOf(12, 4), client.readersAt(12, 4)]).toEqual([[], []]);
+});
+
 test("after a reconnect the members of the open small room are read again, for hints may have been lost", () => {
   const client = read();
   client.disconnected();

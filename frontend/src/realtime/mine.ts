@@ -3,7 +3,7 @@
 import type { Ack, ErrorFrame, RoomId } from "../protocol/types.ts";
 import { Changes } from "./changes.ts";
 import type { Host } from "./effects.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, type Settled } from "./outbox.ts";
 import type { Asked } from "./questions.ts";
 import type { RoomState } from "./room.ts";
 import { withMyReaction } from "./rows.ts";
@@ -83,6 +83,13 @@ export class Mine {
       const room = this.#host.rooms.get(asked.roomId);
       if (room && frame.retryable) room.readAgainAt = retryAt;
     }
+  }
+
+  /** Another tab has learnt what became of a message. */
+  settled(id: string, settled: Settled): void {
+    const item = this.outbox.items.find((other) => other.id === id);
+    this.outbox.settled(id, settled);
+    if (item) this.#shown(item.roomId);
   }
 
   /** What was pending and is now shown by the room's own rows. */

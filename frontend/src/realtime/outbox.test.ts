@@ -204,6 +204,25 @@ test("what the tab that leads has learnt settles the others' messages", () => {
   expect(other.outbox.items).toEqual([]);
 });
 
+test("what the tab that led before has learnt counts only for what this one hasn't sent", () => {
+  const client = opened();
+  const { ref } = first(sent(write(client, "a"), "message"));
+  write(client, "b");
+  client.settled("a", { rev: 7 });
+  expect(pending(client), "its answer is on its way").toEqual([
+    ["a", "sent"],
+    ["b", "queued"],
+  ]);
+  client.receive(
+    { type: "error", ref, code: "unavailable", message: "", retryable: true, retry_after_ms: 9 },
+    0,
+  );
+  client.settled("a", { rev: 7 });
+  client.settled("b", { rev: 8 });
+  expect(pending(client), "the server waits for it").toEqual([["a", "queued"]]);
+  expect(sent(client.wake(9), "message").map(({ id }) => id)).toEqual(["a"]);
+});
+
 test("a message to a room that is gone fails, and that is told", () => {
   const client = opened();
   client.disconnected();

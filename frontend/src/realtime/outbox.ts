@@ -114,10 +114,11 @@ export class Outbox {
     this.#host.emit({ do: "erase", id });
   }
 
-  /** What the tab that sends has learnt. */
+  /** What the tab that sends has learnt; or the one that did so before this one, which gets its own answer for what it has sent. */
   settled(id: string, settled: Settled): void {
     const item = this.#find(id);
-    if (!item) return;
+    const isTried = item?.state === "sent" || (item?.state === "queued" && item.retryAt > 0);
+    if (!item || (this.#isActive && isTried)) return;
     if (settled === "gone") this.#remove([item]);
     else if ("rev" in settled) this.#change(item, { state: "stored", rev: settled.rev });
     else this.#change(item, { state: "failed", failure: settled.failure });

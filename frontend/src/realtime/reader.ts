@@ -70,7 +70,7 @@ export class Reader {
 
   /** Shows a message, with what is around it. */
   show(room: RoomState, seq: number): void {
-    room.around = seq;
+    room.around = Math.max(1, seq);
     if (room.tail.covers(seq)) {
       room.leaveAway();
     } else {

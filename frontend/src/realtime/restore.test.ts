@@ -221,8 +221,12 @@ test("the tab that leads makes good what another tab's question has spoilt", () 
   leader.receive(error, 0);
   expect(first(sent(leader.wake(9), "join")).rev, "the room may not be live any more").toBe(10);
   const follower = beside(opened());
+  follower.loaded("page", first(asked(follower.open(12), "page")), page([1, 2, 3, 4, 5], 10));
   follower.asked("other/1", [12]);
+  follower.receive(message(4, 11, { prev: 10 }), 0);
   follower.receive(error, 0);
+  update(follower, 5, 12, { pinned_at: "late" });
+  expect(held(follower).position, "row 5 may have missed more").toBe(11);
   expect(sent(follower.wake(9), "join")).toEqual([]);
   expect(follower.receive({ type: "lagged", room_id: 12, rev: 10 }, 0), "that is the leader's, too").toEqual(
     [],

@@ -130,7 +130,7 @@ export class Rows {
   }
 
   get(seq: number): Row | undefined {
-    const row = this.#rows[this.#indexOf(seq)];
+    const row = this.#rows[indexOf(this.#rows, seq)];
     return row?.seq === seq ? row : undefined;
   }
 
@@ -146,7 +146,7 @@ export class Rows {
   }
 
   set(row: Row): void {
-    const index = this.#indexOf(row.seq);
+    const index = indexOf(this.#rows, row.seq);
     if (this.#rows[index]?.seq === row.seq) this.#rows[index] = row;
     else this.#rows.splice(index, 0, row);
     if (row.sender.id === this.#me) this.#mine.add(row.id);
@@ -154,7 +154,7 @@ export class Rows {
   }
 
   delete(seq: number): void {
-    const index = this.#indexOf(seq);
+    const index = indexOf(this.#rows, seq);
     if (this.#rows[index]?.seq === seq) this.#forget(this.#rows.splice(index, 1));
   }
 
@@ -189,17 +189,17 @@ export class Rows {
     for (const row of rows) if (row.sender.id === this.#me) this.#mine.delete(row.id);
     this.#list = null;
   }
+}
 
-  /** Where the row of a seq is, or would be. */
-  #indexOf(seq: number): number {
-    const { last } = this;
-    if (!last || seq > last.seq) return this.#rows.length; // new messages come at the end
-    let [low, high] = [0, this.#rows.length - 1];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#rows[middle]?.seq ?? seq) < seq) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+/** Where the row of a seq is, or would be, among rows by rising seq. */
+export function indexOf(rows: readonly Row[], seq: number): number {
+  const last = rows.at(-1);
+  if (!last || seq > last.seq) return rows.length; // new messages come at the end
+  let [low, high] = [0, rows.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((rows[middle]?.seq ?? seq) < seq) low = middle + 1;
+    else high = middle;
   }
+  return low;
 }

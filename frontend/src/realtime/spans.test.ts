@@ -105,6 +105,9 @@ test("of two parts that meet each row is the newer one, and only a page of the o
     [6, 20],
   ]);
   expect(tail.rows.hasMine("mine")).toBe(true);
+  tail.keepLast(1);
+  expect(tail.rows.hasMine("mine"), "its row is dropped").toBe(false);
+  tail.from = 1;
   const further = new Span(1, 0);
   put(further, -2, 0, 10);
   further.loading = request;
@@ -314,11 +317,15 @@ test("versions rise with what a room shows, and with nothing else of other rooms
   expect(rises(() => client.change({ type: "delete", room_id: 12, seq: 5 }, 0))).toEqual(only12);
   const left = { type: "member", room_id: 12, rev: 12, user: ANA, role: null, member_count: 1 };
   expect(rises(() => client.receive(left, 0))).toEqual(only12);
-  expect(rises(() => client.receive({ type: "presence", online: [2], offline: [] }, 0))).toEqual([
-    true,
-    false,
-    false,
-  ]);
+  const noRoom = [true, false, false];
+  expect(rises(() => client.receive({ type: "presence", online: [2], offline: [] }, 0))).toEqual(noRoom);
+  expect(rises(() => client.loaded("online", { ids: [2] }, { items: [] }))).toEqual(noRoom);
+  client.receive({ type: "typing", room_id: 12, user_id: 7 }, 9_000);
+  const eve = { items: [{ id: 7, username: "eve" }] };
+  expect(
+    rises(() => client.loaded("people", { ids: [7] }, eve)),
+    "who types has a name now",
+  ).toEqual(only12);
   const none = [false, false, false];
   expect(rises(() => client.receive({ type: "pong" }, 0))).toEqual(none);
   expect(

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Room } from "../protocol/types.ts";
 import { RETRY_MS } from "./outbox.ts";
 import { ANA, asked, first, held, I, item, ME, message, opened, page, ready, room, sent } from "./support.ts";
 import { SyncClient } from "./sync.ts";
@@ -31,6 +32,8 @@ test("rooms that didn't fit into ready follow at once, and what is held of them 
   client.receive(ready(rooms.slice(0, 1), "e1", { more_rooms: 1 }), 0);
   client.disconnected();
   expect(client.rooms.size).toBe(4);
+  client.receive({ type: "added", room_id: 10, room: room({ id: 10 }) }, 0);
+  expect(client.rooms.size, "it belongs to no `ready`").toBe(5);
   expect(sent(client.receive(ready(rooms), 0), "sync").length).toBe(1);
   expect(client.rooms.size).toBe(3);
 });
@@ -107,6 +110,19 @@ test("a broken frame moves the position at most", () => {
     expect(client.receive(broken, 0)).toEqual([]);
   }
   expect(position(client)).toBe(11);
+  client.receive(ready([{ id: 7 } as Room, room()]), 0);
+  expect([...client.rooms.keys()], "a room that is broken is left out").toEqual([12]);
+});
+
+test("of very many people those who were named first are forgotten", () => {
+  const client = opened();
+  const [first, last] = [100, 100 + 20_000];
+  const people = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, index) => ({ id: from + index, username: `user${from + index}` }));
+  client.loaded("people", { ids: [] }, { items: people(first, last) });
+  expect([client.person(ANA.id), client.person(last - 1)?.id]).toEqual([undefined, last - 1]);
+  expect(client.personNamed("USER150")?.id).toBe(150);
+  expect(client.personNamed("nobody")).toBe(undefined);
 });
 
 test("a room frame changes the settings and keeps what is mine", () => {

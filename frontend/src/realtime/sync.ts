@@ -197,7 +197,7 @@ export class SyncClient extends ClientView {
 
   /** What became of a message, as the tab that leads tells it. */
   settled(id: string, settled: Settled): Effect[] {
-    this.outbox.settled(id, settled);
+    this.#mine.settled(id, settled);
     return this.#done();
   }
 
