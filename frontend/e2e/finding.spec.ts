@@ -269,8 +269,11 @@ test("34: people are invited, by name and by a link", async ({ server, account, 
   await expect(his.locator(".sidebar__empty")).toBeVisible();
   await choose(page, "invite");
   await dialog(page).getByRole("searchbox").fill(bo.username);
-  await dialog(page).getByRole("button", { name: "Add Bo Lund" }).click();
-  await expect(dialog(page).getByText("Member", { exact: true })).toBeVisible();
+  const row = dialog(page)
+    .locator(".row")
+    .filter({ hasText: `@${bo.username}` }); // there are others of his name
+  await row.getByRole("button", { name: "Add Bo Lund" }).click();
+  await expect(row.getByText("Member", { exact: true })).toBeVisible();
   await expect(link(his, room)).toBeVisible();
   await dialog(page).getByRole("button", { name: "Make a link" }).click();
   const invite = await dialog(page).getByRole("textbox", { name: "Invite by link" }).inputValue();

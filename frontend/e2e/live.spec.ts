@@ -225,6 +225,9 @@ test("27: typing and presence never shift the layout", async ({ server, account,
   await page.goto(`${server.url}/room/${room.id}?panel=members`);
   await expect(messages(page)).toHaveCount(4);
   await expect(page.locator(".user-list, aside").getByText("Bo Lund")).toBeVisible();
+  // What is read, and the font, have come to rest.
+  await expect(page.locator(".room-link .count, .room-link .badge")).toHaveCount(0);
+  await page.evaluate(() => document.fonts.ready);
   const places = async () =>
     JSON.stringify(
       await page.evaluate(() =>

@@ -19,7 +19,7 @@ export async function offerInvite(engine: Engine, t: Text): Promise<void> {
   const text = (): string =>
     joined(t("inviteOpened.text", { name: nameOf(engine.me) }), unsentWords(engine, t));
   if (await confirmed({ title: t("inviteOpened.title"), text, yes: t("settings.logOut") })) logOut();
-  else session.setState({ invite: null });
+  else if (session.getState().engine === engine) session.setState({ invite: null }); // it outlives a log-in that ends meanwhile
 }
 
 export async function logOutAsking(engine: Engine, t: Text): Promise<void> {

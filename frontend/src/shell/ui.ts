@@ -49,6 +49,13 @@ export const openDialog = (dialog: DialogOf): void =>
 export const closeDialog = (dialog: DialogOf): void =>
   ui.setState(({ dialogs }) => ({ dialogs: dialogs.filter((one) => one !== dialog) }));
 
+/** The log-in has ended: what it had open goes with it, and open questions are answered with no. */
+export function closeAll(): void {
+  const { dialogs } = ui.getState();
+  ui.setState({ dialogs: [], toasts: [], announcement: "" });
+  for (const dialog of dialogs) if (dialog.kind === "confirm") dialog.question.answer(false);
+}
+
 /** Asks; answers whether it was confirmed. */
 export function confirmed(question: Omit<Question, "answer">): Promise<boolean> {
   return new Promise((resolve) =>

@@ -11,6 +11,8 @@ import { Page } from "./page.ts";
 type Input<Item> = Source<Item> & Callbacks;
 
 const REST_MS = 150;
+/** So long after the reader's wheel, key or press a scroll is theirs. */
+const MOVES_MS = 500;
 const GLIDE_MS_MAX = 1_000;
 const NEAR_SCREENS = 2;
 const PAGE_SCREENS = 0.9;
@@ -28,6 +30,7 @@ export class Scroller<Item> implements ListHandle {
   private scrollTop = 0; // as settled or last seen
   private sizes = ""; // of the content and the view, as settled
   private isTouched = false;
+  private movedAt = Number.NEGATIVE_INFINITY; // when the reader last used wheel, keys or pointer
   private glide: ReturnType<typeof setTimeout> | undefined; // the deadline of a smooth scroll to the end
   private rest: ReturnType<typeof setTimeout> | undefined;
   private focusing: string | null = null; // the row to focus once it is mounted
@@ -84,6 +87,11 @@ export class Scroller<Item> implements ListHandle {
       target?.addEventListener("touchcancel", lifted, options);
     };
     element.addEventListener("touchstart", touched, options);
+    const moves = (): void => {
+      this.movedAt = performance.now();
+    };
+    for (const kind of ["wheel", "keydown", "pointerdown"] as const)
+      element.addEventListener(kind, moves, options);
     this.observer.observe(element);
     return () => {
       listening.abort();
@@ -264,8 +272,9 @@ export class Scroller<Item> implements ListHandle {
     const by = page.element.scrollTop - this.scrollTop;
     if (by === 0) return; // the echo of what was written here
     if (place === "end") {
-      // Content that shrinks makes scrollTop fall, too.
-      const isByReader = by < 0 && (this.isTouched || this.sizes === page.sizes);
+      // Content that shrinks makes scrollTop fall, too; and rows that a reader comes to may change their heights.
+      const isMoving = this.isTouched || performance.now() - this.movedAt < MOVES_MS;
+      const isByReader = by < 0 && (isMoving || this.sizes === page.sizes);
       this.scrollTop = page.element.scrollTop;
       if (page.rest > 1 && isByReader) {
         this.takePlace();
