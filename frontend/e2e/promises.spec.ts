@@ -1,6 +1,6 @@
 // What the client promises first: people talk, nothing is lost or doubled, and every end is told.
 
-import { box, expect, messages, messageWith, say, test } from "./support/test.ts";
+import { box, expect, messages, messageWith, type Page, say, test } from "./support/test.ts";
 
 test("two people talk", async ({ server, account, open }) => {
   const ana = await account("ana", "Ana Silva");
@@ -50,13 +50,7 @@ test("offline, what is sent waits, and comes once and in order", async ({
   await expect(page.locator(".banner")).toBeVisible();
   await server.start();
   await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: 45_000 });
-  const { items } = await server.must<{ items: { content: string }[] }>(
-    "GET",
-    `/api/chat/rooms/${room.id}/messages`,
-    undefined,
-    ana.token,
-  );
-  expect(items.map(({ content }) => content)).toEqual(["before", "one", "two", "three"]);
+  expect(await server.texts(ana, room)).toEqual(["before", "one", "two", "three"]);
   await expect(messages(page)).toHaveCount(4);
   await expect(page.locator(".banner")).toBeHidden();
 });
@@ -88,9 +82,7 @@ test("a message that waits survives a reload, and is not doubled", async ({
   await page.reload();
   await expect(messageWith(page, "kept through a reload")).toHaveCount(1);
   await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: 45_000 });
-  const path = `/api/chat/rooms/${room.id}/messages`;
-  const { items } = await server.must<{ items: unknown[] }>("GET", path, undefined, ana.token);
-  expect(items).toHaveLength(1);
+  expect(await server.texts(ana, room)).toHaveLength(1);
 });
 
 test("26: the server restarts while one types: text, place and focus stay", async ({
@@ -117,25 +109,6 @@ test("26: the server restarts while one types: text, place and focus stay", asyn
   await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: 45_000 });
 });
 
-test("two tabs: one closes, the other goes on", async ({ server, account, open }) => {
-  const ana = await account("ana");
-  const bo = await account("bo");
-  const room = await server.room(ana, "tabs", [bo]);
-  const { page: first, context } = await open(ana, `/room/${room.id}`);
-  await expect(box(first)).toBeVisible();
-  const second = await context.newPage();
-  await second.goto(`${server.url}/room/${room.id}`);
-  await server.say(bo, room, "for both");
-  await expect(messageWith(first, "for both")).toBeVisible();
-  await expect(messageWith(second, "for both")).toBeVisible();
-  await first.close();
-  await server.say(bo, room, "for who is left");
-  await expect(messageWith(second, "for who is left")).toBeVisible();
-  await say(second, "from the second tab");
-  await expect(second.locator("[data-state=pending]")).toHaveCount(0);
-  await expect(messageWith(second, "from the second tab")).toHaveCount(1);
-});
-
 test("30: a revoked session ends within a second and says why", async ({ server, account, open }) => {
   const ana = await account("ana");
   const room = await server.room(ana, "revoked");
@@ -156,4 +129,43 @@ test("removed from an open room, one is told, and its content is gone", async ({
   await server.must("DELETE", `/api/chat/rooms/${room.id}/members/${bo.id}`, undefined, ana.token);
   await expect(page.getByText("You are no longer in this room.").first()).toBeVisible();
   await expect(page.getByText("for members only")).toHaveCount(0);
+});
+
+/** The kind of the page's own beginning: "navigate" or "reload". */
+const began = (page: Page) =>
+  page.evaluate(() => (performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming).type);
+
+test("a part that can't be loaded is tried again; when the server has a newer client, the page begins anew", async ({
+  server,
+  account,
+  open,
+}) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "parts");
+  const { page } = await open(ana, `/room/${room.id}`);
+  const settings = page.getByRole("button", { name: /^Settings of/ });
+  const dialog = page.getByRole("dialog", { name: "Settings" });
+  let tried = 0;
+  let isMissing = true;
+  await page.route("**/assets/Settings-*.js", (route) => {
+    tried += 1;
+    return isMissing ? route.fulfill({ status: 404 }) : route.continue();
+  });
+  await settings.click();
+  await expect.poll(() => tried).toBeGreaterThan(1);
+  isMissing = false;
+  await expect(dialog).toBeVisible();
+  expect(await began(page)).toBe("navigate");
+
+  // The same after an update of the server: its page names other scripts.
+  await page.goto("about:blank");
+  await page.goto(`${server.url}/room/${room.id}`);
+  await box(page).fill("half a thought");
+  isMissing = true;
+  await page.route(`${server.url}/`, (route) =>
+    route.fulfill({ contentType: "text/html", body: '<script type="module" src="/assets/new.js"></script>' }),
+  );
+  await settings.click();
+  await expect.poll(() => began(page)).toBe("reload");
+  await expect(box(page)).toHaveValue("half a thought");
 });

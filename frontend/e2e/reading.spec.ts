@@ -47,6 +47,24 @@ async function watchPlace(page: Page, text: string): Promise<() => Promise<numbe
   return () => watch.evaluate(({ worst }) => worst);
 }
 
+/** Whether the browser keeps the room with what is said in it. */
+const isKept = (page: Page, reader: Account, room: Room): Promise<boolean> =>
+  page.evaluate(
+    ([name, key]) =>
+      new Promise<boolean>((resolve) => {
+        const opening = indexedDB.open(name);
+        opening.onsuccess = () => {
+          const db = opening.result;
+          const asked = db.transaction("rooms").objectStore("rooms").get(key);
+          asked.onsuccess = () => {
+            resolve(asked.result?.room.tail !== null && asked.result !== undefined);
+            db.close();
+          };
+        };
+      }),
+    [`hearth.${reader.id}`, room.id] as const,
+  );
+
 for (const [view, options] of VIEWS) {
   test(`6: a room opens at the first unread under a line, else at the end${view}`, async ({
     server,
@@ -73,6 +91,37 @@ for (const [view, options] of VIEWS) {
     expect(await rest(page)).toBeLessThanOrEqual(1);
   });
 
+  test(`6: a room shows from the cache before the server answers, and is corrected in place${view}`, async ({
+    server,
+    account,
+    open,
+  }) => {
+    const [ana, bo] = [await account("ana"), await account("bo", "Bo Lund")];
+    const room = await server.room(bo, "cached", [ana]);
+    await sayMany(server, bo, room, 1, 60);
+    await server.read(ana, room, 60);
+    const { page } = await open(ana, `/room/${room.id}`, options);
+    await expect(messageWith(page, "line 60")).toBeInViewport();
+    await expect.poll(() => isKept(page, ana, room)).toBe(true);
+    await page.goto("about:blank");
+    await server.must("PATCH", `/api/chat/rooms/${room.id}/messages/30`, { content: "corrected" }, bo.token);
+    let answer = (): void => {};
+    const answers = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await page.route("**/api/**", async (route) => {
+      await answers;
+      await route.continue();
+    });
+    await page.goto(`${server.url}/room/${room.id}`);
+    await expect(messageWith(page, "line 60")).toBeInViewport();
+    const moved = await watchPlace(page, "line 59");
+    answer();
+    await expect(messageWith(page, "corrected")).toHaveCount(1);
+    await expect(messageWith(page, "line 30")).toHaveCount(0);
+    expect(await moved()).toBeLessThanOrEqual(1);
+  });
+
   test(`7: at the end it stays at the end; above, nothing moves and a button counts${view}`, async ({
     server,
     account,
@@ -89,7 +138,8 @@ for (const [view, options] of VIEWS) {
     await expect.poll(() => rest(page)).toBeLessThanOrEqual(1);
     await expect(page.getByRole("button", { name: /new message|Jump to latest/ })).toHaveCount(0);
 
-    await list(page).evaluate((element) => element.scrollBy(0, -700));
+    await list(page).hover();
+    await page.mouse.wheel(0, -700);
     await expect(page.getByRole("button", { name: "Jump to latest" })).toBeVisible();
     await expect(messageWith(page, "line 65")).not.toBeInViewport();
     const seen = await list(page).evaluate((element) => {

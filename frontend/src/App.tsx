@@ -1,12 +1,13 @@
-import { lazy, Suspense, useEffect } from "react";
+import { Suspense, useEffect } from "react";
 import { useLocation } from "wouter";
 import { Login } from "./Login.tsx";
+import { part } from "./loading.ts";
 import { Register } from "./Register.tsx";
 import { EngineContext } from "./session/hooks.ts";
 import { useSession } from "./session/session.ts";
 
-const Shell = lazy(() => import("./shell/Shell.tsx").then(({ Shell }) => ({ default: Shell })));
-const Reset = lazy(() => import("./Reset.tsx").then(({ Reset }) => ({ default: Reset })));
+const Shell = part(() => import("./shell/Shell.tsx").then(({ Shell }) => ({ default: Shell })));
+const Reset = part(() => import("./Reset.tsx").then(({ Reset }) => ({ default: Reset })));
 
 /** One of: the form behind a link, the forms of who isn't logged in, the chat. */
 export function App() {

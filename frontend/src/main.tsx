@@ -4,6 +4,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App.tsx";
 import { Catalogue } from "./i18n/Catalogue.tsx";
+import texts from "./i18n/en.door.json";
 import { begin } from "./session/session.ts";
 import { Mishap } from "./shell/Mishap.tsx";
 import { allowOwnScripts } from "./trust.ts";
@@ -23,7 +24,7 @@ const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 createRoot(root).render(
   <StrictMode>
-    <Catalogue>
+    <Catalogue texts={texts}>
       <Mishap>
         <App />
       </Mishap>

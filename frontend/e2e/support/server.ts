@@ -144,6 +144,13 @@ export class Server {
     return this.must("POST", `/api/chat/rooms/${room.id}/messages`, { content, ...more }, author.token);
   }
 
+  /** What is said in a room, by the server's own word. */
+  async texts(reader: Account, room: Room): Promise<string[]> {
+    const path = `/api/chat/rooms/${room.id}/messages`;
+    const { items } = await this.must<{ items: { content: string }[] }>("GET", path, undefined, reader.token);
+    return items.map(({ content }) => content);
+  }
+
   read(user: Account, room: Room, seq: number): Promise<unknown> {
     return this.must("POST", `/api/chat/rooms/${room.id}/read`, { seq }, user.token);
   }

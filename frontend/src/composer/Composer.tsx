@@ -240,8 +240,12 @@ export function Composer({ roomId, onSent }: ComposerProps) {
 /** `:name:` becomes its emoji. */
 async function withEmoji(text: string): Promise<string> {
   if (!/:[a-z0-9_+-]+:/i.test(text)) return text;
-  const { replaceShortcodes } = await import("../markdown/emoji.ts");
-  return replaceShortcodes(text).catch(() => text);
+  try {
+    const { replaceShortcodes } = await import("../markdown/emoji.ts");
+    return await replaceShortcodes(text);
+  } catch {
+    return text; // the names can't be loaded
+  }
 }
 
 function Answering({ roomId, seq }: { roomId: number; seq: number }) {

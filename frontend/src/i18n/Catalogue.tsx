@@ -1,22 +1,22 @@
-import type { ReactNode } from "react";
-import { IntlProvider, type MessageFormatElement } from "react-intl";
-import en from "./en.json";
+import { type ReactNode, use, useMemo } from "react";
+import { IntlContext, IntlProvider, type MessageFormatElement } from "react-intl";
 import { pseudo } from "./pseudo.ts";
 
 /** The build compiles each text to a tree (vite.config.ts). */
 type Trees = Record<string, MessageFormatElement[] | string>;
+type Messages = Record<string, MessageFormatElement[]>;
 
-const ENGLISH = en as unknown as Trees;
+const isPseudo = new URLSearchParams(location.search).has("pseudo");
 
-/** The texts of the reader's language. `?pseudo` shows which texts don't come from here. */
-export function Catalogue({ children }: { children: ReactNode }) {
-  const isPseudo = new URLSearchParams(location.search).has("pseudo");
+/** These texts, beside those that are there already. `?pseudo` shows which texts don't come from a catalogue. */
+export function Catalogue({ texts, children }: { texts: object; children: ReactNode }) {
+  const before = use(IntlContext)?.messages;
+  const messages = useMemo(
+    () => ({ ...before, ...(isPseudo ? pseudo(texts as Trees) : texts) }) as Messages,
+    [before, texts],
+  );
   return (
-    <IntlProvider
-      locale="en"
-      messages={(isPseudo ? pseudo(ENGLISH) : ENGLISH) as Record<string, MessageFormatElement[]>}
-      onError={reportMissing}
-    >
+    <IntlProvider locale="en" messages={messages} onError={reportMissing}>
       {children}
     </IntlProvider>
   );

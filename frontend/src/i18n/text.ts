@@ -1,9 +1,10 @@
 import { useCallback } from "react";
 import { useIntl } from "react-intl";
+import type door from "./en.door.json";
 import type en from "./en.json";
 
-/** The key of a text in the catalogues. */
-export type TextKey = keyof typeof en;
+/** The key of a text in the catalogues: those of the forms before the log-in, which come first, and all others. */
+export type TextKey = keyof typeof door | keyof typeof en;
 
 /** What stands for a placeholder of a text. */
 export type Values = Record<string, string | number | Date>;

@@ -1,6 +1,6 @@
-// What a browser keeps of a log-in through a reload, in IndexedDB: messages that are not sent, drafts, and rooms as they
-// were seen last. Storage may be forbidden, full, blocked or broken: then nothing is kept, which is told once, and the
-// page works from memory.
+// What a browser keeps of a log-in through a reload, in IndexedDB: messages that are not sent, and rooms as they were seen
+// last. Storage may be forbidden, full, blocked or broken: then nothing is kept, which is told once, and the page works
+// from memory.
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { RoomId, UserId } from "../protocol/types.ts";
@@ -9,24 +9,13 @@ import type { SavedItem } from "./effects.ts";
 import { isFrozenRoom, isObject } from "./frames.ts";
 import type { FrozenRoom } from "./room.ts";
 
-/** A version with other records drops all rooms, which can be read again, and keeps the rest. */
-const VERSION = 1;
+/** Of the records' form. An upgrade may drop the rooms, which can be read again; from here on it carries the outbox over. */
+const VERSION = 2;
 const ANSWER_MS_MAX = 3_000;
 const ROOMS_MAX = 30;
-const DRAFT_CHARS_MAX = 16 * 1024;
-
-/** What is written in a room, and not sent. */
-export interface Draft {
-  text: string;
-  replyTo?: number;
-}
-
-type KeptItem = Omit<SavedItem, "order">;
 
 interface Schema extends DBSchema {
-  /** By order. */
-  outbox: { key: number; value: KeptItem; indexes: { id: string } };
-  drafts: { key: RoomId; value: Draft };
+  outbox: { key: string; value: SavedItem };
   /** The rooms that were used last, with their content. */
   rooms: {
     key: RoomId;
@@ -37,14 +26,8 @@ interface Schema extends DBSchema {
   list: { key: "list"; value: Cached };
 }
 
+type Name = "outbox" | "rooms" | "list";
 type Database = IDBPDatabase<Schema>;
-
-/** All that was kept. */
-export interface Kept {
-  outbox: SavedItem[];
-  drafts: [RoomId, Draft][];
-  cached: Cached | null;
-}
 
 export interface CacheOptions {
   userId: UserId;
@@ -59,7 +42,6 @@ export class Cache {
   readonly #now: () => number;
   #opening: Promise<Database> | null = null;
   #isBroken = false;
-  #lastOrder = 0;
 
   constructor({ userId, failed, now = Date.now }: CacheOptions) {
     this.#name = `hearth.${userId}`;
@@ -67,69 +49,36 @@ export class Cache {
     this.#now = now;
   }
 
-  // ---- reading
-
-  /** All that was kept, without what is broken. */
-  load(): Promise<Kept> {
-    const nothing: Kept = { outbox: [], drafts: [], cached: null };
-    return this.#try(nothing, async (db) => {
-      const outbox: SavedItem[] = [];
-      for (let at = await begin(db, "outbox").store.openCursor(); at; at = await at.continue()) {
-        if (isItem(at.value)) outbox.push({ ...at.value, order: at.key });
-      }
-      const drafts: [RoomId, Draft][] = [];
-      for (let at = await begin(db, "drafts").store.openCursor(); at; at = await at.continue()) {
-        if (isDraft(at.value)) drafts.push([at.key, at.value]);
-      }
-      return { outbox, drafts, cached: await readRooms(db) };
-    });
-  }
-
   // ---- messages that are not sent
 
-  /** Keeps a message, and gives its place in the order of all. */
-  addItem(item: KeptItem): Promise<number> {
-    this.#lastOrder = Math.max(this.#lastOrder + 1, this.#now());
-    return this.#try(this.#lastOrder, (db) => db.add("outbox", item));
+  /** In their order, without what is broken. */
+  outbox(): Promise<SavedItem[]> {
+    return this.#try([], async (db) => {
+      const items = (await db.getAll("outbox")).filter(isItem);
+      return items.sort((a, b) => a.order - b.order);
+    });
   }
 
-  /** Keeps a message in its place, which may be another one than before. */
-  saveItem({ order, ...item }: SavedItem): Promise<void> {
-    return this.#try(undefined, async (db) => {
-      const { store, done } = begin(db, "outbox");
-      for (const key of await store.index("id").getAllKeys(item.id))
-        if (key !== order) await store.delete(key);
-      await store.put(item, order);
-      await done;
-    });
+  saveItem(item: SavedItem): Promise<void> {
+    return this.#try(undefined, async (db) => void (await db.put("outbox", item, item.id)));
   }
 
   eraseItem(id: string): Promise<void> {
-    return this.#try(undefined, async (db) => {
-      const { store, done } = begin(db, "outbox");
-      for (const key of await store.index("id").getAllKeys(id)) await store.delete(key);
-      await done;
-    });
-  }
-
-  // ---- drafts
-
-  /** One that is too long is not kept. */
-  saveDraft(roomId: RoomId, draft: Draft): Promise<void> {
-    if (draft.text.length > DRAFT_CHARS_MAX) return this.eraseDraft(roomId);
-    return this.#try(undefined, async (db) => void (await db.put("drafts", draft, roomId)));
-  }
-
-  eraseDraft(roomId: RoomId): Promise<void> {
-    return this.#try(undefined, (db) => db.delete("drafts", roomId));
+    return this.#try(undefined, (db) => db.delete("outbox", id));
   }
 
   // ---- rooms
 
+  /** All rooms that are kept, without what is broken. */
+  rooms(): Promise<Cached | null> {
+    return this.#try(null, readRooms);
+  }
+
   /** Keeps a room that has just been used; of many, those that were used last. */
   saveRoom(epoch: string, room: FrozenRoom): Promise<void> {
     return this.#try(undefined, async (db) => {
-      const { store, done } = begin(db, "rooms");
+      const { store, done } = db.transaction("rooms", "readwrite");
+      done.catch(() => {}); // whichever request fails tells it
       await store.put({ epoch, usedAt: this.#now(), room }, room.info.id);
       let others = (await store.count()) - ROOMS_MAX;
       for (let at = await store.index("usedAt").openCursor(); at && others > 0; at = await at.continue()) {
@@ -152,13 +101,14 @@ export class Cache {
 
   // ---- the end
 
-  /** Forgets all of it, in a tab that may be about to go. */
+  /** Forgets the rooms. */
+  clearRooms(): Promise<void> {
+    return this.#clear(["rooms", "list"]);
+  }
+
+  /** Forgets all of it. */
   clear(): Promise<void> {
-    return this.#try(undefined, async (db) => {
-      const names = ["outbox", "drafts", "rooms", "list"] as const;
-      const all = db.transaction(names, "readwrite");
-      await Promise.all([...names.map((name) => all.objectStore(name).clear()), all.done]);
-    });
+    return this.#clear(["outbox", "rooms", "list"]);
   }
 
   close(): void {
@@ -168,17 +118,20 @@ export class Cache {
 
   // ---- small tools
 
+  #clear(names: Name[]): Promise<void> {
+    return this.#try(undefined, async (db) => {
+      const all = db.transaction(names, "readwrite");
+      await Promise.all([...names.map((name) => all.objectStore(name).clear()), all.done]);
+    });
+  }
+
   #open(): Promise<Database> {
     this.#opening ??= openDB<Schema>(this.#name, VERSION, {
       upgrade: (db) => {
-        for (const name of ["rooms", "list"] as const) {
-          if (db.objectStoreNames.contains(name)) db.deleteObjectStore(name);
-        }
+        for (const name of [...db.objectStoreNames]) db.deleteObjectStore(name);
         db.createObjectStore("rooms").createIndex("usedAt", "usedAt");
         db.createObjectStore("list");
-        if (db.objectStoreNames.contains("outbox")) return;
-        db.createObjectStore("outbox", { autoIncrement: true }).createIndex("id", "id");
-        db.createObjectStore("drafts");
+        db.createObjectStore("outbox");
       },
       blocking: () => this.close(), // a tab of a newer version waits
       terminated: () => {
@@ -208,13 +161,6 @@ export class Cache {
   }
 }
 
-/** A transaction of one store. Whichever of its requests fails is told; its own end then tells nothing new. */
-function begin<Name extends "outbox" | "drafts" | "rooms">(db: Database, name: Name) {
-  const transaction = db.transaction(name, "readwrite");
-  transaction.done.catch(() => {});
-  return transaction;
-}
-
 async function readRooms(db: Database): Promise<Cached | null> {
   const list: unknown = await db.get("list", "list");
   const used = (await db.getAllFromIndex("rooms", "usedAt")).filter((kept) => isFrozenRoom(kept?.room));
@@ -228,15 +174,13 @@ async function readRooms(db: Database): Promise<Cached | null> {
   return { epoch, rooms: [...rooms.values()] };
 }
 
-function isItem(value: unknown): value is KeptItem {
+function isItem(value: unknown): value is SavedItem {
   if (!isObject(value)) return false;
-  const { id, roomId, content, createdAt, replyTo } = value;
-  const isReply = replyTo === undefined || typeof replyTo === "number";
+  const { id, roomId, content, createdAt, replyTo, order } = value;
   return (
     [id, content, createdAt].every((text) => typeof text === "string") &&
-    typeof roomId === "number" &&
-    isReply
+    Number.isSafeInteger(roomId) &&
+    Number.isSafeInteger(order) &&
+    (replyTo === undefined || Number.isSafeInteger(replyTo))
   );
 }
-
-const isDraft = (value: unknown): value is Draft => isObject(value) && typeof value.text === "string";

@@ -33,13 +33,12 @@ export type Message =
   | { type: "asked"; line: string; by: string; ref: string; rooms: RoomId[] }
   // To the leader.
   | { type: "hello"; from: string }
-  | { type: "ping"; from: string; looks: boolean }
+  | { type: "ping" }
   | { type: "send"; line: string; from: string; frame: ClientFrame }
   | { type: "command"; command: Command }
   // Among all.
   | { type: "renewed"; to: string | null; tokens: Tokens }
-  | { type: "outbox"; event: OutboxEvent }
-  | { type: "ended"; reason: string };
+  | { type: "outbox"; event: OutboxEvent };
 
 /** What is used of a BroadcastChannel. */
 export type Channel = Pick<BroadcastChannel, "onmessage" | "postMessage" | "close">;

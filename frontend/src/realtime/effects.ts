@@ -62,7 +62,7 @@ export interface SavedItem {
   content: string;
   replyTo?: number;
   createdAt: string;
-  /** Given by storage, rising: the order in which messages are sent. */
+  /** Rising: the order in which messages are sent. */
   order: number;
   failure?: Failure;
 }

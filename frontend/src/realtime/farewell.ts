@@ -1,7 +1,7 @@
 // Tells the server of a log-out that has been carried out here. It knows no page: requests are given to it.
 
+import { reconnectDelay } from "./backoff.ts";
 import { endBy } from "./keeper.ts";
-import { reconnectDelay } from "./socket.ts";
 
 /** About minutes; when the network comes back, or the page is opened again, they begin anew. */
 export const TRIES_MAX = 12;

@@ -1,7 +1,7 @@
 // Keeps the access token of a log-in fresh. It knows no page: requests and the clock are given to it.
 
 import type { Tokens } from "../protocol/types.ts";
-import { reconnectDelay } from "./socket.ts";
+import { reconnectDelay } from "./backoff.ts";
 
 /** Of a token's life, after which a newer one is got. */
 const FRESH_PART = 0.75;

@@ -49,6 +49,7 @@ export class Outbox {
   readonly #host: Host;
   readonly #shown = new Map<RoomId, readonly OutboxItem[]>();
   #isActive = true;
+  #lastOrder = 0;
 
   constructor(host: Host) {
     this.#host = host;
@@ -57,6 +58,11 @@ export class Outbox {
   /** Only the tab that leads sends; the others show what it will send. */
   get active(): boolean {
     return this.#isActive;
+  }
+
+  /** The place of what is written next, behind all that this browser has written: no clock decides it. */
+  get nextOrder(): number {
+    return this.#lastOrder + 1;
   }
 
   setActive(active: boolean): void {
@@ -186,6 +192,7 @@ export class Outbox {
 
   /** In its place, but behind what was tried already: the server waits for that first. */
   #put(item: OutboxItem): OutboxItem {
+    this.#lastOrder = Math.max(this.#lastOrder, item.order);
     const others = this.items.filter((other) => other.id !== item.id);
     const before = ({ order, state, retryAt }: OutboxItem): boolean =>
       order <= item.order || state !== "queued" || retryAt > 0;

@@ -52,14 +52,13 @@ export class Page {
     states: string[];
     renewed: string[];
     outbox: OutboxEvent[];
-    ended: string[];
   };
   line: LineState | null = null;
   isStarted = false;
 
   constructor(browser: Browser, name: string, isAlone = false) {
     this.client = new SyncClient({ userId: ME, tab: name });
-    this.heard = { leads: [], states: [], renewed: [], outbox: [], ended: [] };
+    this.heard = { leads: [], states: [], renewed: [], outbox: [] };
     const { client, heard } = this;
     client.setActive(false, 0);
     this.tabs = new Tabs({
@@ -91,7 +90,6 @@ export class Page {
         closed: () => undefined,
         renewed: ({ access_token }) => void heard.renewed.push(access_token),
         outbox: (event) => void heard.outbox.push(event),
-        ended: (reason) => void heard.ended.push(reason),
       },
       ...(!isAlone && {
         locks: browser.locks.of(this.fake),

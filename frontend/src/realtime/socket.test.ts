@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { reconnectDelay } from "./backoff.ts";
 import { FakeSocket } from "./browser-fakes.ts";
-import { Connection, heartbeatAction, invitesReconnect, reconnectDelay } from "./socket.ts";
+import { Connection, heartbeatAction, invitesReconnect } from "./socket.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

@@ -1,9 +1,8 @@
 // One socket to the server, kept alive: heartbeat, reconnects, and the reasons for giving up. It knows no rooms.
 
 import type { ClientFrame } from "../protocol/types.ts";
+import { reconnectDelay } from "./backoff.ts";
 
-const RECONNECT_MS_MIN = 500;
-const RECONNECT_MS_MAX = 30_000;
 const READY_MS_MAX = 15_000;
 const WAKE_PING_MS = 4_000;
 const WATCH_EVERY_MS = 1_000;
@@ -11,12 +10,6 @@ const WATCH_EVERY_MS = 1_000;
 const HEARTBEAT_MS_MIN = 5_000;
 const HEARTBEAT_MS_MAX = 300_000;
 const GOING_AWAY_MS_MAX = 300_000;
-
-/** Full jitter: a server that comes back must not meet all its clients in the same moment. */
-export function reconnectDelay(attempt: number, random: () => number = Math.random): number {
-  const ceiling = Math.min(RECONNECT_MS_MAX, RECONNECT_MS_MIN * 2 ** (attempt + 1));
-  return RECONNECT_MS_MIN + random() * (ceiling - RECONNECT_MS_MIN);
-}
 
 export interface Silence {
   now: number;

@@ -155,11 +155,11 @@ test("a leader that hangs is robbed by a visible tab after two and a half second
 
 test("a hidden tab robs nobody, until it is seen", async () => {
   const { a, b } = await two();
-  b.tabs.look(false, false);
+  b.tabs.show(false);
   a.fake.hang();
   await pass(60_000);
   expect(b.tabs.leads).toBe(false);
-  b.tabs.look(true, true);
+  b.tabs.show(true);
   await pass(3_000);
   expect(b.tabs.leads).toBe(true);
 });
@@ -271,31 +271,14 @@ test("rooms that follow `ready` are told with the snapshot", async () => {
   expect([...b.client.rooms.keys()]).toEqual([12, 13]);
 });
 
-test("tokens, messages and the end of the log-in are told to all", async () => {
+test("tokens and messages are told to all", async () => {
   const { browser, a, b } = await two();
   b.tabs.renew(tokens("u"));
   const event: OutboxEvent = { do: "discard", id: "x" };
   b.tabs.tell(event);
-  b.tabs.end("logout");
   await pass();
-  expect([a.heard.renewed, a.heard.outbox, a.heard.ended]).toEqual([["u"], [event], ["logout"]]);
+  expect([a.heard.renewed, a.heard.outbox]).toEqual([["u"], [event]]);
   expect(browser.socket.sent.at(-1), "the socket is shown it").toEqual({ type: "auth", token: "u" });
-});
-
-test("the leader knows whether another tab is looked at", async () => {
-  const { a, b } = await two();
-  expect(a.tabs.isLookedAtElsewhere).toBe(false);
-  b.tabs.look(true, true);
-  await pass();
-  expect(a.tabs.isLookedAtElsewhere).toBe(true);
-  b.tabs.look(true, false);
-  await pass();
-  expect(a.tabs.isLookedAtElsewhere).toBe(false);
-  b.tabs.look(true, true);
-  await pass();
-  b.tabs.stop();
-  await pass(3_000);
-  expect(a.tabs.isLookedAtElsewhere, "it is gone").toBe(false);
 });
 
 test("without locks or channels each tab leads itself", async () => {
@@ -342,7 +325,7 @@ const nothing = {
     snapshot: () => {},
     asked: () => {},
   },
-  ...{ closed: () => undefined, renewed: () => {}, outbox: () => {}, ended: () => {} },
+  ...{ closed: () => undefined, renewed: () => {}, outbox: () => {} },
 };
 
 test("a tab that nobody answers starts all the same", async () => {

@@ -16,8 +16,6 @@ import type { Connection, ConnectionListener, ConnectionState } from "./socket.t
 const PING_EVERY_MS = 500;
 /** So many pings without an answer by the time of the next one, after 2.5 s, and the leader is robbed. */
 const PINGS_MAX = 4;
-/** A tab that is looked at says so with each ping. */
-const LOOK_MS = 2_000;
 /** How long a tab that begins waits for the leader's word. */
 const WELCOME_MS_MAX = 1_000;
 /** Tokens that end sooner are of no use to another tab. */
@@ -40,8 +38,6 @@ export interface TabsListener {
   /** Another tab has newer tokens, which the line has been given already. */
   renewed(tokens: Tokens): void;
   outbox(event: OutboxEvent): void;
-  /** The log-in has ended in another tab. */
-  ended(reason: string): void;
 }
 
 export interface TabsOptions {
@@ -77,11 +73,8 @@ export class Tabs {
   #isOwing = false;
   #tokens: { tokens: Tokens; at: number } | null = null;
   #isVisible = true;
-  #looks = false;
   #pinging: ReturnType<typeof setInterval> | undefined;
   #unanswered = 0;
-  /** By tab: when it said last that it is looked at. */
-  readonly #looked = new Map<string, number>();
   #welcomed: () => void = () => {};
 
   constructor(options: TabsOptions) {
@@ -127,11 +120,6 @@ export class Tabs {
     return this.#connection !== null;
   }
 
-  /** Whether another tab is being looked at; the tab that leads knows it. */
-  get isLookedAtElsewhere(): boolean {
-    return [...this.#looked.values()].some((at) => this.#now() - at < LOOK_MS);
-  }
-
   /** The token that the socket has been shown, in the tab that leads. */
   get shown(): string | null {
     return this.#connection?.shown ?? null;
@@ -161,15 +149,9 @@ export class Tabs {
     this.#tell({ type: "outbox", event });
   }
 
-  /** The log-in has ended in this tab. */
-  end(reason: string): void {
-    this.#tell({ type: "ended", reason });
-  }
-
-  /** Whether the page can be seen, and whether somebody looks at it. */
-  look(isVisible: boolean, looks: boolean): void {
+  /** Whether the page can be seen. */
+  show(isVisible: boolean): void {
     this.#isVisible = isVisible;
-    this.#looks = isVisible && looks;
     this.#ping();
   }
 
@@ -177,7 +159,6 @@ export class Tabs {
 
   #won(): void {
     this.#fall();
-    this.#looked.clear();
     const isMine = (): boolean => this.#connection === connection;
     const connection = this.#options.connect({
       state: (state) => isMine() && this.#lineIs(connection, state),
@@ -220,11 +201,11 @@ export class Tabs {
         this.#election?.steal();
       } else {
         this.#unanswered += 1;
-        this.#tell({ type: "ping", from: this.#tab, looks: this.#looks });
+        this.#tell({ type: "ping" });
       }
     };
     this.#pinging = setInterval(ping, PING_EVERY_MS);
-    this.#tell({ type: "ping", from: this.#tab, looks: this.#looks });
+    this.#tell({ type: "ping" });
   }
 
   // ---- the line, in the tab that leads
@@ -285,9 +266,6 @@ export class Tabs {
       case "outbox":
         this.#on.outbox(message.event);
         break;
-      case "ended":
-        this.#on.ended(message.reason);
-        break;
       default:
         if (this.leads) this.#asked(message);
         else this.#follow(message);
@@ -301,8 +279,6 @@ export class Tabs {
         this.#welcome(message.from);
         break;
       case "ping":
-        if (message.looks) this.#looked.set(message.from, this.#now());
-        else this.#looked.delete(message.from);
         this.#tell({ type: "beat", line: this.#line });
         break;
       case "send":

@@ -1,16 +1,21 @@
-// What runs for a log-in in this tab: the state machine, its line to the server, the tokens, and what is kept.
+// What runs for a log-in in this tab: the state machine, the line to the server that all tabs share, the tokens, and what
+// is kept.
 
 import type { Tokens, User, UserSummary } from "../protocol/types.ts";
+import { Cache } from "../realtime/cache.ts";
+import type { LineState, OutboxEvent } from "../realtime/channel.ts";
 import type { Effect } from "../realtime/effects.ts";
 import { Keeper } from "../realtime/keeper.ts";
-import { Connection, type ConnectionState, invitesReconnect } from "../realtime/socket.ts";
+import { settledBy } from "../realtime/outbox.ts";
+import { Connection, type ConnectionState } from "../realtime/socket.ts";
 import { SyncClient } from "../realtime/sync.ts";
+import { Tabs } from "../realtime/tabs.ts";
 import { Drafts } from "./drafts.ts";
 import { Going } from "./going.ts";
 import { type Api, connectApi, Problem } from "./http.ts";
-import { OutboxStore } from "./outboxStore.ts";
 import { inTurn, refresh } from "./refresh.ts";
 import { answerTo } from "./requests.ts";
+import { Saving } from "./saving.ts";
 import type { EndReason } from "./session.ts";
 import { uuid } from "./uuid.ts";
 
@@ -51,22 +56,31 @@ export class Engine {
   line: Line = { state: "connecting", nextTryAt: null, stoppedBy: null, downSince: Date.now() };
   /** What is being done here that ends the log-in. */
   leaving: EndReason | null = null;
+  /** Whether this browser keeps through a reload what is not sent. */
+  keeps = true;
 
   readonly #on: EngineEvents;
   readonly #keeper: Keeper;
-  readonly #connection: Connection;
-  readonly #outbox: OutboxStore;
+  readonly #tabs: Tabs;
+  readonly #cache: Cache;
+  readonly #saving: Saving;
   readonly #listeners = new Set<() => void>();
   readonly #toldTo = new Set<(told: Told) => void>();
   #isNotifying = false;
   #isStopped = false;
   #hasWondered = false;
+  /** This tab leads, or has heard of the one that does. */
+  #found: Promise<void> = Promise.resolve();
+  /** The newest tokens that another tab has got. */
+  #theirs: Tokens | null = null;
 
   constructor(me: UserSummary, on: EngineEvents) {
     this.me = me;
     this.#on = on;
-    this.#outbox = new OutboxStore(me.id);
-    this.client = new SyncClient({ userId: me.id, outbox: this.#outbox.items() });
+    this.client = new SyncClient({ userId: me.id });
+    this.client.setActive(false, 0); // until this tab leads
+    this.#cache = new Cache({ userId: me.id, failed: () => this.#keepsNothing() });
+    this.#saving = new Saving(this.client, this.#cache);
     this.drafts = new Drafts(me.id, () => this.#changed());
     this.going = new Going({
       changed: () => this.#changed(),
@@ -74,11 +88,12 @@ export class Engine {
         this.act((client, now) => client.change({ type: "delete", room_id: roomId, seq }, now)),
     });
     this.#keeper = new Keeper({
-      exchange: () => inTurn(refresh),
+      exchange: () => this.#exchange(),
       on: {
         fresh: (tokens) => this.#renewed(tokens),
         // Without any token yet there is no socket that could tell.
-        waiting: () => this.#keeper.token === null && this.#lineIs("waiting"),
+        waiting: () =>
+          this.#keeper.token === null && this.#lineIs({ state: "waiting", retryAt: null, code: null }),
         ended: (reason, problem) => this.#end(reason === "forbidden" ? "refused" : "over", wordsIn(problem)),
       },
     });
@@ -87,34 +102,60 @@ export class Engine {
       newerThan: (spent) => this.#keeper.newerThan(spent),
       ended: (reason) => this.#end(reason),
     });
+    this.#tabs = this.#shareLine();
+  }
+
+  /** One line for all tabs of this browser, where it has locks and channels. */
+  #shareLine(): Tabs {
     const url = new URL("/ws", location.href);
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    this.#connection = new Connection({
-      url: url.href,
-      token: null,
+    return new Tabs({
+      tab: this.client.tab,
+      name: `hearth.${this.me.id}`,
+      connect: (on) => new Connection({ url: url.href, token: null, on }),
+      snapshot: () => this.client.snapshot(),
+      locks: (navigator as { locks?: LockManager }).locks,
+      makeChannel: (name) => new BroadcastChannel(name),
       on: {
-        state: (state) => this.#lineIs(state),
+        leads: (leads) => this.act((client, now) => client.setActive(leads, now)),
+        line: (line) => this.#lineIs(line),
+        down: () => this.act((client) => client.disconnected()),
         frame: (frame) => this.act((client, now) => client.receive(frame, now)),
+        snapshot: (snapshot) => this.act((client, now) => client.follow(snapshot, now)),
+        asked: (ref, rooms) => this.act((client) => client.asked(ref, rooms)),
         closed: (code) => this.#closed(code),
+        renewed: (tokens) => this.#heardTokens(tokens),
+        outbox: (event) => this.#heardOf(event),
       },
     });
   }
 
   // ---- the life of it
 
-  /** Begins with these tokens, or with those that the cookie gets. */
-  start(tokens: Tokens | null): void {
+  /** Takes over what was kept, and finds the other tabs. Whatever happens before its end shows nothing yet. */
+  async load(): Promise<void> {
+    const cached = await this.#cache.rooms();
+    this.act((client) => client.restore({ cached }));
+    this.#found = this.#tabs.start();
+    // From here on the other tabs are heard: what they keep later than this is read, they tell.
+    const outbox = await this.#cache.outbox();
+    this.act((client) => client.restore({ outbox }));
+  }
+
+  /** Begins with these tokens, or with those that another tab has or the cookie gets. */
+  async start(tokens: Tokens | null): Promise<void> {
     addEventListener("online", this.#onOnline);
     addEventListener("offline", this.#wake);
     document.addEventListener("visibilitychange", this.#wake);
     addEventListener("pagehide", this.#leavePage);
     addEventListener("pageshow", this.#wake);
-    this.#outbox.watch((id) => this.act((client, now) => client.discard(id, now)));
-    if (tokens === null) this.#keeper.wake();
-    else {
+    this.#tabs.show(!document.hidden);
+    if (tokens) {
       this.#keeper.hold(tokens);
-      this.#renewed(tokens);
+      return this.#renewed(tokens);
     }
+    await this.#found;
+    if (!this.#isStopped && this.#keeper.token === null) this.#keeper.wake();
   }
 
   /** Ends it in this tab. `forget`: also what was kept of it. */
@@ -126,9 +167,11 @@ export class Engine {
     removeEventListener("pagehide", this.#leavePage);
     removeEventListener("pageshow", this.#wake);
     this.#keeper.stop();
-    this.#connection.stop();
+    this.#tabs.stop();
+    this.#saving.stop();
     this.drafts.stop({ forget });
-    this.#outbox.stop({ forget });
+    const cleared = forget ? this.#cache.clear() : this.#cache.clearRooms();
+    void cleared.then(() => this.#cache.close());
   }
 
   get heldToken(): string | null {
@@ -138,14 +181,15 @@ export class Engine {
   /** Tries now, where it would be waited. */
   reconnect(): void {
     this.#keeper.wake();
-    this.#connection.start();
+    this.#tabs.command("start");
   }
 
   /** The tab, the page or the network is back: find out now what became of the log-in and of the line. */
   readonly #wake = (): void => {
-    if (document.hidden) return this.drafts.flush();
+    this.#tabs.show(!document.hidden);
+    if (document.hidden) return this.#flush();
     this.#keeper.wake();
-    this.#connection.check();
+    this.#tabs.command("check");
     this.#changed();
   };
 
@@ -153,14 +197,18 @@ export class Engine {
   readonly #onOnline = (): void => {
     this.#keeper.wake();
     const { state } = this.line;
-    if (state === "live") this.act((client) => client.disconnected());
-    if (state === "live" || state === "waiting") this.#connection.start();
+    if (this.#tabs.leads && (state === "live" || state === "waiting")) this.#tabs.command("start");
   };
 
   readonly #leavePage = (): void => {
     this.going.flush();
-    this.drafts.flush();
+    this.#flush();
   };
+
+  #flush(): void {
+    this.drafts.flush();
+    this.#saving.flush();
+  }
 
   #end(reason: EndReason, detail = ""): void {
     if (!this.#isStopped) this.#on.ended(this.leaving ?? reason, detail);
@@ -168,28 +216,42 @@ export class Engine {
 
   // ---- the line
 
+  /** In turn with the other tabs; whoever has waited for one that got tokens takes those. */
+  #exchange(): Promise<Tokens> {
+    const before = this.#theirs;
+    return inTurn(() =>
+      this.#theirs && this.#theirs !== before ? Promise.resolve(this.#theirs) : refresh(),
+    );
+  }
+
+  /** This tab has got tokens. */
   #renewed(tokens: Tokens): void {
     if (tokens.user.id !== this.me.id) return this.#on.changedUser();
     this.setMe(tokens.user);
-    this.#connection.renew(tokens.access_token);
+    this.#tabs.renew(tokens);
   }
 
-  #lineIs(state: ConnectionState): void {
-    const { downSince, stoppedBy } = this.line;
+  /** Another tab has got tokens, and the line has been shown them. */
+  #heardTokens(tokens: Tokens): void {
+    this.#theirs = tokens;
+    this.#keeper.hold(tokens);
+    this.setMe(tokens.user);
+  }
+
+  #lineIs({ state, retryAt, code }: LineState): void {
     if (state === "live") this.#keeper.trust();
     this.line = {
       state,
-      nextTryAt: state === "waiting" ? this.#connection.retryAt : null,
-      stoppedBy: state === "stopped" ? stoppedBy : null,
-      downSince: state === "live" ? null : (downSince ?? Date.now()),
+      nextTryAt: state === "waiting" ? retryAt : null,
+      stoppedBy: state === "stopped" ? code : null,
+      downSince: state === "live" ? null : (this.line.downSince ?? Date.now()),
     };
     this.#changed();
   }
 
-  /** What a close code means for the log-in: false stops, true goes on. */
+  /** In the tab that leads. What a close code means for the log-in: false stops, true goes on. */
   #closed(code: number): boolean | undefined {
-    this.act((client) => client.disconnected());
-    const { shown } = this.#connection;
+    const { shown } = this.#tabs;
     // No socket has opened: a refresh is told why, a socket isn't.
     if (shown === null && !this.#hasWondered) {
       this.#hasWondered = true;
@@ -203,7 +265,6 @@ export class Engine {
       setTimeout(() => this.#end(reason)); // after the connection has finished its own step
       return false;
     }
-    if (!invitesReconnect(code)) this.line = { ...this.line, stoppedBy: code };
     return undefined;
   }
 
@@ -214,28 +275,31 @@ export class Engine {
     if (this.#isStopped) return;
     const { version } = this.client;
     for (const effect of how(this.client, Date.now())) this.#carryOut(effect);
-    if (this.client.version !== version) this.#changed();
+    if (this.client.version === version) return;
+    this.#saving.changed();
+    this.#changed();
   }
 
   #carryOut(effect: Effect): void {
     switch (effect.do) {
       case "send":
-        return this.#connection.send(effect.frame);
+        return this.#tabs.send(effect.frame);
       case "wake":
         setTimeout(() => this.act((client, now) => client.wake(now)), effect.in_ms);
         return;
       case "reconnect":
-        return this.#connection.restart();
+        return this.#tabs.command("restart");
       case "save":
-        return this.#outbox.save(effect.item);
+        void this.#cache.saveItem(effect.item).then(() => this.#tell(effect));
+        return;
       case "erase":
-        return this.#outbox.erase(effect.id);
+        void this.#cache.eraseItem(effect.id).then(() => this.#tell(effect));
+        return;
       case "arrived":
       case "forgot":
       case "refused":
       case "unsent":
-        for (const tell of this.#toldTo) tell(effect);
-        return;
+        return this.#toldOf(effect);
       default: {
         const in_ms = "in_ms" in effect.request ? effect.request.in_ms : 0;
         setTimeout(async () => {
@@ -244,6 +308,37 @@ export class Engine {
         }, in_ms);
       }
     }
+  }
+
+  #toldOf(told: Told): void {
+    for (const tell of this.#toldTo) tell(told);
+    if (told.do === "forgot") void this.#cache.eraseRoom(told.roomId);
+    if (told.do === "unsent") this.discard(told.item.id); // no room shows it any more
+  }
+
+  // ---- what the tabs tell one another of messages
+
+  /** What has just been kept: whoever opens a tab meanwhile has read it, or hears it. */
+  #tell(effect: Effect): void {
+    const settled = settledBy(effect);
+    if (effect.do === "save" && !settled) this.#tabs.tell({ do: "written", item: effect.item });
+    else if (settled && this.#tabs.leads) this.#tabs.tell({ do: "settled", ...settled });
+  }
+
+  #heardOf(event: OutboxEvent): void {
+    switch (event.do) {
+      case "written":
+        return this.act((client, now) => client.written(event.item, now));
+      case "settled":
+        return this.act((client) => client.settled(event.id, event.settled));
+      case "discard":
+        if (this.#tabs.leads) this.discard(event.id);
+    }
+  }
+
+  #keepsNothing(): void {
+    this.keeps = false;
+    this.#changed();
   }
 
   // ---- what the page does
@@ -260,7 +355,7 @@ export class Engine {
       roomId,
       content,
       createdAt: new Date().toISOString(),
-      order: this.#outbox.next(),
+      order: this.client.outbox.nextOrder,
       ...(replyTo !== undefined && { replyTo }),
     };
     let isTaken = true;
@@ -273,11 +368,13 @@ export class Engine {
   }
 
   retry(id: string): void {
-    this.act((client, now) => client.retry(id, this.#outbox.next(), now));
+    this.act((client, now) => client.retry(id, client.outbox.nextOrder, now));
   }
 
+  /** The tab that leads decides: it may have sent it just now. */
   discard(id: string): void {
-    this.act((client, now) => client.discard(id, now));
+    if (this.#tabs.leads) this.act((client, now) => client.discard(id, now));
+    else this.#tabs.tell({ do: "discard", id });
   }
 
   deleteSoon(roomId: number, seq: number): void {

@@ -1,6 +1,7 @@
 // The log-in of this browser: how it begins, who is told that it has ended, and why.
 
 import { createStore, useStore } from "zustand";
+import { loaded } from "../loading.ts";
 import type { Registration, Tokens, UserSummary } from "../protocol/types.ts";
 import { Farewell } from "../realtime/farewell.ts";
 import type { Engine } from "./engine.ts";
@@ -80,10 +81,10 @@ export function begin(): void {
   addEventListener("hashchange", takeLink);
   addEventListener("online", () => farewell.wake());
   watchMark((newer) => {
-    const { engine } = session.getState();
+    const { engine, isEntering } = session.getState();
     if (newer && "user" in newer) {
       if (engine && engine.me.id !== newer.user.id) location.reload();
-      else if (!engine) void enter(newer.user, null);
+      else if (!engine && !isEntering) void enter(newer.user, null);
     } else if (engine) {
       const reason = newer?.ended ?? "logout";
       end(engine, reason === "logout" ? "elsewhere" : (reason as EndReason));
@@ -147,16 +148,17 @@ export async function resetPassword(code: string, new_password: string): Promise
 /** What runs for a log-in is loaded by whoever has one. */
 async function enter(user: UserSummary, tokens: Tokens | null): Promise<void> {
   session.setState({ isEntering: true });
-  const { Engine } = await import("./engine.ts");
+  const { Engine } = await loaded(() => import("./engine.ts"));
   const engine: Engine = new Engine(user, {
     ended: (reason, detail) => end(engine, reason, detail),
     changedUser: () => location.reload(),
   });
+  await engine.load();
   session.setState({ engine, ended: null, isEntering: false });
   writeMark({
     user: { id: user.id, username: user.username, ...(user.full_name && { full_name: user.full_name }) },
   });
-  engine.start(tokens);
+  await engine.start(tokens);
 }
 
 // ---- the end

@@ -1,17 +1,18 @@
 import { CSPProvider } from "@base-ui/react/csp-provider";
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import { Confirm } from "../dialogs/Confirm.tsx";
+import { part } from "../loading.ts";
 import { closeDialog, type DialogOf, useUi } from "./ui.ts";
 
-const Switcher = lazy(() => import("../dialogs/Switcher.tsx"));
-const NewRoom = lazy(() => import("../dialogs/NewRoom.tsx"));
-const Browse = lazy(() => import("../dialogs/Browse.tsx"));
-const Settings = lazy(() => import("../dialogs/Settings.tsx"));
-const RoomSettings = lazy(() => import("../dialogs/RoomSettings.tsx"));
-const Invite = lazy(() => import("../dialogs/Invite.tsx"));
-const Keys = lazy(() => import("../dialogs/Keys.tsx"));
-const Person = lazy(() => import("../dialogs/Person.tsx"));
-const ReactionsOf = lazy(() => import("../dialogs/ReactionsOf.tsx"));
+const Switcher = part(() => import("../dialogs/Switcher.tsx"));
+const NewRoom = part(() => import("../dialogs/NewRoom.tsx"));
+const Browse = part(() => import("../dialogs/Browse.tsx"));
+const Settings = part(() => import("../dialogs/Settings.tsx"));
+const RoomSettings = part(() => import("../dialogs/RoomSettings.tsx"));
+const Invite = part(() => import("../dialogs/Invite.tsx"));
+const Keys = part(() => import("../dialogs/Keys.tsx"));
+const Person = part(() => import("../dialogs/Person.tsx"));
+const ReactionsOf = part(() => import("../dialogs/ReactionsOf.tsx"));
 
 /** What is open, one over the other. */
 export default function Dialogs() {

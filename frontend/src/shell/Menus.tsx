@@ -22,10 +22,11 @@ import {
   UserPlus,
   UserRound,
 } from "lucide-react";
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import { replyTo } from "../composer/answering.ts";
 import { mayManage, mayPin } from "../dialogs/duties.ts";
 import { type Text, useText } from "../i18n/text.ts";
+import { part } from "../loading.ts";
 import { copyText } from "../markdown/copy.ts";
 import type { Engine } from "../session/engine.ts";
 import { useEngine } from "../session/hooks.ts";
@@ -37,7 +38,7 @@ import { linkTo } from "./routes.ts";
 import { openDialog, toast } from "./ui.ts";
 import "../dialogs/dialogs.css";
 
-const EmojiPicker = lazy(() => import("../dialogs/EmojiPicker.tsx"));
+const EmojiPicker = part(() => import("../dialogs/EmojiPicker.tsx"));
 
 interface Entry {
   key: string;

@@ -1,37 +1,50 @@
-import { lazy, Suspense, useEffect } from "react";
+import { Suspense, useEffect } from "react";
 import { ChatRoom } from "../ChatRoom.tsx";
+import { Catalogue } from "../i18n/Catalogue.tsx";
+import texts from "../i18n/en.json";
 import { useText } from "../i18n/text.ts";
+import { part } from "../loading.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { session, useSession } from "../session/session.ts";
 import { keptPlace } from "../timeline/place.ts";
 import { Banner } from "./Banner.tsx";
 import { useBadges } from "./badges.ts";
 import { offerInvite } from "./leaving.ts";
-import { useMenu } from "./menu.ts";
+import { closeMenu, useMenu } from "./menu.ts";
 import { useNotifications } from "./notifications.ts";
 import { roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
 import { usePlace } from "./routes.ts";
 import { Sidebar } from "./Sidebar.tsx";
+import { forgetSearch } from "./search.ts";
 import { useShortcuts } from "./shortcuts.ts";
 import { Toasts } from "./Toasts.tsx";
 import { useTold } from "./told.ts";
-import { useUi } from "./ui.ts";
+import { closeAll, useUi } from "./ui.ts";
 import "./shell.css";
 
 const SWITCHER_AFTER_MS = 1_000;
 const loadDialogs = () => import("./Dialogs.tsx");
 const loadSwitcher = () => import("../dialogs/Switcher.tsx");
 
-const Dialogs = lazy(loadDialogs);
-const Menus = lazy(() => import("./Menus.tsx"));
-const UserList = lazy(() => import("../UserList.tsx").then(({ UserList }) => ({ default: UserList })));
-const Welcome = lazy(() => import("./Welcome.tsx").then(({ Welcome }) => ({ default: Welcome })));
-const SearchPanel = lazy(() => import("./SearchPanel.tsx"));
-const PinsPanel = lazy(() => import("./PinsPanel.tsx"));
+const Dialogs = part(loadDialogs);
+const Menus = part(() => import("./Menus.tsx"));
+const UserList = part(() => import("../UserList.tsx").then(({ UserList }) => ({ default: UserList })));
+const Welcome = part(() => import("./Welcome.tsx").then(({ Welcome }) => ({ default: Welcome })));
+const SearchPanel = part(() => import("./SearchPanel.tsx"));
+const PinsPanel = part(() => import("./PinsPanel.tsx"));
 
-/** What who is logged in sees: the list of rooms, the open room, and a panel beside it. */
+/** What who is logged in sees, with its texts. */
 export function Shell() {
+  return (
+    <Catalogue texts={texts}>
+      <Chat />
+    </Catalogue>
+  );
+}
+
+/** The list of rooms, the open room, and a panel beside it. */
+function Chat() {
   const t = useText();
   const engine = useEngine();
   const { roomId, seq, panel, show, goTo } = usePlace();
@@ -69,6 +82,15 @@ export function Shell() {
     if (roomId === null && first !== undefined) goTo(first);
   });
 
+  // What was sought and what is open belong to this log-in.
+  useEffect(
+    () => () => {
+      forgetSearch();
+      closeAll();
+      closeMenu();
+    },
+    [],
+  );
   const invite = useSession((state) => state.invite);
   useEffect(() => {
     if (invite !== null) void offerInvite(engine, t);
@@ -97,6 +119,7 @@ export function Shell() {
       {showsList &&
         (isPhone ? (
           <main className="shell__main">
+            <Banner />
             <Sidebar />
           </main>
         ) : (

@@ -1,7 +1,8 @@
 import { ChevronDown, Compass, Hash, Lock, MessageSquarePlus, Pencil, Search, Settings } from "lucide-react";
-import { lazy, type MouseEvent, memo, Suspense, useMemo } from "react";
+import { type MouseEvent, memo, Suspense, useMemo } from "react";
 import { Link } from "wouter";
 import { useText } from "../i18n/text.ts";
+import { part } from "../loading.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { toggleIn, usePrefs } from "../session/prefs.ts";
 import { Avatar, Presence } from "./Avatar.tsx";
@@ -15,7 +16,7 @@ import { useWhen } from "./time.ts";
 import { openDialog } from "./ui.ts";
 import "./sidebar.css";
 
-const FirstSteps = lazy(() => import("./Welcome.tsx").then(({ FirstSteps }) => ({ default: FirstSteps })));
+const FirstSteps = part(() => import("./Welcome.tsx").then(({ FirstSteps }) => ({ default: FirstSteps })));
 
 /** The list of rooms, and the ways to find or make one. */
 export function Sidebar() {

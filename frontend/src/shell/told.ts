@@ -3,7 +3,7 @@
 import { useEffect } from "react";
 import { useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
-import { useEngine } from "../session/hooks.ts";
+import { useClient, useEngine } from "../session/hooks.ts";
 import { pageHasFocus } from "../timeline/reading.ts";
 import { nameOf } from "./people.ts";
 import { announce, toast } from "./ui.ts";
@@ -13,6 +13,16 @@ const ANNOUNCE_EVERY_MS = 3_000;
 export function useTold(openRoomId: number | null): void {
   const t = useText();
   const engine = useEngine();
+  const keeps = useClient((_, { keeps }) => keeps);
+  useEffect(() => {
+    if (keeps) return undefined;
+    toast(t("storage.failed"));
+    const ask = (leaving: Event): void => {
+      if (engine.unsent() > 0) leaving.preventDefault();
+    };
+    addEventListener("beforeunload", ask);
+    return () => removeEventListener("beforeunload", ask);
+  }, [engine, keeps, t]);
   useEffect(() => {
     let waiting: string[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -32,6 +42,8 @@ export function useTold(openRoomId: number | null): void {
         if (timer === undefined) say();
       } else if (told.do === "forgot" && told.roomId === openRoomId) {
         toast(t("gone.removed"));
+      } else if (told.do === "unsent") {
+        toast(t("gone.unsent", { text: plainText(told.item.content, 200) }));
       } else if (told.do === "refused") {
         toast(t(`refused.${told.change.type}`, { why: told.message }));
       }

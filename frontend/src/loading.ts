@@ -1,0 +1,36 @@
+// Parts of the page that are loaded on first use.
+
+import { lazy } from "react";
+import { reconnectDelay } from "./realtime/backoff.ts";
+
+const ATTEMPTS_MAX = 20;
+
+/** A component whose code is loaded when it is first shown. */
+export const part: typeof lazy = (load) => lazy(() => loaded(load));
+
+/**
+ * Loads code, and tries again without a connection. When the server has been updated meanwhile, the parts of this client
+ * are gone, and the page begins anew with the newer one; what isn't sent is kept.
+ */
+export async function loaded<Code>(load: () => Promise<Code>): Promise<Code> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await load();
+    } catch (error) {
+      if (await isOutdated()) location.reload();
+      if (attempt >= ATTEMPTS_MAX) throw error;
+      await new Promise((resolve) => setTimeout(resolve, reconnectDelay(attempt)));
+    }
+  }
+}
+
+/** Whether the server's page begins with another script than this one. */
+async function isOutdated(): Promise<boolean> {
+  const mine = document.querySelector<HTMLScriptElement>("script[type=module][src]")?.getAttribute("src");
+  try {
+    const answer = await fetch("/", { cache: "no-store" });
+    return answer.ok && mine != null && !(await answer.text()).includes(mine);
+  } catch {
+    return false;
+  }
+}
