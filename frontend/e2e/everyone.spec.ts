@@ -129,7 +129,12 @@ async function tooSmall(page: Page, min: number): Promise<string[]> {
         continue;
       if (element.closest("p, .md") && getComputedStyle(element).display.startsWith("inline")) continue;
       const target = element.closest("label") ?? element;
-      const { width, height } = target.getBoundingClientRect();
+      const box = target.getBoundingClientRect();
+      // What is laid around it takes presses, too.
+      const around = getComputedStyle(element, "::after");
+      const reach = around.position === "absolute" ? around : { width: "0", height: "0" };
+      const width = Math.max(box.width, Number.parseFloat(reach.width) || 0);
+      const height = Math.max(box.height, Number.parseFloat(reach.height) || 0);
       if (width > 0 && (width < min - 0.5 || height < min - 0.5))
         found.push(`${Math.round(width)} x ${Math.round(height)} ${element.outerHTML.slice(0, 120)}`);
     }

@@ -2,6 +2,9 @@ import { type EmojiPickerListComponents, EmojiPicker as Picker } from "frimousse
 import { useText } from "../i18n/text.ts";
 import { emojiData } from "./emojiData.ts";
 
+/** As many as fit beside each other on the narrowest page. */
+const COLUMNS = matchMedia("(pointer: coarse)").matches ? 6 : 9;
+
 const fromOne = (index: number | undefined): number | undefined => (index === undefined ? index : index + 1);
 
 /** The picker counts rows and columns from 0; ARIA counts them from 1. */
@@ -21,6 +24,7 @@ export default function EmojiPicker({ onPick }: { onPick(emoji: string): void })
   return (
     <Picker.Root
       className="emoji-picker"
+      columns={COLUMNS}
       resolveEmojiData={emojiData}
       onEmojiSelect={({ emoji }) => onPick(emoji)}
     >
