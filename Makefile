@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run dev client setup test check types notices screenshots bench probe soak clean
+.PHONY: help run dev client setup test check types notices screenshots bench client-bench probe soak clean
 
 # Debian keeps mariadbd outside an ordinary user's PATH.
 export PATH := $(PATH):/usr/sbin
@@ -63,6 +63,10 @@ notices: client ## write the licences of what ships anew
 # The probe is a benchmark too, but one that takes both cores: `make probe` runs it.
 bench: client ## run the benchmarks, on MariaDB too when it is installed
 	$(BESIDE_MARIADB) cargo bench $(patsubst benches/%.rs,--bench %,$(wildcard benches/*.rs))
+
+client-bench: setup client ## measure the client in a browser
+	cargo build
+	npm --prefix frontend run bench
 
 probe: client ## measure a server on one core; one subject: PROBE="delivery --rounds 5"
 	$(BESIDE_MARIADB) cargo bench --bench probe -- $(PROBE)

@@ -2,7 +2,7 @@ import { defineConfig } from "@playwright/test";
 
 export default defineConfig({
   testDir: "e2e",
-  testMatch: process.env.SCREENSHOTS ? "screenshots.ts" : "*.spec.ts",
+  testMatch: process.env.E2E_FILE ?? "*.spec.ts", // screenshots.ts and bench.ts make no test
   // What walks through every view takes minutes: `make soak` runs it.
   ...(process.env.E2E_LONG ? {} : { grepInvert: /@long/ }),
   fullyParallel: false,

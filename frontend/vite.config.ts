@@ -3,6 +3,7 @@ import react from "@vitejs/plugin-react";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 import { compress } from "./build/compress.ts";
+import { syntax } from "./build/syntax.ts";
 
 /**
  * Compiles the catalogues of src/i18n to the trees that react-intl takes, so that no parser is shipped. A text without
@@ -13,7 +14,7 @@ function catalogues(): Plugin {
     name: "catalogues",
     enforce: "pre",
     transform(code, id) {
-      if (!/\/src\/i18n\/[\w-]+\.json$/.test(id)) return null;
+      if (!/\/src\/i18n\/[\w.-]+\.json$/.test(id)) return null;
       const texts = JSON.parse(code) as Record<string, string>;
       const trees = Object.entries(texts).map(([key, text]) => {
         const tree = parse(text);
@@ -27,7 +28,7 @@ function catalogues(): Plugin {
 const SERVER = process.env.HEARTH_SERVER ?? "http://127.0.0.1:8000";
 
 export default defineConfig(({ mode }) => ({
-  plugins: [catalogues(), react(), compress()],
+  plugins: [catalogues(), react(), syntax(), compress()],
   resolve: {
     alias:
       mode === "test"

@@ -313,3 +313,17 @@ test("report 7: on a Mac Ctrl+K in the box is the system's, and Cmd+K opens the 
   await box(page).press("Meta+k");
   await expect(page.getByRole("dialog")).toBeVisible();
 });
+
+test("report 10: a browser that can't read the script is told so in words", async ({
+  page,
+  server,
+  faults,
+}) => {
+  faults.allow(/SyntaxError|Unexpected/);
+  await page.route("**/assets/index-*.js", (route) =>
+    route.fulfill({ contentType: "text/javascript", body: "let newer = a thing of next year;" }),
+  );
+  await page.goto(server.url);
+  await expect(page.getByText("Hearth needs a newer browser")).toBeVisible();
+  await expect(page.getByText("Firefox 115")).toBeVisible();
+});
