@@ -165,7 +165,9 @@ test("a part that can't be loaded is tried again; when the server has a newer cl
   await page.route(`${server.url}/`, (route) =>
     route.fulfill({ contentType: "text/html", body: '<script type="module" src="/assets/new.js"></script>' }),
   );
+  const begunAnew = page.waitForEvent("load");
   await settings.click();
-  await expect.poll(() => began(page)).toBe("reload");
+  await begunAnew;
+  expect(await began(page)).toBe("reload");
   await expect(box(page)).toHaveValue("half a thought");
 });

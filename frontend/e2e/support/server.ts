@@ -1,6 +1,7 @@
-// A real server for the browser suite: the debug binary on a port of its own, with a database of its own.
+// A real server for the browser suite: the debug binary on a port of its own, with a database of its own. That is SQLite,
+// or MariaDB beside `scripts/with-mariadb`.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,6 +10,7 @@ import { join, resolve } from "node:path";
 export const BINARY =
   process.env.HEARTH_BINARY ?? resolve(import.meta.dirname, "../../../target/debug/hearth");
 const START_MS_MAX = 60_000;
+const MARIADB = process.env.HEARTH_TEST_MYSQL;
 
 export interface Account {
   id: number;
@@ -34,6 +36,8 @@ export class Server {
   #port = 0;
   #process: ChildProcess | null = null;
   #log = "";
+  /** On MariaDB; it is made by the first start. */
+  #database: string | null = null;
 
   constructor(settings: Record<string, string> = {}, host = "127.0.0.1") {
     this.#settings = settings;
@@ -50,7 +54,13 @@ export class Server {
 
   /** Starts it, after a kill again on the same port and database. Resolves once it is ready. */
   async start(): Promise<void> {
-    if (this.#port === 0) this.#port = await freePort(this.#host);
+    if (this.#port === 0) {
+      this.#port = await freePort(this.#host);
+      if (MARIADB) {
+        this.#database = `e2e_${this.#port}_${Date.now()}`;
+        statement(`CREATE DATABASE ${this.#database}`);
+      }
+    }
     const child = spawn(BINARY, ["serve"], {
       cwd: this.dir,
       env: {
@@ -59,6 +69,7 @@ export class Server {
         HEARTH_DATA_DIR: join(this.dir, "data"),
         HEARTH_RATE_LIMITS: "off",
         HEARTH_ARGON2: "m=64,t=1,p=1",
+        ...(this.#database && { HEARTH_DATABASE_URL: `${MARIADB}/${this.#database}` }),
         ...this.#settings,
       },
       stdio: ["ignore", "ignore", "pipe"],
@@ -93,6 +104,7 @@ export class Server {
   async remove(): Promise<void> {
     await this.kill();
     rmSync(this.dir, { recursive: true, force: true });
+    if (this.#database) statement(`DROP DATABASE ${this.#database}`);
   }
 
   async ask(method: string, path: string, body?: unknown, token?: string): Promise<Answer> {
@@ -154,6 +166,13 @@ export class Server {
   read(user: Account, room: Room, seq: number): Promise<unknown> {
     return this.must("POST", `/api/chat/rooms/${room.id}/read`, { seq }, user.token);
   }
+}
+
+/** Does it on MariaDB. */
+function statement(sql: string): void {
+  const { hostname, port, username, password } = new URL(MARIADB ?? "");
+  const login = ["-h", hostname, "-P", port, "-u", username, `-p${password}`];
+  execFileSync("mariadb", [...login, "-e", sql]);
 }
 
 function freePort(host: string): Promise<number> {
