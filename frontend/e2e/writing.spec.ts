@@ -432,3 +432,27 @@ async function longPress(page: Page, text: string): Promise<void> {
   await input.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
   await input.detach();
 }
+
+test("what is written while emoji are being loaded stays in the box", async ({ server, account, open }) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "slow names");
+  const { page } = await open(ana, `/room/${room.id}`);
+  let load = (): void => {};
+  const loading = new Promise<void>((resolve) => {
+    load = resolve;
+  });
+  await page.route(/assets\/emoji/, async (route) => {
+    await loading;
+    await route.continue();
+  });
+  await box(page).fill("one :tada: ");
+  await box(page).press("Enter");
+  await box(page).press("Enter");
+  await box(page).pressSequentially("two");
+  load();
+  await expect(messageWith(page, "one 🎉")).toHaveCount(1);
+  await expect(box(page)).toHaveValue("two");
+  await box(page).press("Enter");
+  await expect(page.locator("[data-state=pending]")).toHaveCount(0);
+  expect(await server.texts(ana, room)).toEqual(["one 🎉", "two"]);
+});

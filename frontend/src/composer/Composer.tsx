@@ -43,6 +43,7 @@ export function Composer({ roomId, onSent }: ComposerProps) {
   const engine = useEngine();
   const max = useLimit();
   const box = useRef<HTMLTextAreaElement>(null);
+  const isSending = useRef(false); // the names of emoji may have to be loaded first
   const info = useClient((client) => client.room(roomId)?.info);
   const answered = useClient((_, { drafts }) => drafts.of(roomId).replyTo);
   const [isEmpty, setEmpty] = useState(true);
@@ -87,16 +88,17 @@ export function Composer({ roomId, onSent }: ComposerProps) {
 
   async function send(): Promise<void> {
     const area = box.current;
-    if (!area) return;
-    const { content, over } = asSent(await withEmoji(area.value), max);
+    if (!area || isSending.current) return;
+    const text = area.value;
+    isSending.current = true;
+    const { content, over } = asSent(await withEmoji(text), max);
+    isSending.current = false;
     if (over > 0) return announce(t("composer.over", { count: over, max }));
     if (content === null) return;
     if (!engine.say(roomId, content, engine.drafts.of(roomId).replyTo)) return toast(t("composer.full"));
-    area.value = "";
     engine.drafts.set(roomId, { text: "" });
-    setEmpty(true);
-    setLeft(max);
-    grow(area);
+    area.value = area.value.startsWith(text) ? area.value.slice(text.length) : ""; // more may have been written meanwhile
+    changed();
     completion.close();
     area.focus();
     onSent();
