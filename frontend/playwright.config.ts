@@ -13,6 +13,8 @@ export default defineConfig({
   reporter: [["list"]],
   outputDir: "node_modules/.e2e",
   use: {
+    actionTimeout: 15_000,
+    navigationTimeout: 30_000,
     viewport: { width: 1280, height: 800 },
     locale: "en-GB",
     timezoneId: "Europe/Berlin",

@@ -118,7 +118,7 @@ export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
       className="timeline"
       onPointerOver={onPointerOver}
       onPointerLeave={() => setActive(null)}
-      onScrollCapture={() => setActive(null)}
+      onScrollCapture={() => document.activeElement?.closest(".message__tools") || setActive(null)}
       onPointerDown={onPointerDown}
       onPointerUp={cancelPress}
       onPointerCancel={cancelPress}
@@ -143,6 +143,9 @@ export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
           onVisible={(_, last) => {
             setVisible(last);
             savePlace();
+            // The tools of the row that a key has gone to, which the list may have scrolled for.
+            const focused = document.activeElement;
+            if (focused?.matches("[data-key]:focus-visible")) setActive(keyAt(focused));
           }}
           start={start}
           label={label}
