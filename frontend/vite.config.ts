@@ -27,8 +27,9 @@ function catalogues(): Plugin {
 
 const SERVER = process.env.HEARTH_SERVER ?? "http://127.0.0.1:8000";
 
-export default defineConfig(({ mode }) => ({
-  plugins: [catalogues(), react(), syntax(), compress()],
+// The model of the server's tests takes the state machine alone, as a program for Node.js.
+export default defineConfig(({ mode, isSsrBuild }) => ({
+  plugins: isSsrBuild ? [] : [catalogues(), react(), syntax(), compress()],
   resolve: {
     alias:
       mode === "test"
@@ -39,6 +40,7 @@ export default defineConfig(({ mode }) => ({
     target: ["chrome111", "firefox115", "safari16.4"],
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    copyPublicDir: !isSsrBuild,
   },
   server: {
     proxy: {

@@ -34,6 +34,8 @@ export interface DeliveryHost {
   changed(room: RoomState, frame: RowFrame | MemberFrame): void;
   /** A room has come, or is held anew from nothing. */
   entered(room: RoomState): void;
+  /** The server's log is another one than before. */
+  begunAnew(): void;
   /** What is held of a room is void; `isGone`: it is no longer mine. */
   left(room: RoomState, isGone: boolean): void;
 }
@@ -119,6 +121,7 @@ export class Delivery {
     if (this.epoch !== null && this.epoch !== epoch) {
       for (const room of this.rooms.values()) this.#host.left(room, false);
       this.rooms.clear();
+      this.#host.begunAnew();
     }
     this.epoch = epoch;
     this.#left.clear(); // the list is newer than any removal that an earlier socket told

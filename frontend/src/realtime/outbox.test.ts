@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { ClientFrame } from "../protocol/types.ts";
 import type { Effect } from "./effects.ts";
 import { settledBy } from "./outbox.ts";
-import { asked, done, first, I, item, ME, message, opened, page, ready, sent } from "./support.ts";
+import { asked, done, first, I, item, ME, message, opened, page, ready, room, sent } from "./support.ts";
 import { SyncClient } from "./sync.ts";
 
 type Sent = Extract<ClientFrame, { type: "message" }>;
@@ -247,4 +247,27 @@ test("what is pending is the same list, and each item the same object, until the
   expect([after === before, after[0] === before[0]]).toEqual([false, true]);
   client.receive({ type: "typing", room_id: 12, user_id: 2 }, 0);
   expect(client.pending(12)).toBe(after);
+});
+
+test("what an earlier log has stored isn't pending in another one", () => {
+  const client = opened();
+  const { ref } = first(sent(write(client, "a"), "message"));
+  write(client, "b");
+  client.receive({ type: "ack", ref, room_id: 12, id: "a", seq: 6, rev: 500 }, 0);
+  expect(pending(client)).toEqual([
+    ["a", "stored"],
+    ["b", "sent"],
+  ]);
+  client.disconnected();
+  const effects = client.receive(ready([room({ rev: 3, last_seq: 2 })], "e2"), 0);
+  expect(sent(effects, "message").map(({ id }) => id)).toEqual(["b"]);
+  expect(pending(client)).toEqual([["b", "sent"]]);
+});
+
+test("what is stored in a room that is no longer mine isn't pending", () => {
+  const client = opened();
+  const { ref } = first(sent(write(client, "a"), "message"));
+  client.receive({ type: "ack", ref, room_id: 12, id: "a", seq: 6, rev: 12 }, 0);
+  client.receive({ type: "removed", room_id: 12, rev: 20 }, 0);
+  expect(client.outbox.items).toEqual([]);
 });

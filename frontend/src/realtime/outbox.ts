@@ -179,6 +179,12 @@ export class Outbox {
     return failed;
   }
 
+  /** No row of this room, or of any, will come for what is stored: the room is gone, or the log is another one. */
+  dropStored(roomId?: RoomId): void {
+    const isOfIt = (item: OutboxItem): boolean => roomId === undefined || item.roomId === roomId;
+    this.#remove(this.items.filter((item) => item.state === "stored" && isOfIt(item)));
+  }
+
   dropShown(room: RoomState): void {
     if (this.items.length === 0) return;
     const isShown = ({ state, roomId, rev }: OutboxItem): boolean =>

@@ -72,6 +72,7 @@ export class SyncClient extends ClientView {
       ...host,
       changed: (room, frame) => this.#changed(room, frame),
       entered: (room) => this.#entered(room),
+      begunAnew: () => this.outbox.dropStored(),
       left: (room, isGone) => this.#left(room, isGone),
     });
     const { rooms } = this.#delivery;
@@ -220,7 +221,9 @@ export class SyncClient extends ClientView {
   #left(room: RoomState, isGone: boolean): void {
     this.#mine.changes.forget(room.id, { storedOnly: !isGone });
     this.#opening.voided(room);
-    if (isGone) this.#emit({ do: "forgot", roomId: room.id });
+    if (!isGone) return;
+    this.outbox.dropStored(room.id);
+    this.#emit({ do: "forgot", roomId: room.id });
   }
 
   #changed(room: RoomState, frame: RowFrame | MemberFrame): void {

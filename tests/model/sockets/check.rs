@@ -57,9 +57,9 @@ pub(super) async fn check_device(
         .iter()
         .map(|room| room["id"].as_u64().unwrap())
         .collect();
-    same("rooms", &client.rooms.keys().copied().collect(), &ids)?;
+    same("rooms", &client.rooms().into_keys().collect(), &ids)?;
     for room_id in ids {
-        let held = &client.rooms[&room_id];
+        let held = client.held(room_id);
         let path = format!("/api/chat/rooms/{room_id}");
         let (_, room) = account.get(&path).await;
         let context = |what: &str| format!("room {room_id}: {what}");
@@ -89,14 +89,11 @@ pub(super) async fn check_device(
             .iter()
             .map(|member| json!([member["role"], member["rev"], member["user"]]))
             .collect();
-        let present: Vec<Value> = held
-            .present()
-            .map(|(_, member)| json!([member.role, member.rev, member.user]))
-            .collect();
-        same(&context("members"), &present, &members)?;
+        same(&context("members"), &held.members, &members)?;
         let settings = json!({"kind": room["kind"], "name": room["name"], "topic": room["topic"],
             "archived_at": room["archived_at"]});
         same(&context("settings"), &held.settings, &settings)?;
+        same(&context("number of pending messages"), &held.pending, &0)?;
         for (what, held) in [
             ("rev", held.position),
             ("last_seq", held.last_seq),
@@ -116,13 +113,9 @@ pub(super) fn check_outbox(
     let client = &device.client;
     let mut last: BTreeMap<u64, u64> = BTreeMap::new();
     for (room_id, id) in &device.said {
-        let refused = client
-            .refused
-            .iter()
-            .any(|(pending, _)| pending.id() == Some(id));
-        let ack = client.acks.iter().position(|ack| ack["id"] == *id);
+        let ack = client.acks().iter().position(|ack| ack["id"] == *id);
         let Some(ack) = ack else {
-            if refused {
+            if client.is_refused(id) {
                 continue;
             }
             return Err(format!("{id}: neither acked nor refused"));
@@ -131,7 +124,7 @@ pub(super) fn check_outbox(
         let Some(stored) = stored.get(room_id) else {
             continue;
         };
-        let seq = client.acks[ack]["seq"].as_u64().unwrap();
+        let seq = client.acks()[ack]["seq"].as_u64().unwrap();
         match stored.get(id).map(|seqs| seqs[0]) {
             None if ack < device.acked_before => {}
             Some(stored) if stored == seq => {

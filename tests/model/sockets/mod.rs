@@ -1,13 +1,16 @@
-//! The model's clients and plan against a real server: over real sockets, whose frames a chaos in
-//! between loses, delays and doubles, and which are cut before or after what was sent arrived. At the
+//! The model's plan against a real server, by the reference client and by the web client's own state
+//! machine: over real sockets, whose frames a chaos in between loses, delays and doubles, and which are cut before or after what was sent arrived. At the
 //! end each device holds what REST says.
 //!
 //! A seed fixes the plan, not the times: those are the machine's.
 
 mod check;
+mod peer;
+mod web;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,14 +20,16 @@ use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
 use check::{check_device, check_outbox};
+use peer::{Deed, Peer};
+use web::{Program, Web};
 
 use super::{
     link::{self, Fate},
     row::equal as same,
 };
 use crate::support::{
-    Account, Backup, Change, Client, Db, Effect, Incoming, LoadId, Moment, PATIENCE, Server,
-    Socket, each_database, timeout, uuid,
+    Account, Backup, Change, Client, Db, Incoming, LoadId, Moment, PATIENCE, Server, Socket,
+    each_database, timeout, uuid,
 };
 
 const USERS: usize = 3;
@@ -39,7 +44,9 @@ const LIMIT: usize = 5;
 
 struct Device {
     account: Account,
-    client: Client,
+    client: Box<dyn Peer>,
+    /// It sends `sync` by itself.
+    syncs_itself: bool,
     socket: Option<Socket>,
     late: Vec<Value>,
     eager: bool,
@@ -74,7 +81,7 @@ type Answer = (usize, LoadId, Option<Value>);
 type Outcome = Result<(), String>;
 
 impl World {
-    async fn new(server: &Server, seed: u64) -> Self {
+    async fn new(server: &Server, seed: u64, program: &Arc<Program>) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let mut accounts = Vec::new();
         for index in 0..USERS {
@@ -93,11 +100,18 @@ impl World {
         let devices = (0..DEVICES)
             .map(|index| {
                 let account = accounts[index % USERS].clone();
-                let mut client = Client::new(account.id);
-                client.syncs_itself = rng.random_bool(0.7);
+                let (client, syncs_itself): (Box<dyn Peer>, bool) = if rng.random_bool(0.5) {
+                    (Box::new(Web::new(program, account.id)), true)
+                } else {
+                    let mut client = Client::new(account.id);
+                    client.syncs_itself = rng.random_bool(0.7);
+                    let syncs_itself = client.syncs_itself;
+                    (Box::new(client), syncs_itself)
+                };
                 Device {
                     account,
                     client,
+                    syncs_itself,
                     socket: None,
                     late: Vec::new(),
                     eager: rng.random_bool(0.3),
@@ -238,19 +252,20 @@ impl World {
         let rng = &mut self.rng;
         let device = &mut self.devices[index];
         let up = device.socket.is_some();
-        let rooms: Vec<u64> = device.client.rooms.keys().copied().collect();
-        let Some(&room_id) = rooms.choose(rng) else {
+        let rooms = device.client.rooms();
+        let named: Vec<u64> = rooms.keys().copied().collect();
+        let Some(&room_id) = named.choose(rng) else {
             return;
         };
         let seq = rng.random_range(1..20);
         match rng.random_range(0..20) {
             0..6 => {
                 let id = uuid();
-                device.client.say(room_id, id.clone(), text, None);
+                device.client.say(room_id, id.clone(), text);
                 device.said.push((room_id, id));
             }
             6..8 => {
-                let last_seq = device.client.rooms[&room_id].last_seq;
+                let last_seq = rooms[&room_id].last_seq;
                 device.client.read(room_id, rng.random_range(0..=last_seq));
             }
             8 | 9 => device
@@ -265,7 +280,7 @@ impl World {
             14 if up => device.client.join(room_id),
             15 if up => device.client.join_fresh(room_id),
             16 if up => {
-                let named: Vec<u64> = rooms.into_iter().filter(|_| rng.random_bool(0.6)).collect();
+                let named: Vec<u64> = named.into_iter().filter(|_| rng.random_bool(0.6)).collect();
                 device.client.sync(&named);
             }
             17 if up => {
@@ -291,7 +306,8 @@ impl World {
         device.socket = Some(socket);
         device.client.connected();
         if device.eager {
-            device.client.sync_all();
+            let all: Vec<u64> = device.client.rooms().into_keys().collect();
+            device.client.sync(&all);
         }
     }
 
@@ -306,27 +322,37 @@ impl World {
     /// Does what the client asks for. Now and then the socket breaks over a frame: before it was
     /// written, or after.
     async fn act(&mut self, index: usize) -> bool {
-        let effects = self.devices[index].client.take_effects();
-        let progress = !effects.is_empty();
-        for effect in effects {
+        let deeds = self.devices[index].client.take_deeds();
+        let progress = !deeds.is_empty();
+        for deed in deeds {
             let device = &mut self.devices[index];
-            if let Some((load, path)) = effect.path() {
-                let separator = if path.contains('?') { '&' } else { '?' };
-                let path = match effect {
-                    Effect::LoadRoom { .. } => path,
-                    _ => format!("{path}{separator}limit={LIMIT}"),
-                };
-                let (account, answer) = (device.account.clone(), self.answer.clone());
-                self.changes.spawn(async move {
-                    let body = match account.try_request("GET", &path, None).await {
-                        Ok((200, body)) => Some(body),
-                        _ => None,
-                    };
-                    let _ = answer.send((index, load, body)).await;
-                });
-                continue;
-            }
-            let (Effect::Send(frame), Some(socket)) = (effect, &mut device.socket) else {
+            let frame = match deed {
+                Deed::Send(frame) => frame,
+                Deed::Reconnect => {
+                    self.cut(index);
+                    continue;
+                }
+                Deed::Get {
+                    load,
+                    mut path,
+                    is_list,
+                } => {
+                    if is_list {
+                        let separator = if path.contains('?') { '&' } else { '?' };
+                        path = format!("{path}{separator}limit={LIMIT}");
+                    }
+                    let (account, answer) = (device.account.clone(), self.answer.clone());
+                    self.changes.spawn(async move {
+                        let body = match account.try_request("GET", &path, None).await {
+                            Ok((200, body)) => Some(body),
+                            _ => None,
+                        };
+                        let _ = answer.send((index, load, body)).await;
+                    });
+                    continue;
+                }
+            };
+            let Some(socket) = &mut device.socket else {
                 continue;
             };
             self.joins += u64::from(frame["type"] == "join");
@@ -396,10 +422,10 @@ impl World {
 
     async fn take(&mut self, index: usize, frame: &Value) {
         let client = &mut self.devices[index].client;
-        let epoch = client.epoch.clone();
+        let epoch = client.epoch();
         client.receive(frame);
-        if epoch.is_some() && client.epoch != epoch {
-            self.devices[index].acked_before = self.devices[index].client.acks.len();
+        if epoch.is_some() && client.epoch() != epoch {
+            self.devices[index].acked_before = self.devices[index].client.acks().len();
         }
         self.act(index).await;
     }
@@ -409,10 +435,7 @@ impl World {
             return false;
         };
         let client = &mut self.devices[index].client;
-        match body {
-            Some(body) => client.loaded(load, &body),
-            None => client.load_failed(load),
-        }
+        client.loaded(load, body.as_ref());
         true
     }
 
@@ -446,9 +469,9 @@ impl World {
                 let progress = self.pump().await?;
                 let there = self.changes.is_empty()
                     && self.devices.iter().all(|device| {
-                        let mut rooms = device.client.rooms.iter();
-                        device.client.is_settled()
-                            && rooms.all(|(id, room)| {
+                        let rooms = device.client.rooms();
+                        device.client.awaits().is_none()
+                            && rooms.iter().all(|(id, room)| {
                                 room.position >= heads.get(id).copied().unwrap_or(0)
                             })
                     });
@@ -470,12 +493,12 @@ impl World {
         let open = self.devices.iter().map(|device| {
             let client = &device.client;
             let positions: Vec<(u64, u64)> = client
-                .rooms
+                .rooms()
                 .iter()
                 .map(|(id, room)| (*id, room.position))
                 .collect();
-            let settled = client.is_settled();
-            format!("settled: {settled}, {positions:?}; ")
+            let awaits = client.awaits().unwrap_or("nothing".to_owned());
+            format!("awaits {awaits}, at {positions:?}; ")
         });
         open.collect()
     }
@@ -491,8 +514,8 @@ impl World {
         for device in &mut self.devices {
             // Brings every `added` and `removed` to light.
             device.client.ping();
-            if !device.client.syncs_itself {
-                let rooms = device.client.rooms.keys().copied();
+            if !device.syncs_itself {
+                let rooms = device.client.rooms().into_keys();
                 let named: Vec<u64> = rooms.filter(|_| self.rng.random_bool(0.5)).collect();
                 device.client.sync(&named);
             }
@@ -511,7 +534,7 @@ impl World {
         loop {
             let mut more = false;
             for device in &mut self.devices {
-                for room_id in Vec::from_iter(device.client.rooms.keys().copied()) {
+                for room_id in device.client.rooms().into_keys() {
                     more |= device.client.load_older(room_id);
                 }
             }
@@ -571,7 +594,7 @@ impl World {
     async fn check(&self) -> Outcome {
         let mut stored: BTreeMap<u64, BTreeMap<String, Vec<u64>>> = BTreeMap::new();
         for (index, device) in self.devices.iter().enumerate() {
-            let complaints = &device.client.complaints;
+            let complaints = device.client.complaints();
             if !complaints.is_empty() {
                 return Err(format!("device {index} says: {complaints:?}"));
             }
@@ -608,20 +631,19 @@ impl World {
 
     async fn compare_reading(&self) -> Outcome {
         for (index, device) in self.devices.iter().enumerate() {
-            for (room_id, held) in &device.client.rooms {
+            for room_id in device.client.rooms().into_keys() {
+                let held = device.client.held(room_id);
                 let path = format!("/api/chat/rooms/{room_id}");
                 let (_, room) = device.account.get(&path).await;
                 let what = |what: &str| format!("device {index}: {what} of room {room_id}");
                 let marker = json!(held.last_read_seq);
                 same(&what("marker"), &marker, &room["last_read_seq"])?;
-                same(
-                    &what("mentions"),
-                    &json!(held.mentioned),
-                    &room["mentioned"],
-                )?;
-                let unread = json!(held.unread());
+                if let Some(mentioned) = held.mentioned {
+                    same(&what("mentions"), &json!(mentioned), &room["mentioned"])?;
+                }
+                let unread = json!(held.unread);
                 same(&what("unread"), &unread, &room["unread"])?;
-                let mentions = json!(held.mentioned.len());
+                let mentions = json!(held.unread_mentions);
                 same(
                     &what("unread mentions"),
                     &mentions,
@@ -663,7 +685,8 @@ async fn every_client_ends_with_what_rest_says(db: Db) {
 async fn run(db: Db, seeds: std::ops::Range<u64>, fall: Fall) {
     let started = std::time::Instant::now();
     let mut server = Server::start(db).await;
-    let mut worlds = join_all(seeds.map(|seed| World::new(&server, seed))).await;
+    let program = Program::start();
+    let mut worlds = join_all(seeds.map(|seed| World::new(&server, seed, &program))).await;
     live(&mut worlds, 60).await;
     match fall {
         Fall::Killed => server.kill().await,
@@ -692,7 +715,10 @@ async fn run(db: Db, seeds: std::ops::Range<u64>, fall: Fall) {
         sum(|world| world.joins),
         sum(|world| world.connections),
         sum(|world| {
-            let acks = world.devices.iter().map(|device| device.client.acks.len());
+            let acks = world
+                .devices
+                .iter()
+                .map(|device| device.client.acks().len());
             acks.sum::<usize>() as u64
         }),
         started.elapsed(),
@@ -721,7 +747,7 @@ async fn go_back(server: &mut Server, worlds: &mut [World]) {
             let rooms = world
                 .devices
                 .iter()
-                .filter_map(|device| device.client.rooms.get(room_id));
+                .filter_map(|device| device.client.rooms().remove(room_id));
             ahead += rooms.filter(|room| room.position > head).count();
         }
         world.devices[0].away = false;
