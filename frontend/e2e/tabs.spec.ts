@@ -63,6 +63,7 @@ test("what waits in one tab waits in all, and is sent by the one that is left", 
   await say(second, "one");
   await expect(pending(first)).toHaveCount(1);
   await say(first, "two");
+  await expect(pending(second)).toHaveCount(2); // the order is that in which people see it
   await say(second, "three");
   for (const page of [first, second]) await expect(pending(page)).toHaveCount(3);
   await first.close();

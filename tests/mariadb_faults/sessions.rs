@@ -86,6 +86,33 @@ async fn a_machine_that_vanishes_in_a_transaction_holds_nobody_up() {
     );
 }
 
+/// A cable falls silent in the middle of an append, and the database keeps the session, with its locks, for a day, as
+/// MySQL would for hours: the server ends it, and appends what it had lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_ends_the_session_that_it_has_lost() {
+    let schema = Schema::create().await;
+    let proxy = Proxy::start(&schema.url).await;
+    proxy.let_sessions_last();
+    let server = Server::start_on_url(&proxy.url(&schema.url), &[]).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("hall", &[]).await;
+    let path = format!("/api/chat/rooms/{room}/messages");
+    proxy.fall_silent(Some(Silence {
+        at: "INSERT INTO messages",
+        above: 0,
+    }));
+    let body = json!({"id": uuid(), "content": "hello"});
+    let sending = insist(&ada, "POST", &path, &body);
+    let healing = async {
+        proxy.silent(1).await;
+        proxy.fall_silent(None);
+    };
+    let ((status, answer), ()) = tokio::join!(sending, healing);
+    assert!([200, 201].contains(&status), "{status}: {answer}");
+    let (_, page) = ada.get(&path).await;
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(1), "{page}");
+}
+
 /// Everything that is served on a connection that may have ended.
 async fn all_is_served(ada: &Account, room: u64) {
     let messages = format!("/api/chat/rooms/{room}/messages");

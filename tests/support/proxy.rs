@@ -7,7 +7,10 @@ use std::{
     future::pending,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -61,6 +64,8 @@ struct Plan {
     /// What each command takes longer.
     delay: Mutex<Duration>,
     silence: Mutex<Option<Silence>>,
+    /// Sessions keep a day of silence, as MySQL's do: see [`Proxy::let_sessions_last`].
+    lasting: AtomicBool,
     /// How many connections have fallen silent.
     silent: watch::Sender<usize>,
     /// How many statements that write were executed.
@@ -122,6 +127,12 @@ impl Proxy {
     /// From now on connections fall silent there; `None`: those that aren't yet don't any more.
     pub fn fall_silent(&self, silence: Option<Silence>) {
         *self.plan.silence.lock().unwrap() = silence;
+    }
+
+    /// The database ends no silent session by itself from now on: the limits that the server sets for its sessions don't
+    /// arrive.
+    pub fn let_sessions_last(&self) {
+        self.plan.lasting.store(true, Ordering::Relaxed);
     }
 
     /// Waits until so many connections have fallen silent.
@@ -189,7 +200,10 @@ impl Cable {
                 read = server.read_buf(&mut up) => if read? == 0 { return Ok(()) },
                 read = database.read_buf(&mut down) => if read? == 0 { return Ok(()) },
             }
-            while let Some(packet) = packet(&mut up) {
+            while let Some(mut packet) = packet(&mut up) {
+                if self.plan.lasting.load(Ordering::Relaxed) {
+                    packet = without_limits(packet);
+                }
                 if self.falls_silent(&packet[4..]) {
                     self.plan.silent.send_modify(|silent| *silent += 1);
                     pending::<()>().await;
@@ -290,6 +304,24 @@ async fn strike(
         answer(&mut database, &mut down).await
     };
     Ok(answered.await.is_ok_and(|answer| committed(&answer)))
+}
+
+/// The packet, without the limits of a session's silence.
+fn without_limits(packet: Bytes) -> Bytes {
+    let Ok(statement) = std::str::from_utf8(&packet[4..]) else {
+        return packet;
+    };
+    let [wait, idle] = ["wait_timeout = 30", "/*M! , idle"];
+    if !statement.contains(idle) {
+        return packet;
+    }
+    assert!(statement.contains(wait), "{statement}");
+    let lasting = statement
+        .replace(&format!(" {wait}"), " wait_timeout = 86400")
+        .replace(idle, "/* idle");
+    let mut header = (lasting.len() as u32).to_le_bytes();
+    header[3] = packet[3];
+    [&header[..], lasting.as_bytes()].concat().into()
 }
 
 /// Whether a statement writes, but for what the search does by itself, behind the log.
