@@ -48,7 +48,11 @@ async fn post_on(
 
 /// What a synced socket was told of one stay: the revs of `added` and `removed`. Live events come in rule
 /// 1's order and none from beyond the end. `None`: it was over before the session could tell of it.
-fn one_stay(frames: &[Value], room: u64) -> Option<(u64, u64)> {
+///
+/// On MariaDB a plain read may show a room's new head beside a membership that had ended before it: then
+/// `added` is as new as the end, nothing comes between, and `removed` has no rev, for against that of
+/// `added` its own wouldn't win (rule 5).
+fn one_stay(frames: &[Value], room: u64) -> Option<(u64, Option<u64>)> {
     let (added, frames) = frames.split_first()?;
     assert_eq!(
         added["type"], "added",
@@ -60,11 +64,14 @@ fn one_stay(frames: &[Value], room: u64) -> Option<(u64, u64)> {
         (&removed["type"], &removed["room_id"]),
         (&json!("removed"), &json!(room))
     );
-    let removed = removed["rev"].as_u64().expect("it has its rev");
+    let Some(removed) = removed["rev"].as_u64() else {
+        assert_eq!(frames, [] as [Value; 0], "it had ended by {added}");
+        return Some((added, None));
+    };
     let mut chain = Chain(added);
     frames.iter().for_each(|frame| chain.take(frame));
     assert!(chain.0 < removed, "at {}, beyond {removed}", chain.0);
-    Some((added, removed))
+    Some((added, Some(removed)))
 }
 
 /// Bob is added and removed, or leaves, again and again while he and others post and listen.
@@ -174,12 +181,14 @@ async fn what_ends_a_membership_ends_all_of_it(db: Db) {
     );
     let acknowledged: HashMap<String, u64> = by_socket.into_iter().chain(by_rest).collect();
     assert_eq!(his, acknowledged, "acknowledged and stored are the same");
-    for (added, removed) in &told {
-        let stay = stays
+    let was_told = |(added, removed): (u64, Option<u64>)| match removed {
+        Some(removed) => stays
             .iter()
-            .find(|[_, end]| end == removed)
-            .expect("it is told when it ended");
-        assert!((stay[0]..stay[1]).contains(added), "{stay:?}: {added}");
+            .any(|[start, end]| (*start..*end).contains(&added) && *end == removed),
+        None => db == Db::MariaDb && stays.iter().any(|[_, end]| *end <= added),
+    };
+    for stay in &told {
+        assert!(was_told(*stay), "{stay:?} is none of {stays:?}");
     }
     assert!(
         told.len() as u64 > ROUNDS,
@@ -195,12 +204,8 @@ async fn what_ends_a_membership_ends_all_of_it(db: Db) {
     assert_eq!(bystander.fence().await, [] as [Value; 0]);
     assert!(aside.len() as u64 > ROUNDS, "most stays were told of");
     for frames in aside.chunks(2) {
-        let (added, removed) = one_stay(frames, room).unwrap();
-        assert!(
-            stays
-                .iter()
-                .any(|[start, end]| (*start..*end).contains(&added) && *end == removed)
-        );
+        let stay = one_stay(frames, room).unwrap();
+        assert!(was_told(stay), "{stay:?} is none of {stays:?}");
     }
 }
 

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import type { Browser, BrowserContext } from "@playwright/test";
 import { BINARY } from "./support/server.ts";
+import { keptOf } from "./support/storage.ts";
 import {
   type Account,
   test as base,
@@ -174,6 +175,7 @@ for (const [where, options] of VIEWS) {
     await expect(messageWith(other, "only for members")).toBeVisible();
     await box(page).fill("a secret draft");
     await expect.poll(() => keptKeys(page)).toContain(`hearth.draft.${ana.id}.${room.id}`);
+    await expect.poll(async () => (await keptOf(page, ana.id)).rooms).toEqual([room.id]);
 
     const cookies = await context.cookies();
     expect(cookies).not.toEqual([]);
@@ -189,6 +191,7 @@ for (const [where, options] of VIEWS) {
       expect(held).not.toContain("a secret draft");
     }
     expect((await keptKeys(page)).filter((key) => key.includes(`.${ana.id}`))).toEqual([]);
+    await expect.poll(() => keptOf(page, ana.id)).toEqual({ outbox: [], rooms: [], lists: 0 });
     // Nothing leads back in: the cookie is gone, and one that was copied is worth nothing.
     await expect.poll(() => context.cookies()).toEqual([]);
     await context.addCookies(cookies);

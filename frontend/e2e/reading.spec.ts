@@ -1,6 +1,7 @@
 // What people do first and most: read.
 
 import { VIEWS } from "./support/phone.ts";
+import { keptOf } from "./support/storage.ts";
 import {
   type Account,
   expect,
@@ -47,24 +48,6 @@ async function watchPlace(page: Page, text: string): Promise<() => Promise<numbe
   return () => watch.evaluate(({ worst }) => worst);
 }
 
-/** Whether the browser keeps the room with what is said in it. */
-const isKept = (page: Page, reader: Account, room: Room): Promise<boolean> =>
-  page.evaluate(
-    ([name, key]) =>
-      new Promise<boolean>((resolve) => {
-        const opening = indexedDB.open(name);
-        opening.onsuccess = () => {
-          const db = opening.result;
-          const asked = db.transaction("rooms").objectStore("rooms").get(key);
-          asked.onsuccess = () => {
-            resolve(asked.result?.room.tail !== null && asked.result !== undefined);
-            db.close();
-          };
-        };
-      }),
-    [`hearth.${reader.id}`, room.id] as const,
-  );
-
 for (const [view, options] of VIEWS) {
   test(`6: a room opens at the first unread under a line, else at the end${view}`, async ({
     server,
@@ -102,7 +85,7 @@ for (const [view, options] of VIEWS) {
     await server.read(ana, room, 60);
     const { page } = await open(ana, `/room/${room.id}`, options);
     await expect(messageWith(page, "line 60")).toBeInViewport();
-    await expect.poll(() => isKept(page, ana, room)).toBe(true);
+    await expect.poll(async () => (await keptOf(page, ana.id)).rooms).toEqual([room.id]);
     await page.goto("about:blank");
     await server.must("PATCH", `/api/chat/rooms/${room.id}/messages/30`, { content: "corrected" }, bo.token);
     let answer = (): void => {};
