@@ -14,7 +14,7 @@ KILLS ?= 1000
 TEST_THREADS ?= 4
 
 # The tests in a browser that have passed in every run so far; `npm run e2e` in frontend/ runs all.
-BROWSER_TESTS ?= account.spec list plain-http.spec promises.spec tabs.spec
+BROWSER_TESTS ?= account.spec list menus.spec plain-http.spec promises.spec tabs.spec
 
 # What `make probe` measures: see benches/README.md.
 PROBE ?= all

@@ -55,9 +55,9 @@ export default function Menus() {
   const actions = useActions();
   const open = useMenu();
   if (!open) return null;
-  const { what, anchor } = open;
+  const { what, anchor, button } = open;
   const finalFocus = (): HTMLElement | null =>
-    anchor instanceof HTMLElement && anchor.isConnected ? anchor : document.getElementById("composer");
+    button?.isConnected ? button : document.getElementById("composer");
   if (what.kind === "emoji") {
     return (
       <CSPProvider disableStyleElements>
@@ -214,14 +214,14 @@ function messageEntries(roomId: number, seq: number, engine: Engine, actions: Ac
 
 /** Shows the picker in the menu's place, once that has closed. */
 function pickReaction(roomId: number, seq: number, engine: Engine, actions: Actions): void {
-  const anchor = menu.getState().open?.anchor;
-  if (!anchor) return;
+  const { open } = menu.getState();
+  if (!open) return;
   const pick = (emoji: string): void => {
     const isMine = engine.client.row(roomId, seq)?.reactions?.find((one) => one.emoji === emoji)?.me;
     usedReaction(emoji);
     actions.react(roomId, seq, emoji, !isMine);
   };
-  setTimeout(() => menu.setState({ open: { what: { kind: "emoji", pick }, anchor } }));
+  setTimeout(() => menu.setState({ open: { ...open, what: { kind: "emoji", pick } } }));
 }
 
 function memberEntries(roomId: number, userId: number, engine: Engine, t: Text): Entry[] {

@@ -12,7 +12,10 @@ export type MenuOf =
 
 interface OpenMenu {
   what: MenuOf;
-  anchor: Element | { getBoundingClientRect(): DOMRect };
+  /** What it stands beside. */
+  anchor: { getBoundingClientRect(): DOMRect };
+  /** Where the focus goes when it is closed; null: a place was pressed, not a button. */
+  button: HTMLElement | null;
 }
 
 export const menu = createStore<{ open: OpenMenu | null }>(() => ({ open: null }));
@@ -25,11 +28,24 @@ export function openMenu(
   event: { currentTarget: Element; clientX: number; clientY: number; type: string },
   what: MenuOf,
 ): void {
-  const { clientX, clientY } = event;
-  const atPointer = { getBoundingClientRect: () => new DOMRect(clientX, clientY, 0, 0) };
+  const { clientX, clientY, currentTarget } = event;
   const hasPointer = event.type === "contextmenu" && (clientX !== 0 || clientY !== 0);
-  lastAnchor = event.currentTarget instanceof HTMLElement ? event.currentTarget : null;
-  menu.setState({ open: { what, anchor: hasPointer ? atPointer : event.currentTarget } });
+  lastAnchor = currentTarget instanceof HTMLElement ? currentTarget : null;
+  const anchor = hasPointer
+    ? { getBoundingClientRect: () => new DOMRect(clientX, clientY, 0, 0) }
+    : lastingRect(currentTarget);
+  menu.setState({ open: { what, anchor, button: hasPointer ? null : lastAnchor } });
+}
+
+/** Where an element is, or was last: the tools of a message go when the pointer leaves it for their menu. */
+function lastingRect(element: Element): OpenMenu["anchor"] {
+  let rect = element.getBoundingClientRect();
+  return {
+    getBoundingClientRect: () => {
+      if (element.isConnected) rect = element.getBoundingClientRect();
+      return rect;
+    },
+  };
 }
 
 /** Where the focus belongs when what is opened now is closed: where it is, or where the menu was asked for that has it. */
