@@ -17,6 +17,9 @@ export async function loaded<Code>(load: () => Promise<Code>): Promise<Code> {
     try {
       return await load();
     } catch (error) {
+      // A style sheet that failed counts as loaded while its element is there.
+      for (const link of document.querySelectorAll<HTMLLinkElement>("link[rel=stylesheet]"))
+        if (!link.sheet) link.remove();
       if (await isOutdated()) location.reload();
       if (attempt >= ATTEMPTS_MAX) throw error;
       await new Promise((resolve) => setTimeout(resolve, reconnectDelay(attempt)));

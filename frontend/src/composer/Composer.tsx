@@ -28,6 +28,7 @@ import { useCompletion } from "./useCompletion.ts";
 import "./composer.css";
 
 const COUNTED_FROM = 500; // characters left
+const EMOJI_MS_MAX = 3_000;
 /** More than that at once is no message; it would only slow the box. */
 const PASTED_CHARS_MAX = 20_000;
 
@@ -93,11 +94,12 @@ export function Composer({ roomId, onSent }: ComposerProps) {
     isSending.current = true;
     const { content, over } = asSent(await withEmoji(text), max);
     isSending.current = false;
+    if (box.current !== area) return; // the room was left: its draft is there still
     if (over > 0) return announce(t("composer.over", { count: over, max }));
     if (content === null) return;
     if (!engine.say(roomId, content, engine.drafts.of(roomId).replyTo)) return toast(t("composer.full"));
     engine.drafts.set(roomId, { text: "" });
-    area.value = area.value.startsWith(text) ? area.value.slice(text.length) : ""; // more may have been written meanwhile
+    if (area.value.startsWith(text)) area.value = area.value.slice(text.length); // more may have been written meanwhile
     changed();
     completion.close();
     area.focus();
@@ -243,7 +245,8 @@ export function Composer({ roomId, onSent }: ComposerProps) {
 async function withEmoji(text: string): Promise<string> {
   if (!/:[a-z0-9_+-]+:/i.test(text)) return text;
   try {
-    const { replaceShortcodes } = await import("../markdown/emoji.ts");
+    const late = new Promise<never>((_, refuse) => setTimeout(refuse, EMOJI_MS_MAX));
+    const { replaceShortcodes } = await Promise.race([import("../markdown/emoji.ts"), late]);
     return await replaceShortcodes(text);
   } catch {
     return text; // the names can't be loaded

@@ -196,3 +196,15 @@ test("a connection that the browser ends is opened again", async () => {
   await store.saveItem(written("b", 2));
   expect((await reopened()).outbox.map(({ id }) => id)).toEqual(["a", "b"]);
 });
+
+test("a log-out empties storage that has broken meanwhile", async () => {
+  const store = cache();
+  await store.saveItem(written("a"));
+  vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(() => {
+    throw new DOMException("", "QuotaExceededError");
+  });
+  await store.saveRoom("e1", frozen(12));
+  vi.restoreAllMocks();
+  await store.clear();
+  expect((await reopened()).outbox).toEqual([]);
+});

@@ -42,6 +42,7 @@ export class Cache {
   readonly #now: () => number;
   #opening: Promise<Database> | null = null;
   #isBroken = false;
+  #isTold = false;
 
   constructor({ userId, failed, now = Date.now }: CacheOptions) {
     this.#name = `hearth.${userId}`;
@@ -60,7 +61,12 @@ export class Cache {
   }
 
   saveItem(item: SavedItem): Promise<void> {
-    return this.#try(undefined, async (db) => void (await db.put("outbox", item, item.id)));
+    return this.#try(undefined, async (db) => {
+      const keeping = db.transaction("outbox", "readwrite");
+      void keeping.store.put(item, item.id).catch(() => {}); // its end tells it
+      keeping.commit(); // at once: the page may be about to go
+      await keeping.done;
+    });
   }
 
   eraseItem(id: string): Promise<void> {
@@ -75,11 +81,11 @@ export class Cache {
   }
 
   /** Keeps a room that has just been used; of many, those that were used last. */
-  saveRoom(epoch: string, room: FrozenRoom): Promise<void> {
+  saveRoom(epoch: string, room: FrozenRoom, usedAt = this.#now()): Promise<void> {
     return this.#try(undefined, async (db) => {
       const { store, done } = db.transaction("rooms", "readwrite");
       done.catch(() => {}); // whichever request fails tells it
-      await store.put({ epoch, usedAt: this.#now(), room }, room.info.id);
+      await store.put({ epoch, usedAt, room }, room.info.id);
       let others = (await store.count()) - ROOMS_MAX;
       for (let at = await store.index("usedAt").openCursor(); at && others > 0; at = await at.continue()) {
         await at.delete();
@@ -119,6 +125,7 @@ export class Cache {
   // ---- small tools
 
   #clear(names: Name[]): Promise<void> {
+    this.#isBroken = false; // whatever was kept before it broke
     return this.#try(undefined, async (db) => {
       const all = db.transaction(names, "readwrite");
       await Promise.all([...names.map((name) => all.objectStore(name).clear()), all.done]);
@@ -141,23 +148,33 @@ export class Cache {
     return this.#opening;
   }
 
-  /** Does it, or gives `instead` where storage doesn't work. */
+  /** Does it, or gives `instead`: after a while, for a page that sleeps is told late; and where storage doesn't work. */
   async #try<T>(instead: T, act: (db: Database) => Promise<T>): Promise<T> {
     if (this.#isBroken) return instead;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const deadline = new Promise<never>((_, refuse) => {
-      timer = setTimeout(() => refuse(new Error("storage doesn't answer")), ANSWER_MS_MAX);
-    });
     try {
-      return await Promise.race([this.#open().then(act), deadline]);
+      const db = await inTime(this.#open());
+      if (db === null) throw new Error("storage doesn't answer");
+      const done = await inTime(act(db).then((value) => ({ value })));
+      return done ? done.value : instead;
     } catch (error) {
-      if (!this.#isBroken) this.#failed(error);
-      this.#isBroken = true;
+      if (!this.#isTold) this.#failed(error);
+      this.#isBroken = this.#isTold = true;
       this.close();
       return instead;
-    } finally {
-      clearTimeout(timer);
     }
+  }
+}
+
+/** What is promised; null: it takes too long. */
+async function inTime<T>(promised: Promise<T>): Promise<T | null> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const deadline = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), ANSWER_MS_MAX);
+  });
+  try {
+    return await Promise.race([promised, deadline]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

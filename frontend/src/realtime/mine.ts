@@ -89,7 +89,10 @@ export class Mine {
   settled(id: string, settled: Settled): void {
     const item = this.outbox.items.find((other) => other.id === id);
     this.outbox.settled(id, settled);
-    if (item) this.#shown(item.roomId);
+    if (!item) return;
+    this.#shown(item.roomId);
+    const isRefused = typeof settled === "object" && "failure" in settled;
+    if (isRefused && !this.#host.rooms.has(item.roomId)) this.#host.emit({ do: "unsent", item });
   }
 
   /** What was pending and is now shown by the room's own rows. */

@@ -187,3 +187,16 @@ test("there is no socket before there is a token", () => {
   expect(sockets.length).toBe(1);
   connection.stop();
 });
+
+test("a page whose timers sleep does what is due when it is told to", () => {
+  const { connection, sockets, states } = connected();
+  connection.tick();
+  expect(sockets.length, "nothing is due").toBe(1);
+  sockets[0]?.onclose?.({ code: 1006 });
+  expect(states.at(-1)).toBe("waiting");
+  connection.tick();
+  expect(sockets.length).toBe(1);
+  vi.setSystemTime(Date.now() + 60_000);
+  connection.tick();
+  expect([sockets.length, states.at(-1)]).toEqual([2, "connecting"]);
+});

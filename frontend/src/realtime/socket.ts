@@ -131,6 +131,12 @@ export class Connection {
     }
   }
 
+  /** Does what is due, for a page whose timers sleep. */
+  tick(): void {
+    if (this.retryAt !== null && this.#now() >= this.retryAt) this.start();
+    else if (this.#socket) this.#watchSilence();
+  }
+
   /** Leaves this socket for a new one, after the usual pause. */
   restart(): void {
     this.#lost(1006);

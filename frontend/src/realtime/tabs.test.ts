@@ -316,6 +316,22 @@ test("without locks in this context after all, too", async () => {
   tabs.stop();
 });
 
+test("without channels in this context after all, too", async () => {
+  const browser = new Browser();
+  const leads: boolean[] = [];
+  const tabs = new Tabs({
+    ...{ tab: "b", name: "x", snapshot: () => null, locks: browser.locks.of(new FakeTab()) },
+    on: { ...nothing, leads: (is: boolean) => void leads.push(is) },
+    makeChannel: () => {
+      throw new DOMException("", "SecurityError");
+    },
+    connect: (on) => new Connection({ url: "", token: null, on }),
+  });
+  await tabs.start();
+  expect(leads).toEqual([true]);
+  tabs.stop();
+});
+
 const nothing = {
   ...{
     leads: () => {},

@@ -3,7 +3,7 @@
 // What comes on the socket goes to all tabs, and what they send goes out on it. A tab that comes gets a snapshot of what
 // the leader knows, and from there on hears the same frames; so does each tab after a reconnect. Each socket is a `line`
 // with a name of its own, and what belongs to another line than the present one is dropped. Visible tabs ping the leader,
-// and rob it when it doesn't answer: that needs no timers of a leader that is hidden.
+// and rob it when it doesn't answer; the pings also drive its socket, for a hidden tab's own timers sleep.
 //
 // Where there are no locks or no channels (plain http on a LAN address) each tab leads itself.
 
@@ -91,7 +91,12 @@ export class Tabs {
       this.#won();
       return Promise.resolve();
     }
-    this.#channel = makeChannel(name);
+    try {
+      this.#channel = makeChannel(name);
+    } catch {
+      this.#won(); // there may be none where storage is forbidden
+      return Promise.resolve();
+    }
     this.#channel.onmessage = ({ data }) => this.#told(data as Message);
     this.#election = new Election(locks, name, { won: () => this.#won(), lost: () => this.#lost() });
     this.#election.queue();
@@ -170,6 +175,7 @@ export class Tabs {
       },
     });
     this.#connection = connection;
+    this.#is = { state: "connecting", retryAt: null, code: null };
     this.#nextLine();
     this.#on.leads(true);
     this.#on.line(this.#is);
@@ -279,6 +285,7 @@ export class Tabs {
         this.#welcome(message.from);
         break;
       case "ping":
+        this.#connection?.tick();
         this.#tell({ type: "beat", line: this.#line });
         break;
       case "send":

@@ -12,7 +12,7 @@ import { SyncClient } from "../realtime/sync.ts";
 import { Tabs } from "../realtime/tabs.ts";
 import { Drafts } from "./drafts.ts";
 import { Going } from "./going.ts";
-import { type Api, connectApi, Problem } from "./http.ts";
+import { type Api, bodyOf, connectApi, Problem } from "./http.ts";
 import { inTurn, refresh } from "./refresh.ts";
 import { answerTo } from "./requests.ts";
 import { Saving } from "./saving.ts";
@@ -80,7 +80,7 @@ export class Engine {
     this.client = new SyncClient({ userId: me.id });
     this.client.setActive(false, 0); // until this tab leads
     this.#cache = new Cache({ userId: me.id, failed: () => this.#keepsNothing() });
-    this.#saving = new Saving(this.client, this.#cache);
+    this.#saving = new Saving(this.client, this.#cache, () => this.#tabs.leads);
     this.drafts = new Drafts(me.id, () => this.#changed());
     this.going = new Going({
       changed: () => this.#changed(),
@@ -90,10 +90,12 @@ export class Engine {
     this.#keeper = new Keeper({
       exchange: () => this.#exchange(),
       on: {
-        fresh: (tokens) => this.#renewed(tokens),
+        fresh: ({ user }) => this.#isStill(user),
         // Without any token yet there is no socket that could tell.
         waiting: () =>
-          this.#keeper.token === null && this.#lineIs({ state: "waiting", retryAt: null, code: null }),
+          this.#keeper.token === null &&
+          this.#tabs.leads &&
+          this.#lineIs({ state: "waiting", retryAt: null, code: null }),
         ended: (reason, problem) => this.#end(reason === "forbidden" ? "refused" : "over", wordsIn(problem)),
       },
     });
@@ -140,6 +142,7 @@ export class Engine {
     // From here on the other tabs are heard: what they keep later than this is read, they tell.
     const outbox = await this.#cache.outbox();
     this.act((client) => client.restore({ outbox }));
+    this.act((client, now) => client.wake(now)); // this tab may be live already
   }
 
   /** Begins with these tokens, or with those that another tab has or the cookie gets. */
@@ -152,14 +155,21 @@ export class Engine {
     this.#tabs.show(!document.hidden);
     if (tokens) {
       this.#keeper.hold(tokens);
-      return this.#renewed(tokens);
+      this.#tabs.renew(tokens);
+      return this.#isStill(tokens.user);
     }
     await this.#found;
-    if (!this.#isStopped && this.#keeper.token === null) this.#keeper.wake();
+    if (this.#isStopped) return;
+    if (this.#keeper.token === null) return this.#keeper.wake();
+    // Another tab's tokens tell how the account was when they were made.
+    await bodyOf(this.api.GET("/api/me")).then(
+      (me) => this.setMe(me),
+      () => {}, // the next refresh tells it
+    );
   }
 
   /** Ends it in this tab. `forget`: also what was kept of it. */
-  stop({ forget }: { forget: boolean }): void {
+  async stop({ forget }: { forget: boolean }): Promise<void> {
     this.#isStopped = true;
     removeEventListener("online", this.#onOnline);
     removeEventListener("offline", this.#wake);
@@ -170,8 +180,8 @@ export class Engine {
     this.#tabs.stop();
     this.#saving.stop();
     this.drafts.stop({ forget });
-    const cleared = forget ? this.#cache.clear() : this.#cache.clearRooms();
-    void cleared.then(() => this.#cache.close());
+    await (forget ? this.#cache.clear() : this.#cache.clearRooms());
+    this.#cache.close();
   }
 
   get heldToken(): string | null {
@@ -216,26 +226,26 @@ export class Engine {
 
   // ---- the line
 
-  /** In turn with the other tabs; whoever has waited for one that got tokens takes those. */
+  /** In turn with the other tabs. They are told of the tokens within it, so that whoever waits has heard of them. */
   #exchange(): Promise<Tokens> {
     const before = this.#theirs;
-    return inTurn(() =>
-      this.#theirs && this.#theirs !== before ? Promise.resolve(this.#theirs) : refresh(),
-    );
+    return inTurn(async () => {
+      if (this.#theirs && this.#theirs !== before) return this.#theirs;
+      const tokens = await refresh();
+      if (tokens.user.id === this.me.id) this.#tabs.renew(tokens);
+      return tokens;
+    });
   }
 
-  /** This tab has got tokens. */
-  #renewed(tokens: Tokens): void {
-    if (tokens.user.id !== this.me.id) return this.#on.changedUser();
-    this.setMe(tokens.user);
-    this.#tabs.renew(tokens);
+  #isStill(user: User): void {
+    if (user.id === this.me.id) this.setMe(user);
+    else this.#on.changedUser();
   }
 
   /** Another tab has got tokens, and the line has been shown them. */
   #heardTokens(tokens: Tokens): void {
     this.#theirs = tokens;
     this.#keeper.hold(tokens);
-    this.setMe(tokens.user);
   }
 
   #lineIs({ state, retryAt, code }: LineState): void {
@@ -350,6 +360,7 @@ export class Engine {
 
   /** Says it in a room; false: too much is waiting to be sent. */
   say(roomId: number, content: string, replyTo?: number): boolean {
+    if (this.#isStopped) return false;
     const item = {
       id: uuid(),
       roomId,

@@ -1,4 +1,5 @@
-// Keeps rooms through a reload: those that are held, and the list of all, a while after they have changed.
+// Keeps rooms through a reload, a while after they have changed: those that were open in this tab, and in the tab that leads
+// the list of all.
 
 import type { RoomId } from "../protocol/types.ts";
 import type { Cache } from "../realtime/cache.ts";
@@ -10,13 +11,17 @@ const LIST_MS = 10_000;
 export class Saving {
   readonly #client: SyncClient;
   readonly #cache: Cache;
+  readonly #leads: () => boolean;
+  /** By room: when it was open last. */
+  readonly #usedAt = new Map<RoomId, number>();
   /** By room: its version as it was kept. */
   readonly #kept = new Map<RoomId, number>();
   #keptList = 0;
   #rooms: ReturnType<typeof setTimeout> | undefined;
   #list: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(client: SyncClient, cache: Cache) {
+  constructor(client: SyncClient, cache: Cache, leads: () => boolean) {
+    this.#leads = leads;
     this.#client = client;
     this.#cache = cache;
   }
@@ -43,18 +48,20 @@ export class Saving {
     this.#rooms = undefined;
     const { epoch, rooms } = this.#client;
     if (epoch === null) return;
-    for (const { id, version, tail } of rooms.values()) {
-      if (!tail.loaded || this.#kept.get(id) === version) continue;
+    for (const { id, isOpen, version, tail } of rooms.values()) {
+      if (isOpen) this.#usedAt.set(id, Date.now());
+      const usedAt = this.#usedAt.get(id);
+      if (usedAt === undefined || !tail.loaded || this.#kept.get(id) === version) continue;
       this.#kept.set(id, version);
       const frozen = this.#client.freeze(id);
-      if (frozen) void this.#cache.saveRoom(epoch, frozen);
+      if (frozen) void this.#cache.saveRoom(epoch, frozen, usedAt);
     }
   }
 
   #saveList(): void {
     clearTimeout(this.#list);
     this.#list = undefined;
-    if (this.#client.version === this.#keptList) return;
+    if (!this.#leads() || this.#client.version === this.#keptList) return;
     this.#keptList = this.#client.version;
     const list = this.#client.freezeList();
     if (list) void this.#cache.saveList(list);

@@ -83,7 +83,7 @@ export function begin(): void {
   watchMark((newer) => {
     const { engine, isEntering } = session.getState();
     if (newer && "user" in newer) {
-      if (engine && engine.me.id !== newer.user.id) location.reload();
+      if (engine && engine.me.id !== newer.user.id) beginAnew(engine);
       else if (!engine && !isEntering) void enter(newer.user, null);
     } else if (engine) {
       const reason = newer?.ended ?? "logout";
@@ -148,17 +148,34 @@ export async function resetPassword(code: string, new_password: string): Promise
 /** What runs for a log-in is loaded by whoever has one. */
 async function enter(user: UserSummary, tokens: Tokens | null): Promise<void> {
   session.setState({ isEntering: true });
-  const { Engine } = await loaded(() => import("./engine.ts"));
-  const engine: Engine = new Engine(user, {
-    ended: (reason, detail) => end(engine, reason, detail),
-    changedUser: () => location.reload(),
-  });
-  await engine.load();
-  session.setState({ engine, ended: null, isEntering: false });
-  writeMark({
-    user: { id: user.id, username: user.username, ...(user.full_name && { full_name: user.full_name }) },
-  });
-  await engine.start(tokens);
+  try {
+    const { Engine } = await loaded(() => import("./engine.ts"));
+    const engine: Engine = new Engine(user, {
+      ended: (reason, detail) => end(engine, reason, detail),
+      changedUser: () => beginAnew(engine),
+    });
+    await engine.load();
+    const mark = readMark();
+    const isMine = mark !== null && "user" in mark && mark.user.id === user.id;
+    if (tokens === null && !isMine) {
+      // Meanwhile another tab has ended the log-in, or somebody else has logged in.
+      await engine.stop({ forget: false });
+      if (mark && "user" in mark) await enter(mark.user, null);
+      return;
+    }
+    session.setState({ engine, ended: null, isEntering: false });
+    writeMark({
+      user: { id: user.id, username: user.username, ...(user.full_name && { full_name: user.full_name }) },
+    });
+    await engine.start(tokens);
+  } finally {
+    session.setState({ isEntering: false });
+  }
+}
+
+/** Somebody else has logged in, in another tab: nothing of this log-in is shown or kept any more. */
+function beginAnew(engine: Engine): void {
+  void engine.stop({ forget: false }).then(() => location.reload());
 }
 
 // ---- the end
@@ -169,7 +186,7 @@ function end(engine: Engine, reason: EndReason, endedDetail = ""): void {
   if (mark && "user" in mark && mark.user.id === engine.me.id) {
     writeMark({ ended: reason, ...(reason === "logout" && { untold: engine.me.id }) });
   }
-  engine.stop({ forget: !["over", "revoked", "unknown", "refused"].includes(reason) });
+  void engine.stop({ forget: !["over", "revoked", "unknown", "refused"].includes(reason) });
   session.setState({ engine: null, ended: reason, endedDetail });
 }
 

@@ -3,7 +3,7 @@ import { ChatRoom } from "../ChatRoom.tsx";
 import { Catalogue } from "../i18n/Catalogue.tsx";
 import texts from "../i18n/en.json";
 import { useText } from "../i18n/text.ts";
-import { part } from "../loading.ts";
+import { loaded, part } from "../loading.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { session, useSession } from "../session/session.ts";
 import { keptPlace } from "../timeline/place.ts";
@@ -106,7 +106,7 @@ function Chat() {
   useEffect(() => {
     if (!isReady) return undefined;
     const timer = setTimeout(
-      () => void Promise.allSettled([loadDialogs(), loadSwitcher()]),
+      () => void Promise.allSettled([loaded(loadDialogs), loaded(loadSwitcher)]),
       SWITCHER_AFTER_MS,
     );
     return () => clearTimeout(timer);
