@@ -57,7 +57,8 @@ export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
     if (isAtEnd && view === "tail") engine.act((client) => client.trim(roomId));
   }, [engine, roomId, isAtEnd, view]);
 
-  const start = useStart(entries, seq, newAfter, isLoaded || pending.length > 0);
+  const isOpen = useClient((client) => client.room(roomId)?.isOpen ?? false);
+  const start = useStart(entries, seq, newAfter, isLoaded || pending.length > 0, isOpen);
   const isPlaced = start !== null;
   const lit = useNamed(seq, entries, isPlaced, handle);
 
@@ -181,12 +182,15 @@ function useStart(
   seq: number | null,
   newAfter: number | null,
   isLoaded: boolean,
+  isOpen: boolean,
 ): Start | null {
   const decided = useRef<Start | null>(null);
   if (decided.current === null && isLoaded) {
     const named = seq === null ? undefined : entries.find(({ row }) => row?.seq === seq);
     const place = keptPlace();
     const left = place === null ? undefined : entries.find(({ row }) => row?.seq === place.seq);
+    // From the cache a room shows its end; where it was left is asked for once it is open.
+    if ((seq !== null || place !== null) && !named && !left && !isOpen) return null;
     const firstNew = newAfter === null ? undefined : entries.find(({ isFirstNew }) => isFirstNew);
     if (named) decided.current = { key: named.key, align: "center" };
     else if (left && place) decided.current = { key: left.key, offset: place.offset };
