@@ -103,7 +103,7 @@ test("a key press, until it is painted", async ({ server, account, open }) => {
     );
   });
   const stop = chatter(server, bo, room, 50);
-  await box(page).pressSequentially("the quick brown fox ".repeat(KEYS / 20), { delay: 60 });
+  await box(page).pressSequentially("the quick brown fox ".repeat(KEYS / 20), { delay: 60, timeout: 0 });
   const sent = await stop();
   const taken = await page.evaluate(() => (window as unknown as { taken: number[] }).taken);
   print(`key press to paint, ${sent} messages meanwhile: p50, p95, worst`, spread(taken));
