@@ -12,11 +12,10 @@ beforeEach(() => {
 afterEach(() => void vi.restoreAllMocks());
 
 const failures: unknown[] = [];
-let now = 0;
 
 function cache(): Cache {
   failures.length = 0;
-  return new Cache({ userId: ME, failed: (error) => void failures.push(error), now: () => now++ });
+  return new Cache({ userId: ME, failed: (error) => void failures.push(error) });
 }
 
 const written = (id: string, order = 1) => ({
@@ -67,7 +66,7 @@ test("rooms are kept as they are, with the list of all", async () => {
   const [kept, list] = [client.freeze(12), client.freezeList()];
   if (!kept || !list) throw new Error();
   await store.saveList(list);
-  await store.saveRoom("e1", kept);
+  await store.saveRoom("e1", kept, 1);
   const { cached } = await reopened();
   const again = new SyncClient({ userId: ME, cached });
   expect([...again.rooms.keys()].sort()).toEqual([12, 13]);
@@ -81,11 +80,11 @@ test("rooms are kept as they are, with the list of all", async () => {
 
 test("of many rooms those that were used last are kept, and none of another epoch", async () => {
   const store = cache();
-  for (let id = 100; id < 140; id++) await store.saveRoom("e1", frozen(id));
-  await store.saveRoom("e1", frozen(105));
+  for (let id = 100; id < 140; id++) await store.saveRoom("e1", frozen(id), id);
+  await store.saveRoom("e1", frozen(105), 140);
   const ids = async () => (await reopened()).cached?.rooms.map(({ info }) => info.id).sort();
   expect(await ids()).toEqual([105, ...Array.from({ length: 29 }, (_, index) => 111 + index)]);
-  await store.saveRoom("e2", frozen(200));
+  await store.saveRoom("e2", frozen(200), 141);
   expect(await ids()).toEqual([200]);
   expect((await reopened()).cached?.epoch).toBe("e2");
 });
@@ -93,7 +92,7 @@ test("of many rooms those that were used last are kept, and none of another epoc
 test("what is broken is left out", async () => {
   const store = cache();
   await store.saveItem(written("a"));
-  await store.saveRoom("e1", frozen(12));
+  await store.saveRoom("e1", frozen(12), 1);
   const db = await openDB("hearth.1");
   for (const broken of [7, null, {}, { id: 3, content: "x" }, { ...written("x"), order: "1" }])
     await db.put("outbox", broken, JSON.stringify(broken));
@@ -119,7 +118,7 @@ test("what is broken is left out", async () => {
 test("the end of a log-in leaves no rooms, and leaving it nothing", async () => {
   const store = cache();
   await store.saveItem(written("a"));
-  await store.saveRoom("e1", frozen(12));
+  await store.saveRoom("e1", frozen(12), 1);
   await store.saveList({ epoch: "e1", rooms: [frozen(13)] });
   await store.clearRooms();
   expect(await reopened()).toEqual({ outbox: [written("a")], cached: null });
@@ -134,7 +133,7 @@ async function works(store: Cache): Promise<void> {
   expect([await store.outbox(), await store.rooms()]).toEqual([[], null]);
   await store.saveItem(written("a"));
   await store.eraseItem("a");
-  await store.saveRoom("e1", frozen(12));
+  await store.saveRoom("e1", frozen(12), 1);
   await store.eraseRoom(12);
   await store.saveList({ epoch: "e1", rooms: [] });
   await store.clearRooms();
@@ -173,7 +172,7 @@ test("storage that is full is done without from then on", async () => {
     this.transaction.abort();
     throw new DOMException("", "QuotaExceededError");
   });
-  await store.saveRoom("e1", frozen(12));
+  await store.saveRoom("e1", frozen(12), 1);
   expect(failures.length).toBe(1);
   vi.restoreAllMocks();
   await store.saveItem(written("b"));
@@ -203,7 +202,7 @@ test("a log-out empties storage that has broken meanwhile", async () => {
   vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(() => {
     throw new DOMException("", "QuotaExceededError");
   });
-  await store.saveRoom("e1", frozen(12));
+  await store.saveRoom("e1", frozen(12), 1);
   vi.restoreAllMocks();
   await store.clear();
   expect((await reopened()).outbox).toEqual([]);

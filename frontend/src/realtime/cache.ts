@@ -33,21 +33,18 @@ export interface CacheOptions {
   userId: UserId;
   /** Storage doesn't work, and nothing is kept. Told once. */
   failed: (error: unknown) => void;
-  now?: () => number;
 }
 
 export class Cache {
   readonly #name: string;
   readonly #failed: (error: unknown) => void;
-  readonly #now: () => number;
   #opening: Promise<Database> | null = null;
   #isBroken = false;
   #isTold = false;
 
-  constructor({ userId, failed, now = Date.now }: CacheOptions) {
+  constructor({ userId, failed }: CacheOptions) {
     this.#name = `hearth.${userId}`;
     this.#failed = failed;
-    this.#now = now;
   }
 
   // ---- messages that are not sent
@@ -80,8 +77,8 @@ export class Cache {
     return this.#try(null, readRooms);
   }
 
-  /** Keeps a room that has just been used; of many, those that were used last. */
-  saveRoom(epoch: string, room: FrozenRoom, usedAt = this.#now()): Promise<void> {
+  /** Keeps a room; of many, those that were used last. `usedAt`: when it was open last, in ms since 1970. */
+  saveRoom(epoch: string, room: FrozenRoom, usedAt: number): Promise<void> {
     return this.#try(undefined, async (db) => {
       const { store, done } = db.transaction("rooms", "readwrite");
       done.catch(() => {}); // whichever request fails tells it
@@ -148,7 +145,7 @@ export class Cache {
     return this.#opening;
   }
 
-  /** Does it, or gives `instead`: after a while, for a page that sleeps is told late; and where storage doesn't work. */
+  /** Does it. Gives `instead` where storage doesn't work, or where it takes too long, which says little: a page may have slept. */
   async #try<T>(instead: T, act: (db: Database) => Promise<T>): Promise<T> {
     if (this.#isBroken) return instead;
     try {

@@ -134,12 +134,12 @@ export class Engine {
 
   // ---- the life of it
 
-  /** Takes over what was kept, and finds the other tabs. Whatever happens before its end shows nothing yet. */
+  /** Takes over what was kept, and looks for other tabs. Call it once, before `start`. */
   async load(): Promise<void> {
     const cached = await this.#cache.rooms();
     this.act((client) => client.restore({ cached }));
     this.#found = this.#tabs.start();
-    // From here on the other tabs are heard: what they keep later than this is read, they tell.
+    // The other tabs are heard from here on. What they keep after the next line has read is told by them.
     const outbox = await this.#cache.outbox();
     this.act((client) => client.restore({ outbox }));
     this.act((client, now) => client.wake(now)); // this tab may be live already

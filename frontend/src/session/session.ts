@@ -86,8 +86,7 @@ export function begin(): void {
       if (engine && engine.me.id !== newer.user.id) beginAnew(engine);
       else if (!engine && !isEntering) void enter(newer.user, null);
     } else if (engine) {
-      const reason = newer?.ended ?? "logout";
-      end(engine, reason === "logout" ? "elsewhere" : (reason as EndReason));
+      end(engine, endedBy(newer));
     }
   });
   void askServer();
@@ -161,6 +160,7 @@ async function enter(user: UserSummary, tokens: Tokens | null): Promise<void> {
       // Meanwhile another tab has ended the log-in, or somebody else has logged in.
       await engine.stop({ forget: false });
       if (mark && "user" in mark) await enter(mark.user, null);
+      else session.setState({ ended: endedBy(mark) });
       return;
     }
     session.setState({ engine, ended: null, isEntering: false });
@@ -171,6 +171,12 @@ async function enter(user: UserSummary, tokens: Tokens | null): Promise<void> {
   } finally {
     session.setState({ isEntering: false });
   }
+}
+
+/** Why another tab's mark says that the log-in has ended. */
+function endedBy(mark: { ended: string } | null): EndReason {
+  const reason = mark?.ended ?? "logout";
+  return reason === "logout" ? "elsewhere" : (reason as EndReason);
 }
 
 /** Somebody else has logged in, in another tab: nothing of this log-in is shown or kept any more. */
