@@ -118,6 +118,8 @@ test("another room, from the cache", async ({ server, account, open }) => {
     rooms.push(room);
   }
   const { page } = await open(ana, `/room/${rooms[0]?.id}`);
+  await expect(messageWith(page, "left 100")).toBeVisible();
+  await expect(page.locator(".room-link")).toHaveCount(rooms.length);
   const taken: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const name of ["right", "left"]) {
