@@ -181,7 +181,7 @@ export function Composer({ roomId, onSent }: ComposerProps) {
         <textarea
           ref={box}
           id={composerId}
-          className="composer__text"
+          className="composer__text grows"
           rows={1}
           dir="auto"
           placeholder={label}

@@ -1,6 +1,5 @@
 import { Hash } from "lucide-react";
 import { useEffect, useState } from "react";
-import { useLocation } from "wouter";
 import { Field } from "../forms/Field.tsx";
 import { wordsOf } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
@@ -9,7 +8,7 @@ import { useClient, useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
 import { useActions } from "../shell/actions.ts";
 import { roomName } from "../shell/people.ts";
-import { roomPath } from "../shell/routes.ts";
+import { goTo } from "../shell/routes.ts";
 import { Frame } from "./Frame.tsx";
 
 /** Public rooms, to be found by name and joined. */
@@ -17,7 +16,6 @@ export default function Browse({ onClose }: { onClose(): void }) {
   const t = useText();
   const { api } = useEngine();
   const { join } = useActions();
-  const [, navigate] = useLocation();
   const rooms = useClient((client) => client.rooms);
   const [query, setQuery] = useState("");
   const [found, setFound] = useState<{ items: Room[]; next: string | null } | null>(null);
@@ -87,7 +85,7 @@ export default function Browse({ onClose }: { onClose(): void }) {
                   room: roomName(room),
                 })}
                 onClick={async () => {
-                  if (rooms.has(room.id)) navigate(roomPath(room.id));
+                  if (rooms.has(room.id)) goTo(room.id);
                   else if (!(await join(room.id))) return;
                   onClose();
                 }}

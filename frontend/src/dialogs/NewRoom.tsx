@@ -1,18 +1,16 @@
 import { useState } from "react";
-import { useLocation } from "wouter";
 import { Field } from "../forms/Field.tsx";
 import { useForm } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
 import { useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
 import { useSession } from "../session/session.ts";
-import { roomPath } from "../shell/routes.ts";
+import { goTo } from "../shell/routes.ts";
 import { Frame } from "./Frame.tsx";
 
 export default function NewRoom({ onClose }: { onClose(): void }) {
   const t = useText();
   const engine = useEngine();
-  const [, navigate] = useLocation();
   const max = useSession((state) => state.rules.room_name_chars_max);
   const topicMax = useSession((state) => state.rules.topic_chars_max);
   const [name, setName] = useState("");
@@ -34,7 +32,7 @@ export default function NewRoom({ onClose }: { onClose(): void }) {
       const room = await bodyOf(engine.api.POST("/api/chat/rooms", { body }));
       engine.act((client) => client.joined(room));
       onClose();
-      navigate(roomPath(room.id));
+      goTo(room.id);
     },
   );
   return (

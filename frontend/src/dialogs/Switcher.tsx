@@ -10,7 +10,6 @@ import {
   Moon,
 } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
-import { useLocation } from "wouter";
 import { useText } from "../i18n/text.ts";
 import { plain } from "../markdown/names.ts";
 import type { UserSummary } from "../protocol/types.ts";
@@ -22,7 +21,7 @@ import { useActions } from "../shell/actions.ts";
 import { logOutAsking } from "../shell/leaving.ts";
 import { nameOf, roomName } from "../shell/people.ts";
 import { entryOf, type RoomEntry } from "../shell/rooms.ts";
-import { roomPath } from "../shell/routes.ts";
+import { goTo } from "../shell/routes.ts";
 import { openDialog } from "../shell/ui.ts";
 import { Frame } from "./Frame.tsx";
 import { rankOf } from "./fuzzy.ts";
@@ -34,7 +33,6 @@ const ASK_AFTER_MS = 150;
 export default function Switcher({ onClose }: { onClose(): void }) {
   const t = useText();
   const engine = useEngine();
-  const [, navigate] = useLocation();
   const { direct } = useActions();
   const [query, setQuery] = useState("");
   const version = useClient((client) => client.version);
@@ -91,11 +89,7 @@ export default function Switcher({ onClose }: { onClose(): void }) {
           {rooms.length > 0 && (
             <Command.Group heading={t(sought ? "section.rooms" : "switcher.recent")}>
               {rooms.map(({ room, unread, mentions }) => (
-                <Command.Item
-                  key={room.id}
-                  value={`room-${room.id}`}
-                  onSelect={go(() => navigate(roomPath(room.id)))}
-                >
+                <Command.Item key={room.id} value={`room-${room.id}`} onSelect={go(() => goTo(room.id))}>
                   {room.info.peer && room.info.kind === "direct" ? (
                     <Avatar user={room.info.peer} size="s" />
                   ) : room.info.kind === "private" ? (

@@ -1,5 +1,4 @@
-import { useCallback } from "react";
-import { useIntl } from "react-intl";
+import { type IntlShape, useIntl } from "react-intl";
 import type door from "./en.door.json";
 import type en from "./en.json";
 
@@ -12,15 +11,20 @@ export type Values = Record<string, string | number | Date>;
 /** A text of the catalogue in the reader's language. */
 export type Text = (key: TextKey, values?: Values) => string;
 
-/** Gives the texts of the reader's language: `t("room.members", { count })`. */
+const texts = new WeakMap<IntlShape, Text>();
+
+/** Gives the texts of the reader's language: `t("room.members", { count })`. Everybody gets the same function. */
 export function useText(): Text {
   const intl = useIntl();
-  return useCallback(
-    (key, values) => {
-      const message: unknown = intl.messages[key];
-      // A text without placeholders isn't compiled (vite.config.ts).
-      return typeof message === "string" ? message : intl.formatMessage({ id: key }, values);
-    },
-    [intl],
-  );
+  const text = texts.get(intl) ?? textOf(intl);
+  texts.set(intl, text);
+  return text;
+}
+
+function textOf(intl: IntlShape): Text {
+  return (key, values) => {
+    const message: unknown = intl.messages[key];
+    // A text without placeholders isn't compiled (vite.config.ts).
+    return typeof message === "string" ? message : intl.formatMessage({ id: key }, values);
+  };
 }

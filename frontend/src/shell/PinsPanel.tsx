@@ -3,14 +3,13 @@ import { useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
 import { useClient } from "../session/hooks.ts";
 import { nameOf } from "./people.ts";
-import { usePlace } from "./routes.ts";
+import { goTo } from "./routes.ts";
 import { useWhen } from "./time.ts";
 
 /** The pinned messages of a room. Each leads to its place. */
 export default function PinsPanel({ roomId, onClose }: { roomId: number; onClose(): void }) {
   const t = useText();
   const when = useWhen();
-  const { goTo } = usePlace();
   const pins = useClient((client) => client.pins(roomId));
   return (
     <>

@@ -5,20 +5,20 @@ import { Avatar } from "./Avatar.tsx";
 import { openMenu } from "./menu.ts";
 import { roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
-import { usePlace } from "./routes.ts";
+import { goTo, showPanel, usePlace } from "./routes.ts";
 import { openDialog } from "./ui.ts";
 
 /** What the room is, and what can be opened beside it. */
 export function RoomHead({ roomId }: { roomId: number }) {
   const t = useText();
   const isPhone = useIsPhone();
-  const { panel, show, goTo } = usePlace();
+  const { panel } = usePlace();
   const info = useClient((client) => client.room(roomId)?.info);
   const hasPins = useClient((client) => client.pins(roomId).length > 0);
   const isOnline = useClient((client) => (info?.peer ? client.isOnline(info.peer.id) : undefined));
   if (!info) return null;
   const isDirect = info.kind === "direct";
-  const toggle = (which: "members" | "search" | "pins"): void => show(panel === which ? null : which);
+  const toggle = (which: "members" | "search" | "pins"): void => showPanel(panel === which ? null : which);
   const peer = info.peer;
   return (
     <header className="room-head">

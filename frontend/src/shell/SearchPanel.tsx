@@ -7,7 +7,7 @@ import { useClient, useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
 import { nameOf, roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
-import { usePlace } from "./routes.ts";
+import { goTo } from "./routes.ts";
 import { setSearch, useSearch } from "./search.ts";
 import { useWhen } from "./time.ts";
 import { toast } from "./ui.ts";
@@ -19,7 +19,6 @@ const PAGES_MAX = 10;
 export default function SearchPanel({ roomId, onClose }: { roomId: number; onClose(): void }) {
   const t = useText();
   const engine = useEngine();
-  const place = usePlace();
   const isPhone = useIsPhone();
   const { query, isHere, from, since, until } = useSearch();
   const [found, setFound] = useState<{ items: Found[]; next: string | null } | null>(null);
@@ -172,7 +171,7 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
             <li key={`${item.room.id}/${item.message.seq}`}>
               <FoundLink
                 item={item}
-                onOpen={() => place.goTo(item.room.id, item.message.seq, { keepsPanel: !isPhone })}
+                onOpen={() => goTo(item.room.id, item.message.seq, { keepsPanel: !isPhone })}
               />
             </li>
           ))}

@@ -14,7 +14,7 @@ import { closeMenu, useMenu } from "./menu.ts";
 import { useNotifications } from "./notifications.ts";
 import { roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
-import { usePlace } from "./routes.ts";
+import { goTo, showPanel, usePlace } from "./routes.ts";
 import { Sidebar } from "./Sidebar.tsx";
 import { forgetSearch } from "./search.ts";
 import { useShortcuts } from "./shortcuts.ts";
@@ -47,7 +47,7 @@ export function Shell() {
 function Chat() {
   const t = useText();
   const engine = useEngine();
-  const { roomId, seq, panel, show, goTo } = usePlace();
+  const { roomId, seq, panel } = usePlace();
   const isPhone = useIsPhone();
   const isMember = useClient((client) => roomId !== null && client.rooms.has(roomId));
   const isReady = useClient((client) => client.epoch !== null);
@@ -145,9 +145,9 @@ function Chat() {
             </h1>
           )}
           <Suspense fallback={null}>
-            {panel === "members" && <UserList roomId={roomId} onClose={() => show(null)} />}
-            {panel === "search" && <SearchPanel roomId={roomId} onClose={() => show(null)} />}
-            {panel === "pins" && <PinsPanel roomId={roomId} onClose={() => show(null)} />}
+            {panel === "members" && <UserList roomId={roomId} onClose={() => showPanel(null)} />}
+            {panel === "search" && <SearchPanel roomId={roomId} onClose={() => showPanel(null)} />}
+            {panel === "pins" && <PinsPanel roomId={roomId} onClose={() => showPanel(null)} />}
           </Suspense>
         </PanelFrame>
       )}

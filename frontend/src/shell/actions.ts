@@ -1,20 +1,18 @@
 // What people do with rooms and each other: a request, and a word where it failed.
 
 import { useMemo } from "react";
-import { useLocation } from "wouter";
 import { wordsOf } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
 import type { Notify, Role, UserSummary } from "../protocol/types.ts";
 import { useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
 import { nameOf, roomName } from "./people.ts";
-import { roomPath } from "./routes.ts";
+import { goTo } from "./routes.ts";
 import { confirmed, toast } from "./ui.ts";
 
 export function useActions() {
   const engine = useEngine();
   const t = useText();
-  const [, navigate] = useLocation();
   return useMemo(() => {
     const { api, client } = engine;
 
@@ -40,14 +38,14 @@ export function useActions() {
         attempt(async () => {
           const room = await bodyOf(api.POST("/api/chat/rooms/{room}/join", of(roomId)));
           engine.act(() => client.joined(room));
-          navigate(roomPath(roomId));
+          goTo(roomId);
         }),
 
       direct: (user: Pick<UserSummary, "id">) =>
         attempt(async () => {
           const room = await bodyOf(api.POST("/api/chat/direct", { body: { user_id: user.id } }));
           engine.act(() => client.joined(room));
-          navigate(roomPath(room.id));
+          goTo(room.id);
         }),
 
       async leave(roomId: number): Promise<void> {
@@ -59,7 +57,7 @@ export function useActions() {
           yes: t("leave.yes"),
           isDanger: true,
         });
-        if (yes && (await attempt(() => api.POST("/api/chat/rooms/{room}/leave", of(roomId))))) navigate("/");
+        if (yes && (await attempt(() => api.POST("/api/chat/rooms/{room}/leave", of(roomId))))) goTo(null);
       },
 
       notify: (roomId: number, notify: Notify) =>
@@ -83,7 +81,7 @@ export function useActions() {
           yes: t("deleteRoom.yes"),
           isDanger: true,
         });
-        if (yes && (await attempt(() => api.DELETE("/api/chat/rooms/{room}", of(roomId))))) navigate("/");
+        if (yes && (await attempt(() => api.DELETE("/api/chat/rooms/{room}", of(roomId))))) goTo(null);
       },
 
       setRole: (roomId: number, user: UserSummary, role: Role) =>
@@ -130,7 +128,7 @@ export function useActions() {
       deleteMessage: (roomId: number, seq: number) =>
         engine.act((state, now) => state.change({ type: "delete", room_id: roomId, seq }, now)),
     };
-  }, [engine, t, navigate]);
+  }, [engine, t]);
 }
 
 export type Actions = ReturnType<typeof useActions>;

@@ -1,7 +1,6 @@
 // The browser's own notifications, for what I don't see: one per message, not one per tab.
 
 import { useEffect } from "react";
-import { useLocation } from "wouter";
 import { useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
 import { useEngine } from "../session/hooks.ts";
@@ -9,7 +8,7 @@ import { prefs } from "../session/prefs.ts";
 import { usePageHasFocus } from "../timeline/reading.ts";
 import { claim, isSeen, useLooking } from "./looking.ts";
 import { nameOf, roomName } from "./people.ts";
-import { roomPath } from "./routes.ts";
+import { goTo } from "./routes.ts";
 import { chime } from "./sound.ts";
 
 /** What the browser allows; "none": it has none, as on plain http. */
@@ -28,7 +27,6 @@ export function useNotifications(openRoomId: number | null): void {
   const t = useText();
   const engine = useEngine();
   const hasFocus = usePageHasFocus();
-  const [, navigate] = useLocation();
   useLooking(hasFocus ? openRoomId : null);
   useEffect(
     () =>
@@ -60,12 +58,12 @@ export function useNotifications(openRoomId: number | null): void {
           shown.onclick = () => {
             shown.close();
             window.focus();
-            navigate(roomPath(roomId, row.seq));
+            goTo(roomId, row.seq);
           };
         } catch {
           // Some phones allow them to service workers only.
         }
       }),
-    [engine, hasFocus, openRoomId, navigate, t],
+    [engine, hasFocus, openRoomId, t],
   );
 }

@@ -1,6 +1,7 @@
 // The addresses of the page. The server answers these paths with the page, and no others (src/http/files.rs).
 
-import { useLocation, useSearchParams } from "wouter";
+import { useLocation, useSearch } from "wouter";
+import { navigate } from "wouter/use-browser-location";
 import { ui } from "./ui.ts";
 
 export type Panel = "members" | "search" | "pins";
@@ -19,6 +20,8 @@ export const roomPath = (roomId: number, seq?: number): string =>
 export const linkTo = (roomId: number, seq: number): string =>
   new URL(roomPath(roomId, seq), location.origin).href;
 
+const panelIn = (search: string): string | null => new URLSearchParams(search).get("panel");
+
 export function placeOf(path: string, panel: string | null): Place {
   const [, room, seq] = path.match(/^\/room\/(\d{1,15})(?:\/(\d{1,15}))?$/) ?? [];
   const isPanel = panel === "members" || panel === "search" || panel === "pins";
@@ -29,21 +32,22 @@ export function placeOf(path: string, panel: string | null): Place {
   };
 }
 
-/** Where we are, and ways to go elsewhere. */
-export function usePlace(): Place & {
-  goTo(roomId: number | null, seq?: number, options?: { keepsPanel?: boolean }): void;
-  show(panel: Panel | null): void;
-} {
-  const [path, navigate] = useLocation();
-  const [search] = useSearchParams();
-  const place = placeOf(path, search.get("panel"));
-  return {
-    ...place,
-    goTo: (roomId, seq, { keepsPanel = false } = {}) => {
-      const query = keepsPanel && place.panel !== null ? `?panel=${place.panel}` : "";
-      navigate(roomId === null ? "/" : roomPath(roomId, seq) + query);
-      if (seq !== undefined) ui.setState(({ asked }) => ({ asked: asked + 1 }));
-    },
-    show: (panel) => navigate(panel === null ? path : `${path}?panel=${panel}`),
-  };
+/** Where we are. */
+export function usePlace(): Place {
+  const [path] = useLocation();
+  const search = useSearch();
+  return placeOf(path, panelIn(search));
+}
+
+/** Goes to a room, or to a message in it, which is shown again if it is named again; null: to the list of rooms. */
+export function goTo(roomId: number | null, seq?: number, { keepsPanel = false } = {}): void {
+  const panel = keepsPanel ? panelIn(location.search) : null;
+  const query = panel === null ? "" : `?panel=${panel}`;
+  navigate(roomId === null ? "/" : roomPath(roomId, seq) + query);
+  if (seq !== undefined) ui.setState(({ asked }) => ({ asked: asked + 1 }));
+}
+
+/** Shows a panel beside the room, or none. */
+export function showPanel(panel: Panel | null): void {
+  navigate(panel === null ? location.pathname : `${location.pathname}?panel=${panel}`);
 }

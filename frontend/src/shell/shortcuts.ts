@@ -8,7 +8,7 @@ import { prefs } from "../session/prefs.ts";
 import { hasCommandKey } from "./keys.ts";
 import { menu } from "./menu.ts";
 import { sectionsOf } from "./rooms.ts";
-import { usePlace } from "./routes.ts";
+import { goTo, showPanel, usePlace } from "./routes.ts";
 import { openDialog, ui } from "./ui.ts";
 
 const isWriting = (target: EventTarget | null): boolean =>
@@ -31,13 +31,13 @@ export function useShortcuts(): void {
       } else if (isCovered) {
         return;
       } else if (hasCommandKey(event) && event.shiftKey && event.key.toLowerCase() === "f") {
-        if (place.roomId !== null) place.show("search");
+        if (place.roomId !== null) showPanel("search");
       } else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
         const next = neighbour(engine, place.roomId, event.key === "ArrowDown" ? 1 : -1, event.shiftKey);
-        if (next !== null) place.goTo(next);
+        if (next !== null) goTo(next);
       } else if (event.key === "Escape" && place.roomId !== null) {
         const room = engine.client.room(place.roomId);
-        if (place.panel !== null) place.show(null);
+        if (place.panel !== null) showPanel(null);
         else if (room) engine.act((client) => client.markRead(room.id, room.lastSeq));
       } else if (event.key === "?" && !isWriting(event.target)) {
         openDialog({ kind: "keys" });

@@ -1,6 +1,5 @@
-import { useMemo } from "react";
-import { useIntl } from "react-intl";
-import { useText } from "../i18n/text.ts";
+import { type IntlShape, useIntl } from "react-intl";
+import { type Text, useText } from "../i18n/text.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -23,45 +22,49 @@ export interface When {
   full(at: string): string;
 }
 
-/** Moments in the reader's language and time zone. */
+const whens = new WeakMap<IntlShape, When>();
+
+/** Moments in the reader's language and time zone. A formatter is dear to make, so everybody gets the same ones. */
 export function useWhen(): When {
-  const { locale } = useIntl();
+  const intl = useIntl();
   const t = useText();
-  return useMemo(() => {
-    const format = (options: Intl.DateTimeFormatOptions): ((at: string) => string) => {
-      const made = new Intl.DateTimeFormat(locale === "en" ? undefined : locale, options);
-      return (at) => made.format(new Date(at));
-    };
-    const time = format({ hour: "numeric", minute: "2-digit" });
-    const parts = new Intl.DateTimeFormat(locale === "en" ? undefined : locale, {
-      hour: "numeric",
-      minute: "2-digit",
-    });
-    const weekday = format({ weekday: "short" });
-    const date = format({ day: "numeric", month: "short" });
-    const longDay = format({ weekday: "long", day: "numeric", month: "long" });
-    const longDate = format({ weekday: "long", day: "numeric", month: "long", year: "numeric" });
-    const full = format({ dateStyle: "full", timeStyle: "medium" });
-    return {
-      time,
-      clock: (at) =>
-        parts
-          .formatToParts(new Date(at))
-          .filter(({ type }) => type !== "dayPeriod")
-          .map(({ value }) => value)
-          .join("")
-          .trim(),
-      full,
-      short(at) {
-        const days = dayOf(Date.now()) - dayOf(at);
-        return days <= 0 ? time(at) : days < 7 ? weekday(at) : date(at);
-      },
-      day(at) {
-        const days = dayOf(Date.now()) - dayOf(at);
-        if (days === 0) return t("day.today");
-        if (days === 1) return t("day.yesterday");
-        return days < 300 ? longDay(at) : longDate(at);
-      },
-    };
-  }, [locale, t]);
+  const when = whens.get(intl) ?? whenOf(intl.locale, t);
+  whens.set(intl, when);
+  return when;
+}
+
+function whenOf(locale: string, t: Text): When {
+  const format = (options: Intl.DateTimeFormatOptions) =>
+    new Intl.DateTimeFormat(locale === "en" ? undefined : locale, options);
+  const written = (options: Intl.DateTimeFormatOptions): ((at: string) => string) => {
+    const made = format(options);
+    return (at) => made.format(new Date(at));
+  };
+  const parts = format({ hour: "numeric", minute: "2-digit" });
+  const time = written({ hour: "numeric", minute: "2-digit" });
+  const weekday = written({ weekday: "short" });
+  const date = written({ day: "numeric", month: "short" });
+  const longDay = written({ weekday: "long", day: "numeric", month: "long" });
+  const longDate = written({ weekday: "long", day: "numeric", month: "long", year: "numeric" });
+  return {
+    time,
+    clock: (at) =>
+      parts
+        .formatToParts(new Date(at))
+        .filter(({ type }) => type !== "dayPeriod")
+        .map(({ value }) => value)
+        .join("")
+        .trim(),
+    full: written({ dateStyle: "full", timeStyle: "medium" }),
+    short(at) {
+      const days = dayOf(Date.now()) - dayOf(at);
+      return days <= 0 ? time(at) : days < 7 ? weekday(at) : date(at);
+    },
+    day(at) {
+      const days = dayOf(Date.now()) - dayOf(at);
+      if (days === 0) return t("day.today");
+      if (days === 1) return t("day.yesterday");
+      return days < 300 ? longDay(at) : longDate(at);
+    },
+  };
 }

@@ -76,7 +76,7 @@ export function EditBox({ roomId, row, onDone }: EditBoxProps) {
     <div className="edit-box">
       <textarea
         ref={box}
-        className="input"
+        className="input grows"
         defaultValue={initial}
         dir="auto"
         rows={1}

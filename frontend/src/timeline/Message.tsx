@@ -7,12 +7,13 @@ import type { Row } from "../realtime/rows.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { Avatar } from "../shell/Avatar.tsx";
 import { handleOf, nameOf } from "../shell/people.ts";
+import { goTo } from "../shell/routes.ts";
 import { useWhen } from "../shell/time.ts";
 import { openDialog } from "../shell/ui.ts";
 import { EditBox } from "./EditBox.tsx";
 import { stopEditing, useEdited } from "./editing.ts";
 import type { Entry } from "./items.ts";
-import { useMentioned, useOpenMention, useOpenRoom } from "./mentions.ts";
+import { useMentioned, useOpenMention } from "./mentions.ts";
 import { Quote } from "./Quote.tsx";
 import { Reactions } from "./Reactions.tsx";
 import { ReadBy } from "./ReadBy.tsx";
@@ -52,12 +53,11 @@ export const MessageRow = memo(function MessageRow({ entry, roomId, isLit }: Mes
 function Stored({ entry, row, roomId, isLit }: { entry: Entry; row: Row; roomId: number; isLit: boolean }) {
   const t = useText();
   const when = useWhen();
-  const me = useClient((_, { me }) => me.id);
+  const me = useEngine().me.id;
   const isGoing = useClient((_, engine) => engine.isGoing(roomId, row.seq));
   const isEdited = useEdited(roomId, row.seq);
   const mentioned = useMentioned(row.mentions, row.mention_all);
   const onMention = useOpenMention(roomId);
-  const onRoom = useOpenRoom();
   const isDeleted = row.deleted_at !== undefined || isGoing;
   const isForMe =
     !isDeleted && Boolean(row.mention_all || row.mentions?.includes(me)) && row.sender.id !== me;
@@ -88,7 +88,7 @@ function Stored({ entry, row, roomId, isLit }: { entry: Entry; row: Row; roomId:
                   source={content}
                   names={mentioned}
                   onMention={onMention}
-                  onRoom={onRoom}
+                  onRoom={goTo}
                   fold
                   isLarge={isEmojiOnly(content)}
                 />
@@ -178,7 +178,6 @@ function Pending({ entry: { pending, isHead }, roomId }: { entry: Entry; roomId:
   const me = useClient((_, engine) => engine.me);
   const mentioned = useMentioned(undefined, false);
   const onMention = useOpenMention(roomId);
-  const onRoom = useOpenRoom();
   if (!pending) return null;
   const isFailed = pending.state === "failed";
   return (
@@ -205,7 +204,7 @@ function Pending({ entry: { pending, isHead }, roomId }: { entry: Entry; roomId:
             source={pending.content}
             names={mentioned}
             onMention={onMention}
-            onRoom={onRoom}
+            onRoom={goTo}
             fold
             isLarge={isEmojiOnly(pending.content)}
           />

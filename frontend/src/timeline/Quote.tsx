@@ -5,7 +5,7 @@ import type { Message } from "../protocol/types.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
 import { nameOf } from "../shell/people.ts";
-import { usePlace } from "../shell/routes.ts";
+import { goTo } from "../shell/routes.ts";
 import { useWhen } from "../shell/time.ts";
 
 /** The line that a message answers. It leads there. */
@@ -13,7 +13,6 @@ export function Quote({ roomId, seq }: { roomId: number; seq: number }) {
   const t = useText();
   const quoted = useQuoted(roomId, seq);
   const when = useWhen();
-  const { goTo } = usePlace();
   const at = quoted === null || quoted === "missing" ? undefined : when.full(quoted.created_at);
   return (
     <button type="button" className="quote" title={at} onClick={() => goTo(roomId, seq)}>

@@ -86,6 +86,34 @@ test("what comes above moves nothing: who showed their author goes on to", () =>
   expect(after[1]).toBe(before[0]);
 });
 
+test("what is kept from the last time is what would be made anew", () => {
+  const senders = [ANA, BO, { id: ME, username: "me" }];
+  for (let seed = 1; seed <= 300; seed += 1) {
+    let state = seed * 2654435761;
+    const pick = (below: number): number => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    const entries = new Entries();
+    let rows: Row[] = [];
+    let newAfter: number | null = pick(2) ? pick(8) : null;
+    for (let step = 0; step < 12; step += 1) {
+      const at = pick(rows.length);
+      const seq = (rows.at(-1)?.seq ?? 0) + 1;
+      if (rows.length > 0 && pick(3) === 0)
+        rows = rows.with(at, row(at + 1, senders[pick(3)] ?? ANA, at, pick(2) ? { deleted_at: "then" } : {}));
+      else if (pick(12) === 0) newAfter = pick(8);
+      else rows = [...rows, row(seq, senders[pick(3)] ?? ANA, seq * (1 + pick(200)))];
+      const made = entries.of(rows, [], ME, newAfter, false);
+      const shown = made.map(({ row, day, isFirstNew }) => [row?.seq, day, isFirstNew]);
+      expect(shown, `seed ${seed}`).toEqual(
+        of(rows, { newAfter }).map(({ row, day, isFirstNew }) => [row?.seq, day, isFirstNew]),
+      );
+      expect(made.map(({ row }) => row)).toEqual(rows);
+    }
+  }
+});
+
 test("nothing is made anew for the same input", () => {
   const entries = new Entries();
   const [rows, pending] = [[row(1, ANA, 0)], [item("a", 1)]];

@@ -24,7 +24,6 @@ const keyOfRow = (row: Row): string => `${row.sender.id}/${row.id}`;
 
 /** Makes the entries, and keeps those of the last time that are the same, so that their rows aren't drawn again. */
 export class Entries {
-  #last = new Map<string, Entry>();
   #made: readonly Entry[] = [];
   #of: readonly unknown[] = [];
 
@@ -42,59 +41,79 @@ export class Entries {
     const inputs = [rows, newAfter, hasOlder, ...pending];
     if (inputs.length === this.#of.length && inputs.every((input, index) => input === this.#of[index]))
       return this.#made;
-    this.#of = inputs;
-    const made: Entry[] = [];
-    let author = -1;
-    let at = 0;
-    let day = -1;
-    let isLineShown = newAfter === null;
-    const add = (
-      key: string,
-      row: Row | null,
-      item: OutboxItem | null,
-      sender: number,
-      moment: string,
-    ): void => {
-      const time = Date.parse(moment);
-      const isNewDay = dayOf(time) !== day;
+    // What depends on nothing that has changed is kept without a look: mostly all but the last.
+    const [, lastNewAfter, lastHasOlder] = this.#of;
+    const isAlike = newAfter === lastNewAfter && hasOlder === lastHasOlder;
+    const kept = isAlike ? this.#alike(rows) : 0;
+    const last = new Map(this.#made.slice(kept).map((entry) => [entry.key, entry]));
+    const made = this.#made.slice(0, kept);
+    let isLineShown = newAfter === null || made.some(({ isFirstNew }) => isFirstNew);
+    let above = placeAbove(rows[kept - 1]);
+    const add = (key: string, row: Row | null, item: OutboxItem | null, below: Place): void => {
+      const { author, at, day } = below;
+      const isNewDay = day !== above.day;
       const isFirstNew =
         !isLineShown &&
         row !== null &&
         newAfter !== null &&
         row.seq > newAfter &&
-        sender !== me &&
+        row.sender.id !== me &&
         !row.deleted_at;
+      const old = last.get(key);
       const isHead =
-        this.#last.get(key)?.isHead ||
+        old?.isHead ||
         isNewDay ||
         isFirstNew ||
-        sender !== author ||
-        time - at > GROUP_MS ||
+        author !== above.author ||
+        at - above.at > GROUP_MS ||
         Boolean(row?.reply_to ?? item?.replyTo);
       isLineShown ||= isFirstNew;
-      [author, at, day] = [row?.deleted_at ? -1 : sender, time, dayOf(time)];
+      above = row?.deleted_at ? { ...below, author: NOBODY } : below;
+      const moment = row?.created_at ?? item?.createdAt ?? "";
       const isDayShown = isNewDay && !(hasOlder && made.length === 0);
-      made.push(this.#same({ key, row, pending: item, day: isDayShown ? moment : null, isFirstNew, isHead }));
+      const entry = { key, row, pending: item, day: isDayShown ? moment : null, isFirstNew, isHead };
+      made.push(old && isSame(old, entry) ? old : entry);
     };
-    for (const row of rows) add(keyOfRow(row), row, null, row.sender.id, row.created_at);
-    for (const item of pending) add(`${me}/${item.id}`, null, item, me, item.createdAt);
-    this.#last = new Map(made.map((entry) => [entry.key, entry]));
+    for (const row of rows.slice(kept)) {
+      add(keyOfRow(row), row, null, placeOf(row.sender.id, row.created_at));
+    }
+    for (const item of pending) add(`${me}/${item.id}`, null, item, placeOf(me, item.createdAt));
+    this.#of = inputs;
     this.#made = made;
     return made;
   }
 
-  #same(entry: Entry): Entry {
-    const old = this.#last.get(entry.key);
-    const isSame =
-      old !== undefined &&
-      old.row === entry.row &&
-      old.pending === entry.pending &&
-      old.day === entry.day &&
-      old.isFirstNew === entry.isFirstNew &&
-      old.isHead === entry.isHead;
-    return isSame ? old : entry;
+  /** How many rows at the beginning are those of the last time. */
+  #alike(rows: readonly Row[]): number {
+    let count = 0;
+    while (count < rows.length && this.#made[count]?.row === rows[count]) count += 1;
+    return count;
   }
 }
+
+/** Who said something, and when: whether the next entry shows its author and a day depends on it. */
+interface Place {
+  author: number;
+  at: number;
+  day: number;
+}
+
+const NOBODY = -1;
+
+function placeOf(author: number, moment: string): Place {
+  const at = Date.parse(moment);
+  return { author, at, day: dayOf(at) };
+}
+
+const placeAbove = (row: Row | undefined): Place =>
+  row ? placeOf(row.deleted_at ? NOBODY : row.sender.id, row.created_at) : { author: NOBODY, at: 0, day: -1 };
+
+const isSame = (old: Entry, entry: Entry): boolean =>
+  old.row === entry.row &&
+  old.pending === entry.pending &&
+  old.day === entry.day &&
+  old.isFirstNew === entry.isFirstNew &&
+  old.isHead === entry.isHead;
 
 /** The height in px that an entry will about have, before it is ever drawn. */
 export function estimate({ row, pending, isHead, day, isFirstNew }: Entry): number {

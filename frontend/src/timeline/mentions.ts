@@ -2,8 +2,7 @@
 
 import { useCallback, useMemo } from "react";
 import { fold } from "../markdown/names.ts";
-import { useClient } from "../session/hooks.ts";
-import { usePlace } from "../shell/routes.ts";
+import { useClient, useEngine } from "../session/hooks.ts";
 import { openDialog } from "../shell/ui.ts";
 
 export type Names = ReadonlyMap<string, { userId: number | null; me: boolean }>;
@@ -12,7 +11,7 @@ const NOBODY: Names = new Map();
 
 /** The names of those whom the server counts as mentioned. A name that isn't known yet is marked once it is. */
 export function useMentioned(ids: readonly number[] | undefined, all: boolean | undefined): Names {
-  const me = useClient((_, { me }) => me.id);
+  const me = useEngine().me.id;
   const names = useClient((client) => (ids ?? []).map((id) => client.person(id)?.username ?? "").join("\n"));
   return useMemo(() => {
     if (names === "" && !all) return NOBODY;
@@ -28,19 +27,12 @@ export function useMentioned(ids: readonly number[] | undefined, all: boolean | 
 
 /** Opens the person. */
 export function useOpenMention(roomId: number): (userId: number | null) => void {
-  const person = useClient((client) => client);
+  const { client } = useEngine();
   return useCallback(
     (userId) => {
-      const user = userId === null ? undefined : person.person(userId);
+      const user = userId === null ? undefined : client.person(userId);
       if (user) openDialog({ kind: "person", user, roomId });
     },
-    [person, roomId],
+    [client, roomId],
   );
-}
-
-/** Goes to a room or message of this server that an address names. */
-export function useOpenRoom(): (roomId: number, seq?: number) => void {
-  const { goTo } = usePlace();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: goTo is made anew at each drawing, and does the same
-  return useCallback((roomId, seq) => goTo(roomId, seq), []);
 }

@@ -130,10 +130,21 @@ describe("slide", () => {
     expect(slide({ from: 700, to: 1_000 }, { from: 0, to: 1 }, 10)).toEqual({ from: 0, to: 10 });
   });
 
-  it("begins small somewhere else, and grows then", () => {
-    const first = slide({ from: 4_700, to: 5_000 }, { from: 2_000, to: 2_010 }, 5_000);
-    expect(first).toEqual({ from: 1_955, to: 2_055 });
-    expect(slide(first, { from: 2_000, to: 2_012 }, 5_000)).toEqual({ from: 1_856, to: 2_156 });
+  it("begins small somewhere else, and grows by steps", () => {
+    const view = { from: 2_000, to: 2_010 };
+    const first = slide({ from: 4_700, to: 5_000 }, view, 5_000);
+    expect(first).toEqual({ from: 1_975, to: 2_035 });
+    const sizes: number[] = [];
+    for (let range = first, old = { from: 0, to: 0 }; range !== old; ) {
+      sizes.push(range.to - range.from);
+      [old, range] = [range, slide(range, view, 5_000)];
+    }
+    expect(sizes).toEqual([60, 84, 108, 132, 156, 180, 204, 228, 252, 276, 300]);
+  });
+
+  it("isn't moved by a row that is gone", () => {
+    const range = { from: 400, to: 699 };
+    expect(slide(range, { from: 505, to: 520 }, 4_999)).toBe(range);
   });
 
   it("covers the view with at most its number of rows, and holds still where it has come", () => {
@@ -144,8 +155,7 @@ describe("slide", () => {
       const view = { from, to: Math.min(count, from + 1 + pick(round % 2 ? 30 : 400)) };
       const start = pick(count);
       let range = { from: start, to: Math.min(count, start + pick(ROWS_MAX)) };
-      range = slide(range, view, count);
-      range = slide(range, view, count);
+      for (let step = 0; step < 15; step += 1) range = slide(range, view, count);
       expect(range.to - range.from).toBeLessThanOrEqual(ROWS_MAX);
       expect(range.from).toBeLessThanOrEqual(view.from);
       expect(range.to).toBeGreaterThanOrEqual(Math.min(view.to, view.from + ROWS_MAX));

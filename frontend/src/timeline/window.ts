@@ -8,8 +8,10 @@ export interface Range {
 
 /** How many rows the window has at most. */
 export const ROWS_MAX = 300;
-/** How many are mounted at first somewhere else, so that it shows soon. The rest follows at rest. */
-export const ROWS_FIRST = 100;
+/** How many are mounted at first somewhere else, so that it shows soon. */
+const ROWS_FIRST = 60;
+/** By how many the window then grows at a time, so that a key that is pressed meanwhile doesn't wait for all. */
+const ROWS_STEP = 24;
 /** How many rows outside the window are kept for the selection. */
 export const KEPT_MAX = 80;
 
@@ -134,21 +136,23 @@ export function movedRange(change: Change, range: Range): Range {
 }
 
 /**
- * The window for what is in view: the same one as long as it has enough rows on both sides, else one with the view in its
- * middle.
+ * The window for what is in view: the same one as long as it has its rows, and enough of them on both sides; else one with
+ * the view in its middle, and a step larger until it has all.
  */
 export function slide(range: Range, view: Range, count: number): Range {
   const seen = Math.min(view.to - view.from, ROWS_MAX);
+  const mounted = range.to - range.from;
   // A new window has half of its spare rows on each side. Moved at a third, it moves by a sixth of them at a time.
   const margin = Math.floor((ROWS_MAX - seen) / 3);
   const holds =
     range.from <= Math.max(0, view.from - margin) &&
     range.to >= Math.min(count, view.from + seen + margin) &&
     range.to <= count &&
-    range.to - range.from <= ROWS_MAX;
+    mounted <= ROWS_MAX &&
+    mounted > Math.min(count - 1, ROWS_MAX - ROWS_STEP);
   if (holds) return range;
   const isFar = view.from >= range.to || view.to <= range.from;
-  const size = isFar ? Math.max(ROWS_FIRST, seen) : ROWS_MAX;
+  const size = isFar ? Math.max(ROWS_FIRST, seen) : Math.min(ROWS_MAX, Math.max(mounted, seen) + ROWS_STEP);
   const from = Math.max(0, Math.min(view.from - ((size - seen) >> 1), count - size));
   return { from, to: Math.min(count, from + size) };
 }
