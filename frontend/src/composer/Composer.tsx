@@ -29,8 +29,8 @@ import "./composer.css";
 
 const COUNTED_FROM = 500; // characters left
 const EMOJI_MS_MAX = 3_000;
-/** More than that at once is no message; it would only slow the box. */
-const PASTED_CHARS_MAX = 20_000;
+/** More than that is no message; it would only slow the box. */
+const BOX_CHARS_MAX = 20_000;
 
 interface ComposerProps {
   roomId: number;
@@ -132,7 +132,8 @@ export function Composer({ roomId, onSent }: ComposerProps) {
 
   function onPaste(event: ClipboardEvent<HTMLTextAreaElement>): void {
     const text = event.clipboardData.getData("text/plain");
-    if (text.length <= PASTED_CHARS_MAX) return;
+    const { value, selectionStart, selectionEnd } = event.currentTarget;
+    if (value.length - (selectionEnd - selectionStart) + text.length <= BOX_CHARS_MAX) return;
     event.preventDefault();
     toast(t("composer.pasteTooLong", { count: text.length, max }));
   }
@@ -183,6 +184,7 @@ export function Composer({ roomId, onSent }: ComposerProps) {
           id={composerId}
           className="composer__text grows"
           rows={1}
+          maxLength={BOX_CHARS_MAX}
           dir="auto"
           placeholder={label}
           aria-label={label}
