@@ -151,7 +151,7 @@ export class Engine {
     addEventListener("offline", this.#wake);
     document.addEventListener("visibilitychange", this.#wake);
     addEventListener("pagehide", this.#leavePage);
-    addEventListener("pageshow", this.#wake);
+    addEventListener("pageshow", this.#onPageShow);
     this.#tabs.show(!document.hidden);
     if (tokens) {
       this.#keeper.hold(tokens);
@@ -175,7 +175,7 @@ export class Engine {
     removeEventListener("offline", this.#wake);
     document.removeEventListener("visibilitychange", this.#wake);
     removeEventListener("pagehide", this.#leavePage);
-    removeEventListener("pageshow", this.#wake);
+    removeEventListener("pageshow", this.#onPageShow);
     this.#keeper.stop();
     this.#tabs.stop();
     this.#saving.stop();
@@ -201,6 +201,11 @@ export class Engine {
     this.#keeper.wake();
     this.#tabs.command("check");
     this.#changed();
+  };
+
+  /** A page that the browser had put away whole has heard nothing of the other tabs meanwhile: it begins anew, and what it kept is there. */
+  readonly #onPageShow = ({ persisted }: PageTransitionEvent): void => {
+    if (persisted) location.reload();
   };
 
   /** There is a network again. A line from before may be dead without a word, and to find that out takes longer than a new one. */
