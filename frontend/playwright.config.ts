@@ -1,4 +1,5 @@
 import { defineConfig } from "@playwright/test";
+import { within } from "./e2e/support/patience.ts";
 
 export default defineConfig({
   testDir: "e2e",
@@ -7,14 +8,14 @@ export default defineConfig({
   ...(process.env.E2E_LONG ? {} : { grepInvert: /@long/ }),
   fullyParallel: false,
   workers: Number(process.env.E2E_WORKERS ?? 2),
-  timeout: 60_000,
-  expect: { timeout: 15_000 },
+  timeout: within(60_000),
+  expect: { timeout: within(15_000) },
   forbidOnly: Boolean(process.env.CI),
   reporter: [["list"]],
   outputDir: "node_modules/.e2e",
   use: {
-    actionTimeout: 15_000,
-    navigationTimeout: 30_000,
+    actionTimeout: within(15_000),
+    navigationTimeout: within(30_000),
     viewport: { width: 1280, height: 800 },
     locale: "en-GB",
     timezoneId: "Europe/Berlin",

@@ -57,25 +57,24 @@ test("31: the switcher opens within 50 ms, recent rooms first", async ({ server,
   await page.waitForLoadState("networkidle");
   const opening = () =>
     page.evaluate(async () => {
-      const start = performance.now();
       const init = { key: "k", code: "KeyK", ctrlKey: true, bubbles: true, cancelable: true };
       document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", init));
-      while (!document.querySelector("[role=dialog] [role=option]")) await new Promise(requestAnimationFrame);
-      return performance.now() - start;
+      for (let frames = 0; ; frames += 1) {
+        if (document.querySelector("[role=dialog] [role=option]") || frames === 100) return frames;
+        await new Promise(requestAnimationFrame);
+      }
     });
-  const took: number[] = [];
   const before = loaded.length;
   for (let turn = 0; turn < 5; turn += 1) {
-    took.push(await opening());
+    expect(await opening(), "frames until it shows").toBeLessThanOrEqual(3); // 50 ms at 60 a second
     const shown = await dialog(page).getByRole("option").allTextContents();
     expect(shown.slice(0, 3)).toEqual(["gamma", "alpha", "beta"]);
     await page.keyboard.press("Escape");
     await expect(dialog(page)).toHaveCount(0);
     await expect(box(page)).toBeFocused();
   }
-  // The first time, too, nothing has to be loaded; the best of five leaves a busy machine out.
+  // The first time, too, nothing has to be loaded.
   expect(loaded.slice(before)).toEqual([]);
-  expect(Math.min(...took)).toBeLessThanOrEqual(50);
 });
 
 test("31: the switcher finds rooms loosely, people and commands", async ({ server, account, open }) => {

@@ -2,6 +2,7 @@
 // notifications. All that people do first works there.
 
 import { networkInterfaces } from "node:os";
+import { within } from "./support/patience.ts";
 import { box, expect, messages, messageWith, type Page, Server, say, test } from "./support/test.ts";
 
 const HOST = Object.values(networkInterfaces())
@@ -79,7 +80,7 @@ test("over plain http: register, talk, copy a link, reload with a message that w
     isCut = false;
     await one.reload();
     await expect(messageWith(one, "kept at home")).toHaveCount(1);
-    await expect(one.locator("[data-state=pending]")).toHaveCount(0, { timeout: 45_000 });
+    await expect(one.locator("[data-state=pending]")).toHaveCount(0, { timeout: within(45_000) });
     await expect(messageWith(two, "kept at home")).toHaveCount(1);
     await expect(messages(two)).toHaveCount(3);
 

@@ -1,5 +1,6 @@
 // What the client promises first: people talk, nothing is lost or doubled, and every end is told.
 
+import { within } from "./support/patience.ts";
 import { box, expect, messages, messageWith, type Page, say, test } from "./support/test.ts";
 
 test("two people talk", async ({ server, account, open }) => {
@@ -49,7 +50,7 @@ test("offline, what is sent waits, and comes once and in order", async ({
   await expect(page.locator("[data-state=pending]")).toHaveCount(3);
   await expect(page.locator(".banner")).toBeVisible();
   await server.start();
-  await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: 45_000 });
+  await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: within(45_000) });
   expect(await server.texts(ana, room)).toEqual(["before", "one", "two", "three"]);
   await expect(messages(page)).toHaveCount(4);
   await expect(page.locator(".banner")).toBeHidden();
@@ -81,7 +82,7 @@ test("a message that waits survives a reload, and is not doubled", async ({
   isCut = false;
   await page.reload();
   await expect(messageWith(page, "kept through a reload")).toHaveCount(1);
-  await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: 45_000 });
+  await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: within(45_000) });
   expect(await server.texts(ana, room)).toHaveLength(1);
 });
 
@@ -106,7 +107,7 @@ test("26: the server restarts while one types: text, place and focus stay", asyn
   await expect(messageWith(page, "line 39")).toBeVisible();
   await box(page).press("Enter");
   await expect(messageWith(page, "half a sentence")).toBeVisible();
-  await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: 45_000 });
+  await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: within(45_000) });
 });
 
 test("30: a revoked session ends within a second and says why", async ({ server, account, open }) => {

@@ -1,6 +1,7 @@
 // Several tabs of one browser, which share one socket, one token and what is not sent.
 
 import type { BrowserContext } from "@playwright/test";
+import { within } from "./support/patience.ts";
 import { box, expect, messages, messageWith, type Page, say, test } from "./support/test.ts";
 
 /** Another tab, and how many sockets it has opened so far. */
@@ -68,7 +69,7 @@ test("what waits in one tab waits in all, and is sent by the one that is left", 
   for (const page of [first, second]) await expect(pending(page)).toHaveCount(3);
   await first.close();
   await server.start();
-  await expect(pending(second)).toHaveCount(0, { timeout: 45_000 });
+  await expect(pending(second)).toHaveCount(0, { timeout: within(45_000) });
   await expect(messages(second)).toContainText(["one", "two", "three"]);
   expect(await server.texts(ana, room)).toEqual(["one", "two", "three"]);
 });
@@ -87,7 +88,7 @@ test("report 8: a tab that sleeps with the lock keeps no other one from its toke
   const debug = await context.newCDPSession(first);
   await debug.send("Debugger.enable");
   await debug.send("Debugger.pause"); // none of its script runs any more, and it holds the lock
-  await expect.poll(() => sockets.length, { timeout: 30_000 }).toBe(1);
+  await expect.poll(() => sockets.length, { timeout: within(30_000) }).toBe(1);
   await server.say(bo, room, "while it sleeps");
   await expect(messageWith(second, "while it sleeps")).toBeVisible();
   const { page: third, sockets: more } = await anotherTab(context, address);

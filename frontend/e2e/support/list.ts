@@ -3,6 +3,7 @@
 import { test as base, expect, type Page } from "@playwright/test";
 import type { Bench } from "../../bench/list.tsx";
 import { serve } from "../../bench/serve.mjs";
+import { within } from "./patience.ts";
 
 export { expect };
 
@@ -24,7 +25,7 @@ export const test = base.extend<{ problems: string[] }, { address: string }>({
       await use(site.url);
       await site.close();
     },
-    { scope: "worker", timeout: 60_000 },
+    { scope: "worker", timeout: within(60_000) },
   ],
   problems: [
     async ({ page, address }, use) => {

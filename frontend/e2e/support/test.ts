@@ -1,6 +1,7 @@
 // What the tests of the browser suite share: a server per worker, people, and watchers that fail a test by themselves.
 
 import { type Browser, type BrowserContext, test as base, expect, type Page } from "@playwright/test";
+import { within } from "./patience.ts";
 import { type Account, type Room, Server } from "./server.ts";
 
 export { type Account, expect, type Page, type Room, Server };
@@ -37,7 +38,7 @@ export const test = base.extend<Fixtures, { server: Server }>({
       await use(server);
       await server.remove();
     },
-    { scope: "worker", timeout: 90_000 },
+    { scope: "worker", timeout: within(90_000) },
   ],
 
   faults: [
