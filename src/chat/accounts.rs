@@ -14,7 +14,7 @@ use crate::{
         UserId,
         check::Checks,
         error::{Code, Refusal},
-        fold::{fold, sought},
+        fold::{fold, sought_name},
         rest::{List, LoginBody, PatchMeBody, RegisterBody, User, UserSummary},
     },
     store::{NewUser, Profile, UserRow},
@@ -133,11 +133,11 @@ impl Chat {
         Ok(row.map_err(refuse)?.ok_or_else(Refusal::not_found)?.user)
     }
 
-    /// Users whose name begins with `query`, in any case.
+    /// Users one of whose names begins with `query` ([`sought_name`]).
     pub async fn users(&self, query: &str, at: PageOf) -> Result<List<UserSummary>, Refusal> {
         let users = self
             .store
-            .users(&sought(query), UserId(at.after), at.limit + 1)
+            .users(&sought_name(query), UserId(at.after), at.limit + 1)
             .await
             .map_err(refuse)?;
         Ok(page(users, at.limit, |user| user.id.0))

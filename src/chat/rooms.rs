@@ -7,7 +7,7 @@ use crate::{
         RoomId, UserId,
         check::Checks,
         error::Refusal,
-        fold::sought,
+        fold::sought_name,
         rest::{
             AddMemberBody, CreateRoomBody, DirectBody, List, Member, PatchMemberBody,
             PatchMineBody, PatchRoomBody, Room, RoomKind, UserSummary,
@@ -322,7 +322,7 @@ impl Chat {
         at: PageOf,
     ) -> Result<List<Member>, Refusal> {
         self.member(who, room_id).await?;
-        let prefix = sought(query);
+        let prefix = sought_name(query);
         let members = self
             .store
             .members(room_id, &prefix, UserId(at.after), at.limit + 1)

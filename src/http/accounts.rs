@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     chat::PageOf,
-    limits::USERNAME_CHARS_MAX,
+    limits::FULL_NAME_CHARS_MAX,
     protocol::{UserId, check::Checks, error::Refusal, rest::RegisterBody},
 };
 
@@ -66,7 +66,7 @@ pub async fn patch(mut call: Call) -> Outcome {
     response::ok(&patched?)
 }
 
-/// By the beginning of their names, or by ids.
+/// By the beginning of one of their names, or by ids.
 pub async fn list(mut call: Call) -> Outcome {
     call.identify().await?;
     response::ok(&match wanted(&call)? {
@@ -94,7 +94,7 @@ enum Wanted<'a> {
 fn wanted(call: &Call) -> Result<Wanted<'_>, Refusal> {
     let mut checks = Checks::default();
     let at = call.query.page(&mut checks);
-    let prefix = call.query.search(&mut checks, USERNAME_CHARS_MAX);
+    let prefix = call.query.search(&mut checks, FULL_NAME_CHARS_MAX);
     let ids = call.query.ids(&mut checks);
     if ids.is_some()
         && ["q", "cursor", "limit"]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     chat::Scope,
-    limits::{ROOM_NAME_CHARS_MAX, USERNAME_CHARS_MAX},
+    limits::{FULL_NAME_CHARS_MAX, ROOM_NAME_CHARS_MAX},
     protocol::check::Checks,
 };
 
@@ -96,7 +96,7 @@ pub async fn members(mut call: Call) -> Outcome {
     let who = call.identify().await?;
     let mut checks = Checks::default();
     let at = call.query.page(&mut checks);
-    let prefix = call.query.search(&mut checks, USERNAME_CHARS_MAX);
+    let prefix = call.query.search(&mut checks, FULL_NAME_CHARS_MAX);
     checks.done()?;
     let chat = &call.site.chat;
     response::ok(&chat.members(&who, call.room_id(), prefix, at).await?)

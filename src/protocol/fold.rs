@@ -1,5 +1,7 @@
 //! The forms in which texts are compared: as names, and as what people look for.
 
+use std::collections::BTreeSet;
+
 use caseless::Caseless;
 use unicode_normalization::{
     IsNormalized, UnicodeNormalization, char::canonical_combining_class, is_nfkc_quick,
@@ -51,6 +53,39 @@ pub fn plain(text: &str) -> String {
         .nfkd()
         .filter(|c| !is_diacritic(*c) && !is_unseen(*c));
     letters.map(simple).nfc().collect()
+}
+
+/// Bytes that a form of a user's name has at most: an index holds it.
+const NAME_FORM_BYTES_MAX: usize = 1_000;
+
+/// The forms ([`plain`]) with whose beginnings a user is found: the username, and the full name from each of its words
+/// on, with one space between words. What is longer than 1,000 bytes is cut.
+pub fn name_forms(username: &str, full_name: Option<&str>) -> BTreeSet<String> {
+    let full_name = spaced(&plain(full_name.unwrap_or_default()));
+    let is_between = |c: char| c.is_whitespace() || c.is_ascii_punctuation();
+    let mut forms = BTreeSet::from([cut(&plain(username)).to_owned()]);
+    let mut before = ' ';
+    for (at, c) in full_name.char_indices() {
+        if is_between(before) && !is_between(c) {
+            forms.insert(cut(&full_name[at..]).to_owned());
+        }
+        before = c;
+    }
+    forms
+}
+
+/// As [`sought`], for the name of a user: the beginning of one of their [`name_forms`].
+pub fn sought_name(question: &str) -> String {
+    cut(&spaced(&sought(question))).to_owned()
+}
+
+fn spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn cut(form: &str) -> &str {
+    let end = (0..=NAME_FORM_BYTES_MAX.min(form.len())).rfind(|at| form.is_char_boundary(*at));
+    &form[..end.unwrap_or_default()]
 }
 
 /// What is looked for by this question: its form ([`plain`]); nothing where all are asked for. Where nothing of it
@@ -156,6 +191,32 @@ mod tests {
         ] {
             assert_eq!(sought(question), form, "{question:?}");
         }
+    }
+
+    #[test]
+    fn a_user_has_a_form_for_each_word_of_the_full_name() {
+        let forms = |full_name| Vec::from_iter(name_forms("Zoë_Q", full_name));
+        assert_eq!(forms(None), ["zoe_q"]);
+        assert_eq!(
+            forms(Some("Dr.  Zoë Anne-Marie O’Quinn")),
+            [
+                "anne-marie o'quinn",
+                "dr. zoe anne-marie o'quinn",
+                "marie o'quinn",
+                "o'quinn",
+                "quinn",
+                "zoe anne-marie o'quinn",
+                "zoe_q",
+            ]
+        );
+        assert_eq!(forms(Some("张伟")), ["zoe_q", "张伟"]);
+        assert_eq!(sought_name(" Zoë   Anne"), "zoe anne");
+        assert_eq!(sought_name("\u{301}"), "\0", "nobody is found by it");
+        // A letter that becomes six, of three bytes each.
+        let longest = "\u{3316}".repeat(80);
+        let form = forms(Some(&longest)).pop().unwrap();
+        assert!((990..=1_000).contains(&form.len()), "{}", form.len());
+        assert_eq!(sought_name(&longest), forms(Some(&longest)).pop().unwrap());
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod embedded {
 /// Where refinery notes which migrations ran.
 const HISTORY: &str = "schema_history";
 /// All that Hearth makes; children before their parents.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "message_words_fts",
     "message_words",
     "search_cursors",
@@ -50,6 +50,7 @@ const TABLES: [&str; 19] = [
     "revocations",
     "used_refresh_tokens",
     "auth_sessions",
+    "user_names",
     "users",
     "meta",
     HISTORY,

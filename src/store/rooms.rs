@@ -337,7 +337,7 @@ async fn members(
     let mut named = "";
     if !prefix.is_empty() {
         let (low, high) = prefix_range(&prefix);
-        named = "AND u.search_key >= ? AND u.search_key < ?";
+        named = "AND EXISTS (SELECT 1 FROM user_names n WHERE n.user_id = m.user_id AND n.name >= ? AND n.name < ?)";
         params.extend(params![low, high]);
     }
     params.extend(params![limit]);
@@ -475,17 +475,22 @@ async fn create(
         rev: 1,
         body: EventBody::Room(Arc::new(room)),
     }];
+    let mut rows = Vec::new();
     for (rev, user) in (2..).zip(everybody) {
         let role = match rev {
             2 if new.kind != RoomKind::Direct => Role::Owner,
             _ => Role::Member,
         };
-        conn.execute(
-            "INSERT INTO room_members (room_id, user_id, role, joined_at, joined_seq, joined_rev, last_read_seq, rev) \
-             VALUES (?, ?, ?, ?, 0, ?, 0, ?)",
-            params![room_id, user.id, role.word(), now, rev, rev],
-        )
-        .await?;
+        rows.push([
+            room_id.into(),
+            user.id.into(),
+            role.word().into(),
+            now.into(),
+            0_u64.into(),
+            rev.into(),
+            0_u64.into(),
+            rev.into(),
+        ]);
         events.push(Event {
             room_id,
             prev: rev - 1,
@@ -500,6 +505,8 @@ async fn create(
             }),
         });
     }
+    let into = "room_members (room_id, user_id, role, joined_at, joined_seq, joined_rev, last_read_seq, rev)";
+    conn.insert(into, rows).await?;
     Ok((Ok(room_id), events))
 }
 

@@ -245,6 +245,9 @@ pub struct Done {
     pub last_id: u64,
 }
 
+/// Rows that a statement inserts at most.
+const ROWS_AT_ONCE: usize = 128;
+
 /// A connection inside a transaction that somebody else began and will end. On SQLite its futures are
 /// ready at once, so that a script for both runs there in a plain thread ([`sqlite::run`]).
 pub enum Conn<'a> {
@@ -276,6 +279,22 @@ impl Conn<'_> {
             Conn::Sqlite(conn) => sqlite::execute(conn, sql, &params),
             Conn::Mysql(conn) => mysql::execute(*conn, sql, params).await,
         }
+    }
+
+    /// Inserts rows of `N` values each, by few statements. `into`: the table and its columns.
+    pub async fn insert<const N: usize>(
+        &mut self,
+        into: &str,
+        rows: impl IntoIterator<Item = [Value; N]>,
+    ) -> Result<(), Fault> {
+        let rows: Vec<_> = rows.into_iter().collect();
+        for rows in rows.chunks(ROWS_AT_ONCE) {
+            let row = format!("({})", ["?"; N].join(", "));
+            let marks = vec![&*row; rows.len()].join(", ");
+            let sql = format!("INSERT INTO {into} VALUES {marks}");
+            self.execute(&sql, rows.concat()).await?;
+        }
+        Ok(())
     }
 
     /// Reads rows under a lock that lets other readers in and no writer, held to the end of the

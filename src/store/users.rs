@@ -10,12 +10,12 @@ use super::{
     chores::{self, Chore, Task},
     rows::{self, Word},
     sessions,
-    sql::{Conn, Fault, params, script, with_ids},
+    sql::{Conn, Fault, Value, params, script, with_ids},
 };
 use crate::protocol::{
     Time, UserId,
     check::DELETED_PREFIX,
-    fold::{fold, plain},
+    fold::{fold, name_forms},
     rest::{SiteRole, User, UserKind, UserSummary},
 };
 
@@ -45,7 +45,6 @@ pub(super) async fn insert(
     let params = params![
         user.username.as_str(),
         username_key,
-        plain(&user.username),
         user.email.as_str(),
         email_key,
         user.full_name.clone(),
@@ -54,12 +53,14 @@ pub(super) async fn insert(
         now,
         now,
     ];
-    let sql = "INSERT INTO users (username, username_key, search_key, email, email_key, full_name, password_hash, kind, role, \
-               is_active, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'person', ?, 1, ?, ?)";
-    let done = conn.execute(sql, params).await?;
+    let sql = "INSERT INTO users (username, username_key, email, email_key, full_name, password_hash, kind, role, \
+               is_active, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 'person', ?, 1, ?, ?)";
+    let id = UserId(conn.execute(sql, params).await?.last_id);
+    let forms = name_forms(&user.username, user.full_name.as_deref());
+    insert_names(conn, forms.into_iter().map(|form| (form, id))).await?;
     Ok(UserRow {
         user: User {
-            id: UserId(done.last_id),
+            id,
             username: user.username.clone(),
             full_name: user.full_name.clone(),
             email: Some(user.email.clone()),
@@ -70,6 +71,15 @@ pub(super) async fn insert(
         },
         password_hash: Some(user.password_hash.clone()),
     })
+}
+
+/// Writes the forms by which users are found. None of them may be there.
+pub(super) async fn insert_names(
+    conn: &mut Conn<'_>,
+    names: impl Iterator<Item = (String, UserId)>,
+) -> Result<(), Fault> {
+    let rows = names.map(|(form, id)| [form.into(), id.into()]);
+    conn.insert("user_names (name, user_id)", rows).await
 }
 
 /// A unique index of the accounts' that holds the key already, as the field that it is about.
@@ -111,13 +121,8 @@ impl Store {
         let named = profile.full_name.is_some();
         let full_name = profile.full_name.filter(|name| !name.is_empty());
         let params = params![named, full_name, profile.email, email_key, Time::now(), id];
-        let sql = "UPDATE users SET full_name = CASE WHEN ? = 1 THEN ? ELSE full_name END, email = COALESCE(?, email), \
-                   email_key = COALESCE(?, email_key), updated_at = ? WHERE id = ? AND is_active = 1";
-        match self.db().execute(sql, params).await? {
-            Ok(_) => self.user(id).await,
-            Err(Fault::Unique(_)) => Err(Error::Taken("email")),
-            Err(fault) => Err(fault.into()),
-        }
+        let script = script(move |conn| Box::pin(set_profile(conn, id, named, params.clone())));
+        self.db().write(script).await?.map_err(taken)
     }
 
     /// Takes a user's name, address and password away and ends his log-ins: what he wrote stays, by a
@@ -132,11 +137,7 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
-    pub(super) async fn one_user(
-        &self,
-        sql: &str,
-        params: Vec<super::sql::Value>,
-    ) -> Result<Option<UserRow>> {
+    pub(super) async fn one_user(&self, sql: &str, params: Vec<Value>) -> Result<Option<UserRow>> {
         let sql = sql.replacen("(#)", rows::USER_COLUMNS, 1);
         let mut found = self.db().query(sql, params).await?;
         Ok(found.pop().map(rows::user).transpose()?)
@@ -181,7 +182,7 @@ impl Store {
         Ok(users)
     }
 
-    /// Active users whose name begins with `prefix`, both in the form of searches ([`plain`]), by rising id after `after`.
+    /// Active users one of whose names begins with `prefix` ([`name_forms`]), by rising id after `after`.
     pub async fn users(
         &self,
         prefix: &str,
@@ -193,7 +194,7 @@ impl Store {
         } else {
             let (low, high) = prefix_range(prefix);
             (
-                "AND u.search_key >= ? AND u.search_key < ?",
+                "AND u.id IN (SELECT n.user_id FROM user_names n WHERE n.name >= ? AND n.name < ?)",
                 params![after, low, high],
             )
         };
@@ -219,6 +220,30 @@ pub enum Undeleted {
     WrongPassword,
     /// Nobody would be left to administer the site.
     LastAdmin,
+}
+
+/// Writes the profile of who is active. `params` are those of its statement; `named`: the full name is among them.
+async fn set_profile(
+    mut conn: Conn<'_>,
+    id: UserId,
+    named: bool,
+    params: Vec<Value>,
+) -> Result<(Option<UserRow>, Vec<Event>), Fault> {
+    let sql = "UPDATE users SET full_name = CASE WHEN ? = 1 THEN ? ELSE full_name END, email = COALESCE(?, email), \
+               email_key = COALESCE(?, email_key), updated_at = ? WHERE id = ? AND is_active = 1";
+    conn.execute(sql, params).await?;
+    let sql = format!("SELECT {} FROM users u WHERE u.id = ?", rows::USER_COLUMNS);
+    let Some(row) = conn.query(&sql, params![id]).await?.pop() else {
+        return Ok((None, Vec::new()));
+    };
+    let row = rows::user(row)?;
+    if named && row.user.is_active {
+        let sql = "DELETE FROM user_names WHERE user_id = ?";
+        conn.execute(sql, params![id]).await?;
+        let forms = name_forms(&row.user.username, row.user.full_name.as_deref());
+        insert_names(&mut conn, forms.into_iter().map(|form| (form, id))).await?;
+    }
+    Ok((Some(row), Vec::new()))
 }
 
 type Deleted = std::result::Result<Chore, Undeleted>;
@@ -252,16 +277,16 @@ async fn delete(
         format!("{DELETED_PREFIX}{id}"),
         key.as_str(),
         "",
-        "",
         key.as_str(),
         DELETED_NAME,
         now,
         id
     ];
-    let sql = "UPDATE users SET username = ?, username_key = ?, search_key = ?, email = ?, email_key = ?, full_name = ?, \
+    let sql = "UPDATE users SET username = ?, username_key = ?, email = ?, email_key = ?, full_name = ?, \
                password_hash = NULL, role = 'user', is_active = 0, updated_at = ? WHERE id = ?";
     conn.execute(sql, params).await?;
     for sql in [
+        "DELETE FROM user_names WHERE user_id = ?",
         "DELETE FROM password_resets WHERE user_id = ?",
         "DELETE FROM invites WHERE created_by = ?",
     ] {

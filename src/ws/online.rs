@@ -7,20 +7,20 @@ use crate::{
     protocol::{
         UserId,
         error::Refusal,
-        fold::{plain, sought},
+        fold::{name_forms, sought_name},
         rest::{List, UserSummary},
     },
 };
 
 impl Gateway {
-    /// Those online whose name begins with `query`, in any case, by rising id. A page is looked for
+    /// Those online one of whose names begins with `query` ([`sought_name`]), by rising id. A page is looked for
     /// among so many of them at most: it may be short, or empty, though others follow it.
     pub async fn users_online(
         &self,
         query: &str,
         at: PageOf,
     ) -> Result<List<UserSummary>, Refusal> {
-        let prefix = sought(query);
+        let prefix = sought_name(query);
         let mut page = List {
             items: Vec::new(),
             next: None,
@@ -34,8 +34,10 @@ impl Gateway {
             };
             (after, left) = (*last, left - ids.len());
             let users = self.chat.users_by_ids(&ids).await?.items.into_iter();
-            page.items
-                .extend(users.filter(|user| plain(&user.username).starts_with(&prefix)));
+            page.items.extend(users.filter(|user| {
+                let forms = name_forms(&user.username, user.full_name.as_deref());
+                forms.iter().any(|form| form.starts_with(&prefix))
+            }));
             if page.items.len() > at.limit {
                 page.items.truncate(at.limit);
                 page.next = page.items.last().map(|user| user.id.to_string());

@@ -124,9 +124,10 @@ pub async fn what_is_derived_is_made_anew(place: Place) {
         .await;
     for sql in [
         "DELETE FROM meta WHERE name = 'derived'",
-        "UPDATE users SET search_key = ''",
+        "DELETE FROM user_names",
         "UPDATE rooms SET name_key = 'x'",
-        "UPDATE users SET username = 'deleted-3', search_key = 'deleted-3' WHERE username = 'carol'",
+        "UPDATE users SET username = 'deleted-3' WHERE username = 'carol'",
+        "INSERT INTO user_names (name, user_id) SELECT 'deleted-3', id FROM users WHERE username = 'deleted-3'",
     ] {
         place.meddle(sql).await;
     }
@@ -203,11 +204,18 @@ pub async fn older_deletions_are_noted(place: Place) {
         states.push((room, State::told(&world, room)));
     }
     world.store.close().await;
+    let text = match place.location {
+        Location::Sqlite(_) => "TEXT",
+        Location::Mysql(_) => "VARBINARY(1200)",
+    };
     for sql in [
         "DROP TABLE deletions",
         "ALTER TABLE rooms DROP COLUMN shown_seq",
         "ALTER TABLE rooms DROP COLUMN deleted_seq",
-        "DELETE FROM schema_history WHERE version = 9",
+        "DROP TABLE user_names",
+        &format!("ALTER TABLE users ADD COLUMN search_key {text} NOT NULL DEFAULT ''"),
+        "CREATE INDEX users_search ON users (search_key)",
+        "DELETE FROM schema_history WHERE version >= 9",
     ] {
         place.meddle(sql).await;
     }

@@ -461,6 +461,68 @@ async fn people_and_rooms_are_found_as_messages_are(db: Db) {
     }
 }
 
+/// By the username, and by the full name from each of its words on; by no name that they had before.
+async fn people_are_found_by_any_word_of_their_full_names(db: Db) {
+    let server = Server::start(db).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("all", &[]).await;
+    let mut ids = Vec::new();
+    for (name, full_name) in [
+        ("zoeq", "Zoë  Anne-Marie Quinn"),
+        ("zoel", "Lars"),
+        ("weiw", "张伟"),
+    ] {
+        let user = server.register(name).await;
+        let named = json!({"full_name": full_name});
+        let (status, _) = user.request("PATCH", "/api/me", Some(&named)).await;
+        assert_eq!(status, 200);
+        let (status, _) = user
+            .post(&format!("/api/chat/rooms/{room}/join"), json!({}))
+            .await;
+        assert_eq!(status, 200);
+        ids.push(user.id);
+    }
+    let found = async |path: &str, query: &str| -> Vec<u64> {
+        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let (status, page) = ada.get(&format!("{path}?q={query}")).await;
+        assert_eq!(status, 200, "{page}");
+        let items = page["items"].as_array().unwrap().iter();
+        let id = |item: &Value| item.get("user").unwrap_or(item)["id"].as_u64().unwrap();
+        items.map(id).collect()
+    };
+    let paths = ["/api/users", &format!("/api/chat/rooms/{room}/members")];
+    for path in paths {
+        for (query, expected) in [
+            ("zo", &ids[..2]),
+            ("zoe a", &ids[..1]),
+            ("ZOË   ANNE", &ids[..1]),
+            ("marie q", &ids[..1]),
+            ("quinn", &ids[..1]),
+            ("inn", &[]),
+            ("quinn zoe", &[]),
+            ("lars", &ids[1..2]),
+            ("张", &ids[2..]),
+        ] {
+            assert_eq!(found(path, query).await, expected, "{path}: {query}");
+        }
+    }
+    let zoe = server.log_in("zoeq").await;
+    let named = json!({"full_name": "Zoë Li"});
+    let (status, _) = zoe.request("PATCH", "/api/me", Some(&named)).await;
+    assert_eq!(status, 200);
+    for path in paths {
+        assert_eq!(found(path, "quinn").await, ids[..0]);
+        assert_eq!(found(path, "li").await, ids[..1]);
+    }
+    let unnamed = json!({"full_name": ""});
+    let (status, _) = zoe.request("PATCH", "/api/me", Some(&unnamed)).await;
+    assert_eq!(status, 200);
+    assert_eq!(found("/api/users", "li").await, ids[..0]);
+    assert_eq!(found("/api/users", "zoeq").await, ids[..1]);
+    let _online = zoe.connect().await;
+    assert_eq!(found("/api/users/online", "zoeq").await, ids[..1]);
+}
+
 async fn others_are_found_by_name_and_by_id(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
@@ -532,6 +594,7 @@ each_database!(
     names_are_kept_composed_and_trimmed,
     names_are_of_all_living_languages,
     people_and_rooms_are_found_as_messages_are,
+    people_are_found_by_any_word_of_their_full_names,
     names_and_addresses_are_taken_once,
     others_are_found_by_name_and_by_id,
 );

@@ -24,12 +24,14 @@ impl Server {
         let (header, claims) = token::open(&owner.token);
         self.stop().await;
         let first = 1_000_000;
-        let (mut users, mut members, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut users, mut names) = (Vec::new(), Vec::new());
+        let (mut members, mut sessions) = (Vec::new(), Vec::new());
         for n in 0..count {
             let (id, name) = (first + n, format!("guest{n:05}"));
             users.push(format!(
-                "({id}, '{name}', '{name}', '{name}', '{name}@example.org', '{name}@example.org', 'person', 'user', 1, 1, 1)"
+                "({id}, '{name}', '{name}', '{name}@example.org', '{name}@example.org', 'person', 'user', 1, 1, 1)"
             ));
+            names.push(format!("('{name}', {id})"));
             let its = rev + 1 + n;
             members.push(format!("({room}, {id}, 'member', 1, 0, {its}, 0, {its})"));
             if n < logged_in {
@@ -41,9 +43,10 @@ impl Server {
         }
         for (into, rows) in [
             (
-                "users (id, username, username_key, search_key, email, email_key, kind, role, is_active, created_at, updated_at)",
+                "users (id, username, username_key, email, email_key, kind, role, is_active, created_at, updated_at)",
                 users,
             ),
+            ("user_names (name, user_id)", names),
             (
                 "room_members (room_id, user_id, role, joined_at, joined_seq, joined_rev, last_read_seq, rev)",
                 members,

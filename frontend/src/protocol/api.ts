@@ -116,7 +116,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Its members, by the beginning of their names */
+        /** Its members, by the beginning of one of their names */
         get: operations["get_rooms_room_members"];
         put?: never;
         /** Add somebody, by `user_id` or by `username`; 200: he is a member already */
@@ -584,7 +584,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Users, by the beginning of their names or by ids */
+        /** Users, by the beginning of one of their names or by ids */
         get: operations["get_users"];
         put?: never;
         post?: never;
@@ -1541,7 +1541,7 @@ export interface operations {
     get_rooms_room_members: {
         parameters: {
             query?: {
-                /** @description The beginning of the name, in any case, whatever its diacritics. */
+                /** @description The beginning of the username, or of the full name from any of its words on; in any case, whatever its diacritics. */
                 q?: string;
                 /** @description The `next` of the page before. */
                 cursor?: number;
@@ -2677,7 +2677,7 @@ export interface operations {
     get_users: {
         parameters: {
             query?: {
-                /** @description The beginning of the name, in any case, whatever its diacritics. */
+                /** @description The beginning of the username, or of the full name from any of its words on; in any case, whatever its diacritics. */
                 q?: string;
                 /** @description Alone, without `q`, `cursor` and `limit`. */
                 ids?: number[];
@@ -2712,7 +2712,7 @@ export interface operations {
     get_users_online: {
         parameters: {
             query?: {
-                /** @description The beginning of the name, in any case, whatever its diacritics. */
+                /** @description The beginning of the username, or of the full name from any of its words on; in any case, whatever its diacritics. */
                 q?: string;
                 /** @description Alone, without `q`, `cursor` and `limit`. */
                 ids?: number[];

@@ -259,8 +259,8 @@ fn query_parameter(pattern: &str, name: &str) -> Value {
             "A part of the name, in any case, whatever its diacritics.",
         ),
         "q" => (
-            line(USERNAME_CHARS_MAX),
-            "The beginning of the name, in any case, whatever its diacritics.",
+            line(FULL_NAME_CHARS_MAX),
+            "The beginning of the username, or of the full name from any of its words on; in any case, whatever its diacritics.",
         ),
         "ids" => (
             json!({"type": "array", "items": number(1, ID_MAX), "minItems": 1, "maxItems": IDS_PER_REQUEST_MAX}),

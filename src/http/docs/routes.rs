@@ -32,7 +32,7 @@ pub fn operations() -> Vec<(&'static str, Vec<Operation>)> {
             post("/api/me/password", "Set a new password; my other log-ins end").takes::<PasswordBody>().no_content(),
             get("/api/me/sessions", "My log-ins, the last used first").ok::<List<LogIn>>(),
             delete("/api/me/sessions/{session}", "End one of my log-ins").no_content(),
-            get("/api/users", "Users, by the beginning of their names or by ids").ok::<List<UserSummary>>(),
+            get("/api/users", "Users, by the beginning of one of their names or by ids").ok::<List<UserSummary>>(),
             get("/api/users/online", "The same, of those who are online").ok::<List<UserSummary>>(),
             get("/api/users/{user}", "A user").ok::<User>(),
             patch("/api/users/{user}", "Disable a user, or change his role on the site; for site admins")
@@ -54,7 +54,7 @@ pub fn operations() -> Vec<(&'static str, Vec<Operation>)> {
                 .takes::<PatchMineBody>().ok::<Room>(),
             post("/api/chat/rooms/{room}/join", "Join a public room").ok::<Room>(),
             post("/api/chat/rooms/{room}/leave", "Leave a room").no_content(),
-            get("/api/chat/rooms/{room}/members", "Its members, by the beginning of their names").ok::<List<Member>>(),
+            get("/api/chat/rooms/{room}/members", "Its members, by the beginning of one of their names").ok::<List<Member>>(),
             post("/api/chat/rooms/{room}/members", "Add somebody, by `user_id` or by `username`; 200: he is a member already")
                 .takes::<AddMemberBody>().created::<Member>().ok::<Member>(),
             patch("/api/chat/rooms/{room}/members/{user}", "Change a member's role")

@@ -9,15 +9,21 @@ use std::{collections::BTreeMap, fmt, time::Instant};
 use super::new_epoch;
 use crate::{
     limits::DERIVED_TOLD_EVERY,
-    protocol::{RoomId, Seq, UserId, check::DELETED_PREFIX, emoji::qualified, fold::plain},
+    protocol::{
+        RoomId, Seq, UserId,
+        check::DELETED_PREFIX,
+        emoji::qualified,
+        fold::{name_forms, plain},
+    },
     store::{
         rows::Extra,
         sql::{Conn, Fault, Value, params, with_ids},
+        users::insert_names,
     },
 };
 
 /// The version of the rules, noted in `meta` when all is made by them.
-const RULES: &str = "9";
+const RULES: &str = "10";
 /// Rows that a step reads, and changes.
 const STEP_ROWS: usize = 1_000;
 
@@ -100,24 +106,27 @@ async fn end(conn: &mut Conn<'_>) -> Result<Option<Place>, Fault> {
 }
 
 async fn users(conn: &mut Conn<'_>, after: UserId) -> Result<Option<Place>, Fault> {
-    let sql = "SELECT id, username, search_key FROM users WHERE id > ? ORDER BY id LIMIT ?";
-    let mut rows = conn.query(sql, params![after, STEP_ROWS]).await?;
+    let sql = "SELECT id, username, full_name FROM users WHERE id > ? ORDER BY id LIMIT ?";
+    // Locked: they may be renamed or deleted meanwhile.
+    let mut rows = conn.query_update(sql, params![after, STEP_ROWS]).await?;
     let mut last = None;
+    let mut names = Vec::new();
     for row in &mut rows {
-        let (id, username) = (row.user_id(0)?, row.text(1)?);
-        last = Some(Place::Users(id));
+        let (id, username, full_name) = (row.user_id(0)?, row.text(1)?, row.opt_text(2)?);
+        last = Some(id);
         // Who deleted their account isn't searched for.
-        let key = match username.starts_with(DELETED_PREFIX) {
-            true => String::new(),
-            false => plain(&username),
-        };
-        if row.str(2)? != key {
-            // The account may be deleted meanwhile.
-            let sql = "UPDATE users SET search_key = ? WHERE id = ? AND username = ?";
-            conn.execute(sql, params![key, id, username]).await?;
+        if !username.starts_with(DELETED_PREFIX) {
+            let forms = name_forms(&username, full_name.as_deref());
+            names.extend(forms.into_iter().map(|form| (form, id)));
         }
     }
-    Ok(last.or(Some(Place::Rooms(RoomId(0)))))
+    let Some(last) = last else {
+        return Ok(Some(Place::Rooms(RoomId(0))));
+    };
+    let sql = "DELETE FROM user_names WHERE user_id > ? AND user_id <= ?";
+    conn.execute(sql, params![after, last]).await?;
+    insert_names(conn, names.into_iter()).await?;
+    Ok(Some(Place::Users(last)))
 }
 
 async fn rooms(conn: &mut Conn<'_>, after: RoomId) -> Result<Option<Place>, Fault> {
