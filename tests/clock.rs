@@ -3,6 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use hearth::limits::LOGINS_PER_USER_MAX;
 use serde_json::{Value, json};
 
 use crate::support::{Account, Db, MariaDb, PATIENCE, Server, Socket, each_database, timeout};
@@ -128,6 +129,20 @@ async fn a_clock_that_steps_logs_nobody_out(db: Db) {
         }
     }
     assert_eq!(lasting.ask(json!({"type": "ping"})).await["type"], "pong");
+}
+
+async fn a_log_in_made_while_the_clock_is_behind_is_not_the_least_used(db: Db) {
+    let (server, clock) = start(db).await;
+    server.register("ada").await;
+    for _ in 1..LOGINS_PER_USER_MAX {
+        server.log_in("ada").await;
+    }
+    clock.set(-HOUR);
+    let mut behind = server.log_in("ada").await;
+    let mut last = server.log_in("ada").await;
+    for account in [&mut behind, &mut last] {
+        ask(&server, account).await;
+    }
 }
 
 async fn a_clock_that_steps_breaks_no_order(db: Db) {
@@ -277,6 +292,7 @@ async fn a_log_in_ends_on_every_node_whatever_their_clocks_say() {
 
 each_database!(
     a_clock_that_steps_logs_nobody_out,
+    a_log_in_made_while_the_clock_is_behind_is_not_the_least_used,
     a_clock_that_steps_breaks_no_order,
     what_lives_is_not_forgotten,
 );

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
-use crate::support::{Account, MariaDb, PATIENCE, Server, Socket, selects, timeout};
+use crate::support::{Account, MariaDb, PATIENCE, Server, Socket, statements, timeout};
 
 const ROOMS: usize = 500;
 /// Rooms in which something happened meanwhile.
@@ -66,17 +66,17 @@ async fn unchanged_rooms_cost_one_statement_together() {
 
     let mut counter = mysql_async::Conn::from_url(database.url()).await.unwrap();
     indexed(&mut counter).await;
-    let before = selects(&mut counter).await;
+    let before = statements(&mut counter).await;
     let mut socket = bob.connect().await;
-    let coming = selects(&mut counter).await - before;
+    let coming = statements(&mut counter).await - before;
     let held = positions(&socket);
     assert_eq!(held.len(), ROOMS);
     // The least of several: a busy machine takes longer, and the server has other work in that time.
     let mut unchanged = u64::MAX;
     for _ in 0..TIMES {
-        let before = selects(&mut counter).await;
+        let before = statements(&mut counter).await;
         assert_eq!(sync(&mut socket, &held).await, (0, ROOMS));
-        unchanged = unchanged.min(selects(&mut counter).await - before);
+        unchanged = unchanged.min(statements(&mut counter).await - before);
     }
 
     for room in &rooms[..CHANGED] {
@@ -87,9 +87,9 @@ async fn unchanged_rooms_cost_one_statement_together() {
     let mut changed = u64::MAX;
     for _ in 0..TIMES {
         let mut socket = bob.connect().await;
-        let before = selects(&mut counter).await;
+        let before = statements(&mut counter).await;
         assert_eq!(sync(&mut socket, &held).await, (CHANGED, ROOMS));
-        changed = changed.min(selects(&mut counter).await - before);
+        changed = changed.min(statements(&mut counter).await - before);
     }
     println!(
         "{ROOMS} rooms: {coming} statements to come, {unchanged} to sync; {changed} to sync with {CHANGED} changed"

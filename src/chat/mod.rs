@@ -18,13 +18,22 @@ mod rooms;
 mod search;
 mod sessions;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use dashmap::DashSet;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use uuid::Uuid;
 
-use self::{guesses::Guesses, limiter::Limiter, reads::Reads, sessions::Sessions};
+use self::{
+    guesses::{Guesses, Network},
+    limiter::Limiter,
+    reads::Reads,
+    sessions::Sessions,
+};
 use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     limits::*,
@@ -100,6 +109,10 @@ pub struct Chat {
     searches: Limiter,
     /// By user, and by each log-in that was ended.
     refreshes: Limiter<(UserId, Option<SessionId>)>,
+    /// Lookups of refresh tokens.
+    lookups: Limiter<Network>,
+    /// When the database was last asked whether it answers, and did.
+    ready: Mutex<Option<Instant>>,
     searching: Semaphore,
     /// Users whose search runs.
     searchers: DashSet<UserId>,
@@ -135,6 +148,8 @@ impl Chat {
             searchers: DashSet::new(),
             searches: Limiter::new(second / SEARCHES_PER_SECOND, SEARCHES_BURST, rate_limits),
             refreshes: Limiter::new(REFRESH_INTERVAL, REFRESHES_BURST, rate_limits),
+            lookups: Limiter::new(NETWORK_REFRESH_INTERVAL, NETWORK_REFRESHES, rate_limits),
+            ready: Mutex::new(None),
             sockets: Limiter::new(minute / SOCKETS_PER_MINUTE, SOCKETS_BURST, rate_limits),
             rate_limits,
         }
@@ -150,9 +165,18 @@ impl Chat {
         self.store.epoch()
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers. However many ask, one of them at a time asks it, and all who wait for that one have its
+    /// answer.
     pub async fn ready(&self) -> Result<(), Refusal> {
-        self.store.ping().await.map_err(refuse)
+        let asked = Instant::now();
+        let mut ready = self.ready.lock().await;
+        if ready.is_some_and(|begun| begun >= asked) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.store.ping().await.map_err(refuse)?;
+        *ready = Some(begun);
+        Ok(())
     }
 
     /// Sockets that a user may have open at once.
@@ -179,6 +203,7 @@ impl Chat {
         self.reads.prune();
         self.searches.prune();
         self.refreshes.prune();
+        self.lookups.prune();
         self.sockets.prune();
     }
 }

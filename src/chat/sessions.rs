@@ -38,6 +38,8 @@ use crate::{
 pub struct Sessions {
     users: Cache<SessionId, Remembered>,
     generations: Box<[AtomicU64]>,
+    /// Log-ins that had ended when they were looked up.
+    ended: Cache<SessionId, Instant>,
     /// When refresh tokens were exchanged here, by their hash.
     exchanges: Cache<Hash, Instant>,
 }
@@ -56,6 +58,7 @@ impl Sessions {
             generations: (0..SESSION_GENERATIONS)
                 .map(|_| AtomicU64::new(0))
                 .collect(),
+            ended: Cache::new(SESSIONS_CACHED),
             exchanges: Cache::new(EXCHANGES_REMEMBERED),
         }
     }
@@ -74,6 +77,11 @@ impl Sessions {
         let fresh = found.generation == self.generation(found.user.id)
             && found.since.elapsed() < SESSION_CACHED_FOR;
         fresh.then_some(found.user)
+    }
+
+    fn has_ended(&self, id: SessionId) -> bool {
+        let seen = self.ended.get(&id);
+        seen.is_some_and(|at| at.elapsed() < SESSION_CACHED_FOR)
     }
 
     fn put(&self, id: SessionId, user: &Arc<User>, generation: u64) {
@@ -189,6 +197,7 @@ impl Chat {
         }
         let mut known = Vec::new();
         for token in shown.iter().filter(|token| token.len() <= TOKEN_BYTES_MAX) {
+            self.lookups.charge(from.address.into())?;
             // What never was a token doesn't reach those who write.
             let whose = self.store.refreshed(tokens::hash(token)).await;
             known.extend(whose.map_err(refuse)?.map(|whose| (*token, whose)));
@@ -294,10 +303,14 @@ impl Chat {
     async fn session_user(&self, id: SessionId, user_id: UserId) -> Result<Arc<User>, Refusal> {
         let user = match self.sessions.get(id) {
             Some(user) => user,
+            None if self.sessions.has_ended(id) => return Err(revoked()),
             None => {
                 let generation = self.sessions.generation(user_id);
-                let row = self.store.session_user(id).await.map_err(refuse)?;
-                let user = Arc::new(row.ok_or_else(revoked)?.user);
+                let Some(row) = self.store.session_user(id).await.map_err(refuse)? else {
+                    self.sessions.ended.insert(id, Instant::now());
+                    return Err(revoked());
+                };
+                let user = Arc::new(row.user);
                 if user.is_active && user.id == user_id {
                     self.sessions.put(id, &user, generation);
                 }

@@ -58,9 +58,9 @@ pub async fn without_cookie(call: &Call) -> Outcome {
     Ok(answer)
 }
 
-/// Closes the connections of log-ins that have ended. What fails is done by the watch over revocations.
+/// Closes the connections of log-ins that have ended.
 pub async fn ended(call: &Call, user_id: UserId) {
-    let _ = call.site.gateway.enforce(user_id).await;
+    call.site.gateway.enforce_at_once(user_id).await;
 }
 
 pub async fn refresh(mut call: Call) -> Outcome {

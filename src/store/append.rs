@@ -13,6 +13,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -35,7 +36,7 @@ mod rooms;
 pub struct RoomRow {
     pub kind: RoomKind,
     pub last_seq: Seq,
-    /// Of the last message that isn't deleted, as far as one looks ([`SHOW`]); 0: there is none.
+    /// Of the last message that isn't deleted, as far as one looks ([`Plan::shows`]); 0: there is none.
     pub shown_seq: Seq,
     /// Of the last message that is deleted; 0: there is none.
     pub deleted_seq: Seq,
@@ -179,12 +180,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What [`SHOW`] is executed for, after all else: rooms, and the seq above which each is looked at.
-    pub fn shows(&self) -> impl Iterator<Item = (RoomId, Seq)> {
+    /// Where the last message that isn't deleted is looked for, after all else: rooms, and the messages of each.
+    pub fn shows(&self) -> impl Iterator<Item = (RoomId, RangeInclusive<Seq>)> {
         self.uncovered.iter().map(|id| {
             let (_, room) = &self.rooms[id];
             let above = room.last_seq.saturating_sub(limits::LAST_MESSAGE_REACH);
-            (*id, above)
+            (*id, above + 1..=room.last_seq)
         })
     }
 }
@@ -196,10 +197,6 @@ pub const ERASE: [&str; 4] = [
     search::ERASE,
     "INSERT INTO deletions (room_id, seq) VALUES (?, ?)",
 ];
-
-/// What finds a room's last message that isn't deleted: of the room, the seq above which it looks, and the room.
-pub const SHOW: &str = "UPDATE rooms SET shown_seq = COALESCE((SELECT MAX(seq) FROM messages
-        WHERE room_id = ? AND seq > ? AND deleted_at IS NULL), 0) WHERE id = ?";
 
 /// What ends a room: of the time and the room.
 pub const DELETE_ROOM: [&str; 2] = [

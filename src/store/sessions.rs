@@ -249,21 +249,26 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<
     let sql = "DELETE FROM auth_sessions WHERE user_id = ? AND expires_at < ?";
     let over = Time(now.0 - CLOCK_MARGIN.as_millis() as i64);
     conn.execute(sql, params![user_id, over]).await?;
-    let sql = "SELECT id FROM auth_sessions WHERE user_id = ? AND revoked_at IS NULL
-         ORDER BY last_used_at DESC, id LIMIT ? OFFSET ?";
-    let params = params![user_id, LOGINS_PER_USER_MAX, LOGINS_PER_USER_MAX - 1];
-    let least_used = conn.query(sql, params).await?;
-    for row in &least_used {
+    let sql = "SELECT id, last_used_at FROM auth_sessions WHERE user_id = ? AND revoked_at IS NULL
+         ORDER BY last_used_at DESC, id LIMIT ?";
+    let living = conn
+        .query(sql, params![user_id, 2 * LOGINS_PER_USER_MAX])
+        .await?;
+    let least_used = living.get(LOGINS_PER_USER_MAX - 1..).unwrap_or_default();
+    for row in least_used {
         let id = SessionId(row.u64(0)?);
         end_one(&mut conn, user_id, id, now).await?;
     }
+    // A clock that was set back doesn't make a new log-in the least used one.
+    let last = living.first().map(|row| row.time(1)).transpose()?;
+    let used = last.map_or(now, |last| now.max(Time(last.0 + 1)));
     let params = params![
         session.id,
         user_id,
         session.refresh_hash,
         session.user_agent.as_str(),
         now,
-        now,
+        used,
         session.expires_at,
     ];
     let sql = "INSERT INTO auth_sessions (id, user_id, refresh_hash, user_agent, created_at, last_used_at, \

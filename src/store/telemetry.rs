@@ -34,7 +34,9 @@ pub fn retried(log: &'static str) {
 /// [`TOLD_AGAIN_AFTER`], however many requests fail of it.
 pub fn limit_met(variable: &'static str, cause: &str) {
     metrics::counter!("hearth_database_limits_total", "variable" => variable).increment(1);
-    if due(variable) {
+    static TOLD: Mutex<Told> = Mutex::new(Told::new());
+    // They are few, and told whatever else there is to tell.
+    if first(&TOLD, variable) {
         tracing::error!(
             variable,
             cause,
@@ -43,13 +45,21 @@ pub fn limit_met(variable: &'static str, cause: &str) {
     }
 }
 
+/// Causes that are remembered.
+const CAUSES_MAX: usize = 100;
+
 /// Whether the log is to be told this: not when it was told the same less than [`TOLD_AGAIN_AFTER`] ago.
 pub fn due(cause: &str) -> bool {
-    /// Causes that are remembered.
-    const CAUSES_MAX: usize = 100;
-    static TOLD: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
+    static TOLD: Mutex<Told> = Mutex::new(Told::new());
+    first(&TOLD, cause)
+}
+
+/// Causes that were told, and when.
+type Told = BTreeMap<String, Instant>;
+
+fn first(told: &Mutex<Told>, cause: &str) -> bool {
     let now = Instant::now();
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
     told.retain(|_, at| now - *at < TOLD_AGAIN_AFTER);
     if told.contains_key(cause) || told.len() >= CAUSES_MAX {
         return false;

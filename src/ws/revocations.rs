@@ -8,7 +8,7 @@ use super::Gateway;
 use crate::{
     chat::Watched,
     limits::REVOCATIONS_INTERVAL,
-    protocol::{UserId, error::Refusal},
+    protocol::{UserId, close::Close, error::Refusal},
 };
 
 impl Gateway {
@@ -22,6 +22,15 @@ impl Gateway {
         let (ended, close) = self.chat.ended(user_id, &sessions).await?;
         self.hub.end(user_id, &ended, close);
         Ok(())
+    }
+
+    /// As [`Gateway::enforce`], also where the database can't be asked in time which log-ins have ended: then all of the
+    /// user's connections are closed, and whoever still has a log-in comes back.
+    pub async fn enforce_at_once(&self, user_id: UserId) {
+        if self.enforce(user_id).await.is_err() {
+            let sessions = self.hub.sessions_of(user_id);
+            self.hub.end(user_id, &sessions, Close::GoingAway);
+        }
     }
 
     /// Enforces what ends elsewhere: on other nodes, by the command line, or here in a request that did not

@@ -367,9 +367,10 @@ async fn goodbye(mut socket: Socket, mailbox: &Mailbox, close: Close) {
         }
     }
     mailbox.last_word(last_word.into());
-    socket.transport().allowed = None;
     let _ = tokio::time::timeout(CLOSE_DEADLINE, async {
         socket.hear_out().await;
+        // From here on nothing of what comes is held.
+        socket.transport().allowed = None;
         let end = async {
             mailbox.flush().await;
             let _ = shutdown(mailbox.stream().as_raw_fd(), Shutdown::Write);

@@ -141,6 +141,23 @@ async fn whatever_a_batch_holds_it_takes_few_round_trips() {
                 .collect(),
         ),
         (
+            "messages, one in each room",
+            rooms
+                .iter()
+                .map(|room| {
+                    let body = json!({"id": uuid(), "content": "hello"});
+                    ("POST", path(room, "/messages"), body)
+                })
+                .collect(),
+        ),
+        (
+            "deletions of the last one in each",
+            rooms
+                .iter()
+                .map(|room| ("DELETE", path(room, "/messages/1"), Value::Null))
+                .collect(),
+        ),
+        (
             "leaves",
             rooms
                 .iter()

@@ -113,6 +113,30 @@ async fn a_server_ends_the_session_that_it_has_lost() {
     assert_eq!(page["items"].as_array().map(Vec::len), Some(1), "{page}");
 }
 
+/// A log-in is ended, and then the database doesn't say which ones still live: once the log-out is answered, no socket of
+/// the user's hears anything more. Who still has a log-in comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_out_closes_the_sockets_though_the_database_falls_silent() {
+    let schema = Schema::create().await;
+    let proxy = Proxy::start(&schema.url).await;
+    let server = Server::start_on_url(&proxy.url(&schema.url), &[]).await;
+    let here = server.register("ada").await;
+    let there = server.log_in("ada").await;
+    let mut sockets = [here.connect().await, there.connect().await];
+    proxy.fall_silent(Some(Silence {
+        at: "SELECT id FROM auth_sessions WHERE id IN",
+        above: 0,
+    }));
+    assert_eq!(there.post("/api/logout", json!({})).await.0, 204);
+    for socket in &mut sockets {
+        assert_eq!(socket.closed().await, 4000);
+    }
+    proxy.fall_silent(None);
+    here.connect().await;
+    let (status, problem) = there.get("/api/me").await;
+    assert_eq!((status, &problem["code"]), (401, &json!("token_revoked")));
+}
+
 /// Everything that is served on a connection that may have ended.
 async fn all_is_served(ada: &Account, room: u64) {
     let messages = format!("/api/chat/rooms/{room}/messages");

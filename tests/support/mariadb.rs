@@ -133,11 +133,11 @@ impl MariaDb {
     }
 }
 
-/// SELECTs that a database has run so far, by whomever.
-pub async fn selects(connection: &mut mysql_async::Conn) -> u64 {
-    let sql = "SHOW GLOBAL STATUS LIKE 'Com_select'";
-    let row: Option<(String, u64)> = connection.query_first(sql).await.unwrap();
-    row.unwrap().1
+/// SELECTs and INSERTs that a database has run so far, by whomever.
+pub async fn statements(connection: &mut mysql_async::Conn) -> u64 {
+    let sql = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_select', 'Com_insert')";
+    let rows: Vec<(String, u64)> = connection.query(sql).await.unwrap();
+    rows.into_iter().map(|(_, count)| count).sum()
 }
 
 fn template() -> String {

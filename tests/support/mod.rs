@@ -39,7 +39,7 @@ pub use crowd::Crowd;
 pub use database::{Db, Schema, each_database};
 pub use disk::Disk;
 pub use lines::Lines;
-pub use mariadb::{MariaDb, selects};
+pub use mariadb::{MariaDb, statements};
 pub use memory::resident_kib;
 pub use nginx::Nginx;
 pub use patience::{Moment, PATIENCE, timeout};

@@ -19,10 +19,10 @@ use crate::{
     store::{
         append::{
             Keys, MemberRow, MemberWrite, MessageKey, MessageRow, MessageWrite, Plan, RoomRow,
-            SHOW, SentRow, SettingsRow, State,
+            SentRow, SettingsRow, State,
         },
         rows::{self, Extra, Word},
-        sql::{Fault, Row, params},
+        sql::{Fault, Row},
     },
 };
 
@@ -176,6 +176,15 @@ const ADVANCE: &str =
     STRAIGHT_JOIN rooms r ON r.id = k.id
     SET r.last_seq = k.last_seq, r.shown_seq = k.shown_seq, r.deleted_seq = k.deleted_seq, r.rev = k.rev,
         r.member_count = k.member_count";
+
+/// Of rooms whose last message was deleted, and which were said to show none: the last one of these that isn't. A list
+/// that is cut within a room goes on with later ones.
+const SHOW: &str = "UPDATE (SELECT STRAIGHT_JOIN k.room_id, MAX(m.seq) AS seq
+        FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
+        JOIN messages m FORCE INDEX (PRIMARY) ON m.room_id = k.room_id AND m.seq = k.seq
+        WHERE m.deleted_at IS NULL GROUP BY k.room_id) s
+    JOIN rooms r ON r.id = s.room_id
+    SET r.shown_seq = s.seq";
 
 const SET_ROOMS: &str = "UPDATE JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (id BIGINT PATH '$[0]',
         archived_at BIGINT PATH '$[1]', settings_rev BIGINT PATH '$[2]', name_key MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[3]',
@@ -404,20 +413,23 @@ async fn write_rooms(session: &mut Session, plan: &Plan) -> Result<(), Fault> {
     let markers = markers.map(|((room_id, user_id), seq)| (room_id, user_id, seq));
     session.write(MARK, markers).await?;
     let rooms = plan.rooms.iter().map(|(id, (_, room))| {
+        let shown_seq = match plan.uncovered.contains(id) {
+            true => 0,
+            false => room.shown_seq,
+        };
         (
             id,
             room.last_seq,
-            room.shown_seq,
+            shown_seq,
             room.rev,
             room.member_count,
             room.deleted_seq,
         )
     });
     session.write(ADVANCE, rooms).await?;
-    // One by one: only a seq that the statement gives bounds the rows that it reads.
-    for (id, above) in plan.shows() {
-        session.execute(SHOW, params![id, above, id]).await?;
-    }
+    let shows = plan.shows();
+    let shows = shows.flat_map(|(id, seqs)| seqs.map(move |seq| (id, seq)));
+    session.write(SHOW, shows).await?;
     let settings = plan.settings.iter().map(|(id, (rev, settings))| {
         let archived_at = plan.rooms.get(id).and_then(|(_, room)| room.archived_at);
         let archived_at = archived_at.map(|at| at.0);

@@ -249,23 +249,17 @@ impl Shared {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.read_once(script).await {
+            let answer = match self.begin().await {
+                Ok(conn) => read_once(conn, script).await,
+                Err(late @ Fault::Transient(_)) => return Err(late),
+                Err(fault) => Err(fault),
+            };
+            match answer {
                 Err(Fault::Transient(_) | Fault::Gone(_)) if tries < READS_MAX => {
                     sleep(Duration::from_millis(5)).await;
                 }
                 answer => return answer,
             }
-        }
-    }
-
-    async fn read_once<T>(&self, script: &impl Script<T>) -> Result<T, Fault> {
-        let mut conn = self.begin().await?;
-        match script(Conn::Mysql(&mut conn)).await {
-            Ok(answer) => {
-                let committed = deadline(conn.query_drop("COMMIT")).await;
-                conn.after(committed.map(|()| answer))
-            }
-            Err(fault) => undone(conn, fault).await,
         }
     }
 
@@ -295,6 +289,17 @@ impl Shared {
 /// For those who don't repeat a statement, however it failed.
 pub fn unavailable(error: mysql_async::Error) -> Error {
     Error::Unavailable(fault(error).cause())
+}
+
+/// Runs a script that only reads on a connection in a transaction.
+async fn read_once<T>(mut conn: Lent<'_>, script: &impl Script<T>) -> Result<T, Fault> {
+    match script(Conn::Mysql(&mut conn)).await {
+        Ok(answer) => {
+            let committed = deadline(conn.query_drop("COMMIT")).await;
+            conn.after(committed.map(|()| answer))
+        }
+        Err(fault) => undone(conn, fault).await,
+    }
 }
 
 /// Gives up the transaction of a script that failed, and its connection where another one may do better.
@@ -402,7 +407,7 @@ fn value(value: mysql_async::Value) -> Value {
 async fn tell_since(shared: &Shared, room_id: RoomId, mut after: Rev) -> Result<(), Fault> {
     loop {
         let script = super::log::told_script(room_id, after);
-        let Some(page) = shared.read_once(&script).await? else {
+        let Some(page) = read_once(shared.begin().await?, &script).await? else {
             return Ok(());
         };
         if !page.events.is_empty() {

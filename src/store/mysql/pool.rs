@@ -74,7 +74,8 @@ impl Pool {
                 place: Some(place),
             })
         };
-        let late = |_| Fault::Gone("no connection before the deadline".into());
+        // Repeated at once, it would wait at the end of the queue again.
+        let late = |_| Fault::Transient("no connection before the deadline".into());
         timeout(STATEMENT_DEADLINE, lending).await.map_err(late)?
     }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{connection, deadline, execute, lists::lists, packet, query};
 use crate::{
     limits::SESSION_REST,
-    store::sql::{Fault, Row, Value, params},
+    store::sql::{Fault, Row, params},
 };
 
 pub struct Session {
@@ -53,10 +53,6 @@ impl Session {
 
     pub async fn close(self) {
         let _ = deadline(self.conn.disconnect()).await;
-    }
-
-    pub async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<(), Fault> {
-        execute(&mut self.conn, sql, params).await.map(drop)
     }
 
     /// All rows that a statement finds for a list.

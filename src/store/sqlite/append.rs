@@ -12,8 +12,8 @@ use crate::{
     },
     store::{
         append::{
-            DELETE_ROOM, ERASE, Keys, MemberRow, MessageRow, Plan, RoomRow, SHOW, SentRow,
-            SettingsRow, State,
+            DELETE_ROOM, ERASE, Keys, MemberRow, MessageRow, Plan, RoomRow, SentRow, SettingsRow,
+            State,
         },
         rows::{Extra, Word},
         sql::Fault,
@@ -346,9 +346,11 @@ fn write(conn: &Connection, plan: &Plan) -> rusqlite::Result<()> {
             id.0 as i64,
         ])?;
     }
-    for (id, above) in plan.shows() {
-        conn.prepare_cached(SHOW)?
-            .execute([id.0 as i64, above as i64, id.0 as i64])?;
+    for (id, seqs) in plan.shows() {
+        let sql = "UPDATE rooms SET shown_seq = COALESCE((SELECT MAX(seq) FROM messages
+            WHERE room_id = ? AND seq >= ? AND deleted_at IS NULL), 0) WHERE id = ?";
+        conn.prepare_cached(sql)?
+            .execute([id.0 as i64, *seqs.start() as i64, id.0 as i64])?;
     }
     for (id, (rev, settings)) in &plan.settings {
         let archived_at = plan.rooms.get(id).and_then(|(_, room)| room.archived_at);

@@ -21,7 +21,10 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags,
     types::{ToSqlOutput, ValueRef},
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
 
 use self::files::Files;
 use super::{
@@ -245,8 +248,12 @@ impl Sqlite {
     ) -> Result<T, Fault> {
         self.files.are_readable().map_err(Fault::Moved)?;
         let closed = |_| Fault::Transient("the database is closed".into());
+        let late = |_| Fault::Transient("no connection before the deadline".into());
         let permit = self.readers.permits.clone().acquire_owned();
-        let permit = permit.await.map_err(closed)?;
+        let permit = timeout(limits::STATEMENT_DEADLINE, permit)
+            .await
+            .map_err(late)?;
+        let permit = permit.map_err(closed)?;
         let readers = self.readers.clone();
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
