@@ -187,6 +187,23 @@ async fn a_clock_that_steps_breaks_no_order(db: Db) {
         (&shown["last_message"]["seq"], &shown["unread"]),
         (&json!(last), &json!(last))
     );
+    // The second one is given at a moment that the clock calls an earlier one; by their bytes they stand otherwise, too.
+    for (step, emoji) in [(HOUR, "👍"), (-HOUR, "❤\u{fe0f}")] {
+        clock.set(step);
+        let react = json!({"type": "react", "room_id": room, "seq": 1, "emoji": emoji, "on": true});
+        assert_eq!(writer.ask(react).await["type"], "ack");
+        reader.expect("message_updated").await;
+    }
+    let (_, first) = bob.get(&format!("{path}/messages?after=0&limit=1")).await;
+    let reactions = first["items"][0]["reactions"].as_array().unwrap().iter();
+    let emoji: Vec<&str> = reactions
+        .map(|one| one["emoji"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        emoji,
+        ["👍", "❤\u{fe0f}"],
+        "in the order in which they were given"
+    );
     // An edit, a deletion and a marker of a moment that the clock calls an earlier one.
     clock.set(-HOUR);
     let body = json!({"content": "edited"});

@@ -158,8 +158,8 @@ pub struct Plan {
     pub updates: BTreeMap<MessageKey, MessageWrite>,
     /// Pins that come (`true`) and go.
     pub pins: BTreeMap<MessageKey, bool>,
-    /// Reactions that come, and when, or go.
-    pub reactions: BTreeMap<ReactionKey, Option<Time>>,
+    /// Reactions that come, and the `rev` of their change, or go.
+    pub reactions: BTreeMap<ReactionKey, Option<Rev>>,
     /// Mentions that come (`true`) and go; user 0: everyone.
     pub mentions: BTreeMap<(RoomId, UserId, Seq), bool>,
     /// Messages of which nothing but the row is kept.

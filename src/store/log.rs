@@ -328,10 +328,10 @@ pub async fn reactions_to(
 ) -> Result<HashMap<Seq, Vec<Reaction>>, Fault> {
     let sql = "SELECT seq, emoji, user_id, n FROM
                   (SELECT seq, emoji, user_id, COUNT(*) OVER (PARTITION BY seq, emoji) AS n,
-                          MIN(created_at) OVER (PARTITION BY seq, emoji) AS first_at,
-                          ROW_NUMBER() OVER (PARTITION BY seq, emoji ORDER BY created_at, user_id) AS k
+                          MIN(rev) OVER (PARTITION BY seq, emoji) AS first,
+                          ROW_NUMBER() OVER (PARTITION BY seq, emoji ORDER BY rev, user_id) AS k
                    FROM reactions WHERE room_id = ? AND seq IN (#)) AS r
-               WHERE k <= ? ORDER BY seq, first_at, emoji, k";
+               WHERE k <= ? ORDER BY seq, first, emoji, k";
     let mut of: HashMap<Seq, Vec<Reaction>> = HashMap::new();
     for (sql, mut params) in with_ids(sql, &[room_id.into()], seqs) {
         params.push(limits::REACTION_USERS_MAX.into());

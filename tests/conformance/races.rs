@@ -324,7 +324,7 @@ pub async fn three_hundred_react_at_once(place: Place) {
     );
     world.check_told(room).await;
     let sql = format!(
-        "SELECT user_id FROM reactions WHERE room_id = {room} AND LOWER(HEX(emoji)) = 'HEX' ORDER BY created_at, user_id"
+        "SELECT user_id FROM reactions WHERE room_id = {room} AND LOWER(HEX(emoji)) = 'HEX' ORDER BY rev, user_id"
     );
     let page = world.store.changes(room, sent).await.unwrap().unwrap();
     let EventBody::Message(paged) = &page.events[0].body else {

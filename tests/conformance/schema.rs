@@ -117,10 +117,10 @@ pub async fn what_is_derived_is_made_anew(place: Place) {
     world.store.close().await;
     // The heart that came first is one that bob gave in an older form.
     place
-        .meddle("UPDATE reactions SET created_at = user_id + 10")
+        .meddle("UPDATE reactions SET rev = user_id + 10")
         .await;
     place
-        .meddle("UPDATE reactions SET created_at = 1 WHERE emoji = '❤'")
+        .meddle("UPDATE reactions SET rev = 1 WHERE emoji = '❤'")
         .await;
     for sql in [
         "DELETE FROM meta WHERE name = 'derived'",
@@ -135,7 +135,7 @@ pub async fn what_is_derived_is_made_anew(place: Place) {
     let longer = format!("a{}", "\u{344}".repeat(31));
     place
         .meddle(&format!(
-            "INSERT INTO reactions (room_id, seq, emoji, user_id, created_at) VALUES ({room}, {plain}, '{longer}', 1, 99)"
+            "INSERT INTO reactions (room_id, seq, emoji, user_id, rev) VALUES ({room}, {plain}, '{longer}', 1, 99)"
         ))
         .await;
 
@@ -212,6 +212,7 @@ pub async fn older_deletions_are_noted(place: Place) {
         "DROP TABLE deletions",
         "ALTER TABLE rooms DROP COLUMN shown_seq",
         "ALTER TABLE rooms DROP COLUMN deleted_seq",
+        "ALTER TABLE reactions RENAME COLUMN rev TO created_at",
         "DROP TABLE user_names",
         &format!("ALTER TABLE users ADD COLUMN search_key {text} NOT NULL DEFAULT ''"),
         "CREATE INDEX users_search ON users (search_key)",
@@ -245,7 +246,7 @@ pub async fn many_reactions_are_joined_in_steps(place: Place) {
             "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 49)";
         place
             .meddle(&format!(
-                "INSERT INTO reactions (room_id, seq, emoji, user_id, created_at) {numbers}
+                "INSERT INTO reactions (room_id, seq, emoji, user_id, rev) {numbers}
                  SELECT {room}, {seq}, '{emoji}', 50 * a.i + b.i + 1, {at} FROM n a, n b WHERE 50 * a.i + b.i < {upto}"
             ))
             .await;
@@ -269,7 +270,7 @@ pub async fn many_reactions_are_joined_in_steps(place: Place) {
     let world = place.node().await;
     let stored = async |seq: &Seq| {
         let sql = format!(
-            "SELECT emoji, COUNT(*), SUM(created_at) FROM reactions WHERE seq = {seq} GROUP BY emoji ORDER BY emoji"
+            "SELECT emoji, COUNT(*), SUM(rev) FROM reactions WHERE seq = {seq} GROUP BY emoji ORDER BY emoji"
         );
         place
             .select(&sql)

@@ -46,7 +46,7 @@ pub async fn fill(location: &Location, room_id: RoomId, members: &[UserSummary],
              WHERE room_id = {room_id} AND pinned_at IS NOT NULL"
         ),
         format!(
-            "INSERT INTO reactions (room_id, seq, emoji, user_id, created_at)
+            "INSERT INTO reactions (room_id, seq, emoji, user_id, rev)
              SELECT m.room_id, m.seq, '👍', {sender} + k.k, 1 FROM messages m, (SELECT 0 AS k UNION ALL SELECT 1) k
              WHERE m.room_id = {room_id} AND m.pinned_at IS NOT NULL"
         ),

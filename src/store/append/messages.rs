@@ -223,14 +223,15 @@ impl Judge {
             0 => counts.remove(emoji),
             count => counts.insert(emoji.to_owned(), count),
         };
-        let since = on.then_some(self.now);
-        self.plan.reactions.insert(reaction, since);
         let what = What::Reacted {
             emoji: emoji.to_owned(),
             on,
             count,
         };
-        Ok(self.update(key, row, user_id, what))
+        let outcome = self.update(key, row, user_id, what);
+        let rev = on.then(|| self.state.messages[&key].rev);
+        self.plan.reactions.insert(reaction, rev);
+        Ok(outcome)
     }
 
     pub(super) fn pin(

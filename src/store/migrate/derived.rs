@@ -269,9 +269,9 @@ async fn join(
         *fewer.entry(row.u64(0)?).or_default() += row.u64(1)?;
     }
     let sql = format!(
-        "REPLACE INTO reactions (room_id, seq, emoji, user_id, created_at)
-         SELECT s.room_id, s.seq, ?, s.user_id, s.created_at FROM reactions s LEFT JOIN reactions k ON {same}
-         WHERE {these} AND (k.created_at IS NULL OR k.created_at > s.created_at)"
+        "REPLACE INTO reactions (room_id, seq, emoji, user_id, rev)
+         SELECT s.room_id, s.seq, ?, s.user_id, s.rev FROM reactions s LEFT JOIN reactions k ON {same}
+         WHERE {these} AND (k.rev IS NULL OR k.rev > s.rev)"
     );
     conn.execute(&sql, with(params![form, form])).await?;
     let sql = "DELETE FROM reactions WHERE room_id = ? AND seq BETWEEN ? AND ? AND emoji = ? AND user_id BETWEEN ? AND ?";

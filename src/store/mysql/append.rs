@@ -115,10 +115,10 @@ const UNPIN: &str = "DELETE p
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
     STRAIGHT_JOIN pins p ON p.room_id = k.room_id AND p.seq = k.seq";
 
-const REACT: &str = "REPLACE INTO reactions (room_id, seq, emoji, user_id, created_at)
-    SELECT k.room_id, k.seq, UNHEX(k.emoji), k.user_id, k.created_at
+const REACT: &str = "REPLACE INTO reactions (room_id, seq, emoji, user_id, rev)
+    SELECT k.room_id, k.seq, UNHEX(k.emoji), k.user_id, k.rev
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]',
-        emoji CHAR(128) PATH '$[2]', user_id BIGINT PATH '$[3]', created_at BIGINT PATH '$[4]')) k";
+        emoji CHAR(128) PATH '$[2]', user_id BIGINT PATH '$[3]', rev BIGINT PATH '$[4]')) k";
 const UNREACT: &str = "DELETE r
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]',
         emoji CHAR(128) PATH '$[2]', user_id BIGINT PATH '$[3]')) k
@@ -364,10 +364,9 @@ async fn write_messages(session: &mut Session, plan: &Plan) -> Result<(), Fault>
     }
     for (sql, wanted) in [(REACT, true), (UNREACT, false)] {
         let reactions = plan.reactions.iter();
-        let reactions = reactions.filter(|(_, since)| since.is_some() == wanted);
-        let reactions = reactions.map(|((room, seq, emoji, user), since)| {
-            (room, seq, hex(emoji.as_bytes()), user, since.map(|at| at.0))
-        });
+        let reactions = reactions.filter(|(_, rev)| rev.is_some() == wanted);
+        let reactions = reactions
+            .map(|((room, seq, emoji, user), rev)| (room, seq, hex(emoji.as_bytes()), user, rev));
         session.write(sql, reactions).await?;
     }
     for (sql, wanted) in [(UNMENTION, false), (MENTION, true)] {

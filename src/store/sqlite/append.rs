@@ -273,14 +273,14 @@ fn write_messages(conn: &Connection, plan: &Plan) -> rusqlite::Result<()> {
         conn.prepare_cached(sql)?
             .execute([room.0 as i64, *seq as i64])?;
     }
-    for ((room, seq, emoji, user), since) in &plan.reactions {
+    for ((room, seq, emoji, user), rev) in &plan.reactions {
         let (room, seq, user) = (room.0 as i64, *seq as i64, user.0 as i64);
-        match since {
-            Some(since) => conn
+        match rev {
+            Some(rev) => conn
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO reactions (room_id, seq, emoji, user_id, created_at) VALUES (?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO reactions (room_id, seq, emoji, user_id, rev) VALUES (?, ?, ?, ?, ?)",
                 )?
-                .execute(params![room, seq, emoji, user, since.0])?,
+                .execute(params![room, seq, emoji, user, *rev as i64])?,
             None => conn
                 .prepare_cached(
                     "DELETE FROM reactions WHERE room_id = ? AND seq = ? AND emoji = ? AND user_id = ?",

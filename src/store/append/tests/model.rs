@@ -55,7 +55,7 @@ pub struct Seen {
     pub members: BTreeMap<UserId, MemberRow>,
     /// By seq - 1.
     pub messages: Vec<(MessageRow, Uuid, Time)>,
-    pub reactions: BTreeMap<(Seq, String, UserId), Time>,
+    pub reactions: BTreeMap<(Seq, String, UserId), Rev>,
 }
 
 impl Seen {
@@ -185,7 +185,7 @@ impl ModelRoom {
                 Reacted(seq, emoji, on) => {
                     let key = (*seq, emoji.clone(), *by);
                     match on {
-                        true => seen.reactions.insert(key, *at),
+                        true => seen.reactions.insert(key, rev),
                         false => seen.reactions.remove(&key),
                     };
                     let of = seen.reactions.keys().filter(|(of, ..)| of == seq);

@@ -17,7 +17,7 @@ pub struct Tables {
     pub members: BTreeMap<(RoomId, UserId), MemberRow>,
     messages: BTreeMap<MessageKey, Stored>,
     sent: BTreeMap<(RoomId, UserId, Uuid), Seq>,
-    reactions: BTreeMap<ReactionKey, Time>,
+    reactions: BTreeMap<ReactionKey, Rev>,
     mentions: BTreeSet<(RoomId, UserId, Seq)>,
     pins: BTreeSet<MessageKey>,
     deleted: BTreeMap<RoomId, Time>,
@@ -149,9 +149,9 @@ impl Tables {
                 false => self.pins.remove(key),
             };
         }
-        for (key, since) in &plan.reactions {
-            match since {
-                Some(since) => self.reactions.insert(key.clone(), *since),
+        for (key, rev) in &plan.reactions {
+            match rev {
+                Some(rev) => self.reactions.insert(key.clone(), *rev),
                 None => self.reactions.remove(key),
             };
         }
@@ -249,7 +249,7 @@ impl Tables {
             .collect();
         assert_eq!(messages, expected.collect::<Vec<_>>());
         let of = self.reactions.iter().filter(|((of, ..), _)| *of == room_id);
-        let of = of.map(|((_, seq, emoji, user), at)| ((*seq, emoji.clone(), *user), *at));
+        let of = of.map(|((_, seq, emoji, user), rev)| ((*seq, emoji.clone(), *user), *rev));
         assert!(of.eq(seen.reactions.clone()));
         // What hangs on messages says what their rows say.
         let of = self.pins.iter().filter(|(of, _)| *of == room_id);
