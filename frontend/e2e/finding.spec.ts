@@ -153,7 +153,7 @@ test("32: Alt and the arrows change rooms, with Shift the unread ones; Escape ma
   await box(page).fill("");
   await link(page, one).focus();
   await page.keyboard.press("?");
-  await expect(dialog(page).locator("dt")).toHaveCount(11);
+  await expect(dialog(page).locator("dt")).toHaveCount(12);
   await page.keyboard.press("Escape");
   await expect(dialog(page)).toHaveCount(0);
   await expect(link(page, one)).toBeFocused();

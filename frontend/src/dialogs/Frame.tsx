@@ -2,6 +2,7 @@ import { Dialog } from "@base-ui/react/dialog";
 import { X } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useText } from "../i18n/text.ts";
+import { FocusBack } from "../shell/FocusBack.tsx";
 import { opener } from "../shell/menu.ts";
 import "./dialogs.css";
 
@@ -23,10 +24,8 @@ export function Frame({ title, isTitleHidden = false, size = "m", onClose, child
     <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
         <Dialog.Backdrop className="scrim" />
-        <Dialog.Popup
-          className={`dialog dialog--${size}`}
-          finalFocus={() => (openedFrom?.isConnected ? openedFrom : document.getElementById("composer"))}
-        >
+        <Dialog.Popup className={`dialog dialog--${size}`} finalFocus={false}>
+          <FocusBack to={openedFrom} />
           <header className={isTitleHidden ? "visually-hidden" : "dialog__head"}>
             <Dialog.Title className="dialog__title" dir="auto">
               {title}

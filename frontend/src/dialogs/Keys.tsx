@@ -17,6 +17,7 @@ const KEYS = [
   ["keys.edit", ["↑"]],
   ["keys.complete", ["@", "#", ":"]],
   ["keys.messages", ["↑", "↓", "Home", "End"]],
+  ["keys.message", ["↵"]],
   ["keys.help", ["?"]],
 ] as const;
 

@@ -33,6 +33,7 @@ import { useEngine } from "../session/hooks.ts";
 import { prefs, setUnreadFrom, toggleIn, usedReaction } from "../session/prefs.ts";
 import { startEditing } from "../timeline/editing.ts";
 import { type Actions, useActions } from "./actions.ts";
+import { FocusBack } from "./FocusBack.tsx";
 import { closeMenu, type MenuOf, menu, useMenu } from "./menu.ts";
 import { linkTo } from "./routes.ts";
 import { openDialog, toast } from "./ui.ts";
@@ -56,8 +57,6 @@ export default function Menus() {
   const open = useMenu();
   if (!open) return null;
   const { what, anchor, button } = open;
-  const finalFocus = (): HTMLElement | null =>
-    button?.isConnected ? button : document.getElementById("composer");
   if (what.kind === "emoji") {
     return (
       <CSPProvider disableStyleElements>
@@ -70,7 +69,8 @@ export default function Menus() {
               sideOffset={6}
               className="menu__positioner"
             >
-              <Popover.Popup className="menu" aria-label={t("tools.pick")} finalFocus={() => finalFocus()}>
+              <Popover.Popup className="menu" aria-label={t("tools.pick")} finalFocus={false}>
+                <FocusBack to={button} />
                 <Suspense fallback={<div className="emoji-picker" aria-busy />}>
                   <EmojiPicker
                     onPick={(emoji) => {
@@ -93,7 +93,13 @@ export default function Menus() {
       <Menu.Root open modal={false} onOpenChange={(isOpen) => !isOpen && closeMenu()}>
         <Menu.Portal role="region" aria-label={label}>
           <Menu.Positioner anchor={anchor} align="end" sideOffset={4} className="menu__positioner">
-            <Menu.Popup className="menu" aria-label={label} finalFocus={() => finalFocus()}>
+            <Menu.Popup
+              className="menu"
+              aria-label={label}
+              finalFocus={false}
+              onContextMenu={(event) => event.preventDefault()} // by the Menu key that has opened it
+            >
+              <FocusBack to={button} />
               {what.kind === "message" && <Quick what={what} engine={engine} actions={actions} />}
               {entries.map(({ key, label, Icon, isDanger, act }) => (
                 <Menu.Item
@@ -171,7 +177,12 @@ function messageEntries(roomId: number, seq: number, engine: Engine, actions: Ac
   const isOpen = !room.info.archived_at;
   const copied = (isDone: boolean): void => toast(t(isDone ? "copy.done" : "copy.failed"));
   const entries: (Entry | false)[] = [
-    isOpen && { key: "reply", label: t("tools.reply"), Icon: Reply, act: () => replyTo(roomId, seq) },
+    isOpen && {
+      key: "reply",
+      label: t("tools.reply"),
+      Icon: Reply,
+      act: () => queueMicrotask(() => replyTo(roomId, seq)), // the item takes the focus once more upon the click
+    },
     isOpen && {
       key: "react",
       label: t("tools.pick"),

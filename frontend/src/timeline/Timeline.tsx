@@ -1,5 +1,14 @@
 import { ArrowDown } from "lucide-react";
-import { type PointerEvent, type RefObject, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  type PointerEvent,
+  type RefObject,
+  useCallback,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import { useText } from "../i18n/text.ts";
 import type { OutboxItem } from "../realtime/outbox.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
@@ -17,6 +26,10 @@ import "./timeline.css";
 
 const LONG_PRESS_MS = 450;
 const NONE: readonly OutboxItem[] = [];
+
+/** Enter, and what opens menus elsewhere. */
+const opensMenu = ({ key, shiftKey, altKey, ctrlKey, metaKey }: KeyboardEvent): boolean =>
+  !altKey && !ctrlKey && !metaKey && (shiftKey ? key === "F10" : key === "Enter" || key === "ContextMenu");
 
 interface TimelineProps {
   roomId: number;
@@ -91,6 +104,14 @@ export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
   const hasPressed = useRef(false);
   const keyAt = (target: EventTarget): string | null =>
     target instanceof Element ? (target.closest("[data-key]")?.getAttribute("data-key") ?? null) : null;
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const target = event.target as HTMLElement;
+    const row = entries.find(({ key }) => key === target.dataset.key)?.row;
+    if (!row || row.deleted_at || !opensMenu(event)) return;
+    event.preventDefault();
+    const at = { currentTarget: target, clientX: 0, clientY: 0, type: "keydown" };
+    openMenu(at, { kind: "message", roomId, seq: row.seq });
+  };
   const onPointerOver = (event: PointerEvent): void => {
     const isTool = event.target instanceof Element && event.target.closest(".message__tools") !== null;
     if (event.pointerType !== "touch" && !isTool) setActive(keyAt(event.target));
@@ -115,8 +136,10 @@ export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
   };
 
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: these are the keys of its rows
     <div
       className="timeline"
+      onKeyDown={onKeyDown}
       onPointerOver={onPointerOver}
       onPointerLeave={() => setActive(null)}
       onScrollCapture={() => document.activeElement?.closest(".message__tools") || setActive(null)}

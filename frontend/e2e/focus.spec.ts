@@ -1,0 +1,131 @@
+// Where the focus goes, what is open over the page, and what is asked of the reader.
+
+import { box, expect, messageWith, type Page, say, test } from "./support/test.ts";
+
+const dialog = (page: Page) => page.getByRole("dialog");
+const menu = (page: Page) => page.getByRole("menu");
+const rowOf = (page: Page, text: string) => messageWith(page, text).locator("xpath=ancestor::*[@data-key]");
+
+/** The menu of a message, by its tools. */
+async function openTools(page: Page, text: string): Promise<void> {
+  await messageWith(page, text).hover();
+  await page.locator(".message__tools").getByRole("button", { name: "More" }).click();
+  await expect(menu(page)).toBeVisible();
+}
+
+/** What could still take the focus has had its time. */
+const frames = (page: Page) =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
+test("Edit in a message's menu leaves the focus in the text that is edited", async ({
+  server,
+  account,
+  open,
+}) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "edit");
+  await server.say(ana, room, "a wrod");
+  const { page } = await open(ana, `/room/${room.id}`);
+  await openTools(page, "a wrod");
+  await page.locator("[data-action=edit]").click();
+  const edit = page.getByRole("textbox", { name: "Edit message" });
+  await expect(edit).toBeFocused();
+  await frames(page);
+  await page.keyboard.type("!");
+  await expect(edit).toHaveValue("a wrod!");
+  await expect(box(page)).toHaveValue("");
+});
+
+test("after an emoji is picked, one goes on writing", async ({ server, account, open }) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "emoji");
+  const { page } = await open(ana, `/room/${room.id}`);
+  await box(page).fill("so ");
+  await page.locator(".composer__emoji").click();
+  await page.getByRole("searchbox", { name: "Search emoji" }).fill("tada");
+  await page.locator("[frimousse-emoji]").filter({ hasText: "🎉" }).click();
+  await expect(box(page)).toHaveValue("so 🎉");
+  await frames(page);
+  await page.keyboard.type(" well");
+  await expect(box(page)).toHaveValue("so 🎉 well");
+  // By keyboard alone.
+  await page.locator(".composer__emoji").press("Enter");
+  await page.getByRole("searchbox", { name: "Search emoji" }).fill("tada");
+  await expect(page.locator("[frimousse-emoji][data-active]")).toHaveText("🎉");
+  await page.keyboard.press("Enter");
+  await expect(box(page)).toHaveValue("so 🎉 well🎉");
+  await frames(page);
+  await page.keyboard.type(" done");
+  await expect(box(page)).toHaveValue("so 🎉 well🎉 done");
+  // Without a choice the focus goes back to the button.
+  await page.locator(".composer__emoji").click();
+  await expect(page.getByRole("searchbox", { name: "Search emoji" })).toBeFocused();
+  await page.keyboard.press("Escape");
+  await expect(page.locator(".composer__emoji")).toBeFocused();
+});
+
+test("a room that is found, made or joined from the sidebar has the focus in its box", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const here = await server.room(ana, "here");
+  const there = await server.room(ana, "over there");
+  const public_ = await server.room(bo, `open to all ${here.id}`);
+  const { page } = await open(ana, `/room/${here.id}`);
+  const isIn = async (name: string): Promise<void> => {
+    await expect(page.locator(".room-head h1")).toHaveText(name);
+    await expect(dialog(page)).toHaveCount(0);
+    await expect(box(page)).toBeFocused();
+    await frames(page);
+    await expect(box(page)).toBeFocused();
+  };
+  await page.locator(".sidebar__find").click();
+  await page.getByRole("option", { name: there.name }).click();
+  await isIn("over there");
+  await page.locator(".sidebar__head").getByRole("button", { name: "New room" }).click();
+  await dialog(page).getByLabel("Name").fill("brand new");
+  await dialog(page).getByRole("button", { name: "Create room" }).click();
+  await isIn("brand new");
+  await page.locator(".sidebar__head").getByRole("button", { name: "Browse rooms" }).click();
+  await dialog(page).getByRole("searchbox").fill(public_.name);
+  await dialog(page)
+    .getByRole("button", { name: `Join ${public_.name}` })
+    .click();
+  await isIn(public_.name);
+});
+
+test("by keyboard: the menu of a message opens at its row, Reply leads to the box, Escape back to the row", async ({
+  server,
+  account,
+  open,
+}) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "keys");
+  await server.say(ana, room, "the first");
+  await server.say(ana, room, `the tall one${"\n\nand more".repeat(60)}`);
+  await server.say(ana, room, "the last");
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "the last")).toBeVisible();
+  await page.getByRole("list", { name: "Messages in keys" }).focus();
+  await page.keyboard.press("End");
+  await expect(rowOf(page, "the last")).toBeFocused();
+  for (const key of ["Enter", "ContextMenu", "Shift+F10"]) {
+    await page.keyboard.press(key);
+    await expect(menu(page)).toBeVisible();
+    await page.keyboard.press("ArrowDown");
+    await expect(page.locator("[role=menuitem]:focus")).toHaveCount(1);
+    await page.keyboard.press("Escape");
+    await expect(menu(page)).toHaveCount(0);
+    await expect(rowOf(page, "the last")).toBeFocused();
+  }
+  await page.keyboard.press("ArrowUp");
+  await expect(rowOf(page, "the tall one")).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(menu(page)).toBeInViewport({ ratio: 1 });
+  await page.locator("[data-action=reply]").press("Enter");
+  await expect(page.locator(".composer__answering")).toContainText("the tall one");
+  await frames(page);
+  await expect(box(page)).toBeFocused();
+});
