@@ -1,10 +1,13 @@
 // Where the focus goes, what is open over the page, and what is asked of the reader.
 
-import { box, expect, messageWith, type Page, say, test } from "./support/test.ts";
+import { PHONE } from "./support/phone.ts";
+import { box, expect, messageWith, type Page, type Room, say, test } from "./support/test.ts";
 
 const dialog = (page: Page) => page.getByRole("dialog");
 const menu = (page: Page) => page.getByRole("menu");
+const link = (page: Page, room: Room) => page.locator(`.room-link[data-room="${room.id}"]`);
 const rowOf = (page: Page, text: string) => messageWith(page, text).locator("xpath=ancestor::*[@data-key]");
+const roomMenu = (page: Page) => page.locator(".room-head").getByRole("button", { name: "More" });
 
 /** The menu of a message, by its tools. */
 async function openTools(page: Page, text: string): Promise<void> {
@@ -128,4 +131,114 @@ test("by keyboard: the menu of a message opens at its row, Reply leads to the bo
   await expect(page.locator(".composer__answering")).toContainText("the tall one");
   await frames(page);
   await expect(box(page)).toBeFocused();
+});
+
+test("who is removed while the room's settings are open can go on", async ({ server, account, open }) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(bo, "not for long", [ana]);
+  const other = await server.room(bo, "still there", [ana]);
+  const { page } = await open(ana, `/room/${room.id}`);
+  const remove = () =>
+    server.must("DELETE", `/api/chat/rooms/${room.id}/members/${ana.id}`, undefined, bo.token);
+  await roomMenu(page).click();
+  await page.locator("[data-action=settings]").click();
+  await expect(dialog(page)).toBeVisible();
+  await remove();
+  await expect(link(page, room)).toHaveCount(0);
+  await expect(dialog(page)).toHaveCount(0);
+  await page.keyboard.press("Control+k");
+  await page.getByRole("option", { name: other.name }).click();
+  await server.say(bo, other, "is it read?");
+  await expect(messageWith(page, "is it read?")).toBeVisible();
+  await expect
+    .poll(async () => {
+      const path = `/api/chat/rooms/${other.id}`;
+      return (await server.must<{ unread: number }>("GET", path, undefined, ana.token)).unread;
+    })
+    .toBe(0);
+  await server.must("POST", `/api/chat/rooms/${room.id}/members`, { user_id: ana.id }, bo.token);
+  await expect(link(page, room)).toBeVisible();
+  await expect(dialog(page)).toHaveCount(0);
+
+  // A menu of the room goes, too.
+  await link(page, room).click();
+  await roomMenu(page).click();
+  await expect(menu(page)).toBeVisible();
+  await remove();
+  await expect(link(page, room)).toHaveCount(0);
+  await expect(menu(page)).toHaveCount(0);
+});
+
+test("on a phone, Back closes what is open and leaves the page where it is", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo", "Bo Lund")];
+  const room = await server.room(ana, "harbour", [bo]);
+  const other = await server.room(ana, "lighthouse");
+  await server.say(bo, room, "the words of Bo");
+  const { page } = await open(ana, "/", PHONE);
+  const isInRoom = async (): Promise<void> => {
+    await expect(page).toHaveURL(`${server.url}/room/${room.id}`);
+    await expect(messageWith(page, "the words of Bo")).toBeVisible();
+  };
+  await link(page, room).tap();
+  await isInRoom();
+
+  // A dialog.
+  await page.locator(".message__author", { hasText: "Bo Lund" }).tap();
+  await expect(dialog(page)).toBeVisible();
+  await page.goBack();
+  await expect(dialog(page)).toHaveCount(0);
+  await isInRoom();
+
+  // A menu, and the question that it leads to.
+  await roomMenu(page).tap();
+  await expect(menu(page)).toBeVisible();
+  await page.goBack();
+  await expect(menu(page)).toHaveCount(0);
+  await isInRoom();
+  await roomMenu(page).tap();
+  await page.locator("[data-action=leave]").tap();
+  await expect(page.getByRole("alertdialog")).toBeVisible();
+  await page.goBack();
+  await expect(page.getByRole("alertdialog")).toHaveCount(0);
+  await isInRoom();
+
+  // What is closed by itself leaves nothing in the history.
+  await roomMenu(page).tap();
+  await page.locator("[data-action=settings]").tap();
+  await dialog(page).getByRole("button", { name: "Close" }).tap();
+  await expect(dialog(page)).toHaveCount(0);
+  await expect.poll(() => page.evaluate(() => history.state?.isCover)).toBeUndefined();
+  await page.goBack();
+  await expect(page.locator(".sidebar")).toBeVisible();
+  await expect(page).toHaveURL(`${server.url}/`);
+
+  // Nor does a dialog that leads elsewhere.
+  await page.locator(".sidebar__find").tap();
+  await page.getByRole("option", { name: other.name }).tap();
+  await expect(page).toHaveURL(`${server.url}/room/${other.id}`);
+  await page.goBack();
+  await expect(page.locator(".sidebar")).toBeVisible();
+  await expect(dialog(page)).toHaveCount(0);
+});
+
+test("on a phone, a room that is tapped beside an open menu opens", async ({ server, account, open }) => {
+  const ana = await account("ana");
+  for (let at = 0; at < 9; at += 1) await server.room(ana, `room ${at}`);
+  const { page } = await open(ana, "/", PHONE);
+  const links = page.locator(".room-link");
+  await expect(links).toHaveCount(9);
+  await links.first().dispatchEvent("contextmenu");
+  await expect(menu(page)).toBeVisible();
+  const path = await links.last().getAttribute("href");
+  await links.last().tap();
+  await expect(menu(page)).toHaveCount(0);
+  await expect(page).toHaveURL(server.url + path);
+  await frames(page);
+  await expect(page).toHaveURL(server.url + path);
+  await page.goBack();
+  await expect(page.locator(".sidebar")).toBeVisible();
 });

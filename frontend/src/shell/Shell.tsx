@@ -8,6 +8,7 @@ import { useClient, useEngine } from "../session/hooks.ts";
 import { session, useSession } from "../session/session.ts";
 import { keptPlace } from "../timeline/place.ts";
 import { Banner } from "./Banner.tsx";
+import { useBackCloses } from "./back.ts";
 import { useBadges } from "./badges.ts";
 import { offerInvite } from "./leaving.ts";
 import { closeMenu, useMenu } from "./menu.ts";
@@ -55,6 +56,7 @@ function Chat() {
   const hasDialogs = useUi((state) => state.dialogs.length > 0);
   const hasMenu = useMenu() !== null;
   useShortcuts();
+  useBackCloses();
   useBadges();
   useNotifications(roomId);
   useTold(roomId);

@@ -11,7 +11,7 @@ import { openMenu } from "./menu.ts";
 import { isolated, nameOf, roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
 import { type RoomEntry, type SectionKey, sectionsOf } from "./rooms.ts";
-import { roomPath, usePlace } from "./routes.ts";
+import { goTo, roomPath, usePlace } from "./routes.ts";
 import { useWhen } from "./time.ts";
 import { openDialog } from "./ui.ts";
 import "./sidebar.css";
@@ -186,6 +186,10 @@ const RoomLink = memo(
           data-lines={preview || hasDraft ? 2 : 1}
           aria-current={isOpen ? "page" : undefined}
           data-room={roomId}
+          onClick={(event) => {
+            event.preventDefault();
+            goTo(roomId);
+          }}
           onContextMenu={favour}
         >
           <span className="room-link__icon">

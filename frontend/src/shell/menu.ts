@@ -57,3 +57,9 @@ export function opener(): HTMLElement | null {
 }
 
 export const closeMenu = (): void => menu.setState({ open: null });
+
+/** The room is no longer mine: nothing can be done there. */
+export function closeMenuOf(roomId: number): void {
+  const what = menu.getState().open?.what;
+  if (what && "roomId" in what && what.roomId === roomId) closeMenu();
+}

@@ -7,4 +7,5 @@ const subscribe = (act: () => void): (() => void) => {
 };
 
 /** On a phone the list, the room and its panel are screens of their own. */
-export const useIsPhone = (): boolean => useSyncExternalStore(subscribe, () => phone.matches);
+export const isPhone = (): boolean => phone.matches;
+export const useIsPhone = (): boolean => useSyncExternalStore(subscribe, isPhone);

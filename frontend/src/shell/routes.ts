@@ -1,7 +1,7 @@
 // The addresses of the page. The server answers these paths with the page, and no others (src/http/files.rs).
 
 import { useLocation, useSearch } from "wouter";
-import { navigate } from "wouter/use-browser-location";
+import { go } from "./back.ts";
 import { ui } from "./ui.ts";
 
 export type Panel = "members" | "search" | "pins";
@@ -43,11 +43,11 @@ export function usePlace(): Place {
 export function goTo(roomId: number | null, seq?: number, { keepsPanel = false } = {}): void {
   const panel = keepsPanel ? panelIn(location.search) : null;
   const query = panel === null ? "" : `?panel=${panel}`;
-  navigate(roomId === null ? "/" : roomPath(roomId, seq) + query);
+  go(roomId === null ? "/" : roomPath(roomId, seq) + query);
   if (seq !== undefined) ui.setState(({ asked }) => ({ asked: asked + 1 }));
 }
 
 /** Shows a panel beside the room, or none. */
 export function showPanel(panel: Panel | null): void {
-  navigate(panel === null ? location.pathname : `${location.pathname}?panel=${panel}`);
+  go(panel === null ? location.pathname : `${location.pathname}?panel=${panel}`);
 }

@@ -5,8 +5,9 @@ import { useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { pageHasFocus } from "../timeline/reading.ts";
+import { closeMenuOf } from "./menu.ts";
 import { nameOf } from "./people.ts";
-import { announce, toast } from "./ui.ts";
+import { announce, closeDialogsOf, toast } from "./ui.ts";
 
 const ANNOUNCE_EVERY_MS = 3_000;
 
@@ -40,8 +41,10 @@ export function useTold(openRoomId: number | null): void {
           t("timeline.announce", { name: nameOf(told.row.sender), text: plainText(told.row.content ?? "") }),
         );
         if (timer === undefined) say();
-      } else if (told.do === "forgot" && told.roomId === openRoomId) {
-        toast(t("gone.removed"));
+      } else if (told.do === "forgot") {
+        closeDialogsOf(told.roomId);
+        closeMenuOf(told.roomId);
+        if (told.roomId === openRoomId) toast(t("gone.removed"));
       } else if (told.do === "unsent") {
         toast(t("gone.unsent", { text: plainText(told.item.content, 200) }));
       } else if (told.do === "refused") {

@@ -49,11 +49,28 @@ export const openDialog = (dialog: DialogOf): void =>
 export const closeDialog = (dialog: DialogOf): void =>
   ui.setState(({ dialogs }) => ({ dialogs: dialogs.filter((one) => one !== dialog) }));
 
-/** The log-in has ended: what it had open goes with it, and open questions are answered with no. */
+/** Closes some dialogs. A question among them is answered with no. */
+function closeThose(isMeant: (dialog: DialogOf) => boolean): void {
+  const meant = ui.getState().dialogs.filter(isMeant);
+  for (const dialog of meant) {
+    closeDialog(dialog);
+    if (dialog.kind === "confirm") dialog.question.answer(false);
+  }
+}
+
+export function closeTopDialog(): void {
+  const top = ui.getState().dialogs.at(-1);
+  closeThose((dialog) => dialog === top);
+}
+
+/** The room is no longer mine: nothing can be done there. */
+export const closeDialogsOf = (roomId: number): void =>
+  closeThose((dialog) => "roomId" in dialog && dialog.roomId === roomId);
+
+/** The log-in has ended: what it had open goes with it. */
 export function closeAll(): void {
-  const { dialogs } = ui.getState();
-  ui.setState({ dialogs: [], toasts: [], announcement: "" });
-  for (const dialog of dialogs) if (dialog.kind === "confirm") dialog.question.answer(false);
+  closeThose(() => true);
+  ui.setState({ toasts: [], announcement: "" });
 }
 
 /** Asks; answers whether it was confirmed. */
