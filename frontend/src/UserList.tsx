@@ -25,7 +25,9 @@ export function UserList({ roomId, onClose }: { roomId: number; onClose(): void 
   const [query, setQuery] = useState("");
   const sought = useDeferredValue(query.trim());
   const info = useClient((client) => client.room(roomId)?.info);
+  const members = useClient((client) => client.room(roomId)?.members);
   const isLoaded = useClient((client) => client.room(roomId)?.membersLoaded ?? false);
+  const hasFailed = useClient((client) => client.room(roomId)?.membersFailed ?? false);
   const hasMore = useClient((client) => client.room(roomId)?.hasMoreMembers ?? false);
   const version = useClient((client) => client.version);
   const found = useFound(roomId, sought, (info?.member_count ?? 0) > SMALL);
@@ -39,7 +41,8 @@ export function UserList({ roomId, onClose }: { roomId: number; onClose(): void 
   const fits = ({ user }: Shown): boolean =>
     key === "" || searchKey(`${nameOf(user)} ${user.username}`).includes(key);
   const known = held.filter(fits);
-  const all = [...new Map([...known, ...found].map((member) => [member.user.id, member])).values()];
+  // Of who is held, or was, it is known what became of them since.
+  const all = [...known, ...found.filter(({ user }) => !members?.get(user.id))];
   const order = (a: Shown, b: Shown): number =>
     RANKS[a.role] - RANKS[b.role] || nameOf(a.user).localeCompare(nameOf(b.user));
   const isOnline = (member: Shown): boolean => engine.client.isOnline(member.user.id);
@@ -99,15 +102,16 @@ export function UserList({ roomId, onClose }: { roomId: number; onClose(): void 
           me={me}
           isOnline={false}
         />
-        {!isLoaded && !hasMore && <p className="quiet">{t("members.loading")}</p>}
+        {!isLoaded && !hasFailed && <p className="quiet">{t("members.loading")}</p>}
         {isLoaded && all.length === 0 && sought !== "" && <p className="quiet">{t("members.nobody")}</p>}
-        {hasMore && sought === "" && (
+        {hasFailed && <p role="alert">{t("members.failed")}</p>}
+        {(hasFailed || (hasMore && sought === "")) && (
           <button
             type="button"
             className="button button--wide"
             onClick={() => engine.act((client) => client.moreMembers(roomId))}
           >
-            {t("members.more")}
+            {t(hasFailed ? "timeline.again" : "members.more")}
           </button>
         )}
       </div>
@@ -163,7 +167,7 @@ function Group({
 
 /** Whom the server finds, where not all members are held. */
 function useFound(roomId: number, q: string, isLarge: boolean): Member[] {
-  const { api } = useEngine();
+  const engine = useEngine();
   const [found, setFound] = useState<Member[]>([]);
   useEffect(() => {
     setFound([]);
@@ -171,11 +175,20 @@ function useFound(roomId: number, q: string, isLarge: boolean): Member[] {
     let isOver = false;
     const timer = setTimeout(() => {
       bodyOf(
-        api.GET("/api/chat/rooms/{room}/members", {
+        engine.api.GET("/api/chat/rooms/{room}/members", {
           params: { path: { room: roomId }, query: { q, limit: 50 } },
         }),
       ).then(
-        ({ items }) => !isOver && setFound(items),
+        ({ items }) => {
+          if (isOver) return;
+          setFound(items);
+          engine.act((client) =>
+            client.showsMembers(
+              roomId,
+              items.map(({ user }) => user.id),
+            ),
+          );
+        },
         () => {}, // those who are held are shown
       );
     }, 200);
@@ -183,6 +196,6 @@ function useFound(roomId: number, q: string, isLarge: boolean): Member[] {
       isOver = true;
       clearTimeout(timer);
     };
-  }, [api, roomId, q, isLarge]);
+  }, [engine, roomId, q, isLarge]);
   return found;
 }

@@ -65,7 +65,7 @@ export async function moreChoices(engine: Engine, roomId: number, { sign, word }
     return found.map(({ emoji, name }) => ({ key: emoji, label: `${emoji}  ${name}`, text: `${emoji} ` }));
   }
   const room = engine.client.room(roomId);
-  if (sign !== "@" || word === "" || !room || room.membersLoaded) return [];
+  if (sign !== "@" || word === "" || !room || (room.membersLoaded && !room.hasMoreMembers)) return [];
   const { items } = await bodyOf(
     engine.api.GET("/api/chat/rooms/{room}/members", {
       params: { path: { room: roomId }, query: { q: word, limit: CHOICES_MAX } },

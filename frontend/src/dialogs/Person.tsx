@@ -1,7 +1,9 @@
 import { Crown, MessageSquare, ShieldCheck, ShieldOff, UserMinus } from "lucide-react";
+import { useEffect, useState } from "react";
 import { useText } from "../i18n/text.ts";
-import type { UserSummary } from "../protocol/types.ts";
-import { useClient } from "../session/hooks.ts";
+import type { Role, UserSummary } from "../protocol/types.ts";
+import { useClient, useEngine } from "../session/hooks.ts";
+import { bodyOf } from "../session/http.ts";
 import { Avatar } from "../shell/Avatar.tsx";
 import { useActions } from "../shell/actions.ts";
 import { nameOf } from "../shell/people.ts";
@@ -21,10 +23,8 @@ export default function Person({ user, roomId, onClose }: PersonProps) {
   const me = useClient((_, { me }) => me.id);
   const isOnline = useClient((client) => client.isOnline(user.id));
   const room = useClient((client) => (roomId === null ? undefined : client.room(roomId)));
-  const role = useClient((client) =>
-    roomId === null ? undefined : client.room(roomId)?.members.get(user.id)?.role,
-  );
-  const duties = dutiesWith(room?.info, role ?? null, user.id === me);
+  const role = useRole(roomId, user);
+  const duties = dutiesWith(room?.info, role, user.id === me);
   const done = (act: () => unknown) => (): void => {
     onClose();
     void act();
@@ -88,4 +88,26 @@ export default function Person({ user, roomId, onClose }: PersonProps) {
       </div>
     </Frame>
   );
+}
+
+/** What somebody is in a room; of a large one not all members are held, and the server is asked. */
+function useRole(roomId: number | null, { id, username }: UserSummary): Role | null {
+  const engine = useEngine();
+  const held = useClient((client) => (roomId === null ? null : client.room(roomId)?.members.get(id)?.role));
+  const [found, setFound] = useState<Role | null>(null);
+  const isAsked = roomId !== null && held === undefined;
+  useEffect(() => {
+    if (!isAsked) return undefined;
+    let isOver = false;
+    engine.act((client) => client.showsMembers(roomId, [id]));
+    const params = { path: { room: roomId }, query: { q: username, limit: 200 } };
+    bodyOf(engine.api.GET("/api/chat/rooms/{room}/members", { params })).then(
+      ({ items }) => !isOver && setFound(items.find(({ user }) => user.id === id)?.role ?? null),
+      () => {}, // nothing is offered
+    );
+    return () => {
+      isOver = true;
+    };
+  }, [engine, isAsked, roomId, id, username]);
+  return held === undefined ? found : held;
 }

@@ -1,5 +1,6 @@
 // The members of a room, and up to where they have read.
 import { expect, test } from "vitest";
+import type { Effect } from "./effects.ts";
 import { ANA, asked, BEN, first, held, I, ME, message, opened, ready, room, sent } from "./support.ts";
 import type { SyncClient } from "./sync.ts";
 
@@ -121,6 +122,32 @@ test("of a large room one page is read, and more as it is asked for", () => {
   expect([client.members(12).length, held(client).hasMoreMembers]).toEqual([209, false]);
   client.open(13);
   expect(client.members(12), "nobody looks at them").toEqual([]);
+});
+
+test("of a large room, who is online is asked for in lots, of all who are shown", () => {
+  const client = opened(room({ member_count: 1_000 }));
+  const request = first(asked(client.open(12, { members: true }), "members"));
+  const counts = (effects: Effect[]) => asked(effects, "online").map(({ ids }) => ids.length);
+  expect(counts(client.loaded("members", request, { items: people(10, 200), next: "209", rev: 10 }))).toEqual(
+    [100, 100],
+  );
+  expect(counts(client.open(12, { members: true })), "as the list is shown again").toEqual([100, 100]);
+  expect(asked(client.showsMembers(12, [900, 901]), "online")).toEqual([{ ids: [900, 901] }]);
+  expect(asked(opened(small).showsMembers(12, [3]), "online"), "of small ones it is told").toEqual([]);
+});
+
+test("members that could not be read can be asked for again", () => {
+  const client = opened(room({ member_count: 1_000 }));
+  const request = first(asked(client.open(12, { members: true }), "members"));
+  expect(held(client).membersFailed).toBe(false);
+  client.loaded("members", request, null);
+  expect([held(client).membersLoaded, held(client).membersFailed]).toEqual([false, true]);
+  const again = first(asked(client.moreMembers(12), "members"));
+  expect([again.cursor, held(client).membersFailed]).toEqual([null, false]);
+  client.loaded("members", again, { items: people(10, 200), next: "209", rev: 10 });
+  client.loaded("members", first(asked(client.moreMembers(12), "members")), null);
+  expect([held(client).membersLoaded, held(client).membersFailed]).toEqual([true, true]);
+  expect(first(asked(client.moreMembers(12), "members")).cursor).toBe("209");
 });
 
 test("a list that never ends is read no further than a large one", () => {

@@ -24,6 +24,8 @@ const NOBODY: readonly never[] = [];
 
 export class Members {
   loaded = false;
+  /** The first page, or one page more, could not be read. */
+  failed = false;
   /** The cursor of the members who are not loaded, where there are some. */
   next: string | null = null;
   readonly #me: UserId;

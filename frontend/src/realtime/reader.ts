@@ -54,7 +54,7 @@ export class Reader {
     if (!room.showsMembers && !room.isSmall) return;
     if (!members.loaded && !room.membersLoading) this.members(room, null);
     else if (members.loaded && room.showsMembers)
-      this.#askWhoIsOnline(
+      this.askWhoIsOnline(
         room,
         members.list().map(({ user }) => user.id),
       );
@@ -130,12 +130,15 @@ export class Reader {
   }
 
   members(room: RoomState, cursor: string | null, in_ms = 0): void {
+    room.members.failed = false;
     room.membersLoading = this.#list(room, cursor, in_ms);
     this.#host.emit({ do: "members", request: room.membersLoading });
   }
 
+  /** One page more, the first one where none could be read. */
   moreMembers(room: RoomState): void {
-    if (room.members.next !== null && !room.membersLoading) this.members(room, room.members.next);
+    const { loaded, next } = room.members;
+    if (!room.membersLoading && (!loaded || next !== null)) this.members(room, next);
   }
 
   pins(room: RoomState, cursor: string | null, in_ms = 0): void {
@@ -155,11 +158,11 @@ export class Reader {
       this.#host.emit({ do: "people", request: { ids: unknown.splice(0, IDS_MAX) } });
   }
 
-  /** Presence is pushed for small rooms; of large ones the first members are asked for. */
-  #askWhoIsOnline(room: RoomState, members: readonly UserId[]): void {
+  /** Presence is pushed for small rooms, and asked for of those who are shown of a large one. */
+  askWhoIsOnline(room: RoomState, members: readonly UserId[]): void {
     if (room.info.member_count <= PRESENCE_MEMBERS_MAX) return;
-    const ids = members.slice(0, IDS_MAX);
-    if (ids.length > 0) this.#host.emit({ do: "online", request: { ids } });
+    for (let at = 0; at < members.length; at += IDS_MAX)
+      this.#host.emit({ do: "online", request: { ids: members.slice(at, at + IDS_MAX) } });
   }
 
   // ---- the answers; null when there is none
@@ -237,6 +240,7 @@ export class Reader {
     const page = membersIn(body);
     if (!page) {
       if (!members.loaded) members.clear();
+      members.failed = !members.loaded || request.cursor !== null; // what is held stays where it was read anew
     } else if (page.rev < room.resetRev) {
       this.members(room, request.cursor, RETRY_MS);
     } else {
@@ -247,7 +251,7 @@ export class Reader {
         room.raiseReader(member.user.id, member.last_read_seq ?? 0);
       }
       const ids = page.items.map(({ user }) => user.id);
-      this.#askWhoIsOnline(room, ids);
+      this.askWhoIsOnline(room, ids);
       const goesOn = page.next !== null && members.size > before && members.size < PRESENCE_MEMBERS_MAX;
       if (goesOn) this.members(room, page.next);
       else Object.assign(members, { loaded: true, next: page.next });

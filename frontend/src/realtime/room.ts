@@ -144,6 +144,10 @@ export class RoomState {
     return this.members.loaded;
   }
 
+  get membersFailed(): boolean {
+    return this.members.failed;
+  }
+
   get hasMoreMembers(): boolean {
     return this.members.next !== null;
   }

@@ -290,9 +290,16 @@ export class SyncClient extends ClientView {
     return this.#done(room?.trim() ? roomId : undefined);
   }
 
-  /** Reads on in the members of a large room. */
+  /** Reads on in the members of a large room, or tries again. */
   moreMembers(roomId: RoomId): Effect[] {
     return this.#with(roomId, (room) => this.#reader.moreMembers(room));
+  }
+
+  /** Some of its members are shown that are not held. */
+  showsMembers(roomId: RoomId, ids: readonly UserId[]): Effect[] {
+    const room = this.rooms.get(roomId);
+    if (room) this.#reader.askWhoIsOnline(room, ids);
+    return this.#done();
   }
 
   markRead(roomId: RoomId, seq: number): Effect[] {
