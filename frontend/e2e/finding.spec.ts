@@ -242,7 +242,7 @@ test("34: roles are given and taken, the room is handed over, a member removed",
 
   await showMember(page, cy);
   await dialog(page).getByRole("button", { name: "Remove from the room" }).click();
-  await expect(question(page)).toContainText("Cy Young will no longer see this room.");
+  await expect(question(page)).toContainText("\u2068Cy Young\u2069 will no longer see this room.");
   await question(page).getByRole("button", { name: "Cancel" }).click();
   await expect(page.locator(`[data-user="${cy.id}"]`)).toBeVisible();
   await showMember(page, cy);
@@ -252,7 +252,7 @@ test("34: roles are given and taken, the room is handed over, a member removed",
 
   await showMember(page, bo);
   await dialog(page).getByRole("button", { name: "Hand the room over" }).click();
-  await expect(question(page)).toContainText("Bo Lund will own the room. You stay, as an admin.");
+  await expect(question(page)).toContainText("\u2068Bo Lund\u2069 will own the room. You stay, as an admin.");
   await question(page).getByRole("button", { name: "Hand over" }).click();
   await expect(page.locator(`[data-user="${bo.id}"] .user__note`)).toHaveText("owner");
   await showMember(page, bo);

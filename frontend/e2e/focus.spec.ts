@@ -242,3 +242,18 @@ test("on a phone, a room that is tapped beside an open menu opens", async ({ ser
   await page.goBack();
   await expect(page.locator(".sidebar")).toBeVisible();
 });
+
+test("a name of another direction does not turn the line of a question", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, dana] = [await account("ana"), await account("dana", "דנה לוי")];
+  const room = await server.room(ana, "directions", [dana]);
+  const { page } = await open(ana, `/room/${room.id}?panel=members`);
+  await page.locator(`[data-user="${dana.id}"] .user`).click();
+  await dialog(page).getByRole("button", { name: "Remove from the room" }).click();
+  const words = page.getByRole("alertdialog").getByText("will no longer see this room.");
+  await expect(words).toHaveText("\u2068דנה לוי\u2069 will no longer see this room.");
+  expect(await words.evaluate((line) => getComputedStyle(line).direction)).toBe("ltr");
+});

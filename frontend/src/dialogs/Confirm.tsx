@@ -19,10 +19,8 @@ export function Confirm({ question, onClose }: { question: Question; onClose(): 
         <AlertDialog.Backdrop className="scrim" />
         <AlertDialog.Popup className="dialog dialog--s">
           <div className="dialog__body">
-            <AlertDialog.Title className="dialog__title" dir="auto">
-              {question.title}
-            </AlertDialog.Title>
-            <AlertDialog.Description dir="auto">{words}</AlertDialog.Description>
+            <AlertDialog.Title className="dialog__title">{question.title}</AlertDialog.Title>
+            <AlertDialog.Description>{words}</AlertDialog.Description>
             <div className="form__row">
               <button type="button" className="button" onClick={() => answer(false)}>
                 {t("confirm.no")}

@@ -6,7 +6,7 @@ import { useText } from "../i18n/text.ts";
 import type { Notify, Role, UserSummary } from "../protocol/types.ts";
 import { useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
-import { nameOf, roomName } from "./people.ts";
+import { isolated, nameOf, roomName } from "./people.ts";
 import { goTo } from "./routes.ts";
 import { confirmed, toast } from "./ui.ts";
 
@@ -52,7 +52,7 @@ export function useActions() {
         const info = client.room(roomId)?.info;
         if (!info) return;
         const yes = await confirmed({
-          title: t("leave.title", { room: roomName(info) }),
+          title: t("leave.title", { room: isolated(roomName(info)) }),
           text: t(info.kind === "private" ? "leave.private" : "leave.public"),
           yes: t("leave.yes"),
           isDanger: true,
@@ -76,7 +76,7 @@ export function useActions() {
         const info = client.room(roomId)?.info;
         if (!info) return;
         const yes = await confirmed({
-          title: t("deleteRoom.title", { room: roomName(info) }),
+          title: t("deleteRoom.title", { room: isolated(roomName(info)) }),
           text: t("deleteRoom.text"),
           yes: t("deleteRoom.yes"),
           isDanger: true,
@@ -94,8 +94,8 @@ export function useActions() {
 
       async handOver(roomId: number, user: UserSummary): Promise<void> {
         const yes = await confirmed({
-          title: t("handOver.title", { name: nameOf(user) }),
-          text: t("handOver.text", { name: nameOf(user) }),
+          title: t("handOver.title", { name: isolated(nameOf(user)) }),
+          text: t("handOver.text", { name: isolated(nameOf(user)) }),
           yes: t("handOver.yes"),
         });
         if (yes) await this.setRole(roomId, user, "owner");
@@ -103,8 +103,8 @@ export function useActions() {
 
       async removeMember(roomId: number, user: UserSummary): Promise<void> {
         const yes = await confirmed({
-          title: t("remove.title", { name: nameOf(user) }),
-          text: t("remove.text", { name: nameOf(user) }),
+          title: t("remove.title", { name: isolated(nameOf(user)) }),
+          text: t("remove.text", { name: isolated(nameOf(user)) }),
           yes: t("remove.yes"),
           isDanger: true,
         });

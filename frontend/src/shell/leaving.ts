@@ -3,7 +3,7 @@
 import type { Text } from "../i18n/text.ts";
 import type { Engine } from "../session/engine.ts";
 import { leaveBy, logOut, session } from "../session/session.ts";
-import { nameOf } from "./people.ts";
+import { isolated, nameOf } from "./people.ts";
 import { confirmed } from "./ui.ts";
 
 const joined = (...sentences: string[]): string => sentences.filter(Boolean).join(" ");
@@ -17,7 +17,7 @@ export function unsentWords(engine: Engine, t: Text): string {
 /** Who is logged in and opens an invite is asked whether to leave for it: it makes another account. */
 export async function offerInvite(engine: Engine, t: Text): Promise<void> {
   const text = (): string =>
-    joined(t("inviteOpened.text", { name: nameOf(engine.me) }), unsentWords(engine, t));
+    joined(t("inviteOpened.text", { name: isolated(nameOf(engine.me)) }), unsentWords(engine, t));
   if (await confirmed({ title: t("inviteOpened.title"), text, yes: t("settings.logOut") })) logOut();
   else if (session.getState().engine === engine) session.setState({ invite: null }); // it outlives a log-in that ends meanwhile
 }
