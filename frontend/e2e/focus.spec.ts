@@ -257,3 +257,34 @@ test("a name of another direction does not turn the line of a question", async (
   await expect(words).toHaveText("\u2068דנה לוי\u2069 will no longer see this room.");
   expect(await words.evaluate((line) => getComputedStyle(line).direction)).toBe("ltr");
 });
+
+test("who sends a first message is asked once about notifications", async ({ server, account, open }) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "first words");
+  const { page, context } = await open(ana);
+  // Stands in for the browser's question, which a headless one doesn't ask.
+  await context.addInitScript(() => {
+    const permits = {
+      permission: "default",
+      requestPermission: async () => {
+        permits.permission = "granted";
+        return "granted";
+      },
+    };
+    Object.assign(window, { Notification: permits });
+  });
+  await page.goto(`${server.url}/room/${room.id}`);
+  const offer = page.locator(".toast").getByRole("button", { name: "Allow notifications" });
+  await expect(box(page)).toBeVisible();
+  await expect(offer).toHaveCount(0);
+  await say(page, "the first");
+  await offer.click();
+  await expect(offer).toHaveCount(0);
+  expect(await page.evaluate(() => Notification.permission)).toBe("granted");
+
+  await page.reload(); // where nobody has allowed anything
+  await say(page, "the second");
+  await expect(messageWith(page, "the second")).toBeVisible();
+  await frames(page);
+  await expect(offer).toHaveCount(0);
+});

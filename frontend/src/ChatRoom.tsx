@@ -2,6 +2,7 @@ import { useRef } from "react";
 import { Composer } from "./composer/Composer.tsx";
 import { useText } from "./i18n/text.ts";
 import { useClient } from "./session/hooks.ts";
+import { offerNotifications } from "./shell/notifications.ts";
 import { roomName } from "./shell/people.ts";
 import { RoomHead } from "./shell/RoomHead.tsx";
 import { usePlace } from "./shell/routes.ts";
@@ -17,11 +18,15 @@ export function ChatRoom({ roomId }: { roomId: number }) {
     return info ? roomName(info) : "";
   });
   const list = useRef<ListHandle>(null);
+  const onSent = (): void => {
+    list.current?.scrollToEnd();
+    offerNotifications(t);
+  };
   return (
     <main className="chat-room" aria-label={name}>
       <RoomHead roomId={roomId} />
       <Timeline roomId={roomId} seq={seq} label={t("timeline.label", { room: name })} handle={list} />
-      <Composer roomId={roomId} onSent={() => list.current?.scrollToEnd()} />
+      <Composer roomId={roomId} onSent={onSent} />
     </main>
   );
 }

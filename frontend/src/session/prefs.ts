@@ -12,6 +12,8 @@ export interface Prefs {
   enter: "auto" | "sends" | "breaks";
   sound: boolean;
   notifications: boolean;
+  /** They were offered once. */
+  notificationsOffered: boolean;
   /** Sections of the list that are folded. */
   folded: readonly string[];
   favourites: readonly number[];
@@ -26,6 +28,7 @@ const USUAL: Prefs = {
   enter: "auto",
   sound: true,
   notifications: true,
+  notificationsOffered: false,
   folded: [],
   favourites: [],
   reactions: ["👍", "❤️", "😂", "🎉", "🙏", "👀"],

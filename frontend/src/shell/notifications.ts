@@ -1,15 +1,16 @@
 // The browser's own notifications, for what I don't see: one per message, not one per tab.
 
 import { useEffect } from "react";
-import { useText } from "../i18n/text.ts";
+import { type Text, useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
 import { useEngine } from "../session/hooks.ts";
-import { prefs } from "../session/prefs.ts";
+import { prefs, setPrefs } from "../session/prefs.ts";
 import { usePageHasFocus } from "../timeline/reading.ts";
 import { claim, isSeen, useLooking } from "./looking.ts";
 import { nameOf, roomName } from "./people.ts";
 import { goTo } from "./routes.ts";
 import { chime } from "./sound.ts";
+import { toast } from "./ui.ts";
 
 /** What the browser allows; "none": it has none, as on plain http. */
 export type Permission = "none" | "default" | "granted" | "denied";
@@ -21,6 +22,14 @@ export const permission = (): Permission =>
 export async function askPermission(): Promise<Permission> {
   if (permission() === "none") return "none";
   return Notification.requestPermission();
+}
+
+/** Offers them to somebody who has just written something, once in a browser: an answer may come while they look elsewhere. */
+export function offerNotifications(t: Text): void {
+  const { notifications, notificationsOffered } = prefs.getState();
+  if (!notifications || notificationsOffered || permission() !== "default") return;
+  setPrefs({ notificationsOffered: true });
+  toast(t("notifications.offer"), { label: t("notifications.ask"), act: () => void askPermission() });
 }
 
 export function useNotifications(openRoomId: number | null): void {
