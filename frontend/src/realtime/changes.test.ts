@@ -16,7 +16,7 @@ import {
   sent,
   tombstone,
 } from "./support.ts";
-import type { SyncClient } from "./sync.ts";
+import type { Effect, SyncClient } from "./sync.ts";
 
 function row(client: SyncClient, seq = 5) {
   return first(client.rows(12).filter((one) => one.seq === seq));
@@ -362,4 +362,17 @@ test("to reach an older message a page as large as needed is asked for", () => {
   const request = first(asked(client.loadOlder(12, 60), "page"));
   expect([request.before, request.limit]).toEqual([150, 100]);
   client.loaded("page", request, page([50, 51], 10));
+});
+
+test("what a message says has changed is told, also of one that isn't held", () => {
+  const client = opened(room({ last_seq: 105, last_read_seq: 105 }));
+  const told = (effects: Effect[]) =>
+    effects.flatMap((effect) => (effect.do === "changed" ? [effect.seq] : []));
+  expect(told(client.receive(message(106, 11), 0)), "it is new").toEqual([]);
+  expect(told(update(client, 70, 12, { reactions: [{ emoji: "👍", count: 1 }] }))).toEqual([]);
+  expect(told(update(client, 70, 13, { content: "changed", edited_at: "now" }))).toEqual([70]);
+  expect(told(update(client, 70, 14, { deleted_at: "now" }))).toEqual([70]);
+  expect(told(client.receive(message(3, 15, { content: "changed meanwhile" }), 0))).toEqual([3]);
+  const reset = { type: "reset", room_id: 12, rev: 3, reason: "epoch" };
+  expect(told(client.receive(reset, 0)), "it may be any of them").toEqual([null]);
 });

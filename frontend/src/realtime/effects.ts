@@ -77,6 +77,8 @@ export type Effect =
   | { do: "erase"; id: string; rev?: number }
   /** Someone else's new message. */
   | { do: "arrived"; roomId: RoomId; row: Row }
+  /** What a message says has changed, or it is deleted; null: any message of the room may have changed. */
+  | { do: "changed"; roomId: RoomId; seq: number | null }
   /** The room is no longer mine. */
   | { do: "forgot"; roomId: RoomId }
   /** A change of mine that the server won't do, with its message. */

@@ -221,7 +221,7 @@ export class SyncClient extends ClientView {
   #left(room: RoomState, isGone: boolean): void {
     this.#mine.changes.forget(room.id, { storedOnly: !isGone });
     this.#opening.voided(room);
-    if (!isGone) return;
+    if (!isGone) return this.#emit({ do: "changed", roomId: room.id, seq: null });
     this.outbox.dropStored(room.id);
     this.#emit({ do: "forgot", roomId: room.id });
   }
@@ -232,6 +232,7 @@ export class SyncClient extends ClientView {
       room.memberChanged(frame);
       return;
     }
+    const isNew = frame.seq > room.lastSeq;
     if (frame.type === "message") {
       const { sender, seq } = frame;
       this.#hints.know(sender);
@@ -239,11 +240,13 @@ export class SyncClient extends ClientView {
       room.heard(seq);
       room.raiseReader(sender.id, seq); // sending marks as read
       if (sender.id === this.userId) room.raiseMarker(seq);
-      const row = seq > room.lastSeq ? merged(undefined, frame, this.userId) : undefined;
+      const row = isNew ? merged(undefined, frame, this.userId) : undefined;
       room.lastSeq = Math.max(room.lastSeq, seq);
       if (row && sender.id !== this.userId && !row.deleted_at)
         this.#emit({ do: "arrived", roomId: room.id, row });
     }
+    const isOfContent = frame.type === "message" || frame.content !== undefined || frame.deleted_at;
+    if (isOfContent && !isNew) this.#emit({ do: "changed", roomId: room.id, seq: frame.seq });
     room.noteChange(frame);
     this.#reader.rowChanged(room, frame);
     room.lastMessage.changed(frame, room.tail);

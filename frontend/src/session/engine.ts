@@ -35,7 +35,7 @@ export interface Line {
 /** What the state machine tells beside its state. */
 export type Told = Extract<
   Effect,
-  { do: "arrived" } | { do: "forgot" } | { do: "refused" } | { do: "unsent" }
+  { do: "arrived" } | { do: "changed" } | { do: "forgot" } | { do: "refused" } | { do: "unsent" }
 >;
 
 const wordsIn = (problem: unknown): string => (problem instanceof Problem ? problem.message : "");
@@ -311,6 +311,7 @@ export class Engine {
         void this.#cache.eraseItem(effect.id).then(() => this.#tell(effect));
         return;
       case "arrived":
+      case "changed":
       case "forgot":
       case "refused":
       case "unsent":

@@ -31,13 +31,25 @@ export function Quote({ roomId, seq }: { roomId: number; seq: number }) {
   );
 }
 
-/** The message with this seq: held, or read by REST once it is shown. */
+/** The message with this seq: held, or read by REST once it is shown, and again once it has changed. */
 export function useQuoted(roomId: number, seq: number): Message | "missing" | null {
-  const { api } = useEngine();
+  const engine = useEngine();
+  const { api } = engine;
   const held = useClient((client) => client.row(roomId, seq));
   const isLive = useClient((_, { line }) => line.state === "live");
-  const [read, setRead] = useState<Message | "missing" | null>(null);
+  const [changes, setChanges] = useState(0);
+  const [answer, setAnswer] = useState<{ changes: number; read: Message | "missing" } | null>(null);
+  const read = answer?.changes === changes ? answer.read : null;
   const isNeeded = held === undefined && read === null && isLive;
+  // What is held is kept right where it is held.
+  const isWatched = isNeeded || read !== null;
+  useEffect(() => {
+    if (!isWatched) return undefined;
+    return engine.onTold((told) => {
+      if (told.do === "changed" && told.roomId === roomId && (told.seq === seq || told.seq === null))
+        setChanges((count) => count + 1);
+    });
+  }, [engine, roomId, seq, isWatched]);
   useEffect(() => {
     if (!isNeeded) return undefined;
     let isOver = false;
@@ -46,12 +58,13 @@ export function useQuoted(roomId: number, seq: number): Message | "missing" | nu
         params: { path: { room: roomId }, query: { around: seq, limit: 1 } },
       }),
     ).then(
-      ({ items }) => !isOver && setRead(items.find((item) => item.seq === seq) ?? "missing"),
+      ({ items }) =>
+        !isOver && setAnswer({ changes, read: items.find((item) => item.seq === seq) ?? "missing" }),
       () => {}, // it is asked for again when the line is back
     );
     return () => {
       isOver = true;
     };
-  }, [api, roomId, seq, isNeeded]);
+  }, [api, roomId, seq, isNeeded, changes]);
   return held ?? read;
 }
