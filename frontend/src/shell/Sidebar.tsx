@@ -12,7 +12,7 @@ import { isolated, nameOf, roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
 import { type RoomEntry, type SectionKey, sectionsOf } from "./rooms.ts";
 import { goTo, roomPath, usePlace } from "./routes.ts";
-import { useWhen } from "./time.ts";
+import { useToday, useWhen } from "./time.ts";
 import { openDialog } from "./ui.ts";
 import "./sidebar.css";
 
@@ -167,7 +167,6 @@ interface RoomLinkProps {
 const RoomLink = memo(
   function RoomLink({ roomId, entry, isOpen }: RoomLinkProps) {
     const t = useText();
-    const when = useWhen();
     const { room, unread, mentions, isMuted, hasDraft } = entry;
     const { info, preview } = room;
     const isOnline = useClient((client) => (info.peer ? client.isOnline(info.peer.id) : undefined));
@@ -224,9 +223,7 @@ const RoomLink = memo(
             )}
           </span>
           <span className="room-link__side">
-            {preview && unread === 0 && (
-              <time className="room-link__time">{when.short(preview.created_at)}</time>
-            )}
+            {preview && unread === 0 && <LastTime at={preview.created_at} />}
             {mentions > 0 ? (
               <span className="badge">
                 <span aria-hidden>{mentions > 99 ? "99+" : mentions}</span>
@@ -253,3 +250,10 @@ const RoomLink = memo(
     a.entry.unread === b.entry.unread &&
     a.entry.isMuted === b.entry.isMuted,
 );
+
+/** When something was said there last. */
+function LastTime({ at }: { at: string }) {
+  const when = useWhen();
+  const today = useToday();
+  return <time className="room-link__time">{when.short(at, today)}</time>;
+}

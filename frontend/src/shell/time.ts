@@ -1,3 +1,4 @@
+import { useSyncExternalStore } from "react";
 import { type IntlShape, useIntl } from "react-intl";
 import { type Text, useText } from "../i18n/text.ts";
 
@@ -9,15 +10,43 @@ export function dayOf(at: string | number | Date): number {
   return Math.floor((date.getTime() - date.getTimezoneOffset() * 60_000) / DAY_MS);
 }
 
+const dayWatchers = new Set<() => void>();
+let midnight: ReturnType<typeof setTimeout> | undefined;
+
+/** It may be another day: at midnight, and when the page is shown again, for one that sleeps has no timers. */
+function lookAtDay(): void {
+  clearTimeout(midnight);
+  const now = new Date();
+  midnight = setTimeout(lookAtDay, new Date(now).setHours(24, 0, 0, 0) - now.getTime());
+  for (const tell of dayWatchers) tell();
+}
+
+function watchDay(tell: () => void): () => void {
+  if (dayWatchers.size === 0) {
+    document.addEventListener("visibilitychange", lookAtDay);
+    lookAtDay();
+  }
+  dayWatchers.add(tell);
+  return () => {
+    dayWatchers.delete(tell);
+    if (dayWatchers.size > 0) return;
+    document.removeEventListener("visibilitychange", lookAtDay);
+    clearTimeout(midnight);
+  };
+}
+
+/** The day that it is, as `dayOf` has it. */
+export const useToday = (): number => useSyncExternalStore(watchDay, () => dayOf(Date.now()));
+
 export interface When {
   /** "14:03" */
   time(at: string): string;
   /** The same without "PM", where room is scarce. */
   clock(at: string): string;
   /** "14:03" of today, "Tue" of this week, else a date: for lists. */
-  short(at: string): string;
+  short(at: string, today: number): string;
   /** "Today", "Yesterday", "Monday, 3 November". */
-  day(at: string): string;
+  day(at: string, today: number): string;
   /** All of it, on demand. */
   full(at: string): string;
 }
@@ -56,12 +85,12 @@ function whenOf(locale: string, t: Text): When {
         .join("")
         .trim(),
     full: written({ dateStyle: "full", timeStyle: "medium" }),
-    short(at) {
-      const days = dayOf(Date.now()) - dayOf(at);
+    short(at, today) {
+      const days = today - dayOf(at);
       return days <= 0 ? time(at) : days < 7 ? weekday(at) : date(at);
     },
-    day(at) {
-      const days = dayOf(Date.now()) - dayOf(at);
+    day(at, today) {
+      const days = today - dayOf(at);
       if (days === 0) return t("day.today");
       if (days === 1) return t("day.yesterday");
       return days < 300 ? longDay(at) : longDate(at);

@@ -8,7 +8,7 @@ import { useClient, useEngine } from "../session/hooks.ts";
 import { Avatar } from "../shell/Avatar.tsx";
 import { handleOf, nameOf } from "../shell/people.ts";
 import { goTo } from "../shell/routes.ts";
-import { useWhen } from "../shell/time.ts";
+import { useToday, useWhen } from "../shell/time.ts";
 import { openDialog } from "../shell/ui.ts";
 import { EditBox } from "./EditBox.tsx";
 import { stopEditing, useEdited } from "./editing.ts";
@@ -28,14 +28,9 @@ interface MessageRowProps {
 /** One entry of the list, with the separators above it. */
 export const MessageRow = memo(function MessageRow({ entry, roomId, isLit }: MessageRowProps) {
   const t = useText();
-  const when = useWhen();
   return (
     <>
-      {entry.day !== null && (
-        <div className="day" role="separator">
-          <span>{when.day(entry.day)}</span>
-        </div>
-      )}
+      {entry.day !== null && <Day at={entry.day} />}
       {entry.isFirstNew && (
         <div className="new-line" role="separator">
           <span>{t("timeline.new")}</span>
@@ -49,6 +44,16 @@ export const MessageRow = memo(function MessageRow({ entry, roomId, isLit }: Mes
     </>
   );
 });
+
+function Day({ at }: { at: string }) {
+  const when = useWhen();
+  const today = useToday();
+  return (
+    <div className="day" role="separator">
+      <span>{when.day(at, today)}</span>
+    </div>
+  );
+}
 
 function Stored({ entry, row, roomId, isLit }: { entry: Entry; row: Row; roomId: number; isLit: boolean }) {
   const t = useText();
