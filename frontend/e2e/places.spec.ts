@@ -1,12 +1,51 @@
 // Where one is in a room, and what stands there: after sending, going back, a night, and changes far away.
 
-import { type Account, expect, type Page, type Room, type Server, test } from "./support/test.ts";
+import type { WebSocketRoute } from "@playwright/test";
+import { type Account, box, expect, type Page, type Room, type Server, test } from "./support/test.ts";
 
 const row = (page: Page, seq: number) => page.locator(`[data-seq='${seq}']`);
 
 async function sayMany(server: Server, author: Account, room: Room, count: number): Promise<void> {
   for (let index = 1; index <= count; index += 1) await server.say(author, room, `line ${index}.`);
 }
+test("a read marker that was lost with the line, or was refused for now, is told again", async ({
+  server,
+  account,
+  open,
+  faults,
+}) => {
+  faults.allow(/WebSocket/);
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(ana, "marked", [bo]);
+  const { page } = await open(ana);
+  const sockets: WebSocketRoute[] = [];
+  /** The number of the socket by which each marker was told. */
+  const told: number[] = [];
+  await page.routeWebSocket(/\/ws$/, (socket) => {
+    const number = sockets.push(socket);
+    const real = socket.connectToServer();
+    socket.onMessage((text) => {
+      const { type, ref } = JSON.parse(String(text)) as { type: string; ref?: string };
+      if (type !== "read") return real.send(text);
+      told.push(number);
+      if (number === 1) return; // the line is dead already
+      if (told.filter((one) => one === number).length > 1) return real.send(text);
+      const error = { code: "rate_limited", message: "", retryable: true, retry_after_ms: 50 };
+      socket.send(JSON.stringify({ type: "error", ref, ...error }));
+    });
+  });
+  await page.goto(`${server.url}/room/${room.id}`);
+  await expect(box(page)).toBeVisible();
+  await server.say(bo, room, "to be read");
+  await expect.poll(() => told).toEqual([1]);
+  await sockets[0]?.close({ code: 1001 });
+  await expect.poll(() => told).toEqual([1, 2, 2]);
+  const path = `/api/chat/rooms/${room.id}`;
+  const marker = () => server.must<{ last_read_seq: number }>("GET", path, undefined, ana.token);
+  await expect.poll(async () => (await marker()).last_read_seq).toBe(1);
+  await expect(page.locator(`.room-link[data-room='${room.id}'] .count`)).toHaveCount(0);
+});
+
 test("at midnight today becomes yesterday", async ({ server, account, open }) => {
   const ana = await account("ana");
   const [room, other] = [await server.room(ana, "overnight"), await server.room(ana, "other")];

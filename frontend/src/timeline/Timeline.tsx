@@ -59,12 +59,15 @@ export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
   const newAfter = useNewLine(roomId, isLooking);
   const entries = entriesOf.of(rows, view === "tail" ? pending : NONE, me, newAfter, hasOlder);
 
-  // What is really seen is read, and nothing else is.
+  // What is really seen is read, and nothing else is. What was told on a line that broke, or was refused for now, counts
+  // as unread again: it is told once more.
+  const unread = useClient((client) => client.unread(roomId));
+  const isLive = useClient((client) => client.live);
   useEffect(() => {
-    if (!isLooking || visible === null) return;
+    if (!isLooking || visible === null || !isLive || unread === 0) return;
     const row = entries.findLast((entry) => entry.key === visible)?.row;
     if (row) engine.act((client) => client.markRead(roomId, row.seq));
-  }, [engine, roomId, isLooking, visible, entries]);
+  }, [engine, roomId, isLooking, visible, entries, isLive, unread]);
 
   useEffect(() => {
     if (isAtEnd && view === "tail") engine.act((client) => client.trim(roomId));
@@ -88,7 +91,7 @@ export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
     activeEntry?.row && activeEntry.row.deleted_at === undefined && activeEntry.row.seq !== edited
       ? activeEntry.row
       : null;
-  const unseen = useClient((client) => (isAtEnd ? 0 : client.unread(roomId)));
+  const unseen = isAtEnd ? 0 : unread;
   const goToEnd = (): void => {
     if (view === "away" || hasNewer) engine.act((client) => client.jumpToLatest(roomId));
     handle.current?.scrollToEnd();
