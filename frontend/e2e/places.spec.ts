@@ -1,13 +1,60 @@
 // Where one is in a room, and what stands there: after sending, going back, a night, and changes far away.
 
 import type { WebSocketRoute } from "@playwright/test";
-import { type Account, box, expect, type Page, type Room, type Server, test } from "./support/test.ts";
+import { within } from "./support/patience.ts";
+import {
+  type Account,
+  box,
+  expect,
+  messageWith,
+  type Page,
+  type Room,
+  type Server,
+  say,
+  test,
+} from "./support/test.ts";
 
 const row = (page: Page, seq: number) => page.locator(`[data-seq='${seq}']`);
 
 async function sayMany(server: Server, author: Account, room: Room, count: number): Promise<void> {
   for (let index = 1; index <= count; index += 1) await server.say(author, room, `line ${index}.`);
 }
+test("what is written far above the end is shown at once, and nothing between is loaded", async ({
+  server,
+  account,
+  open,
+  faults,
+}) => {
+  faults.allow(/./);
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(ana, "far above", [bo]);
+  await sayMany(server, bo, room, 300);
+  await server.read(ana, room, 20);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(row(page, 21)).toBeInViewport();
+  const readOn: string[] = [];
+  page.on("request", (request) => {
+    if (/\/messages\?.*after=/.test(request.url())) readOn.push(request.url());
+  });
+  await say(page, `written from afar, see ${server.url}/room/${room.id}/21`);
+  await expect(messageWith(page, "written from afar")).toBeInViewport();
+  await expect(row(page, 300)).toBeInViewport();
+  await expect(row(page, 301)).toBeInViewport();
+  expect(readOn).toEqual([]);
+
+  // The same without a line: the end is held.
+  await messageWith(page, "written from afar").getByRole("link").click();
+  await expect(row(page, 21)).toBeInViewport();
+  await expect(row(page, 301)).toHaveCount(0);
+  await server.kill();
+  await say(page, "written without a line");
+  await expect(messageWith(page, "written without a line")).toBeInViewport();
+  await expect(row(page, 301)).toBeInViewport();
+  await server.start();
+  await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: within(45_000) });
+  await expect(row(page, 302)).toBeInViewport();
+});
+
 test("a read marker that was lost with the line, or was refused for now, is told again", async ({
   server,
   account,

@@ -1,7 +1,7 @@
 import { useRef } from "react";
 import { Composer } from "./composer/Composer.tsx";
 import { useText } from "./i18n/text.ts";
-import { useClient } from "./session/hooks.ts";
+import { useClient, useEngine } from "./session/hooks.ts";
 import { offerNotifications } from "./shell/notifications.ts";
 import { roomName } from "./shell/people.ts";
 import { RoomHead } from "./shell/RoomHead.tsx";
@@ -12,20 +12,32 @@ import { Timeline } from "./timeline/Timeline.tsx";
 /** The open room: its head, its messages, and the box. */
 export function ChatRoom({ roomId }: { roomId: number }) {
   const t = useText();
+  const engine = useEngine();
   const { seq } = usePlace();
   const name = useClient((client) => {
     const info = client.room(roomId)?.info;
     return info ? roomName(info) : "";
   });
   const list = useRef<ListHandle>(null);
-  const onSent = (): void => {
+  // What lies between is not loaded for it.
+  const goToEnd = (): void => {
+    if (engine.client.room(roomId)?.view === "away") engine.act((client) => client.jumpToLatest(roomId));
     list.current?.scrollToEnd();
+  };
+  const onSent = (): void => {
+    goToEnd();
     offerNotifications(t);
   };
   return (
     <main className="chat-room" aria-label={name}>
       <RoomHead roomId={roomId} />
-      <Timeline roomId={roomId} seq={seq} label={t("timeline.label", { room: name })} handle={list} />
+      <Timeline
+        roomId={roomId}
+        seq={seq}
+        label={t("timeline.label", { room: name })}
+        handle={list}
+        goToEnd={goToEnd}
+      />
       <Composer roomId={roomId} onSent={onSent} />
     </main>
   );

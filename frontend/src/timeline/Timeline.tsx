@@ -37,10 +37,12 @@ interface TimelineProps {
   seq: number | null;
   label: string;
   handle: RefObject<ListHandle | null>;
+  /** To the newest message. */
+  goToEnd(): void;
 }
 
 /** The messages of a room, from the first unread one or from the one that was asked for. */
-export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
+export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps) {
   const t = useText();
   const engine = useEngine();
   const me = useClient((_, { me }) => me.id);
@@ -92,10 +94,6 @@ export function Timeline({ roomId, seq, label, handle }: TimelineProps) {
       ? activeEntry.row
       : null;
   const unseen = isAtEnd ? 0 : unread;
-  const goToEnd = (): void => {
-    if (view === "away" || hasNewer) engine.act((client) => client.jumpToLatest(roomId));
-    handle.current?.scrollToEnd();
-  };
 
   const savePlace = (): void => {
     const place = handle.current?.savePlace() ?? "end";
