@@ -19,6 +19,18 @@ const row = (page: Page, seq: number) => page.locator(`[data-seq='${seq}']`);
 async function sayMany(server: Server, author: Account, room: Room, count: number): Promise<void> {
   for (let index = 1; index <= count; index += 1) await server.say(author, room, `line ${index}.`);
 }
+
+/** How far below the top of the window a message begins. */
+const topOf = (page: Page, seq: number) =>
+  row(page, seq).evaluate((element) => element.getBoundingClientRect().top);
+
+/** The seq of the first message in view as the history keeps it; null: the end. */
+const keptSeq = (page: Page) =>
+  page.evaluate(() => {
+    const { place } = (history.state ?? {}) as { place?: { seq: number } | null };
+    return place === undefined ? "nothing" : (place?.seq ?? null);
+  });
+
 test("what is written far above the end is shown at once, and nothing between is loaded", async ({
   server,
   account,
@@ -91,6 +103,54 @@ test("a read marker that was lost with the line, or was refused for now, is told
   const marker = () => server.must<{ last_read_seq: number }>("GET", path, undefined, ana.token);
   await expect.poll(async () => (await marker()).last_read_seq).toBe(1);
   await expect(page.locator(`.room-link[data-room='${room.id}'] .count`)).toHaveCount(0);
+});
+
+test("3: back and forward return within a room, and so does a reload", async ({ server, account, open }) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "there and back");
+  await sayMany(server, ana, room, 269);
+  await server.say(ana, room, "the answer", { reply_to: 40 });
+  for (let index = 271; index <= 300; index += 1) await server.say(ana, room, `line ${index}.`);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(row(page, 300)).toBeInViewport();
+  await page.locator("ol.list").hover();
+  await page.mouse.wheel(0, -900);
+  await expect(page.getByRole("button", { name: "Jump to latest" })).toBeVisible();
+  await row(page, 270).scrollIntoViewIfNeeded();
+  await expect.poll(() => keptSeq(page)).toBeGreaterThan(200);
+  const top = await topOf(page, 270);
+
+  const quote = row(page, 270).locator(".quote");
+  await quote.click();
+  await expect(row(page, 40)).toBeInViewport();
+  await expect.poll(() => keptSeq(page)).toBeLessThan(41);
+  await page.goBack();
+  await expect(row(page, 270)).toBeInViewport();
+  await expect.poll(async () => Math.abs((await topOf(page, 270)) - top)).toBeLessThanOrEqual(1);
+  await expect(row(page, 40)).toHaveCount(0);
+  await page.goForward();
+  await expect(row(page, 40)).toBeInViewport();
+
+  // The end, too, is a place: at the address of a message one has gone on from it.
+  await page.getByRole("button", { name: "Jump to latest" }).click();
+  await expect(row(page, 300)).toBeInViewport();
+  await expect.poll(() => keptSeq(page)).toBeNull();
+  await page.reload();
+  await expect(row(page, 300)).toBeInViewport();
+  await expect(page).toHaveURL(new RegExp(`/room/${room.id}/40$`));
+  await page.getByRole("button", { name: "Members" }).click(); // a panel leaves the place as it is
+  await expect(page).toHaveURL(/panel=members$/);
+  await page.reload();
+  await expect(row(page, 300)).toBeInViewport();
+
+  // Back to the end from a message that is named.
+  await say(page, `see ${server.url}/room/${room.id}/150`);
+  await expect(row(page, 301)).toBeInViewport();
+  await expect.poll(() => keptSeq(page)).toBeNull();
+  await row(page, 301).getByRole("link").click();
+  await expect(row(page, 150)).toBeInViewport();
+  await page.goBack();
+  await expect(row(page, 301)).toBeInViewport();
 });
 
 test("at midnight today becomes yesterday", async ({ server, account, open }) => {

@@ -297,13 +297,17 @@ test("11: a link to a message opens with it centred and lit once, without all th
   await expect(page.locator("[data-seq='420']")).toBeInViewport();
   // Within the room, to what isn't loaded.
   await server.say(ana, room, `see ${server.url}/room/${room.id}/40`);
+  await expect(page.locator("[data-seq='421']")).toBeInViewport();
+  await expect.poll(() => page.evaluate(() => history.state?.place)).toBeNull(); // that it is at the end is kept
   await page.locator(`a[href$='/room/${room.id}/40']`).click();
   await expect(page.locator("[data-seq='40']")).toBeInViewport();
   await expect(page.locator("[data-seq='40']")).toHaveAttribute("data-lit", "true");
   await expect.poll(() => offCentre(page, 40)).toBeLessThan(30);
-  // Back and forward lead to both places.
+  // Back and forward lead to both places: where the link was followed, and where it led.
   await page.goBack();
-  await expect(page.locator("[data-seq='120']")).toBeInViewport();
+  await expect(page.locator("[data-seq='421']")).toBeInViewport();
+  await page.goForward();
+  await expect(page.locator("[data-seq='40']")).toBeInViewport();
 });
 
 test("12: edited says when; what was deleted leaves a line; up to three emoji alone are large", async ({

@@ -6,7 +6,7 @@ import { useText } from "../i18n/text.ts";
 import { loaded, part } from "../loading.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { session, useSession } from "../session/session.ts";
-import { keptPlace } from "../timeline/place.ts";
+import { goalOf } from "../timeline/place.ts";
 import { Banner } from "./Banner.tsx";
 import { useBackCloses } from "./back.ts";
 import { useBadges } from "./badges.ts";
@@ -15,7 +15,7 @@ import { closeMenu, useMenu } from "./menu.ts";
 import { useNotifications } from "./notifications.ts";
 import { roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
-import { goTo, showPanel, usePlace } from "./routes.ts";
+import { goTo, showPanel, usePlace, useReturns } from "./routes.ts";
 import { Sidebar } from "./Sidebar.tsx";
 import { forgetSearch } from "./search.ts";
 import { useShortcuts } from "./shortcuts.ts";
@@ -55,6 +55,7 @@ function Chat() {
   const announcement = useUi((state) => state.announcement);
   const hasDialogs = useUi((state) => state.dialogs.length > 0);
   const hasMenu = useMenu() !== null;
+  useReturns(panel);
   useShortcuts();
   useBackCloses();
   useBadges();
@@ -66,8 +67,8 @@ function Chat() {
   useEffect(() => {
     engine.act((client) => {
       if (roomId === null) return client.close();
-      const around = seq ?? keptPlace()?.seq;
-      return client.open(roomId, { ...(around !== undefined && { around }) });
+      const goal = goalOf(seq);
+      return client.open(roomId, goal === "end" || goal === null ? {} : { around: goal.seq });
     });
   }, [engine, roomId, seq, asked]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a panel leaves the place as it is

@@ -14,10 +14,14 @@ const isCovered = (): boolean =>
   isPhone() && (ui.getState().dialogs.length > 0 || menu.getState().open !== null);
 const isAtCover = (): boolean => (history.state as { isCover?: boolean } | null)?.isCover === true;
 
-/** Goes to an address, in the place of the entry that is there for something open. */
-export function go(path: string): void {
-  if (isGoing) addEventListener("popstate", () => go(path), { once: true });
-  else navigate(path, { replace: isAtCover() });
+/** Goes to an address, in the place of the entry that is there for something open. `keepsState`: with the state of this one. */
+export function go(path: string, { keepsState = false } = {}): void {
+  if (isGoing) {
+    addEventListener("popstate", () => go(path, { keepsState }), { once: true });
+    return;
+  }
+  const { isCover, ...state } = (history.state ?? {}) as { isCover?: boolean };
+  navigate(path, { replace: isCover === true, state: keepsState ? state : null });
 }
 
 function settle(): void {

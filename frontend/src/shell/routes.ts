@@ -1,5 +1,6 @@
 // The addresses of the page. The server answers these paths with the page, and no others (src/http/files.rs).
 
+import { useEffect } from "react";
 import { useLocation, useSearch } from "wouter";
 import { go } from "./back.ts";
 import { ui } from "./ui.ts";
@@ -47,7 +48,21 @@ export function goTo(roomId: number | null, seq?: number, { keepsPanel = false }
   if (seq !== undefined) ui.setState(({ asked }) => ({ asked: asked + 1 }));
 }
 
-/** Shows a panel beside the room, or none. */
+/** Shows a panel beside the room, or none. The place in the room stays. */
 export function showPanel(panel: Panel | null): void {
-  go(panel === null ? location.pathname : `${location.pathname}?panel=${panel}`);
+  const { pathname } = location;
+  go(panel === null ? pathname : `${pathname}?panel=${panel}`, { keepsState: true });
+}
+
+/** Back and forward ask for the place of their entry of the history, unless only a panel comes or goes. */
+export function useReturns(panel: Panel | null): void {
+  useEffect(() => {
+    const onPopState = (): void => {
+      if (placeOf(location.pathname, panelIn(location.search)).panel === panel)
+        ui.setState(({ asked }) => ({ asked: asked + 1 }));
+    };
+    // Before those who draw the new address.
+    addEventListener("popstate", onPopState, { capture: true });
+    return () => removeEventListener("popstate", onPopState, { capture: true });
+  }, [panel]);
 }

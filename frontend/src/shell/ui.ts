@@ -31,7 +31,7 @@ interface Ui {
   /** Said once to screen readers. */
   announcement: string;
   toasts: readonly Toast[];
-  /** Rises when a message is gone to, also where the address stays the same. */
+  /** Rises when a message is gone to, also where the address stays the same, and by back and forward. */
   asked: number;
 }
 

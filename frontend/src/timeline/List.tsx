@@ -47,8 +47,8 @@ export interface Callbacks {
 /** What the owner can ask for. */
 export interface ListHandle {
   scrollToEnd(smooth?: boolean): void;
-  /** False if there is no such item. */
-  scrollToKey(key: string, align: Align): boolean;
+  /** To a position, or so many px below the top edge of the view. False if there is no such item. */
+  scrollToKey(key: string, at: Align | number): boolean;
   isAtEnd(): boolean;
   /** Where the reader is, to be the `start` of a later list. */
   savePlace(): { key: string; offset: number } | "end";

@@ -19,7 +19,7 @@ import { Entries, type Entry, estimate } from "./items.ts";
 import { List, type ListHandle, type Start } from "./List.tsx";
 import { MessageRow } from "./Message.tsx";
 import { useNamed } from "./named.ts";
-import { keepPlace, keptPlace } from "./place.ts";
+import { goalOf, keepPlace } from "./place.ts";
 import { useIsLooking, useNewLine } from "./reading.ts";
 import { Toolbar } from "./Toolbar.tsx";
 import "./timeline.css";
@@ -78,7 +78,7 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
   const isOpen = useClient((client) => client.room(roomId)?.isOpen ?? false);
   const start = useStart(entries, seq, newAfter, isLoaded || pending.length > 0, isOpen);
   const isPlaced = start !== null;
-  const lit = useNamed(seq, entries, isPlaced, handle);
+  const lit = useNamed(seq, entries, isPlaced, handle, goToEnd);
 
   const render = useCallback(
     (entry: Entry) => (
@@ -200,7 +200,7 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
   );
 }
 
-/** Where the list begins, decided once its messages are there: at the named one, where it was left, at the first unread one, else at the end. */
+/** Where the list begins, decided once its messages are there: where it was left, at the named one, at the first unread one, else at the end. */
 function useStart(
   entries: readonly Entry[],
   seq: number | null,
@@ -210,14 +210,15 @@ function useStart(
 ): Start | null {
   const decided = useRef<Start | null>(null);
   if (decided.current === null && isLoaded) {
-    const named = seq === null ? undefined : entries.find(({ row }) => row?.seq === seq);
-    const place = keptPlace();
-    const left = place === null ? undefined : entries.find(({ row }) => row?.seq === place.seq);
+    const goal = goalOf(seq);
+    const place = goal === "end" ? null : goal;
+    const found = place && entries.find(({ row }) => row?.seq === place.seq);
     // From the cache a room shows its end; where it was left is asked for once it is open.
-    if ((seq !== null || place !== null) && !named && !left && !isOpen) return null;
+    if (place && !found && !isOpen) return null;
     const firstNew = newAfter === null ? undefined : entries.find(({ isFirstNew }) => isFirstNew);
-    if (named) decided.current = { key: named.key, align: "center" };
-    else if (left && place) decided.current = { key: left.key, offset: place.offset };
+    if (place && found)
+      decided.current =
+        place.at === "center" ? { key: found.key, align: place.at } : { key: found.key, offset: place.at };
     else if (firstNew) decided.current = { key: firstNew.key, align: "top" };
     else decided.current = "end";
   }

@@ -8,14 +8,27 @@ export interface Place {
   offset: number;
 }
 
-/** The place of this entry of the history; null: the end, or what is unread. */
-export function keptPlace(): Place | null {
-  const { place } = (history.state ?? {}) as { place?: Partial<Place> };
-  const { seq, offset } = place ?? {};
-  return Number.isSafeInteger(seq) && Number.isFinite(offset) ? (place as Place) : null;
+/** A message to go to: to the middle of the list, or so many px below its upper edge. */
+export interface Goal {
+  seq: number;
+  at: "center" | number;
 }
 
-/** Keeps it, as long as the address is still that of the room. */
+/**
+ * Where this entry of the history leads: to the place that was kept with it, for that is newer than its address; else to
+ * the message `seq` that the address names; null: nothing is asked for.
+ */
+export function goalOf(seq: number | null): Goal | "end" | null {
+  const { place } = (history.state ?? {}) as { place?: Partial<Place> | null };
+  if (place === null) return "end";
+  if (Number.isSafeInteger(place?.seq) && Number.isFinite(place?.offset)) {
+    const kept = place as Place;
+    return { seq: kept.seq, at: kept.offset };
+  }
+  return seq === null ? null : { seq, at: "center" };
+}
+
+/** Keeps it, as long as the address is still that of the room; null: the end. */
 export function keepPlace(roomId: number, place: Place | null): void {
   if (placeOf(location.pathname, null).roomId !== roomId) return;
   try {

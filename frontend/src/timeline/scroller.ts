@@ -149,11 +149,12 @@ export class Scroller<Item> implements ListHandle {
     }
   }
 
-  scrollToKey(key: string, align: Align): boolean {
+  scrollToKey(key: string, at: Align | number): boolean {
     this.take();
     const index = this.model.indexOf(key);
     if (index < 0) return false;
-    this.model.place = { key, index, offset: 0, align };
+    const place = typeof at === "number" ? { offset: at, align: null } : { offset: 0, align: at };
+    this.model.place = { key, index, ...place };
     this.go(index);
     return true;
   }
