@@ -120,7 +120,10 @@ export function Composer({ roomId, onSent }: ComposerProps) {
     } else if (event.key === "ArrowUp" && !event.altKey && !event.shiftKey && area.value === "") {
       const mine = engine.client
         .rows(roomId)
-        .findLast((row) => row.sender.id === engine.me.id && row.deleted_at === undefined);
+        .findLast(
+          ({ sender, deleted_at, seq }) =>
+            sender.id === engine.me.id && deleted_at === undefined && !engine.isGoing(roomId, seq),
+        );
       if (!mine) return;
       event.preventDefault();
       startEditing(roomId, mine.seq);

@@ -6,6 +6,7 @@ import { useText } from "../i18n/text.ts";
 import { loaded, part } from "../loading.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { session, useSession } from "../session/session.ts";
+import { forgetEdits } from "../timeline/editing.ts";
 import { goalOf } from "../timeline/place.ts";
 import { Banner } from "./Banner.tsx";
 import { useBackCloses } from "./back.ts";
@@ -89,6 +90,7 @@ function Chat() {
   useEffect(
     () => () => {
       forgetSearch();
+      forgetEdits();
       closeAll();
       closeMenu();
     },

@@ -4,6 +4,7 @@ import { useEffect } from "react";
 import { useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
+import { putBack } from "../timeline/editing.ts";
 import { pageHasFocus } from "../timeline/reading.ts";
 import { closeMenuOf } from "./menu.ts";
 import { nameOf } from "./people.ts";
@@ -48,7 +49,9 @@ export function useTold(openRoomId: number | null): void {
       } else if (told.do === "unsent") {
         toast(t("gone.unsent", { text: plainText(told.item.content, 200) }));
       } else if (told.do === "refused") {
-        toast(t(`refused.${told.change.type}`, { why: told.message }));
+        const { change } = told;
+        if (change.type === "edit") putBack(change.room_id, change.seq, change.content);
+        toast(t(`refused.${change.type}`, { why: told.message }));
       }
     });
     return () => {

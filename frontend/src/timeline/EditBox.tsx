@@ -1,4 +1,4 @@
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { focusComposer } from "../composer/answering.ts";
 import { asSent, useLimit } from "../composer/fit.ts";
 import { grow } from "../composer/grow.ts";
@@ -9,34 +9,40 @@ import { enterSends } from "../session/prefs.ts";
 import { useActions } from "../shell/actions.ts";
 import { isComposing } from "../shell/keys.ts";
 import { confirmed } from "../shell/ui.ts";
-
-interface EditBoxProps {
-  roomId: number;
-  row: Row;
-  onDone(): void;
-}
+import { type Edit, stopEditing } from "./editing.ts";
 
 /** The text of a message of mine, to be changed where it stands. An edit that leaves nothing is a deletion, and asks. */
-export function EditBox({ roomId, row, onDone }: EditBoxProps) {
+export function EditBox({ edit: held, row }: { edit: Edit; row: Row }) {
   const t = useText();
   const engine = useEngine();
   const { edit } = useActions();
   const max = useLimit();
+  const { roomId } = held;
+  const frame = useRef<HTMLDivElement>(null);
   const box = useRef<HTMLTextAreaElement>(null);
   const [fault, setFault] = useState("");
   // A text area has its own line ends: what it holds at first is what is compared.
   const initial = (row.content ?? "").replace(/\r\n?/g, "\n");
 
-  useEffect(() => {
-    const area = box.current;
-    if (!area) return;
-    area.focus();
-    area.setSelectionRange(area.value.length, area.value.length);
-    grow(area);
+  useLayoutEffect(() => {
+    const element = frame.current;
+    if (box.current) grow(box.current);
+    // The message is deleted while it is being changed.
+    return () => {
+      if (element?.contains(document.activeElement)) focusComposer();
+    };
   }, []);
 
+  useEffect(() => {
+    const area = box.current;
+    if (!area || !held.isAsked) return;
+    held.isAsked = false;
+    area.focus({ preventScroll: true }); // the list has brought it into view
+    area.setSelectionRange(area.value.length, area.value.length);
+  }, [held]);
+
   function finish(): void {
-    onDone();
+    stopEditing(roomId, row.seq);
     focusComposer();
   }
 
@@ -73,17 +79,20 @@ export function EditBox({ roomId, row, onDone }: EditBoxProps) {
   }
 
   return (
-    <div className="edit-box">
+    <div ref={frame} className="edit-box">
       <textarea
         ref={box}
         className="input grows"
-        defaultValue={initial}
+        defaultValue={held.text ?? initial}
         dir="auto"
         rows={1}
         aria-label={t("edit.label")}
         aria-invalid={fault ? true : undefined}
         onKeyDown={onKeyDown}
-        onInput={(event) => grow(event.currentTarget)}
+        onInput={({ currentTarget }) => {
+          held.text = currentTarget.value;
+          grow(currentTarget);
+        }}
       />
       <p className="field__fault" role="alert">
         {fault}

@@ -49,6 +49,8 @@ export interface ListHandle {
   scrollToEnd(smooth?: boolean): void;
   /** To a position, or so many px below the top edge of the view. False if there is no such item. */
   scrollToKey(key: string, at: Align | number): boolean;
+  /** Brings a row that may have changed its height just now into view, with as little scrolling as possible. */
+  showKey(key: string): void;
   isAtEnd(): boolean;
   /** Where the reader is, to be the `start` of a later list. */
   savePlace(): { key: string; offset: number } | "end";

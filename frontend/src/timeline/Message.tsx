@@ -11,7 +11,7 @@ import { goTo } from "../shell/routes.ts";
 import { useToday, useWhen } from "../shell/time.ts";
 import { openDialog } from "../shell/ui.ts";
 import { EditBox } from "./EditBox.tsx";
-import { stopEditing, useEdited } from "./editing.ts";
+import { useEdit } from "./editing.ts";
 import type { Entry } from "./items.ts";
 import { useMentioned, useOpenMention } from "./mentions.ts";
 import { Quote } from "./Quote.tsx";
@@ -60,7 +60,7 @@ function Stored({ entry, row, roomId, isLit }: { entry: Entry; row: Row; roomId:
   const when = useWhen();
   const me = useEngine().me.id;
   const isGoing = useClient((_, engine) => engine.isGoing(roomId, row.seq));
-  const isEdited = useEdited(roomId, row.seq);
+  const edit = useEdit(roomId, row.seq);
   const mentioned = useMentioned(row.mentions, row.mention_all);
   const onMention = useOpenMention(roomId);
   const isDeleted = row.deleted_at !== undefined || isGoing;
@@ -81,8 +81,8 @@ function Stored({ entry, row, roomId, isLit }: { entry: Entry; row: Row; roomId:
       <Gutter entry={entry} row={row} />
       <div className="message__body">
         {entry.isHead && <Head row={row} roomId={roomId} />}
-        {isEdited && !isDeleted ? (
-          <EditBox roomId={roomId} row={row} onDone={() => stopEditing()} />
+        {edit && !isDeleted ? (
+          <EditBox edit={edit} row={row} />
         ) : (
           <div className="message__text" data-author={nameOf(row.sender)}>
             {isDeleted ? (

@@ -14,7 +14,7 @@ import type { OutboxItem } from "../realtime/outbox.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { openMenu } from "../shell/menu.ts";
 import { copySelection } from "./copy.ts";
-import { useEditedSeq } from "./editing.ts";
+import { useEditing } from "./editing.ts";
 import { Entries, type Entry, estimate } from "./items.ts";
 import { List, type ListHandle, type Start } from "./List.tsx";
 import { MessageRow } from "./Message.tsx";
@@ -87,10 +87,10 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
     [roomId, lit],
   );
 
-  const edited = useEditedSeq(roomId);
+  const isEdited = useEditing(roomId, entries, handle);
   const activeEntry = active === null ? undefined : entries.find(({ key }) => key === active);
   const activeRow =
-    activeEntry?.row && activeEntry.row.deleted_at === undefined && activeEntry.row.seq !== edited
+    activeEntry?.row && activeEntry.row.deleted_at === undefined && !isEdited(activeEntry.row.seq)
       ? activeEntry.row
       : null;
   const unseen = isAtEnd ? 0 : unread;

@@ -1,16 +1,84 @@
-// Which message of mine is being edited: one at a time.
+// The messages of mine that are being changed. What is written so far is kept here: its box comes and goes with the row.
 
+import { type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 import { createStore, useStore } from "zustand";
+import { useText } from "../i18n/text.ts";
+import { copyText } from "../markdown/copy.ts";
+import { useEngine } from "../session/hooks.ts";
+import { toast } from "../shell/ui.ts";
+import type { Entry } from "./items.ts";
+import type { ListHandle } from "./List.tsx";
 
-const edited = createStore<{ roomId: number; seq: number } | { roomId: null; seq: null }>(() => ({
-  roomId: null,
-  seq: null,
-}));
+export interface Edit {
+  readonly roomId: number;
+  readonly seq: number;
+  /** What stands in the box, which tells it without drawing anything anew; null: what the message says. */
+  text: string | null;
+  /** The box is to take the focus, once. */
+  isAsked: boolean;
+}
 
-export const startEditing = (roomId: number, seq: number): void => edited.setState({ roomId, seq }, true);
-export const stopEditing = (): void => edited.setState({ roomId: null, seq: null }, true);
-/** The seq of the message that is being edited there. */
-export const useEditedSeq = (roomId: number): number | null =>
-  useStore(edited, (state) => (state.roomId === roomId ? state.seq : null));
-export const useEdited = (roomId: number, seq: number): boolean =>
-  useStore(edited, (state) => state.roomId === roomId && state.seq === seq);
+const edits = createStore<readonly Edit[]>(() => []);
+
+const isOf = (edit: Edit, roomId: number, seq: number): boolean => edit.roomId === roomId && edit.seq === seq;
+const findIn = (all: readonly Edit[], roomId: number, seq: number): Edit | undefined =>
+  all.find((edit) => isOf(edit, roomId, seq));
+const others = (roomId: number, seq: number): Edit[] =>
+  edits.getState().filter((edit) => !isOf(edit, roomId, seq));
+
+/** Begins to change a message, or goes on with it. */
+export function startEditing(roomId: number, seq: number): void {
+  const text = findIn(edits.getState(), roomId, seq)?.text ?? null;
+  edits.setState([...others(roomId, seq), { roomId, seq, text, isAsked: true }], true);
+}
+
+/** A change that was refused stands in its box again. */
+export function putBack(roomId: number, seq: number, text: string): void {
+  const all = edits.getState();
+  if (!findIn(all, roomId, seq)) edits.setState([...all, { roomId, seq, text, isAsked: false }], true);
+}
+
+export const stopEditing = (roomId: number, seq: number): void => edits.setState(others(roomId, seq), true);
+/** The log-in has ended. */
+export const forgetEdits = (): void => edits.setState([], true);
+
+/** How this message is being changed. */
+export const useEdit = (roomId: number, seq: number): Edit | undefined =>
+  useStore(edits, (all) => findIn(all, roomId, seq));
+
+/** Shows what is to be changed, and ends it when the message is deleted. Tells which messages are being changed. */
+export function useEditing(
+  roomId: number,
+  entries: readonly Entry[],
+  handle: RefObject<ListHandle | null>,
+): (seq: number) => boolean {
+  const t = useText();
+  const engine = useEngine();
+  const all = useStore(edits);
+  const shown = useRef<Edit | undefined>(undefined);
+
+  useLayoutEffect(() => {
+    const asked = all.findLast((edit) => edit.isAsked && edit.roomId === roomId);
+    if (!asked || asked === shown.current) return;
+    const entry = entries.find(({ row }) => row?.seq === asked.seq);
+    if (!entry) return;
+    shown.current = asked;
+    handle.current?.showKey(entry.key);
+  }, [all, entries, roomId, handle]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the entries change when a message is deleted
+  useEffect(() => {
+    for (const { roomId: of, seq, text } of all) {
+      if (of !== roomId || engine.client.row(roomId, seq)?.deleted_at === undefined) continue;
+      stopEditing(roomId, seq);
+      const copy = async (written: string): Promise<void> =>
+        toast(t((await copyText(written)) ? "copy.done" : "copy.failed"));
+      toast(
+        t("edit.gone"),
+        text === null ? undefined : { label: t("tools.copy"), act: () => void copy(text) },
+      );
+    }
+  }, [engine, roomId, t, all, entries]);
+
+  return (seq) => findIn(all, roomId, seq) !== undefined;
+}

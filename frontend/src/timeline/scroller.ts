@@ -159,6 +159,13 @@ export class Scroller<Item> implements ListHandle {
     return true;
   }
 
+  showKey(key: string): void {
+    this.take();
+    this.settle();
+    const index = this.model.indexOf(key);
+    if (index >= 0) this.reveal(index, key);
+  }
+
   isAtEnd(): boolean {
     return this.model.place === "end" && !this.input.hasNewer;
   }
@@ -199,13 +206,19 @@ export class Scroller<Item> implements ListHandle {
     const key = model.keyAt(index);
     if (key === null || !page) return;
     const row = this.rows.get(key);
-    if (!row) {
-      this.focusing = key;
+    if (row) row.focus({ preventScroll: true });
+    else this.focusing = key;
+    this.reveal(index, key);
+  }
+
+  private reveal(index: number, key: string): void {
+    const { model, page } = this;
+    const row = this.rows.get(key);
+    if (!row || !page) {
       model.place = { key, index, offset: 0, align: "center" };
       this.go(index);
       return;
     }
-    row.focus({ preventScroll: true });
     const now = page.offsetOf(row);
     const offset = Math.max(0, Math.min(now, page.height - row.getBoundingClientRect().height));
     if (index === model.count - 1 && !this.input.hasNewer) model.place = "end";

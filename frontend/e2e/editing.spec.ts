@@ -1,0 +1,140 @@
+// A message that is being changed: its text is lost by nothing but Cancel.
+
+import { PHONE } from "./support/phone.ts";
+import {
+  type Account,
+  box,
+  expect,
+  messageWith,
+  type Page,
+  type Room,
+  type Server,
+  test,
+} from "./support/test.ts";
+
+const edit = (page: Page) => page.getByRole("textbox", { name: "Edit message" });
+
+/** A room in which the last message of `author` is "of mine", with so many of somebody else's after it. */
+async function roomOf(server: Server, author: Account, other: Account, after = 1): Promise<Room> {
+  const room = await server.room(author, "edits", [other]);
+  await server.say(author, room, "of mine");
+  for (let index = 1; index <= after; index += 1) await server.say(other, room, `line ${index}.`);
+  await server.read(author, room, after + 1);
+  return room;
+}
+
+test("a change that was begun is there after another room, and leaves the focus where it is", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo);
+  const other = await server.room(ana, "another");
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await edit(page).fill("half a change");
+  await edit(page).press("Alt+ArrowDown");
+  await expect(page).toHaveURL(new RegExp(`/room/${other.id}$`));
+  await expect(box(page)).toBeFocused();
+  await page.keyboard.press("Alt+ArrowUp");
+  await expect(edit(page)).toHaveValue("half a change");
+  await expect(box(page)).toBeFocused();
+  await box(page).press("ArrowUp"); // goes on with it
+  await expect(edit(page)).toBeFocused();
+  await expect(edit(page)).toHaveValue("half a change");
+  await edit(page).press("Enter");
+  await expect(edit(page)).toHaveCount(0);
+  await expect(messageWith(page, "half a change")).toContainText("(edited)");
+});
+
+test("a change that was begun is there after a panel (phone)", async ({ server, account, open }) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo);
+  const { page } = await open(ana, `/room/${room.id}`, PHONE);
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await edit(page).fill("half a change");
+  await page.locator(".room-head").getByRole("button", { name: "Members" }).tap();
+  await expect(edit(page)).toHaveCount(0);
+  await page.goBack();
+  await expect(edit(page)).toHaveValue("half a change");
+  await expect(edit(page)).not.toBeFocused();
+});
+
+test("when the message is deleted meanwhile, one is told, and can copy the text", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo);
+  const { page, context } = await open(ana, `/room/${room.id}`);
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await edit(page).fill("a long change");
+  await server.must("DELETE", `/api/chat/rooms/${room.id}/messages/1`, undefined, ana.token);
+  const toast = page.locator(".toast").filter({ hasText: "The message that you were changing was deleted." });
+  await expect(toast).toBeVisible();
+  await expect(edit(page)).toHaveCount(0);
+  await expect(box(page)).toBeFocused();
+  await toast.getByRole("button", { name: "Copy text" }).click();
+  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe("a long change");
+});
+
+test("a change that is refused stands in its box again", async ({ server, account, open }) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo);
+  const { page } = await open(ana);
+  await page.routeWebSocket(/\/ws$/, (socket) => {
+    const real = socket.connectToServer();
+    socket.onMessage((text) => {
+      const { type, ref } = JSON.parse(String(text)) as { type: string; ref?: string };
+      if (type !== "edit") return real.send(text);
+      const error = { code: "forbidden", message: "Not today.", retryable: false };
+      socket.send(JSON.stringify({ type: "error", ref, ...error }));
+    });
+  });
+  await page.goto(`${server.url}/room/${room.id}`);
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await edit(page).fill("a long change");
+  await edit(page).press("Enter");
+  await expect(page.locator(".toast")).toContainText("Not today.");
+  await expect(edit(page)).toHaveValue("a long change");
+  await expect(box(page)).toBeFocused();
+});
+
+test("what is to be changed comes into view", async ({ server, account, open }) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo, 45);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "line 45.")).toBeInViewport();
+  await expect(messageWith(page, "of mine")).not.toBeInViewport();
+  await box(page).press("ArrowUp");
+  await expect(edit(page)).toBeFocused();
+  await edit(page).pressSequentially(", changed");
+  await expect(edit(page)).toBeInViewport({ ratio: 1 });
+  await expect(messageWith(page, "line 45.")).not.toBeInViewport();
+  await edit(page).press("Enter");
+  await expect(messageWith(page, "of mine, changed")).toContainText("(edited)");
+});
+
+test("nobody else finds in this tab what was being changed", async ({ server, account, open }) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await edit(page).fill("not for others");
+  await page.getByRole("button", { name: /^Settings of/ }).click();
+  await page.getByRole("button", { name: "Log out", exact: true }).click();
+  await page.getByLabel("Username").fill(bo.username);
+  await page.getByLabel("Password", { exact: true }).fill(bo.password);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await expect(page.getByRole("button", { name: `Settings of ${bo.username}` })).toBeVisible();
+  await expect(edit(page)).toHaveCount(0);
+});
