@@ -5,12 +5,13 @@ import { useText } from "../i18n/text.ts";
 import { useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
 import { useSession } from "../session/session.ts";
-import { goTo } from "../shell/routes.ts";
+import { useActions } from "../shell/actions.ts";
 import { Frame } from "./Frame.tsx";
 
 export default function NewRoom({ onClose }: { onClose(): void }) {
   const t = useText();
   const engine = useEngine();
+  const { enter } = useActions();
   const max = useSession((state) => state.rules.room_name_chars_max);
   const topicMax = useSession((state) => state.rules.topic_chars_max);
   const [name, setName] = useState("");
@@ -29,10 +30,8 @@ export default function NewRoom({ onClose }: { onClose(): void }) {
     }),
     async () => {
       const body = { name: name.trim(), kind, ...(topic.trim() && { topic: topic.trim() }) };
-      const room = await bodyOf(engine.api.POST("/api/chat/rooms", { body }));
-      engine.act((client) => client.joined(room));
+      await enter(() => bodyOf(engine.api.POST("/api/chat/rooms", { body })));
       onClose();
-      goTo(room.id);
     },
   );
   return (

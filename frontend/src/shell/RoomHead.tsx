@@ -5,7 +5,7 @@ import { Avatar } from "./Avatar.tsx";
 import { openMenu } from "./menu.ts";
 import { roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
-import { goTo, showPanel, usePlace } from "./routes.ts";
+import { goToList, showPanel, toggleId, usePlace } from "./routes.ts";
 import { openDialog } from "./ui.ts";
 
 /** What the room is, and what can be opened beside it. */
@@ -23,7 +23,7 @@ export function RoomHead({ roomId }: { roomId: number }) {
   return (
     <header className="room-head">
       {isPhone && (
-        <button type="button" className="icon-button" aria-label={t("room.back")} onClick={() => goTo(null)}>
+        <button type="button" className="icon-button" aria-label={t("room.back")} onClick={goToList}>
           <ArrowLeft aria-hidden size={22} className="flips" />
         </button>
       )}
@@ -61,6 +61,7 @@ export function RoomHead({ roomId }: { roomId: number }) {
       {hasPins && (
         <button
           type="button"
+          id={toggleId("pins")}
           className="icon-button"
           aria-label={t("panel.pins")}
           title={t("panel.pins")}
@@ -72,6 +73,7 @@ export function RoomHead({ roomId }: { roomId: number }) {
       )}
       <button
         type="button"
+        id={toggleId("search")}
         className="icon-button"
         aria-label={t("panel.search")}
         title={t("panel.search")}
@@ -82,6 +84,7 @@ export function RoomHead({ roomId }: { roomId: number }) {
       </button>
       <button
         type="button"
+        id={toggleId("members")}
         className="icon-button"
         aria-label={t("panel.members")}
         title={t("panel.members")}

@@ -1,4 +1,4 @@
-import { Suspense, useEffect } from "react";
+import { Suspense, useEffect, useRef } from "react";
 import { ChatRoom } from "../ChatRoom.tsx";
 import { Catalogue } from "../i18n/Catalogue.tsx";
 import texts from "../i18n/en.json";
@@ -16,7 +16,7 @@ import { closeMenu, useMenu } from "./menu.ts";
 import { useNotifications } from "./notifications.ts";
 import { roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
-import { goTo, showPanel, usePlace, useReturns } from "./routes.ts";
+import { goTo, showPanel, toggleId, usePlace, useReturns } from "./routes.ts";
 import { Sidebar } from "./Sidebar.tsx";
 import { forgetSearch } from "./search.ts";
 import { useShortcuts } from "./shortcuts.ts";
@@ -49,9 +49,10 @@ export function Shell() {
 function Chat() {
   const t = useText();
   const engine = useEngine();
-  const { roomId, seq, panel } = usePlace();
+  const { roomId, seq, panel: named } = usePlace();
   const isPhone = useIsPhone();
   const isMember = useClient((client) => roomId !== null && client.rooms.has(roomId));
+  const panel = isMember ? named : null;
   const isReady = useClient((client) => client.epoch !== null);
   const announcement = useUi((state) => state.announcement);
   const hasDialogs = useUi((state) => state.dialogs.length > 0);
@@ -76,6 +77,15 @@ function Chat() {
   useEffect(() => {
     if (roomId !== null) engine.act((client) => client.open(roomId, { members: panel === "members" }));
   }, [engine, roomId, panel, seq, asked]);
+
+  // What had the focus may have gone with the panel: then what had opened it gets it.
+  const lastPanel = useRef(panel);
+  useEffect(() => {
+    const closed = panel === null ? lastPanel.current : null;
+    lastPanel.current = panel;
+    if (closed !== null && document.activeElement === document.body)
+      document.getElementById(toggleId(closed))?.focus();
+  }, [panel]);
 
   // Who came by an invite begins in its room, which is the only one so far.
   const isInvited = useSession((state) => state.isInvited);
@@ -142,7 +152,7 @@ function Chat() {
           )}
         </div>
       )}
-      {roomId !== null && isMember && panel !== null && (
+      {roomId !== null && panel !== null && (
         <PanelFrame className="shell__panel" aria-label={t(`panel.${panel}`)}>
           {isPhone && (
             <h1 className="visually-hidden" dir="auto">

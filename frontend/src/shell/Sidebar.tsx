@@ -185,7 +185,7 @@ const RoomLink = memo(
           data-lines={preview || hasDraft ? 2 : 1}
           aria-current={isOpen ? "page" : undefined}
           data-room={roomId}
-          onClick={(event) => {
+          onClick={(event: MouseEvent) => {
             event.preventDefault();
             goTo(roomId);
           }}

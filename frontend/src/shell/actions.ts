@@ -3,12 +3,12 @@
 import { useMemo } from "react";
 import { wordsOf } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
-import type { Notify, Role, UserSummary } from "../protocol/types.ts";
+import type { Notify, Role, Room, UserSummary } from "../protocol/types.ts";
 import { useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
 import { isolated, nameOf, roomName } from "./people.ts";
-import { goTo } from "./routes.ts";
-import { confirmed, toast } from "./ui.ts";
+import { goTo, goToList, openRoom } from "./routes.ts";
+import { confirmed, toast, ui } from "./ui.ts";
 
 export function useActions() {
   const engine = useEngine();
@@ -27,26 +27,39 @@ export function useActions() {
       }
     }
 
+    /** Asks for a room and goes there. It is offered instead when the reader has gone on meanwhile: been elsewhere, written, or closed a dialog. */
+    async function enter(ask: () => Promise<Room>): Promise<void> {
+      const { dialogs } = ui.getState();
+      const { pathname } = location;
+      let hasWritten = false;
+      const write = (): void => {
+        hasWritten = true;
+      };
+      addEventListener("input", write);
+      try {
+        const room = await ask();
+        engine.act((client) => client.joined(room));
+        const open = (): void => goTo(room.id);
+        if (!hasWritten && pathname === location.pathname && dialogs === ui.getState().dialogs) open();
+        else toast(t("enter.ready", { room: roomName(room) }), { label: t("enter.open"), act: open });
+      } finally {
+        removeEventListener("input", write);
+      }
+    }
+
     const of = (room: number) => ({ params: { path: { room } } });
     const ofMember = (room: number, user: number) => ({ params: { path: { room, user } } });
     const ofMessage = (room: number, seq: number) => ({ params: { path: { room, seq } } });
 
     return {
       attempt,
+      enter,
 
       join: (roomId: number) =>
-        attempt(async () => {
-          const room = await bodyOf(api.POST("/api/chat/rooms/{room}/join", of(roomId)));
-          engine.act(() => client.joined(room));
-          goTo(roomId);
-        }),
+        attempt(() => enter(() => bodyOf(api.POST("/api/chat/rooms/{room}/join", of(roomId))))),
 
       direct: (user: Pick<UserSummary, "id">) =>
-        attempt(async () => {
-          const room = await bodyOf(api.POST("/api/chat/direct", { body: { user_id: user.id } }));
-          engine.act(() => client.joined(room));
-          goTo(room.id);
-        }),
+        attempt(() => enter(() => bodyOf(api.POST("/api/chat/direct", { body: { user_id: user.id } })))),
 
       async leave(roomId: number): Promise<void> {
         const info = client.room(roomId)?.info;
@@ -57,7 +70,8 @@ export function useActions() {
           yes: t("leave.yes"),
           isDanger: true,
         });
-        if (yes && (await attempt(() => api.POST("/api/chat/rooms/{room}/leave", of(roomId))))) goTo(null);
+        const isDone = yes && (await attempt(() => api.POST("/api/chat/rooms/{room}/leave", of(roomId))));
+        if (isDone && openRoom() === roomId) goToList();
       },
 
       notify: (roomId: number, notify: Notify) =>
@@ -81,7 +95,8 @@ export function useActions() {
           yes: t("deleteRoom.yes"),
           isDanger: true,
         });
-        if (yes && (await attempt(() => api.DELETE("/api/chat/rooms/{room}", of(roomId))))) goTo(null);
+        const isDone = yes && (await attempt(() => api.DELETE("/api/chat/rooms/{room}", of(roomId))));
+        if (isDone && openRoom() === roomId) goToList();
       },
 
       setRole: (roomId: number, user: UserSummary, role: Role) =>

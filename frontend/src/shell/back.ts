@@ -12,16 +12,18 @@ let isGoing = false;
 
 const isCovered = (): boolean =>
   isPhone() && (ui.getState().dialogs.length > 0 || menu.getState().open !== null);
-const isAtCover = (): boolean => (history.state as { isCover?: boolean } | null)?.isCover === true;
+export const isAtCover = (): boolean => (history.state as { isCover?: boolean } | null)?.isCover === true;
 
-/** Goes to an address, in the place of the entry that is there for something open. `keepsState`: with the state of this one. */
-export function go(path: string, { keepsState = false } = {}): void {
+/** Whether the history moves only because something that was open is closed. */
+export const isUncovering = (): boolean => isGoing || (isCovered() && !isAtCover());
+
+/** Goes to an address, with a state; where something is open, in the place of its entry. */
+export function go(path: string, state: object | null, { replace = false } = {}): void {
   if (isGoing) {
-    addEventListener("popstate", () => go(path, { keepsState }), { once: true });
+    addEventListener("popstate", () => go(path, state, { replace }), { once: true });
     return;
   }
-  const { isCover, ...state } = (history.state ?? {}) as { isCover?: boolean };
-  navigate(path, { replace: isCover === true, state: keepsState ? state : null });
+  navigate(path, { replace: replace || isAtCover(), state: state && { ...state, isCover: undefined } });
 }
 
 function settle(): void {
@@ -41,7 +43,7 @@ function settle(): void {
 addEventListener("popstate", () => {
   if (isGoing) {
     isGoing = false;
-  } else if (isCovered() && !isAtCover()) {
+  } else if (isUncovering()) {
     if (menu.getState().open) closeMenu();
     else closeTopDialog();
   }

@@ -2,7 +2,7 @@
 
 import { useEffect } from "react";
 import { useLocation, useSearch } from "wouter";
-import { go } from "./back.ts";
+import { go, isAtCover, isUncovering } from "./back.ts";
 import { ui } from "./ui.ts";
 
 export type Panel = "members" | "search" | "pins";
@@ -16,6 +16,9 @@ export interface Place {
 
 export const roomPath = (roomId: number, seq?: number): string =>
   seq === undefined ? `/room/${roomId}` : `/room/${roomId}/${seq}`;
+
+/** Of the button that shows and hides a panel. */
+export const toggleId = (panel: Panel): string => `toggle-${panel}`;
 
 /** The link to a message, for others. */
 export const linkTo = (roomId: number, seq: number): string =>
@@ -40,25 +43,58 @@ export function usePlace(): Place {
   return placeOf(path, panelIn(search));
 }
 
-/** Goes to a room, or to a message in it, which is shown again if it is named again; null: to the list of rooms. */
-export function goTo(roomId: number | null, seq?: number, { keepsPanel = false } = {}): void {
+/** The room that is open now. */
+export const openRoom = (): number | null => placeOf(location.pathname, null).roomId;
+
+/** An entry of the history, which knows the address of the one below it. */
+function push(address: string, state: object = {}): void {
+  go(address, { ...state, below: location.pathname + location.search });
+}
+
+let isGoingBack = false;
+
+/** Goes back to an address where it lies just below, else puts it in this entry's place; with the place of the messages. */
+function goBackTo(address: string): void {
+  if (isGoingBack) return; // a second press
+  const { state } = history;
+  if (isAtCover() || state?.below !== address) return go(address, state, { replace: true });
+  isGoingBack = true;
+  const arrive = (): void => {
+    isGoingBack = false;
+    history.replaceState({ ...history.state, place: state.place }, "");
+  };
+  addEventListener("popstate", arrive, { once: true });
+  history.back();
+}
+
+/** Goes to a room, or to a message in it, which is shown again if it is named again. */
+export function goTo(roomId: number, seq?: number, { keepsPanel = false } = {}): void {
   const panel = keepsPanel ? panelIn(location.search) : null;
   const query = panel === null ? "" : `?panel=${panel}`;
-  go(roomId === null ? "/" : roomPath(roomId, seq) + query);
+  push(roomPath(roomId, seq) + query);
   if (seq !== undefined) ui.setState(({ asked }) => ({ asked: asked + 1 }));
 }
 
+export const goToList = (): void => goBackTo("/");
+
 /** Shows a panel beside the room, or none. The place in the room stays. */
 export function showPanel(panel: Panel | null): void {
-  const { pathname } = location;
-  go(panel === null ? pathname : `${pathname}?panel=${panel}`, { keepsState: true });
+  const { pathname, search } = location;
+  const { state } = history;
+  if (panel === null) {
+    goBackTo(pathname);
+  } else if (panelIn(search) === null) {
+    push(`${pathname}?panel=${panel}`, state);
+  } else {
+    go(`${pathname}?panel=${panel}`, state, { replace: true });
+  }
 }
 
-/** Back and forward ask for the place of their entry of the history, unless only a panel comes or goes. */
+/** Back and forward ask for the place of their entry of the history, unless only a panel or what is open over the page goes. */
 export function useReturns(panel: Panel | null): void {
   useEffect(() => {
     const onPopState = (): void => {
-      if (placeOf(location.pathname, panelIn(location.search)).panel === panel)
+      if (!isUncovering() && placeOf(location.pathname, panelIn(location.search)).panel === panel)
         ui.setState(({ asked }) => ({ asked: asked + 1 }));
     };
     // Before those who draw the new address.

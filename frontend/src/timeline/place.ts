@@ -1,6 +1,6 @@
 // Where a room was scrolled to, kept with the entry of the browser's history: reload, back and forward return there.
 
-import { placeOf } from "../shell/routes.ts";
+import { openRoom } from "../shell/routes.ts";
 
 /** A message, and how many px below the upper edge of the list it begins. */
 export interface Place {
@@ -30,7 +30,7 @@ export function goalOf(seq: number | null): Goal | "end" | null {
 
 /** Keeps it, as long as the address is still that of the room; null: the end. */
 export function keepPlace(roomId: number, place: Place | null): void {
-  if (placeOf(location.pathname, null).roomId !== roomId) return;
+  if (openRoom() !== roomId) return;
   try {
     history.replaceState({ ...history.state, place }, "");
   } catch {
