@@ -4,6 +4,7 @@ import { Doorway } from "./forms/Doorway.tsx";
 import { Field } from "./forms/Field.tsx";
 import { useForm } from "./forms/useForm.ts";
 import { useText } from "./i18n/text.ts";
+import { Problem } from "./session/http.ts";
 import {
   againRules,
   emailRules,
@@ -12,7 +13,7 @@ import {
   type Rule,
   usernameRules,
 } from "./session/rules.ts";
-import { register, useSession } from "./session/session.ts";
+import { register, session, useSession } from "./session/session.ts";
 
 const FIELDS = ["full_name", "username", "email", "password", "again"] as const;
 
@@ -22,6 +23,7 @@ export function Register() {
   const rules = useSession((state) => state.rules);
   const registration = useSession((state) => state.registration);
   const invite = useSession((state) => state.invite);
+  const [isRefused, setRefused] = useState(false);
   const [values, setValues] = useState({ full_name: "", username: "", email: "", password: "", again: "" });
   const kept: Record<(typeof FIELDS)[number], Rule[]> = {
     full_name: fullNameRules(values.full_name, rules),
@@ -33,15 +35,24 @@ export function Register() {
   const { faults, isBusy, onSubmit, clear } = useForm(
     FIELDS,
     () => Object.fromEntries(FIELDS.map((field) => [field, faultOf(field)])),
-    () => {
+    async () => {
       const { username, email, password, full_name } = values;
-      return register({
-        username: username.trim(),
-        email: email.trim(),
-        password,
-        ...(full_name.trim() && { full_name: full_name.trim() }),
-        ...(invite !== null && { invite }),
-      });
+      try {
+        await register({
+          username: username.trim(),
+          email: email.trim(),
+          password,
+          ...(full_name.trim() && { full_name: full_name.trim() }),
+          ...(invite !== null && { invite }),
+        });
+      } catch (problem) {
+        const isOfInvite =
+          problem instanceof Problem && problem.errors.some(({ field }) => field === "invite");
+        if (invite === null || !isOfInvite) throw problem;
+        session.setState({ invite: null });
+        setRefused(true);
+        throw new Problem(problem.status, { detail: t("register.inviteRefused") });
+      }
     },
   );
 
@@ -68,6 +79,7 @@ export function Register() {
       <Doorway
         title={t("register.closed.title")}
         lead={t(registration === "closed" ? "register.closed.lead" : "register.inviteOnly.lead")}
+        notice={[isRefused && t("register.inviteVoid")]}
       >
         <p className="doorway__other">
           <Link href="/login">{t("register.toLogin")}</Link>

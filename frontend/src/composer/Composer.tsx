@@ -11,7 +11,7 @@ import {
 import { useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
-import { enterSends } from "../session/prefs.ts";
+import { enterSends, setUnreadFrom } from "../session/prefs.ts";
 import { isComposing } from "../shell/keys.ts";
 import { openMenu } from "../shell/menu.ts";
 import { nameOf, roomName } from "../shell/people.ts";
@@ -98,6 +98,7 @@ export function Composer({ roomId, onSent }: ComposerProps) {
     if (over > 0) return announce(t("composer.over", { count: over, max }));
     if (content === null) return;
     if (!engine.say(roomId, content, engine.drafts.of(roomId).replyTo)) return toast(t("composer.full"));
+    setUnreadFrom(roomId, null);
     engine.drafts.set(roomId, { text: "" });
     if (area.value.startsWith(text)) area.value = area.value.slice(text.length); // more may have been written meanwhile
     changed();

@@ -41,10 +41,14 @@ export class Hints {
     return this.#people.get(userId);
   }
 
-  named(username: string): UserSummary | undefined {
-    const key = fold(username);
-    for (const user of this.#people.values()) if (fold(user.username) === key) return user;
-    return undefined;
+  /** By username, else by full name. */
+  named(name: string): UserSummary | undefined {
+    const key = fold(name);
+    const people = [...this.#people.values()];
+    return (
+      people.find(({ username }) => fold(username) === key) ??
+      people.find(({ full_name = "" }) => fold(full_name) === key)
+    );
   }
 
   /** Those of these ids that nobody has named and that were not asked for yet. */

@@ -125,6 +125,16 @@ test("of very many people those who were named first are forgotten", () => {
   expect(client.personNamed("nobody")).toBe(undefined);
 });
 
+test("people are found by username, else by full name, in any case", () => {
+  const client = opened();
+  const items = [
+    { id: 50, username: "zed", full_name: "Bo" },
+    { id: 51, username: "bo", full_name: "Bo Lund" },
+  ];
+  client.loaded("people", { ids: [] }, { items });
+  expect([client.personNamed("BO")?.id, client.personNamed("bo lund")?.id]).toEqual([51, 51]);
+});
+
 test("a room frame changes the settings and keeps what is mine", () => {
   const client = opened();
   const { role, last_read_seq, ...told } = room({ rev: 11, name: "dock" });

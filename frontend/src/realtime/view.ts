@@ -118,9 +118,9 @@ export abstract class ClientView {
     return this.parts.hints.person(userId);
   }
 
-  /** Somebody of those who were named so far, by username. */
-  personNamed(username: string): UserSummary | undefined {
-    return this.parts.hints.named(username);
+  /** Somebody of those who were named so far, by username, else by full name. */
+  personNamed(name: string): UserSummary | undefined {
+    return this.parts.hints.named(name);
   }
 
   isOnline(userId: UserId): boolean {

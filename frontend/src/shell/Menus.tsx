@@ -35,6 +35,7 @@ import { startEditing } from "../timeline/editing.ts";
 import { type Actions, useActions } from "./actions.ts";
 import { FocusBack } from "./FocusBack.tsx";
 import { closeMenu, type MenuOf, menu, useMenu } from "./menu.ts";
+import { entryOf, markRead } from "./rooms.ts";
 import { linkTo } from "./routes.ts";
 import { openDialog, toast } from "./ui.ts";
 import "../dialogs/dialogs.css";
@@ -257,11 +258,11 @@ function roomEntries(roomId: number, engine: Engine, actions: Actions, t: Text):
   const isMuted = info.notify === "none";
   const isRoom = info.kind !== "direct";
   const entries: (Entry | false)[] = [
-    engine.client.unread(roomId) > 0 && {
+    entryOf(engine.client, engine.drafts, room).unread > 0 && {
       key: "read",
       label: t("room.markRead"),
       Icon: MailOpen,
-      act: () => engine.act((client) => client.markRead(roomId, room.lastSeq)),
+      act: () => markRead(engine, room),
     },
     {
       key: "favourite",

@@ -1,9 +1,10 @@
 import { X } from "lucide-react";
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { wordsOf } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
+import { fold } from "../markdown/names.ts";
 import type { Found, FoundList, UserSummary } from "../protocol/types.ts";
-import { useClient, useEngine } from "../session/hooks.ts";
+import { useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
 import { nameOf, roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
@@ -23,35 +24,37 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
   const { query, isHere, from, since, until } = useSearch();
   const [found, setFound] = useState<{ items: Found[]; next: string | null } | null>(null);
   const [isBusy, setBusy] = useState(false);
-  const [note, setNote] = useState("");
+  const [fault, setFault] = useState("");
+  /** The search whose answers count. */
+  const present = useRef<object | null>(null);
   const author = useAuthor(from);
+  const by = typeof author === "object" ? author : null;
   const q = query.trim();
-  const isReady = /[\p{L}\p{N}]/u.test(q);
+  const isReady = /[\p{L}\p{N}]/u.test(q) && (by !== null || author === "anybody");
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `sought` reads these
   useEffect(() => {
     setFound(null);
-    setNote("");
+    setFault("");
+    setBusy(isReady);
     if (!isReady) return undefined;
-    let isOver = false;
-    setBusy(true);
+    const search = {};
+    present.current = search;
     const timer = setTimeout(async () => {
       try {
         const page = await sought(undefined);
-        if (isOver) return;
-        setFound(page);
-        setNote(page.items.length === 0 ? t("search.nothing") : "");
+        if (present.current === search) setFound(page);
       } catch (problem) {
-        if (!isOver) setNote(wordsOf(problem, t));
+        if (present.current === search) setFault(wordsOf(problem, t));
       } finally {
-        if (!isOver) setBusy(false);
+        if (present.current === search) setBusy(false);
       }
     }, ASK_AFTER_MS);
     return () => {
-      isOver = true;
+      present.current = null;
       clearTimeout(timer);
     };
-  }, [engine, q, isReady, isHere, roomId, author, since, until, t]);
+  }, [engine, q, isReady, isHere, roomId, by?.id, since, until, t]);
 
   /** The next results within the dates. The server knows no dates, so pages are read until some are there, or the dates are passed. */
   async function sought(cursor: string | undefined): Promise<{ items: Found[]; next: string | null }> {
@@ -65,7 +68,7 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
               q,
               limit: 30,
               ...(isHere && { room_id: roomId }),
-              ...(author && { from: author.id }),
+              ...(by && { from: by.id }),
               ...(next !== undefined && { cursor: next }),
             },
           },
@@ -81,15 +84,24 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
 
   async function more(): Promise<void> {
     if (!found?.next || isBusy) return;
+    const search = present.current;
     setBusy(true);
     try {
       const page = await sought(found.next);
-      setFound({ items: [...found.items, ...page.items], next: page.next });
+      if (present.current === search) setFound({ items: [...found.items, ...page.items], next: page.next });
     } catch (problem) {
-      toast(wordsOf(problem, t));
+      if (present.current === search) toast(wordsOf(problem, t));
     } finally {
-      setBusy(false);
+      if (present.current === search) setBusy(false);
     }
+  }
+
+  function status(): string {
+    if (author === "nobody") return t("search.noAuthor");
+    if (author === "failed") return t("search.authorFailed");
+    if (isBusy) return t("search.busy");
+    if (found?.items.length === 0) return t(found.next === null ? "search.nothing" : "search.nothingYet");
+    return fault;
   }
 
   return (
@@ -164,7 +176,8 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
           </div>
         </search>
         <p className="quiet" role="status">
-          {isBusy ? t("search.busy") : from.trim() !== "" && author === null ? t("search.noAuthor") : note}
+          {by && <span dir="auto">{t("search.by", { name: nameOf(by), username: by.username })}</span>}{" "}
+          {status()}
         </p>
         <ul aria-label={t("search.results")}>
           {found?.items.map((item) => (
@@ -218,20 +231,26 @@ function isWithin(at: string, since: string, until: string): boolean {
   return (since === "" || moment >= startOf(since)) && (until === "" || moment < startOf(until) + DAY_MS);
 }
 
-/** The author of this name; null: nobody has it; undefined: none is asked for, or they are still being looked up. */
-function useAuthor(name: string): UserSummary | null | undefined {
-  const { api } = useEngine();
-  const [author, setAuthor] = useState<UserSummary | null | undefined>();
+/** Whose messages are sought: they are still being looked up, nobody has that name, or the look-up has failed. */
+type Author = UserSummary | "anybody" | "pending" | "nobody" | "failed";
+
+/** Who has this name, else the first whose username begins so. */
+function useAuthor(name: string): Author {
+  const { api, client } = useEngine();
   const word = name.trim().replace(/^@/, "");
-  const known = useClient((client) => client.personNamed(word));
+  const [found, setFound] = useState<{ word: string; author: Author } | null>(null);
+  const known = useMemo(() => (word === "" ? undefined : client.personNamed(word)), [client, word]);
   useEffect(() => {
-    setAuthor(undefined);
     if (word === "" || known) return undefined;
     let isOver = false;
+    const settle = (author: Author): void => {
+      if (!isOver) setFound({ word, author });
+    };
     const timer = setTimeout(() => {
-      bodyOf(api.GET("/api/users", { params: { query: { q: word, limit: 1 } } })).then(
-        ({ items }) => !isOver && setAuthor(items[0] ?? null),
-        () => {},
+      bodyOf(api.GET("/api/users", { params: { query: { q: word, limit: 200 } } })).then(
+        ({ items }) =>
+          settle(items.find(({ username }) => fold(username) === fold(word)) ?? items[0] ?? "nobody"),
+        () => settle("failed"),
       );
     }, 250);
     return () => {
@@ -239,5 +258,6 @@ function useAuthor(name: string): UserSummary | null | undefined {
       clearTimeout(timer);
     };
   }, [api, word, known]);
-  return known ?? author;
+  if (word === "") return "anybody";
+  return known ?? (found?.word === word ? found.author : "pending");
 }

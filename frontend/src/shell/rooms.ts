@@ -3,7 +3,8 @@
 import type { RoomState } from "../realtime/room.ts";
 import type { SyncClient } from "../realtime/sync.ts";
 import type { Drafts } from "../session/drafts.ts";
-import { prefs } from "../session/prefs.ts";
+import type { Engine } from "../session/engine.ts";
+import { prefs, setUnreadFrom } from "../session/prefs.ts";
 
 export type SectionKey = "favourites" | "rooms" | "direct" | "archived";
 
@@ -46,6 +47,12 @@ export function entryOf(client: SyncClient, drafts: Drafts, room: RoomState): Ro
     isMuted: notify === "none" || (notify === "mentions" && !isDirect),
     hasDraft: drafts.has(room.id),
   };
+}
+
+/** All of it is read, also what was marked as unread. */
+export function markRead(engine: Engine, { id, lastSeq }: RoomState): void {
+  setUnreadFrom(id, null);
+  engine.act((client) => client.markRead(id, lastSeq));
 }
 
 export function sectionsOf(client: SyncClient, drafts: Drafts, favourites: readonly number[]): Section[] {

@@ -7,7 +7,7 @@ import { useEngine } from "../session/hooks.ts";
 import { prefs } from "../session/prefs.ts";
 import { hasCommandKey } from "./keys.ts";
 import { menu } from "./menu.ts";
-import { sectionsOf } from "./rooms.ts";
+import { markRead, sectionsOf } from "./rooms.ts";
 import { goTo, showPanel, usePlace } from "./routes.ts";
 import { openDialog, ui } from "./ui.ts";
 
@@ -38,7 +38,7 @@ export function useShortcuts(): void {
       } else if (event.key === "Escape" && place.roomId !== null) {
         const room = engine.client.room(place.roomId);
         if (place.panel !== null) showPanel(null);
-        else if (room) engine.act((client) => client.markRead(room.id, room.lastSeq));
+        else if (room) markRead(engine, room);
       } else if (event.key === "?" && !isWriting(event.target)) {
         openDialog({ kind: "keys" });
       } else if (isLetter(event) && !isWriting(event.target) && !isControl(event.target)) {
