@@ -64,15 +64,14 @@ export function Composer({ roomId, onSent }: ComposerProps) {
     completion.look();
   }
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the draft is taken up once for each room
+  // The box holds the draft, also one that another tab writes. An archived room has no box.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is read here alone changes with the box
   useLayoutEffect(() => {
     const area = box.current;
     if (!area) return undefined;
-    let isTaken = false;
     const take = (): void => {
       const { text } = engine.drafts.of(roomId);
-      if (isTaken || text === "" || area.value !== "") return;
-      isTaken = true;
+      if (area.value === text) return;
       area.value = text;
       area.setSelectionRange(text.length, text.length);
       setEmpty(text.trim() === "");
@@ -80,8 +79,8 @@ export function Composer({ roomId, onSent }: ComposerProps) {
       grow(area);
     };
     take();
-    return engine.subscribe(take); // storage may answer later
-  }, [roomId]);
+    return engine.subscribe(take);
+  }, [roomId, info?.archived_at]);
 
   useEffect(() => {
     if (!matchMedia("(pointer: coarse)").matches) box.current?.focus({ preventScroll: true });
@@ -94,13 +93,17 @@ export function Composer({ roomId, onSent }: ComposerProps) {
     isSending.current = true;
     const { content, over } = asSent(await withEmoji(text), max);
     isSending.current = false;
-    if (box.current !== area) return; // the room was left: its draft is there still
-    if (over > 0) return announce(t("composer.over", { count: over, max }));
+    const isHere = (): boolean => box.current === area;
+    if (over > 0 && isHere()) announce(t("composer.over", { count: over, max }));
     if (content === null) return;
-    if (!engine.say(roomId, content, engine.drafts.of(roomId).replyTo)) return toast(t("composer.full"));
+    const { text: written, replyTo: seq } = engine.drafts.of(roomId);
+    if (!engine.say(roomId, content, seq)) return void toast(t("composer.full"));
     setUnreadFrom(roomId, null);
-    engine.drafts.set(roomId, { text: "" });
-    if (area.value.startsWith(text)) area.value = area.value.slice(text.length); // more may have been written meanwhile
+    // More may have been written meanwhile, and the room may have been left.
+    const rest = written.startsWith(text) ? written.slice(text.length) : written;
+    engine.drafts.set(roomId, { text: rest });
+    if (!isHere()) return;
+    area.value = rest;
     changed();
     completion.close();
     area.focus();

@@ -1,6 +1,7 @@
 // Edits, deletions, reactions, pins and mentions: what frames change, and what I ask for.
 import { expect, test } from "vitest";
 import type { Ref } from "../protocol/types.ts";
+import type { Change } from "./effects.ts";
 import {
   asked,
   done,
@@ -62,6 +63,7 @@ test("what is refused is taken back and told", () => {
   expect(row(client).deleted_at).toBeTruthy();
   const error = { type: "error", ref, code: "forbidden", message: "not yours", retryable: false };
   expect(client.receive(error, 0)).toEqual([
+    { do: "drop", key: "12/5/text" },
     { do: "refused", change, code: "forbidden", message: "not yours" },
   ]);
   expect(row(client).content).toBe("text 5");
@@ -90,6 +92,23 @@ test("the answer to an edit that a later one replaced settles nothing", () => {
   client.change(edit("two"), 0);
   client.receive({ type: "error", ref, code: "invalid", message: "", retryable: false }, 0);
   expect(row(client).content).toBe("two");
+});
+
+test("edits and deletions are kept until they are answered, the newest of each message; reactions aren't", () => {
+  const client = opened();
+  const keeping = (effects: Effect[]) =>
+    effects.flatMap((effect): (Change | string)[] =>
+      effect.do === "keep" ? [effect.change] : effect.do === "drop" ? [effect.key] : [],
+    );
+  const one = client.change(edit("one"), 0);
+  const two = client.change(edit("two"), 0);
+  expect([keeping(one), keeping(two), client.undone]).toEqual([[edit("one")], [edit("two")], 1]);
+  expect(keeping(client.receive(ack(first(sent(one, "edit")), 11), 0)), "a newer one waits").toEqual([]);
+  expect(keeping(client.receive(ack(first(sent(two, "edit")), 12), 0))).toEqual(["12/5/text"]);
+  expect(client.undone).toBe(0);
+  expect(keeping(client.change(react("👍", true), 0))).toEqual([]);
+  client.change({ type: "delete", room_id: 12, seq: 4 }, 0);
+  expect(keeping(client.receive({ type: "removed", room_id: 12, rev: 13 }, 0))).toEqual(["12/4/text"]);
 });
 
 test("changes of a room that is no longer mine are forgotten", () => {
@@ -173,7 +192,7 @@ test("so many changes are on their way at most", () => {
   for (let seq = 1; seq <= 1_000; seq++) client.change(edit("x", seq), 0);
   const refused = client.change(edit("y", 2_000), 0);
   expect(refused.map((effect) => effect.do)).toEqual(["refused"]);
-  expect(client.change(edit("another text", 5), 0)).toEqual([]);
+  expect(client.change(edit("another text", 5), 0).map((effect) => effect.do)).toEqual(["keep"]);
   expect(row(client).content).toBe("another text");
 });
 

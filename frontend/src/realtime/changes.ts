@@ -44,6 +44,12 @@ export class Changes {
     return this.#wishes.size;
   }
 
+  /** How many edits and deletions are not answered yet. */
+  get unanswered(): number {
+    return [...this.#wishes.values()].filter(({ frame, state }) => isKept(frame) && state !== "stored")
+      .length;
+  }
+
   wish(change: Change): void {
     const frame = change.type === "edit" ? { ...change, content: wellFormed(change.content) } : change;
     const key = [frame.room_id, frame.seq, frame.type === "react" ? frame.emoji : "text"].join("/");
@@ -59,6 +65,7 @@ export class Changes {
     this.#wishes.delete(key); // to the end
     this.#wishes.set(key, { key, frame, state: "queued", retryAt: 0, rev: 0, made: null });
     this.#byRoom.delete(frame.room_id);
+    if (isKept(frame)) this.#host.emit({ do: "keep", key, change: frame });
   }
 
   disconnected(): void {
@@ -80,6 +87,7 @@ export class Changes {
   }
 
   acked(wish: Wish, rev: number): void {
+    this.#unkeep(wish);
     Object.assign(wish, { state: "stored", rev });
   }
 
@@ -139,10 +147,20 @@ export class Changes {
   }
 
   #drop(wish: Wish): void {
+    this.#unkeep(wish);
     this.#wishes.delete(wish.key);
     this.#byRoom.delete(wish.frame.room_id);
   }
+
+  /** Unless it is stored, which was told, or a later one has taken its place. */
+  #unkeep(wish: Wish): void {
+    if (wish.state !== "stored" && isKept(wish.frame) && this.#wishes.get(wish.key) === wish)
+      this.#host.emit({ do: "drop", key: wish.key });
+  }
 }
+
+/** A reaction that is lost is given again at a press. */
+const isKept = ({ type }: Change): boolean => type !== "react";
 
 function made(row: Row, wish: Wish): Row {
   if (wish.made?.of !== row) wish.made = { of: row, row: wished(row, wish.frame) };

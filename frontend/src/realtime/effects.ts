@@ -75,6 +75,9 @@ export type Effect =
   /** Keep a message that is not sent yet through a reload; or forget it, with the row's `rev` where it was stored. */
   | { do: "save"; item: SavedItem }
   | { do: "erase"; id: string; rev?: number }
+  /** Keep an edit or a deletion, which isn't answered yet, through a reload; or forget it. */
+  | { do: "keep"; key: string; change: Change }
+  | { do: "drop"; key: string }
   /** Someone else's new message. */
   | { do: "arrived"; roomId: RoomId; row: Row }
   /** What a message says has changed, or it is deleted; null: any message of the room may have changed. */

@@ -95,6 +95,13 @@ export class Mine {
     if (isRefused && !this.#host.rooms.has(item.roomId)) this.#host.emit({ do: "unsent", item });
   }
 
+  /** What had failed in a room that is no longer mine: nothing shows it any more. */
+  dropHomeless(): void {
+    for (const item of this.outbox.items)
+      if (item.state === "failed" && !this.#host.rooms.has(item.roomId))
+        this.#host.emit({ do: "unsent", item });
+  }
+
   /** What was pending and is now shown by the room's own rows. */
   dropShown(room: RoomState): void {
     for (const { frame, rev } of this.changes.takeShown(room)) {

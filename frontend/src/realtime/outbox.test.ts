@@ -237,6 +237,19 @@ test("a message to a room that is gone fails, and that is told", () => {
   expect(client.outbox.items.map(({ state }) => state)).toEqual(["failed"]);
 });
 
+test("what had failed is told when its room is gone, and after a reload without the room", () => {
+  const client = opened();
+  const { ref } = first(sent(write(client, "a"), "message"));
+  client.receive({ type: "error", ref, code: "invalid", message: "no", retryable: false }, 0);
+  const told = { do: "unsent", item: expect.objectContaining({ id: "a" }) };
+  expect(client.receive({ type: "removed", room_id: 12, rev: 20 }, 0)).toContainEqual(told);
+  const failed = item("a", { failure: { code: "invalid", message: "no" } });
+  const again = new SyncClient({ userId: ME, outbox: [failed] });
+  expect(again.receive(ready([room()]), 0)).not.toContainEqual(told);
+  again.disconnected();
+  expect(again.receive(ready([]), 0)).toContainEqual(told);
+});
+
 test("what is pending is the same list, and each item the same object, until they change", () => {
   const client = opened();
   client.disconnected();

@@ -44,6 +44,11 @@ export abstract class ClientView {
     return this.parts.mine.outbox;
   }
 
+  /** How many of my edits and deletions are not answered yet. */
+  get undone(): number {
+    return this.parts.mine.changes.unanswered;
+  }
+
   /** The present socket has told which rooms are mine. */
   get live(): boolean {
     return this.parts.delivery.live;

@@ -18,6 +18,7 @@ import { answerTo } from "./requests.ts";
 import { Saving } from "./saving.ts";
 import type { EndReason } from "./session.ts";
 import { uuid } from "./uuid.ts";
+import { Wishes } from "./wishes.ts";
 
 const HIDDEN_NOTIFY_MS = 100; // a hidden tab gets no frame
 
@@ -64,6 +65,7 @@ export class Engine {
   readonly #tabs: Tabs;
   readonly #cache: Cache;
   readonly #saving: Saving;
+  readonly #wishes: Wishes;
   readonly #listeners = new Set<() => void>();
   readonly #toldTo = new Set<(told: Told) => void>();
   #isNotifying = false;
@@ -81,6 +83,7 @@ export class Engine {
     this.client.setActive(false, 0); // until this tab leads
     this.#cache = new Cache({ userId: me.id, failed: () => this.#keepsNothing() });
     this.#saving = new Saving(this.client, this.#cache, () => this.#tabs.leads);
+    this.#wishes = new Wishes(me.id);
     this.drafts = new Drafts(me.id, () => this.#changed());
     this.going = new Going({
       changed: () => this.#changed(),
@@ -119,7 +122,10 @@ export class Engine {
       locks: (navigator as { locks?: LockManager }).locks,
       makeChannel: (name) => new BroadcastChannel(name),
       on: {
-        leads: (leads) => this.act((client, now) => client.setActive(leads, now)),
+        leads: (leads) => {
+          this.act((client, now) => client.setActive(leads, now));
+          if (leads) this.#takeUpWishes();
+        },
         line: (line) => this.#lineIs(line),
         down: () => this.act((client) => client.disconnected()),
         frame: (frame) => this.act((client, now) => client.receive(frame, now)),
@@ -170,6 +176,7 @@ export class Engine {
 
   /** Ends it in this tab. `forget`: also what was kept of it. */
   async stop({ forget }: { forget: boolean }): Promise<void> {
+    this.going.flush(); // while it can be sent
     this.#isStopped = true;
     removeEventListener("online", this.#onOnline);
     removeEventListener("offline", this.#wake);
@@ -180,6 +187,7 @@ export class Engine {
     this.#tabs.stop();
     this.#saving.stop();
     this.drafts.stop({ forget });
+    if (forget) this.#wishes.forget();
     await (forget ? this.#cache.clear() : this.#cache.clearRooms());
     this.#cache.close();
   }
@@ -254,7 +262,10 @@ export class Engine {
   }
 
   #lineIs({ state, retryAt, code }: LineState): void {
-    if (state === "live") this.#keeper.trust();
+    if (state === "live") {
+      this.#keeper.trust();
+      if (this.#tabs.leads) this.#takeUpWishes();
+    }
     this.line = {
       state,
       nextTryAt: state === "waiting" ? retryAt : null,
@@ -310,6 +321,10 @@ export class Engine {
       case "erase":
         void this.#cache.eraseItem(effect.id).then(() => this.#tell(effect));
         return;
+      case "keep":
+        return this.#wishes.keep(effect.key, effect.change);
+      case "drop":
+        return this.#wishes.drop(effect.key);
       case "arrived":
       case "changed":
       case "forgot":
@@ -329,7 +344,18 @@ export class Engine {
   #toldOf(told: Told): void {
     for (const tell of this.#toldTo) tell(told);
     if (told.do === "forgot") void this.#cache.eraseRoom(told.roomId);
-    if (told.do === "unsent") this.discard(told.item.id); // no room shows it any more
+    if (told.do !== "unsent") return;
+    // No room shows it any more: it waits in the draft, should one come back.
+    const { id, roomId, content } = told.item;
+    const { text, ...draft } = this.drafts.of(roomId);
+    if (this.#tabs.leads)
+      this.drafts.set(roomId, { ...draft, text: [text, content].filter(Boolean).join("\n") });
+    this.discard(id);
+  }
+
+  /** What an earlier page, or a tab that is gone, has left to be done. */
+  #takeUpWishes(): void {
+    for (const change of this.#wishes.all()) this.act((client, now) => client.change(change, now));
   }
 
   // ---- what the tabs tell one another of messages
@@ -409,6 +435,11 @@ export class Engine {
   /** How many messages are not sent yet. */
   unsent(): number {
     return this.client.outbox.items.filter(({ state }) => state !== "stored").length;
+  }
+
+  /** How many edits and deletions the server doesn't know of. What can be sent at once isn't counted before it is. */
+  undone(): number {
+    return this.client.undone + (this.client.live ? 0 : this.going.size);
   }
 
   // ---- who looks at it

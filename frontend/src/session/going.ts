@@ -16,6 +16,10 @@ export class Going {
     this.#on = on;
   }
 
+  get size(): number {
+    return this.#seats.size;
+  }
+
   has(roomId: number, seq: number): boolean {
     return this.#seats.has(`${roomId}/${seq}`);
   }

@@ -188,11 +188,12 @@ function beginAnew(engine: Engine): void {
 
 function end(engine: Engine, reason: EndReason, endedDetail = ""): void {
   if (session.getState().engine !== engine) return;
+  // First: another tab may have to send what this one still wants.
+  void engine.stop({ forget: !["over", "revoked", "unknown", "refused"].includes(reason) });
   const mark = readMark();
   if (mark && "user" in mark && mark.user.id === engine.me.id) {
     writeMark({ ended: reason, ...(reason === "logout" && { untold: engine.me.id }) });
   }
-  void engine.stop({ forget: !["over", "revoked", "unknown", "refused"].includes(reason) });
   session.setState({ engine: null, ended: reason, endedDetail });
 }
 

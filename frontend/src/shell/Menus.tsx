@@ -176,7 +176,7 @@ function messageEntries(roomId: number, seq: number, engine: Engine, actions: Ac
   if (!room || !row || row.deleted_at) return [];
   const isMine = row.sender.id === engine.me.id;
   const isOpen = !room.info.archived_at;
-  const copied = (isDone: boolean): void => toast(t(isDone ? "copy.done" : "copy.failed"));
+  const copied = (isDone: boolean): void => void toast(t(isDone ? "copy.done" : "copy.failed"));
   const entries: (Entry | false)[] = [
     isOpen && {
       key: "reply",

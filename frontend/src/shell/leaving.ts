@@ -10,8 +10,11 @@ const joined = (...sentences: string[]): string => sentences.filter(Boolean).joi
 
 /** What is lost by whoever leaves now, in words; "": nothing. */
 export function unsentWords(engine: Engine, t: Text): string {
-  const count = engine.unsent();
-  return count === 0 ? "" : t("leaving.unsent", { count });
+  const [unsent, undone] = [engine.unsent(), engine.undone()];
+  return joined(
+    unsent === 0 ? "" : t("leaving.unsent", { count: unsent }),
+    undone === 0 ? "" : t("leaving.undone", { count: undone }),
+  );
 }
 
 /** Who is logged in and opens an invite is asked whether to leave for it: it makes another account. */

@@ -39,6 +39,8 @@ export interface Toast {
   id: number;
   text: string;
   action?: { label: string; act(): void };
+  /** It stays until it is dismissed. */
+  stays: boolean;
 }
 
 export const ui = createStore<Ui>(() => ({ dialogs: [], announcement: "", toasts: [], asked: 0 }));
@@ -84,13 +86,15 @@ const TOAST_MS = 7_000;
 const TOASTS_MAX = 3;
 let lastToast = 0;
 
-/** A short word about what was done, perhaps with a way back. It goes by itself. */
-export function toast(text: string, action?: Toast["action"]): void {
+/** A short word about what was done, perhaps with a way back. It goes by itself, unless it `stays`. */
+export function toast(text: string, action?: Toast["action"], { stays = false } = {}): number {
   const id = ++lastToast;
-  ui.setState(({ toasts }) => ({
-    toasts: [...toasts, { id, text, ...(action && { action }) }].slice(-TOASTS_MAX),
-  }));
-  setTimeout(() => dismissToast(id), TOAST_MS);
+  ui.setState(({ toasts }) => {
+    const all = [...toasts, { id, text, stays, ...(action && { action }) }];
+    return { toasts: all.filter((one, index) => one.stays || index >= all.length - TOASTS_MAX) };
+  });
+  if (!stays) setTimeout(() => dismissToast(id), TOAST_MS);
+  return id;
 }
 
 export const dismissToast = (id: number): void =>
