@@ -230,6 +230,7 @@ test("3: reload, back and forward keep room, place, draft and sidebar", async ({
   await expect(page.getByRole("button", { name: "Jump to latest" })).toBeVisible();
   await expect.poll(async () => Number(await place(page))).toBeLessThan(75);
   const seen = Number(await place(page));
+  await expect.poll(() => page.evaluate(() => history.state?.place?.seq)).toBe(seen); // the reader rests
 
   const isAsBefore = async (): Promise<void> => {
     await expect(box(page)).toHaveValue("kept words");
