@@ -5,8 +5,22 @@ import { reconnectDelay } from "./realtime/backoff.ts";
 
 const ATTEMPTS_MAX = 20;
 
+/** What was loaded before it is shown, by the function that loads it. */
+const ready = new Map<() => Promise<unknown>, unknown>();
+
 /** A component whose code is loaded when it is first shown. */
-export const part: typeof lazy = (load) => lazy(() => loaded(load));
+export const part: typeof lazy = (load) =>
+  lazy(() => atOnce(ready.get(load) as Awaited<ReturnType<typeof load>> | undefined) ?? loaded(load));
+
+/** Loads the code of a part before it is shown. `load`: the very function that the part has. */
+export async function preload(load: () => Promise<unknown>): Promise<void> {
+  ready.set(load, await loaded(load));
+}
+
+/** A promise that is kept at once: with any other, Suspense may show the part 300 ms later. */
+const atOnce = <Code>(code: Code | undefined): Promise<Code> | undefined =>
+  // biome-ignore lint/suspicious/noThenProperty: lazy() is to have it without waiting
+  code && ({ then: (show: (code: Code) => void) => show(code) } as Promise<Code>);
 
 /**
  * Loads code, and tries again without a connection. When the server has been updated meanwhile, the parts of this client

@@ -2,9 +2,10 @@ import { CSPProvider } from "@base-ui/react/csp-provider";
 import { Suspense } from "react";
 import { Confirm } from "../dialogs/Confirm.tsx";
 import { part } from "../loading.ts";
+import { loadSwitcher } from "./parts.ts";
 import { closeDialog, type DialogOf, useUi } from "./ui.ts";
 
-const Switcher = part(() => import("../dialogs/Switcher.tsx"));
+const Switcher = part(loadSwitcher);
 const NewRoom = part(() => import("../dialogs/NewRoom.tsx"));
 const Browse = part(() => import("../dialogs/Browse.tsx"));
 const Settings = part(() => import("../dialogs/Settings.tsx"));

@@ -3,7 +3,7 @@ import { ChatRoom } from "../ChatRoom.tsx";
 import { Catalogue } from "../i18n/Catalogue.tsx";
 import texts from "../i18n/en.json";
 import { useText } from "../i18n/text.ts";
-import { loaded, part } from "../loading.ts";
+import { part, preload } from "../loading.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { session, useSession } from "../session/session.ts";
 import { forgetEdits } from "../timeline/editing.ts";
@@ -14,6 +14,7 @@ import { useBadges } from "./badges.ts";
 import { offerInvite } from "./leaving.ts";
 import { closeMenu, useMenu } from "./menu.ts";
 import { useNotifications } from "./notifications.ts";
+import { loadDialogs, loadSwitcher } from "./parts.ts";
 import { roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
 import { goTo, showPanel, toggleId, usePlace, useReturns } from "./routes.ts";
@@ -26,8 +27,6 @@ import { closeAll, useUi } from "./ui.ts";
 import "./shell.css";
 
 const SWITCHER_AFTER_MS = 1_000;
-const loadDialogs = () => import("./Dialogs.tsx");
-const loadSwitcher = () => import("../dialogs/Switcher.tsx");
 
 const Dialogs = part(loadDialogs);
 const Menus = part(() => import("./Menus.tsx"));
@@ -121,7 +120,7 @@ function Chat() {
   useEffect(() => {
     if (!isReady) return undefined;
     const timer = setTimeout(
-      () => void Promise.allSettled([loaded(loadDialogs), loaded(loadSwitcher)]),
+      () => void Promise.allSettled([preload(loadDialogs), preload(loadSwitcher)]),
       SWITCHER_AFTER_MS,
     );
     return () => clearTimeout(timer);
