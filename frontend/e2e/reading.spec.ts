@@ -67,6 +67,7 @@ for (const [view, options] of VIEWS) {
     expect(lineBox?.y).toBeLessThan(rowBox?.y ?? 0);
     // All is read: it opens at the end, without the line.
     await server.read(ana, room, 110);
+    await expect(page).toHaveTitle(/^unread/); // the page knows it, and keeps it
     await page.goto("about:blank"); // the same address again would be a reload, which keeps the place
     await page.goto(`${server.url}/room/${room.id}`);
     await expect(page.locator("[data-seq='110']")).toBeInViewport();

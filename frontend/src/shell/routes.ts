@@ -1,6 +1,6 @@
 // The addresses of the page. The server answers these paths with the page, and no others (src/http/files.rs).
 
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { useLocation, useSearch } from "wouter";
 import { go, isAtCover, isUncovering } from "./back.ts";
 import { ui } from "./ui.ts";
@@ -46,8 +46,29 @@ export function usePlace(): Place {
 /** The room that is open now. */
 export const openRoom = (): number | null => placeOf(location.pathname, null).roomId;
 
+const leavers = new Set<() => void>();
+
+/** Calls `leave` before this entry of the history is left for a new one, and before the page goes. */
+export function useBeforeLeaving(leave: () => void): void {
+  const latest = useRef(leave);
+  useEffect(() => {
+    latest.current = leave;
+  });
+  useEffect(() => {
+    const leaver = (): void => latest.current();
+    leavers.add(leaver);
+    addEventListener("pagehide", leaver);
+    return () => {
+      leavers.delete(leaver);
+      removeEventListener("pagehide", leaver);
+    };
+  }, []);
+}
+
 /** An entry of the history, which knows the address of the one below it. */
-function push(address: string, state: object = {}): void {
+function push(address: string, { keepsState = false } = {}): void {
+  for (const leave of leavers) leave();
+  const state = keepsState ? history.state : {};
   go(address, { ...state, below: location.pathname + location.search });
 }
 
@@ -80,13 +101,12 @@ export const goToList = (): void => goBackTo("/");
 /** Shows a panel beside the room, or none. The place in the room stays. */
 export function showPanel(panel: Panel | null): void {
   const { pathname, search } = location;
-  const { state } = history;
   if (panel === null) {
     goBackTo(pathname);
   } else if (panelIn(search) === null) {
-    push(`${pathname}?panel=${panel}`, state);
+    push(`${pathname}?panel=${panel}`, { keepsState: true });
   } else {
-    go(`${pathname}?panel=${panel}`, state, { replace: true });
+    go(`${pathname}?panel=${panel}`, history.state, { replace: true });
   }
 }
 

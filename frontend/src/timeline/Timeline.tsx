@@ -13,6 +13,7 @@ import { useText } from "../i18n/text.ts";
 import type { OutboxItem } from "../realtime/outbox.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { openMenu } from "../shell/menu.ts";
+import { useBeforeLeaving } from "../shell/routes.ts";
 import { copySelection } from "./copy.ts";
 import { useEditing } from "./editing.ts";
 import { Entries, type Entry, estimate } from "./items.ts";
@@ -96,10 +97,12 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
   const unseen = isAtEnd ? 0 : unread;
 
   const savePlace = (): void => {
-    const place = handle.current?.savePlace() ?? "end";
+    const place = handle.current?.savePlace();
+    if (place === undefined) return;
     const at = place === "end" ? undefined : entries.find(({ key }) => key === place.key)?.row?.seq;
     keepPlace(roomId, place === "end" || at === undefined ? null : { seq: at, offset: place.offset });
   };
+  useBeforeLeaving(savePlace);
 
   const longPress = useRef<ReturnType<typeof setTimeout> | null>(null);
   const hasPressed = useRef(false);
