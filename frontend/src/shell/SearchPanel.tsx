@@ -234,7 +234,10 @@ function isWithin(at: string, since: string, until: string): boolean {
 /** Whose messages are sought: they are still being looked up, nobody has that name, or the look-up has failed. */
 type Author = UserSummary | "anybody" | "pending" | "nobody" | "failed";
 
-/** Who has this name, else the first whose username begins so. */
+const isNamed = ({ username, full_name }: UserSummary, word: string): boolean =>
+  [username, full_name ?? ""].some((name) => fold(name) === fold(word));
+
+/** Who has this name, else the first one of whose names begins so. */
 function useAuthor(name: string): Author {
   const { api, client } = useEngine();
   const word = name.trim().replace(/^@/, "");
@@ -248,8 +251,7 @@ function useAuthor(name: string): Author {
     };
     const timer = setTimeout(() => {
       bodyOf(api.GET("/api/users", { params: { query: { q: word, limit: 200 } } })).then(
-        ({ items }) =>
-          settle(items.find(({ username }) => fold(username) === fold(word)) ?? items[0] ?? "nobody"),
+        ({ items }) => settle(items.find((user) => isNamed(user, word)) ?? items[0] ?? "nobody"),
         () => settle("failed"),
       );
     }, 250);

@@ -71,8 +71,9 @@ export function useEditing(
     for (const { roomId: of, seq, text } of all) {
       if (of !== roomId || engine.client.row(roomId, seq)?.deleted_at === undefined) continue;
       stopEditing(roomId, seq);
-      const copy = async (written: string): Promise<void> =>
+      const copy = async (written: string): Promise<void> => {
         toast(t((await copyText(written)) ? "copy.done" : "copy.failed"));
+      };
       toast(
         t("edit.gone"),
         text === null ? undefined : { label: t("tools.copy"), act: () => void copy(text) },
