@@ -335,7 +335,11 @@ test("36: in forced colours the open room, the chosen entry and what is unread s
   await page.keyboard.press("Escape");
   await page.locator(".room-head").getByRole("button", { name: "More" }).press("Enter");
   await expect(page.getByRole("menuitem").first()).toBeVisible();
-  await page.keyboard.press("ArrowDown");
+  // The menu has the focus a moment after it shows.
+  await expect(async () => {
+    await page.keyboard.press("ArrowDown");
+    await expect(page.locator("[role=menuitem][data-highlighted]")).toHaveCount(1, { timeout: 1_000 });
+  }).toPass();
   expect(await look("[role=menuitem][data-highlighted]")).not.toBe(
     await look("[role=menuitem]:not([data-highlighted])"),
   );
