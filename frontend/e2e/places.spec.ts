@@ -188,3 +188,31 @@ test("a quoted message that isn't held is as its author has left it", async ({ s
   await expect(quote).toContainText("A message that was deleted");
   await expect(quote).not.toContainText("tide");
 });
+
+test("at the end, what is far above is let go, and is there again for who scrolls up", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(ana, "long", [bo]);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(box(page)).toBeVisible();
+  let sent = 0;
+  const one = async (): Promise<void> => {
+    while (sent < 2_100) {
+      sent += 1;
+      await server.say(bo, room, `line ${sent}.`);
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, one));
+  await expect(row(page, 2_100)).toBeInViewport();
+  // Where more is to be read, a placeholder stands above.
+  const above = page.locator(".list__more").first();
+  await expect.poll(() => above.evaluate((element) => element.clientHeight)).toBeGreaterThan(0);
+  await expect(row(page, 2_100)).toBeInViewport();
+  await page.getByRole("list", { name: /^Messages in/ }).press("Home");
+  await expect
+    .poll(() => page.locator("[data-seq]").first().getAttribute("data-seq").then(Number))
+    .toBeLessThan(1_000);
+});

@@ -72,9 +72,10 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
     if (row) engine.act((client) => client.markRead(roomId, row.seq));
   }, [engine, roomId, isLooking, visible, entries, isLive, unread]);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it may have become too many with each row
   useEffect(() => {
     if (isAtEnd && view === "tail") engine.act((client) => client.trim(roomId));
-  }, [engine, roomId, isAtEnd, view]);
+  }, [engine, roomId, isAtEnd, view, rows]);
 
   const isOpen = useClient((client) => client.room(roomId)?.isOpen ?? false);
   const start = useStart(entries, seq, newAfter, isLoaded || pending.length > 0, isOpen);
