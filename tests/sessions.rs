@@ -8,4 +8,5 @@ mod hang_ups;
 mod races;
 mod refresh;
 mod renewal;
+mod strangers;
 mod under_way;

@@ -15,6 +15,7 @@ import {
   say,
   test,
 } from "./support/test.ts";
+import { heldBack } from "./support/views.ts";
 
 interface Item {
   content?: string;
@@ -151,14 +152,7 @@ test("a message whose emoji are being loaded is sent, also when its room is left
   const room = await server.room(ana, "left soon");
   const other = await server.room(ana, "gone to");
   const { page } = await open(ana, `/room/${room.id}`);
-  let load = (): void => {};
-  const loading = new Promise<void>((resolve) => {
-    load = resolve;
-  });
-  await page.route(/assets\/emoji/, async (route) => {
-    await loading;
-    await route.continue();
-  });
+  const load = await heldBack(page, /assets\/emoji/);
   await box(page).fill("one :tada:");
   await box(page).press("Enter"); // takes what is offered, if it is there already
   await box(page).press("Enter");

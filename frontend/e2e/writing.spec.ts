@@ -2,6 +2,7 @@
 
 import { PHONE, VIEWS } from "./support/phone.ts";
 import { box, expect, messages, messageWith, type Page, test } from "./support/test.ts";
+import { heldBack } from "./support/views.ts";
 
 const pending = (page: Page) => page.locator("[data-state=pending]");
 
@@ -244,14 +245,7 @@ test("what is written while emoji are being loaded stays in the box", async ({ s
   const ana = await account("ana");
   const room = await server.room(ana, "slow names");
   const { page } = await open(ana, `/room/${room.id}`);
-  let load = (): void => {};
-  const loading = new Promise<void>((resolve) => {
-    load = resolve;
-  });
-  await page.route(/assets\/emoji/, async (route) => {
-    await loading;
-    await route.continue();
-  });
+  const load = await heldBack(page, /assets\/emoji/);
   await box(page).fill("one :tada: ");
   await box(page).press("Enter");
   await box(page).press("Enter");

@@ -1,6 +1,5 @@
 //! Groups: rooms that are made with their members.
 
-use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::{Account, Db, MariaDb, Server, each_database, statements};
@@ -95,26 +94,6 @@ async fn members_who_are_not_there_are_named(db: Db) {
 }
 
 each_database!(groups_are_made_whole, members_who_are_not_there_are_named);
-
-/// A token of a log-in that has ended costs the database nothing each time, and neither do those who ask whether it answers.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_cost_the_database_little() {
-    let database = MariaDb::start().await;
-    let server = Server::start_on_url(&database.url(), &[]).await;
-    let ada = server.register("ada").await;
-    assert_eq!(ada.post("/api/logout", json!({})).await.0, 204);
-    let mut counter = mysql_async::Conn::from_url(database.url()).await.unwrap();
-    for (path, expected) in [("/api/me", 401), ("/readyz", 200)] {
-        let mut least = u64::MAX;
-        for _ in 0..5 {
-            let before = statements(&mut counter).await;
-            let answers = join_all((0..200).map(|_| ada.get(path))).await;
-            assert!(answers.iter().all(|(status, _)| *status == expected));
-            least = least.min(statements(&mut counter).await - before);
-        }
-        assert!(least < 100, "{path}: {least} statements for 200 requests");
-    }
-}
 
 /// A hundred members are read and written as one is: what it costs doesn't grow with them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -260,3 +260,16 @@ export const VIEWS: View[] = [
     await seen(page, ".banner");
   }),
 ];
+
+/** Holds requests for such addresses back until what it gives is called. */
+export async function heldBack(page: Page, pattern: RegExp): Promise<() => void> {
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await page.route(pattern, async (route) => {
+    await released;
+    await route.continue();
+  });
+  return () => release();
+}

@@ -13,12 +13,12 @@ import { Tabs } from "../realtime/tabs.ts";
 import { Drafts } from "./drafts.ts";
 import { Going } from "./going.ts";
 import { type Api, bodyOf, connectApi, Problem } from "./http.ts";
+import { PendingChanges } from "./pendingChanges.ts";
 import { inTurn, refresh } from "./refresh.ts";
 import { answerTo } from "./requests.ts";
 import { Saving } from "./saving.ts";
 import type { EndReason } from "./session.ts";
 import { uuid } from "./uuid.ts";
-import { Wishes } from "./wishes.ts";
 
 const HIDDEN_NOTIFY_MS = 100; // a hidden tab gets no frame
 
@@ -65,7 +65,7 @@ export class Engine {
   readonly #tabs: Tabs;
   readonly #cache: Cache;
   readonly #saving: Saving;
-  readonly #wishes: Wishes;
+  readonly #pendingChanges: PendingChanges;
   readonly #listeners = new Set<() => void>();
   readonly #toldTo = new Set<(told: Told) => void>();
   #isNotifying = false;
@@ -83,7 +83,7 @@ export class Engine {
     this.client.setActive(false, 0); // until this tab leads
     this.#cache = new Cache({ userId: me.id, failed: () => this.#keepsNothing() });
     this.#saving = new Saving(this.client, this.#cache, () => this.#tabs.leads);
-    this.#wishes = new Wishes(me.id);
+    this.#pendingChanges = new PendingChanges(me.id);
     this.drafts = new Drafts(me.id, () => this.#changed());
     this.going = new Going({
       changed: () => this.#changed(),
@@ -124,7 +124,7 @@ export class Engine {
       on: {
         leads: (leads) => {
           this.act((client, now) => client.setActive(leads, now));
-          if (leads) this.#takeUpWishes();
+          if (leads) this.#takeUpPendingChanges();
         },
         line: (line) => this.#lineIs(line),
         down: () => this.act((client) => client.disconnected()),
@@ -187,7 +187,7 @@ export class Engine {
     this.#tabs.stop();
     this.#saving.stop();
     this.drafts.stop({ forget });
-    if (forget) this.#wishes.forget();
+    if (forget) this.#pendingChanges.forget();
     await (forget ? this.#cache.clear() : this.#cache.clearRooms());
     this.#cache.close();
   }
@@ -211,7 +211,7 @@ export class Engine {
     this.#changed();
   };
 
-  /** A page that the browser had put away whole has heard nothing of the other tabs meanwhile: it begins anew, and what it kept is there. */
+  /** A page from the back-forward cache has missed what the other tabs said. It is loaded again; drafts and pending messages are kept. */
   readonly #onPageShow = ({ persisted }: PageTransitionEvent): void => {
     if (persisted) location.reload();
   };
@@ -264,7 +264,7 @@ export class Engine {
   #lineIs({ state, retryAt, code }: LineState): void {
     if (state === "live") {
       this.#keeper.trust();
-      if (this.#tabs.leads) this.#takeUpWishes();
+      if (this.#tabs.leads) this.#takeUpPendingChanges();
     }
     this.line = {
       state,
@@ -322,9 +322,9 @@ export class Engine {
         void this.#cache.eraseItem(effect.id).then(() => this.#tell(effect));
         return;
       case "keep":
-        return this.#wishes.keep(effect.key, effect.change);
+        return this.#pendingChanges.keep(effect.key, effect.change);
       case "drop":
-        return this.#wishes.drop(effect.key);
+        return this.#pendingChanges.drop(effect.key);
       case "arrived":
       case "changed":
       case "forgot":
@@ -353,9 +353,9 @@ export class Engine {
     this.discard(id);
   }
 
-  /** What an earlier page, or a tab that is gone, has left to be done. */
-  #takeUpWishes(): void {
-    for (const change of this.#wishes.all()) this.act((client, now) => client.change(change, now));
+  /** Sends the changes that an earlier page, or a tab that was closed, didn't get an answer to. */
+  #takeUpPendingChanges(): void {
+    for (const change of this.#pendingChanges.all()) this.act((client, now) => client.change(change, now));
   }
 
   // ---- what the tabs tell one another of messages

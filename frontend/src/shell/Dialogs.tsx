@@ -2,7 +2,7 @@ import { CSPProvider } from "@base-ui/react/csp-provider";
 import { Suspense } from "react";
 import { Confirm } from "../dialogs/Confirm.tsx";
 import { part } from "../loading.ts";
-import { loadSwitcher } from "./parts.ts";
+import { loadSwitcher } from "./preloaded.ts";
 import { closeDialog, type DialogOf, useUi } from "./ui.ts";
 
 const Switcher = part(loadSwitcher);

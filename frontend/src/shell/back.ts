@@ -1,5 +1,5 @@
-// On a phone, Back closes what is open over the page, and leaves the page where it is. While something is open, the
-// history has one entry more, with the same address. It is taken away when nothing is open any more.
+// On a phone, Back closes the open dialog or menu (an overlay) and leaves the page where it is. While an overlay is open,
+// the history has one more entry, with the same address. The entry is removed when the last overlay is closed.
 
 import { useEffect } from "react";
 import { navigate } from "wouter/use-browser-location";
@@ -7,48 +7,52 @@ import { closeMenu, menu } from "./menu.ts";
 import { isPhone } from "./phone.ts";
 import { closeTopDialog, ui } from "./ui.ts";
 
-/** The entry is being taken away: the browser takes a moment for that. */
-let isGoing = false;
+/** The overlay's entry is being removed. The browser does it asynchronously. */
+let isLeavingEntry = false;
 
-const isCovered = (): boolean =>
+const hasOverlay = (): boolean =>
   isPhone() && (ui.getState().dialogs.length > 0 || menu.getState().open !== null);
-export const isAtCover = (): boolean => (history.state as { isCover?: boolean } | null)?.isCover === true;
+export const isOverlayEntry = (): boolean =>
+  (history.state as { isOverlay?: boolean } | null)?.isOverlay === true;
 
-/** Whether the history moves only because something that was open is closed. */
-export const isUncovering = (): boolean => isGoing || (isCovered() && !isAtCover());
+/** Whether the history moves only because an overlay is being closed. */
+export const isClosingOverlay = (): boolean => isLeavingEntry || (hasOverlay() && !isOverlayEntry());
 
-/** Goes to an address, with a state; where something is open, in the place of its entry. */
+/** Goes to an address, with a state. The entry of an open overlay is replaced. */
 export function go(path: string, state: object | null, { replace = false } = {}): void {
-  if (isGoing) {
+  if (isLeavingEntry) {
     addEventListener("popstate", () => go(path, state, { replace }), { once: true });
     return;
   }
-  navigate(path, { replace: replace || isAtCover(), state: state && { ...state, isCover: undefined } });
+  navigate(path, {
+    replace: replace || isOverlayEntry(),
+    state: state && { ...state, isOverlay: undefined },
+  });
 }
 
 function settle(): void {
-  if (isGoing || isCovered() === isAtCover()) return;
-  if (isCovered()) {
+  if (isLeavingEntry || hasOverlay() === isOverlayEntry()) return;
+  if (hasOverlay()) {
     try {
-      history.pushState({ ...history.state, isCover: true }, "");
+      history.pushState({ ...history.state, isOverlay: true }, "");
     } catch {
       // Some browsers allow a hundred of these in half a minute: then Back moves the page.
     }
   } else {
-    isGoing = true;
+    isLeavingEntry = true;
     history.back();
   }
 }
 
 addEventListener("popstate", () => {
-  if (isGoing) {
-    isGoing = false;
-  } else if (isUncovering()) {
+  if (isLeavingEntry) {
+    isLeavingEntry = false;
+  } else if (isClosingOverlay()) {
     if (menu.getState().open) closeMenu();
     else closeTopDialog();
   }
   settle();
 });
 
-/** For the page as a whole: after each drawing of what is open, and of another address. */
+/** Call it once, in the component that draws the overlays. */
 export const useBackCloses = (): void => useEffect(settle);

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "react";
 import { useLocation, useSearch } from "wouter";
-import { go, isAtCover, isUncovering } from "./back.ts";
+import { go, isClosingOverlay, isOverlayEntry } from "./back.ts";
 import { ui } from "./ui.ts";
 
 export type Panel = "members" | "search" | "pins";
@@ -78,7 +78,7 @@ let isGoingBack = false;
 function goBackTo(address: string): void {
   if (isGoingBack) return; // a second press
   const { state } = history;
-  if (isAtCover() || state?.below !== address) return go(address, state, { replace: true });
+  if (isOverlayEntry() || state?.below !== address) return go(address, state, { replace: true });
   isGoingBack = true;
   const arrive = (): void => {
     isGoingBack = false;
@@ -110,11 +110,11 @@ export function showPanel(panel: Panel | null): void {
   }
 }
 
-/** Back and forward ask for the place of their entry of the history, unless only a panel or what is open over the page goes. */
+/** Back and forward return to the place that is kept with their entry, unless only a panel or an overlay changes. */
 export function useReturns(panel: Panel | null): void {
   useEffect(() => {
     const onPopState = (): void => {
-      if (!isUncovering() && placeOf(location.pathname, panelIn(location.search)).panel === panel)
+      if (!isClosingOverlay() && placeOf(location.pathname, panelIn(location.search)).panel === panel)
         ui.setState(({ asked }) => ({ asked: asked + 1 }));
     };
     // Before those who draw the new address.

@@ -1,4 +1,4 @@
-// What is loaded once the rooms are there, so that it shows at once.
+// Code that is loaded as soon as the rooms are known, so that it shows without waiting.
 
 export const loadDialogs = () => import("./Dialogs.tsx");
 export const loadSwitcher = () => import("../dialogs/Switcher.tsx");

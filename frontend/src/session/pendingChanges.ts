@@ -1,15 +1,15 @@
-// Edits and deletions that the server hasn't answered yet, kept through a reload. All tabs share them: of what is kept for one
-// message the newest counts.
+// Edits and deletions that the server hasn't answered yet, kept in the local storage through a reload. All tabs share them. For
+// each message the newest change counts.
 
 import type { Change } from "../realtime/effects.ts";
 import { isObject } from "../realtime/frames.ts";
 import { kept } from "./marks.ts";
 
-export class Wishes {
+export class PendingChanges {
   readonly #prefix: string;
 
   constructor(userId: number) {
-    this.#prefix = `hearth.wish.${userId}.`;
+    this.#prefix = `hearth.change.${userId}.`;
   }
 
   keep(key: string, change: Change): void {
@@ -20,7 +20,7 @@ export class Wishes {
     kept.remove(this.#prefix + key);
   }
 
-  /** All of them, without what is broken. */
+  /** All that can be read. */
   all(): Change[] {
     return kept.keys(this.#prefix).flatMap((key) => changeOf(kept.get<unknown>(key)) ?? []);
   }
