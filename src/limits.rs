@@ -221,7 +221,7 @@ pub const EXCHANGES_REMEMBERED: usize = 10_000;
 pub const CLOCK_MARGIN: Duration = Duration::from_secs(24 * 3_600);
 /// Refresh tokens that one request may show in cookies of the same name; more are not looked at.
 pub const REFRESH_COOKIES_MAX: usize = 8;
-/// Log-ins whose user is remembered, or that they have ended, and for how long.
+/// Log-ins that are remembered, with their user or as ended, and for how long.
 pub const SESSIONS_CACHED: usize = 10_000;
 pub const SESSION_CACHED_FOR: Duration = Duration::from_secs(5);
 /// Places that users share to note that what is remembered of them is old.
@@ -300,7 +300,7 @@ pub const CHANGES_BURST: u32 = 1_000;
 /// Exchanges of refresh tokens, of all log-ins together: each token that was one is kept for long.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 pub const REFRESHES_BURST: u32 = 200;
-/// Refresh tokens that are looked up, by network: whoever shows some need not have a log-in.
+/// Lookups of refresh tokens, by network. A lookup needs no log-in.
 pub const NETWORK_REFRESH_INTERVAL: Duration = Duration::from_millis(20);
 pub const NETWORK_REFRESHES: u32 = 2_000;
 /// Rows that a user may have read, by REST and by sockets that catch up: a first sync of a thousand rooms on twenty devices

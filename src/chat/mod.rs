@@ -165,8 +165,8 @@ impl Chat {
         self.store.epoch()
     }
 
-    /// Whether the database answers. However many ask, one of them at a time asks it, and all who wait for that one have its
-    /// answer.
+    /// Whether the database answers. One caller at a time asks it, and those who wait meanwhile share the answer to a query that
+    /// began after they called.
     pub async fn ready(&self) -> Result<(), Refusal> {
         let asked = Instant::now();
         let mut ready = self.ready.lock().await;

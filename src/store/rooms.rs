@@ -506,7 +506,7 @@ async fn create(
         });
     }
     let into = "room_members (room_id, user_id, role, joined_at, joined_seq, joined_rev, last_read_seq, rev)";
-    conn.insert(into, rows).await?;
+    conn.insert(into, &rows).await?;
     Ok((Ok(room_id), events))
 }
 

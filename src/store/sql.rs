@@ -285,9 +285,8 @@ impl Conn<'_> {
     pub async fn insert<const N: usize>(
         &mut self,
         into: &str,
-        rows: impl IntoIterator<Item = [Value; N]>,
+        rows: &[[Value; N]],
     ) -> Result<(), Fault> {
-        let rows: Vec<_> = rows.into_iter().collect();
         for rows in rows.chunks(ROWS_AT_ONCE) {
             let row = format!("({})", ["?"; N].join(", "));
             let marks = vec![&*row; rows.len()].join(", ");

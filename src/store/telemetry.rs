@@ -35,7 +35,7 @@ pub fn retried(log: &'static str) {
 pub fn limit_met(variable: &'static str, cause: &str) {
     metrics::counter!("hearth_database_limits_total", "variable" => variable).increment(1);
     static TOLD: Mutex<Told> = Mutex::new(Told::new());
-    // They are few, and told whatever else there is to tell.
+    // Apart from other causes, which could fill the memory. There are few variables.
     if first(&TOLD, variable) {
         tracing::error!(
             variable,

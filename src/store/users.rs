@@ -56,9 +56,7 @@ pub(super) async fn insert(
     let sql = "INSERT INTO users (username, username_key, email, email_key, full_name, password_hash, kind, role, \
                is_active, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 'person', ?, 1, ?, ?)";
     let id = UserId(conn.execute(sql, params).await?.last_id);
-    let forms = name_forms(&user.username, user.full_name.as_deref());
-    insert_names(conn, forms.into_iter().map(|form| (form, id))).await?;
-    Ok(UserRow {
+    let user = UserRow {
         user: User {
             id,
             username: user.username.clone(),
@@ -70,16 +68,19 @@ pub(super) async fn insert(
             created_at: now,
         },
         password_hash: Some(user.password_hash.clone()),
-    })
+    };
+    insert_names(conn, &[user.user.summary()]).await?;
+    Ok(user)
 }
 
-/// Writes the forms by which users are found. None of them may be there.
-pub(super) async fn insert_names(
-    conn: &mut Conn<'_>,
-    names: impl Iterator<Item = (String, UserId)>,
-) -> Result<(), Fault> {
-    let rows = names.map(|(form, id)| [form.into(), id.into()]);
-    conn.insert("user_names (name, user_id)", rows).await
+/// Inserts the forms by which users are found ([`name_forms`]), of their usernames and full names. They have none yet.
+pub(super) async fn insert_names(conn: &mut Conn<'_>, users: &[UserSummary]) -> Result<(), Fault> {
+    let mut rows = Vec::new();
+    for user in users {
+        let forms = name_forms(&user.username, user.full_name.as_deref());
+        rows.extend(forms.into_iter().map(|form| [form.into(), user.id.into()]));
+    }
+    conn.insert("user_names (name, user_id)", &rows).await
 }
 
 /// A unique index of the accounts' that holds the key already, as the field that it is about.
@@ -222,7 +223,7 @@ pub enum Undeleted {
     LastAdmin,
 }
 
-/// Writes the profile of who is active. `params` are those of its statement; `named`: the full name is among them.
+/// Writes the profile of an active user. `params` are those of the UPDATE; `named` says whether the full name is set.
 async fn set_profile(
     mut conn: Conn<'_>,
     id: UserId,
@@ -240,8 +241,7 @@ async fn set_profile(
     if named && row.user.is_active {
         let sql = "DELETE FROM user_names WHERE user_id = ?";
         conn.execute(sql, params![id]).await?;
-        let forms = name_forms(&row.user.username, row.user.full_name.as_deref());
-        insert_names(&mut conn, forms.into_iter().map(|form| (form, id))).await?;
+        insert_names(&mut conn, &[row.user.summary()]).await?;
     }
     Ok((Some(row), Vec::new()))
 }

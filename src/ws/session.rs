@@ -369,7 +369,7 @@ async fn goodbye(mut socket: Socket, mailbox: &Mailbox, close: Close) {
     mailbox.last_word(last_word.into());
     let _ = tokio::time::timeout(CLOSE_DEADLINE, async {
         socket.hear_out().await;
-        // From here on nothing of what comes is held.
+        // From here on input is discarded, not stored.
         socket.transport().allowed = None;
         let end = async {
             mailbox.flush().await;

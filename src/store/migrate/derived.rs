@@ -10,10 +10,8 @@ use super::new_epoch;
 use crate::{
     limits::DERIVED_TOLD_EVERY,
     protocol::{
-        RoomId, Seq, UserId,
-        check::DELETED_PREFIX,
-        emoji::qualified,
-        fold::{name_forms, plain},
+        RoomId, Seq, UserId, check::DELETED_PREFIX, emoji::qualified, fold::plain,
+        rest::UserSummary,
     },
     store::{
         rows::Extra,
@@ -107,17 +105,20 @@ async fn end(conn: &mut Conn<'_>) -> Result<Option<Place>, Fault> {
 
 async fn users(conn: &mut Conn<'_>, after: UserId) -> Result<Option<Place>, Fault> {
     let sql = "SELECT id, username, full_name FROM users WHERE id > ? ORDER BY id LIMIT ?";
-    // Locked: they may be renamed or deleted meanwhile.
+    // Locked, because another node may rename or delete them.
     let mut rows = conn.query_update(sql, params![after, STEP_ROWS]).await?;
     let mut last = None;
-    let mut names = Vec::new();
+    let mut named = Vec::new();
     for row in &mut rows {
         let (id, username, full_name) = (row.user_id(0)?, row.text(1)?, row.opt_text(2)?);
         last = Some(id);
         // Who deleted their account isn't searched for.
         if !username.starts_with(DELETED_PREFIX) {
-            let forms = name_forms(&username, full_name.as_deref());
-            names.extend(forms.into_iter().map(|form| (form, id)));
+            named.push(UserSummary {
+                id,
+                username,
+                full_name,
+            });
         }
     }
     let Some(last) = last else {
@@ -125,7 +126,7 @@ async fn users(conn: &mut Conn<'_>, after: UserId) -> Result<Option<Place>, Faul
     };
     let sql = "DELETE FROM user_names WHERE user_id > ? AND user_id <= ?";
     conn.execute(sql, params![after, last]).await?;
-    insert_names(conn, names.into_iter()).await?;
+    insert_names(conn, &named).await?;
     Ok(Some(Place::Users(last)))
 }
 

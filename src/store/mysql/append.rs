@@ -177,8 +177,8 @@ const ADVANCE: &str =
     SET r.last_seq = k.last_seq, r.shown_seq = k.shown_seq, r.deleted_seq = k.deleted_seq, r.rev = k.rev,
         r.member_count = k.member_count";
 
-/// Of rooms whose last message was deleted, and which were said to show none: the last one of these that isn't. A list
-/// that is cut within a room goes on with later ones.
+/// Finds the last message of rooms whose last message was deleted, among those that the list names. [`ADVANCE`] has set 0
+/// before, which stays where all of them are deleted. A list that is cut within a room continues with later messages.
 const SHOW: &str = "UPDATE (SELECT STRAIGHT_JOIN k.room_id, MAX(m.seq) AS seq
         FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
         JOIN messages m FORCE INDEX (PRIMARY) ON m.room_id = k.room_id AND m.seq = k.seq

@@ -251,6 +251,7 @@ impl Shared {
             tries += 1;
             let answer = match self.begin().await {
                 Ok(conn) => read_once(conn, script).await,
+                // There was no connection before the deadline. A repetition would wait as long again.
                 Err(late @ Fault::Transient(_)) => return Err(late),
                 Err(fault) => Err(fault),
             };

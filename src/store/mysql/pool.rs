@@ -74,7 +74,7 @@ impl Pool {
                 place: Some(place),
             })
         };
-        // Repeated at once, it would wait at the end of the queue again.
+        // Not `Gone`: a read would be repeated at once, and wait at the end of the queue again.
         let late = |_| Fault::Transient("no connection before the deadline".into());
         timeout(STATEMENT_DEADLINE, lending).await.map_err(late)?
     }
