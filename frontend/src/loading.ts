@@ -17,9 +17,9 @@ export async function preload(load: () => Promise<unknown>): Promise<void> {
   ready.set(load, await loaded(load));
 }
 
-/** A promise that is kept at once: with any other, Suspense may show the part 300 ms later. */
+/** A thenable that settles synchronously. With a promise, Suspense may show the part up to 300 ms later. */
 const atOnce = <Code>(code: Code | undefined): Promise<Code> | undefined =>
-  // biome-ignore lint/suspicious/noThenProperty: lazy() is to have it without waiting
+  // biome-ignore lint/suspicious/noThenProperty: lazy() reads it in the same call
   code && ({ then: (show: (code: Code) => void) => show(code) } as Promise<Code>);
 
 /**

@@ -13,10 +13,12 @@ export type Text = (key: TextKey, values?: Values) => string;
 
 const texts = new WeakMap<IntlShape, Text>();
 
-/** Gives the texts of the reader's language: `t("room.members", { count })`. Everybody gets the same function. */
+/** Gives the texts of the reader's language: `t("room.members", { count })`. All components get the same function. */
 export function useText(): Text {
   const intl = useIntl();
-  const text = texts.get(intl) ?? textOf(intl);
+  const known = texts.get(intl);
+  if (known) return known;
+  const text = textOf(intl);
   texts.set(intl, text);
   return text;
 }

@@ -87,7 +87,7 @@ export class Changes {
   }
 
   acked(wish: Wish, rev: number): void {
-    this.#unkeep(wish);
+    this.#dropKept(wish);
     Object.assign(wish, { state: "stored", rev });
   }
 
@@ -147,13 +147,13 @@ export class Changes {
   }
 
   #drop(wish: Wish): void {
-    this.#unkeep(wish);
+    this.#dropKept(wish);
     this.#wishes.delete(wish.key);
     this.#byRoom.delete(wish.frame.room_id);
   }
 
-  /** Unless it is stored, which was told, or a later one has taken its place. */
-  #unkeep(wish: Wish): void {
+  /** Says that it need not be kept any more, unless that was said when it was stored, or a later change has replaced it. */
+  #dropKept(wish: Wish): void {
     if (wish.state !== "stored" && isKept(wish.frame) && this.#wishes.get(wish.key) === wish)
       this.#host.emit({ do: "drop", key: wish.key });
   }

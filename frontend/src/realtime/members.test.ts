@@ -124,7 +124,7 @@ test("of a large room one page is read, and more as it is asked for", () => {
   expect(client.members(12), "nobody looks at them").toEqual([]);
 });
 
-test("of a large room, who is online is asked for in lots, of all who are shown", () => {
+test("of a large room, who is online is asked for in batches, for all who are shown", () => {
   const client = opened(room({ member_count: 1_000 }));
   const request = first(asked(client.open(12, { members: true }), "members"));
   const counts = (effects: Effect[]) => asked(effects, "online").map(({ ids }) => ids.length);

@@ -95,8 +95,8 @@ export class Mine {
     if (isRefused && !this.#host.rooms.has(item.roomId)) this.#host.emit({ do: "unsent", item });
   }
 
-  /** What had failed in a room that is no longer mine: nothing shows it any more. */
-  dropHomeless(): void {
+  /** Tells of messages that had failed in a room that is no longer mine. No view shows them any more. */
+  dropOrphaned(): void {
     for (const item of this.outbox.items)
       if (item.state === "failed" && !this.#host.rooms.has(item.roomId))
         this.#host.emit({ do: "unsent", item });

@@ -157,7 +157,7 @@ export class SyncClient extends ClientView {
     this.#hints.know(user);
     this.#hints.presence({ online });
     enter();
-    this.#mine.dropHomeless();
+    this.#mine.dropOrphaned();
     this.#opening.loadAnew();
     this.#mine.pump(now);
   }
@@ -224,7 +224,7 @@ export class SyncClient extends ClientView {
     this.#opening.voided(room);
     if (!isGone) return this.#emit({ do: "changed", roomId: room.id, seq: null });
     this.outbox.dropStored(room.id);
-    this.#mine.dropHomeless();
+    this.#mine.dropOrphaned();
     this.#emit({ do: "forgot", roomId: room.id });
   }
 

@@ -17,7 +17,7 @@ export interface Place {
 export const roomPath = (roomId: number, seq?: number): string =>
   seq === undefined ? `/room/${roomId}` : `/room/${roomId}/${seq}`;
 
-/** Of the button that shows and hides a panel. */
+/** The id of the button that shows and hides a panel. */
 export const toggleId = (panel: Panel): string => `toggle-${panel}`;
 
 /** The link to a message, for others. */

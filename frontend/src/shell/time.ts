@@ -53,11 +53,13 @@ export interface When {
 
 const whens = new WeakMap<IntlShape, When>();
 
-/** Moments in the reader's language and time zone. A formatter is dear to make, so everybody gets the same ones. */
+/** Moments in the reader's language and time zone. Formatters are expensive to create, so all components share them. */
 export function useWhen(): When {
   const intl = useIntl();
   const t = useText();
-  const when = whens.get(intl) ?? whenOf(intl.locale, t);
+  const known = whens.get(intl);
+  if (known) return known;
+  const when = whenOf(intl.locale, t);
   whens.set(intl, when);
   return when;
 }
