@@ -1,5 +1,6 @@
 // Menus: where they are, and what they do.
 
+import { list } from "./support/list.ts";
 import { expect, messageWith, test } from "./support/test.ts";
 
 test("a menu stays where it was opened when the pointer goes to it", async ({ server, account, open }) => {
@@ -21,4 +22,26 @@ test("a menu stays where it was opened when the pointer goes to it", async ({ se
   await page.setViewportSize({ width: 1280, height: 800 });
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
   expect(await menu.boundingBox()).toEqual(before);
+});
+
+test("a row that stays beneath the pointer has its tools again after a scroll", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(bo, "scrolled", [ana]);
+  for (let index = 0; index < 30; index += 1) await server.say(bo, room, `line ${index}`);
+  await server.read(ana, room, 30);
+  const { page } = await open(ana, `/room/${room.id}`);
+  const target = messageWith(page, "line 25");
+  await target.hover();
+  const tools = page.getByRole("toolbar").getByRole("button", { name: "More" });
+  await expect(tools).toBeVisible();
+  await list(page).evaluate((element) => {
+    element.addEventListener("scrollend", () => element.setAttribute("data-scrolled", ""), { once: true });
+    element.scrollTop -= 3;
+  });
+  await expect(list(page)).toHaveAttribute("data-scrolled", "");
+  await expect(tools).toBeVisible();
 });

@@ -82,14 +82,14 @@ class Device extends SyncClient {
     };
   }
 
-  /** What is held of a room. */
+  /** What is held of a room, as it is shown: no change of mine may still lie over a row. */
   held(roomId: number): object {
     const room = this.rooms.get(roomId);
     if (!room) throw new Error(`room ${roomId} isn't held`);
     const { kind, name, topic = null, archived_at = null, member_count } = room.info;
     const members = [...this.members(roomId)].sort((a, b) => a.user.id - b.user.id);
     return {
-      messages: room.tail.rows.list().map(asTold),
+      messages: this.parts.mine.changes.over(roomId, room.tail.rows.list()).map(asTold),
       members: members.map(({ role, rev, user }) => [role, rev, user]),
       settings: { kind, name, topic, archived_at },
       position: room.position,
@@ -123,7 +123,7 @@ class Device extends SyncClient {
     const unsent = this.outbox.items.filter(({ state }) => state === "queued" || state === "sent");
     return [
       !this.live && "a socket",
-      mine.changes.size > 0 && `${mine.changes.size} changes`,
+      mine.changes.unstored > 0 && `${mine.changes.unstored} changes`,
       ...unsent.map(({ id, state }) => `message ${id}, ${state}`),
       ...delivery.snapshot().catching.map(([ref]) => `the answer to ${ref}`),
       this.#loads.size > 0 && `${this.#loads.size} answers of REST`,

@@ -40,8 +40,9 @@ export class Changes {
     this.#host = host;
   }
 
-  get size(): number {
-    return this.#wishes.size;
+  /** How many the server hasn't stored yet. */
+  get unstored(): number {
+    return [...this.#wishes.values()].filter(({ state }) => state !== "stored").length;
   }
 
   /** How many edits and deletions are not answered yet. */

@@ -117,9 +117,20 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
     const at = { currentTarget: target, clientX: 0, clientY: 0, type: "keydown" };
     openMenu(at, { kind: "message", roomId, seq: row.seq });
   };
+  const pointer = useRef<{ x: number; y: number } | null>(null);
+  const followPointer = ({ pointerType, clientX, clientY }: PointerEvent): void => {
+    pointer.current = pointerType === "touch" ? null : { x: clientX, y: clientY };
+  };
   const onPointerOver = (event: PointerEvent): void => {
+    followPointer(event);
     const isTool = event.target instanceof Element && event.target.closest(".message__tools") !== null;
     if (event.pointerType !== "touch" && !isTool) setActive(keyAt(event.target));
+  };
+  // A row that lies beneath the pointer as before gets no event.
+  const onScrollEnd = (): void => {
+    if (!pointer.current || document.activeElement?.matches("[data-key]:focus-visible")) return;
+    const target = document.elementFromPoint(pointer.current.x, pointer.current.y);
+    if (target) setActive(keyAt(target));
   };
   const cancelPress = (): void => {
     if (longPress.current) clearTimeout(longPress.current);
@@ -146,13 +157,20 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
       className="timeline"
       onKeyDown={onKeyDown}
       onPointerOver={onPointerOver}
-      onPointerLeave={() => setActive(null)}
+      onPointerLeave={() => {
+        pointer.current = null;
+        setActive(null);
+      }}
       onScrollCapture={() => document.activeElement?.closest(".message__tools") || setActive(null)}
+      onScrollEndCapture={onScrollEnd}
       onPointerDown={onPointerDown}
       onPointerUp={cancelPress}
       onPointerCancel={cancelPress}
       onTouchEnd={(event) => hasPressed.current && event.preventDefault()} // no click: it would close the menu
-      onPointerMove={(event) => Math.abs(event.movementY) > 2 && cancelPress()}
+      onPointerMove={(event) => {
+        followPointer(event);
+        if (Math.abs(event.movementY) > 2) cancelPress();
+      }}
       onFocusCapture={(event) => !event.target.closest(".message__tools") && setActive(keyAt(event.target))}
       onCopy={copySelection}
     >
