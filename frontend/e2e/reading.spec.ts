@@ -141,6 +141,43 @@ for (const [view, options] of VIEWS) {
     await expect(button).toHaveCount(0);
   });
 
+  test(`7: a scroll that begins as the list comes to rest is the reader's${view}`, async ({
+    server,
+    account,
+    open,
+  }) => {
+    const [ana, bo] = [await account("ana"), await account("bo")];
+    const room = await server.room(bo, "rest", [ana]);
+    await sayMany(server, bo, room, 1, 120);
+    await server.read(ana, room, 120);
+    const { page } = await open(ana, "/", options);
+    // The list mounts more rows 150 ms after it has come to rest. Here the page moves just before that timer, and the
+    // scroll event comes after it, with the next frame.
+    const moved = page.evaluate(
+      () =>
+        new Promise<void>((resolve) => {
+          const plain = window.setTimeout;
+          window.setTimeout = ((act: () => void, ms: number, ...more: unknown[]) => {
+            const before = (): void => {
+              const element = document.querySelector("ol.list:has([data-seq='120'])");
+              if (element) {
+                window.setTimeout = plain;
+                element.dispatchEvent(new WheelEvent("wheel", { deltaY: -700 }));
+                element.scrollTop -= 700;
+                resolve();
+              }
+              act();
+            };
+            return ms === 150 ? plain(before, ms) : plain(act, ms, ...more);
+          }) as typeof setTimeout;
+        }),
+    );
+    await page.getByRole("link", { name: /rest/ }).click();
+    await moved;
+    await expect(page.getByRole("button", { name: "Jump to latest" })).toBeVisible();
+    await expect(messageWith(page, "line 120")).not.toBeInViewport();
+  });
+
   test(`8: history loads upwards without a shift, over placeholders${view}`, async ({
     server,
     account,

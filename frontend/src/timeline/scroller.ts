@@ -76,7 +76,9 @@ export class Scroller<Item> implements ListHandle {
     const options = { passive: true, signal: listening.signal };
     const lifted = (event: Event) => {
       this.isTouched = event instanceof TouchEvent && event.touches.length > 0;
-      if (!this.isTouched) this.settle();
+      if (this.isTouched) return;
+      this.scrolled();
+      this.settle();
     };
     element.addEventListener("scroll", () => this.scrolled(), options);
     element.addEventListener("scrollend", () => this.land(), options);
@@ -234,6 +236,7 @@ export class Scroller<Item> implements ListHandle {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
     if (!next) return;
+    this.scrolled();
     this.next = null;
     this.input = next;
     // What turns out to be missing after the end must not carry the reader along when it is loaded.
@@ -279,6 +282,7 @@ export class Scroller<Item> implements ListHandle {
     this.sizes = page.sizes;
   }
 
+  /** Takes a scroll, at its event or before it: until the event comes the page has moved, and nobody has said so. */
   private scrolled(): void {
     const { page, model } = this;
     if (!page || this.drawn !== model.layout) return;
@@ -388,6 +392,7 @@ export class Scroller<Item> implements ListHandle {
     this.rest = undefined;
     const { page, model, rows } = this;
     if (!page || this.drawn !== model.layout) return;
+    this.scrolled();
     if (model.place !== "end") model.place.align = null;
     if (model.count > 0) this.arrive();
     this.tell();
