@@ -1,5 +1,5 @@
 //! What becomes of messages that are there: edits, deletions, reactions and pins, by REST and by the
-//! socket (PROTOCOL.md sections 2 and 3).
+//! socket (PROTOCOL.md sections 5 and 7.3).
 
 mod emoji;
 mod frames;

@@ -1,5 +1,5 @@
-//! Deadlines that take their time, side by side in one test, beside all others: heartbeat (rule 10), the
-//! time to say who one is, the end of a token's life (rule 8).
+//! Deadlines that take their time, side by side in one test, beside all others: heartbeat (PROTOCOL.md section 2.5), the
+//! time to say who one is, the end of a token's life (section 2.4).
 
 use std::{pin::pin, time::Duration};
 

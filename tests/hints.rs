@@ -1,4 +1,4 @@
-//! Rule 7: who is online, who types, how far others have read. Each reaches those who may know, no more
+//! PROTOCOL.md section 5.3: who is online, who types, how far others have read. Each reaches those who may know, no more
 //! often than promised, and nobody else.
 
 mod markers;

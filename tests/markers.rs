@@ -1,6 +1,6 @@
 //! Markers and mentions against a plain model: three people with two devices each send, edit, delete, read,
 //! leave and come back; after each quiet moment `ready`, `synced`, REST, and a client that keeps the sets of
-//! mentions and deletions by rule 8 say what the model says.
+//! mentions and deletions by PROTOCOL.md section 5.4 say what the model says.
 //!
 //! `HEARTH_TEST_SEED=17 cargo test --test hearth markers` runs one seed alone.
 

@@ -1,4 +1,4 @@
-//! A model of the sync protocol: the reference client's rule 1 against a server in memory, under a
+//! A model of the sync protocol: the reference client's positions (PROTOCOL.md section 3.1) against a server in memory, under a
 //! seeded plan of cuts, delays, lost, late and doubled frames, joins at any point, and a log that goes
 //! back in time. After each seed every client holds exactly what the log holds.
 //!

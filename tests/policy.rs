@@ -1,4 +1,4 @@
-//! Who may do what (PROTOCOL.md section 2), as one table of actions, roles and kinds of rooms: what stands
+//! Who may do what (PROTOCOL.md section 7.8), as one table of actions, roles and kinds of rooms: what stands
 //! there is what REST answers, and what the socket answers where it has a frame for it.
 
 mod doors;

@@ -46,12 +46,12 @@ async fn post_on(
     taken
 }
 
-/// What a synced socket was told of one stay: the revs of `added` and `removed`. Live events come in rule
-/// 1's order and none from beyond the end. `None`: it was over before the session could tell of it.
+/// What a synced socket was told of one stay: the revs of `added` and `removed`. Live events come in order of
+/// `rev` and none from beyond the end. `None`: it was over before the session could tell of it.
 ///
 /// On MariaDB a plain read may show a room's new head beside a membership that had ended before it: then
 /// `added` is as new as the end, nothing comes between, and `removed` has no rev, for against that of
-/// `added` its own wouldn't win (rule 5).
+/// `added` its own wouldn't win (PROTOCOL.md section 3.4).
 fn one_stay(frames: &[Value], room: u64) -> Option<(u64, Option<u64>)> {
     let (added, frames) = frames.split_first()?;
     assert_eq!(

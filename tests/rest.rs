@@ -1,4 +1,4 @@
-//! REST, by PROTOCOL.md sections 1 and 2: a file for each subject.
+//! REST, by PROTOCOL.md sections 6.1 and 7: a file for each subject.
 
 mod accounts;
 mod bodies;

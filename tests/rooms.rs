@@ -1,4 +1,4 @@
-//! Rooms: their settings and their end, who rules them, direct rooms (PROTOCOL.md section 2).
+//! Rooms: their settings and their end, who rules them, direct rooms (PROTOCOL.md section 7.8).
 
 mod direct;
 mod groups;

@@ -61,7 +61,7 @@ fn find(text: &[u8], name: &str) -> Option<u64> {
     Some(digits.fold(0, |n, byte| n * 10 + u64::from(byte - b'0')))
 }
 
-/// Reads changes up to this rev: each follows on those before, by rule 1. How many held more than one.
+/// Reads changes up to this rev: each follows on those before, by PROTOCOL.md section 3.1. How many held more than one.
 async fn follow(raw: &mut Raw, from: u64, to: u64) -> u64 {
     let (mut at, mut joined) = (from, 0);
     while at < to {

@@ -1,4 +1,4 @@
-//! The socket, by the rules of PROTOCOL.md section 3: a file for each subject.
+//! The socket, by PROTOCOL.md sections 2 to 6: a file for each subject.
 
 mod answers;
 mod bad_frames;

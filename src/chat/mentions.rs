@@ -1,4 +1,4 @@
-//! Whom a text names: `@name` and `@all` (PROTOCOL.md section 1).
+//! Whom a text names: `@name` and `@all` (PROTOCOL.md section 7.6).
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},

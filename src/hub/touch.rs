@@ -1,4 +1,4 @@
-//! Changes of one message as frames: one by one, and several in a row as one (rule 6).
+//! Changes of one message as frames: one by one, and several in a row as one (PROTOCOL.md section 5.2).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The rules for what people type (PROTOCOL.md section 1), and errors that name field and rule.
+//! The rules for what people type (PROTOCOL.md section 7.2), and errors that name field and rule.
 
 use std::borrow::Cow;
 

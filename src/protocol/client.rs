@@ -158,7 +158,7 @@ pub struct Frame {
     pub request: Request,
 }
 
-/// A frame that can't be decoded: rule 11. `reference` is there when it was readable.
+/// A frame that can't be decoded (PROTOCOL.md section 6.3). `reference` is there when it was readable.
 #[derive(Debug, PartialEq)]
 pub struct BadFrame {
     pub reference: Option<Ref>,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The codes of PROTOCOL.md section 1. Clients treat an unknown one by its HTTP status' class.
+/// The codes of PROTOCOL.md section 6.1. Clients treat an unknown one by its HTTP status' class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {

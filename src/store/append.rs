@@ -8,7 +8,7 @@
 //! `rev`; `seq` and `rev` of a room go up by one; a refused change leaves no trace, and neither does one
 //! that asks for what is so already.
 //!
-//! Who may do what stands in PROTOCOL.md section 2; here it is judged: memberships and settings in
+//! Who may do what stands in PROTOCOL.md section 7.8; here it is judged: memberships and settings in
 //! [`rooms`], messages in [`messages`].
 
 use std::{

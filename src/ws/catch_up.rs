@@ -1,4 +1,4 @@
-//! Rule 2 of PROTOCOL.md: from any point of a room to live delivery, without a seam.
+//! PROTOCOL.md section 3.2: from any point of a room to live delivery, without a seam.
 //!
 //! For each room: take a lease, so that the room's task holds what commits from now on; read pages of
 //! the log, each checked against the reader's membership after it was read and before it is sent;

@@ -191,7 +191,7 @@ async fn what_is_so_already_uses_no_rev(db: Db) {
     );
 }
 
-/// Rule 6: what travels of a change doesn't grow with the message, nor with those who reacted.
+/// PROTOCOL.md section 5.2: what travels of a change doesn't grow with the message, nor with those who reacted.
 async fn live_changes_are_small(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;

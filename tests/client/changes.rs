@@ -157,7 +157,7 @@ fn mentioned(client: &Client) -> Vec<u64> {
     client.rooms[&ROOM].mentioned.iter().copied().collect()
 }
 
-/// Rule 8: whatever is said, and how often, the set holds what is so.
+/// PROTOCOL.md section 5.4: whatever is said, and how often, the set holds what is so.
 #[test]
 fn unread_mentions_are_a_set() {
     let mut client = held();

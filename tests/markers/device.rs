@@ -1,4 +1,4 @@
-//! A device that keeps its marker and its sets of unread mentions and of deletions by rules 1, 5, 7 and 8, and
+//! A device that keeps its marker and its sets of unread mentions and of deletions by PROTOCOL.md sections 3.1, 3.4, 5.3 and 5.4, and
 //! nothing else.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Rule 7: one's own `read` comes to all of one's sockets, and to nobody else's from here.
+//! PROTOCOL.md section 5.3: one's own `read` comes to all of one's sockets, and to nobody else's from here.
 
 use serde_json::{Value, json};
 

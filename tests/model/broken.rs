@@ -327,7 +327,7 @@ fn forget_deletions(told: &mut Value) {
     }
 }
 
-/// Applies a patch that is next by rule 1 to a newer row, which keeps its `rev`.
+/// Applies a patch that is next by its position (PROTOCOL.md section 3.1) to a newer row, which keeps its `rev`.
 fn overwrite(client: &mut Client, room_id: u64, patch: &Value) {
     let Some(room) = client.rooms.get_mut(&room_id) else {
         return;

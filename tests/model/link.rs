@@ -1,5 +1,5 @@
 //! What a link does to a frame on its way to a client. On an ordered stream frames are neither lost nor
-//! late; rule 1 withstands it all the same.
+//! late; the rule of positions (PROTOCOL.md section 3.1) withstands it all the same.
 
 use rand::{Rng, rngs::SmallRng};
 use serde_json::Value;

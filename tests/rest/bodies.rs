@@ -82,7 +82,7 @@ async fn started() -> (Server, Account, u64, reqwest::Client) {
     (server, ada, room, reqwest::Client::new())
 }
 
-/// A problem document by RFC 9457, as PROTOCOL.md section 1 has it.
+/// A problem document by RFC 9457, as PROTOCOL.md section 6.1 has it.
 async fn problem(answer: reqwest::Response, status: u16, code: &str) -> Value {
     assert_eq!(answer.status(), status);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");

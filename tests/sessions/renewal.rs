@@ -1,4 +1,4 @@
-//! Rule 8: `auth` again on a live socket. That a socket outlives its first token is seen in `deadlines`.
+//! PROTOCOL.md section 2.4: `auth` again on a live socket. That a socket outlives its first token is seen in `deadlines`.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Rule 4: every frame has exactly one answer, with its `ref`; what the answers to messages and markers
+//! PROTOCOL.md section 4.2: every frame has exactly one answer, with its `ref`; what the answers to messages and markers
 //! hold; a socket's frames take effect in order.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Rule 9: a bad frame is answered with what is wrong, and the connection lives; the third closes it.
+//! PROTOCOL.md section 6.3: a bad frame is answered with what is wrong, and the connection lives; the third closes it.
 
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;

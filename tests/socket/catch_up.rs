@@ -1,4 +1,4 @@
-//! Rule 2 with many rooms: `sync` starts live delivery of all of them, and each answers exactly once.
+//! PROTOCOL.md section 3.2 with many rooms: `sync` starts live delivery of all of them, and each answers exactly once.
 
 use std::collections::{HashMap, HashSet};
 

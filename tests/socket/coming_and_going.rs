@@ -1,4 +1,4 @@
-//! Rule 5: every socket of a user is told of rooms that he comes into and leaves; live delivery follows
+//! PROTOCOL.md section 3.4: every socket of a user is told of rooms that he comes into and leaves; live delivery follows
 //! on a synced one; nothing of a room is delivered after `removed`.
 
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Rules 1 and 2 with one room: what `join` brings, from any position, and that live delivery follows on
+//! PROTOCOL.md sections 3.1 and 3.2 with one room: what `join` brings, from any position, and that live delivery follows on
 //! it without a seam.
 
 use futures_util::future::join_all;

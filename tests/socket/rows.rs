@@ -1,4 +1,4 @@
-//! Rule 2's catch-up of what people do with messages: whole rows in their final state, each once, chained
+//! Catch-up (PROTOCOL.md section 3.2) of what people do with messages: whole rows in their final state, each once, chained
 //! by `prev`, in `rev` order; the same as REST shows, but for `me`.
 
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Rule 8: the token comes in three ways; a bad one is answered after the upgrade, by a close code that
+//! PROTOCOL.md section 2.1: the token comes in three ways; a bad one is answered after the upgrade, by a close code that
 //! a browser can see. And what `ready` says.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -93,7 +93,7 @@ pub fn of_room(frames: &[Value], room_id: u64) -> Vec<&Value> {
     ours.collect()
 }
 
-/// A client's position in one room by rule 1: every frame must follow on the one before.
+/// A client's position in one room by PROTOCOL.md section 3.1: every frame must follow on the one before.
 pub struct Chain(pub u64);
 
 impl Chain {

@@ -1,5 +1,5 @@
 //! A crowd under which faults happen: clients that write, edit, react, mark, follow, come and go, each by
-//! PROTOCOL.md section 4 over one socket ([`live`]), and people who change memberships, roles, settings and pins
+//! PROTOCOL.md sections 3 to 5 over one socket ([`live`]), and people who change memberships, roles, settings and pins
 //! over REST ([`changes`]). What must be true afterwards is in [`super::verdict`].
 
 use std::{

@@ -1,4 +1,4 @@
-//! A client's outbox by PROTOCOL.md section 4: what was written is sent, and sent again with the same
+//! A client's outbox by PROTOCOL.md section 4.3: what was written is sent, and sent again with the same
 //! `id`, until it is acknowledged or refused for good. It pipelines, where [`super::Client`]'s has one message
 //! of a room on its way: the server keeps the order also of those who don't wait. A pure state machine;
 //! the caller gives the time.
@@ -176,7 +176,7 @@ impl Outbox {
             self.retried += 1;
         } else {
             if answer["type"] == "ack" {
-                // Rule 4 keeps the order: nothing that was sent before it is open.
+                // The server keeps the order: nothing that was sent before it is open.
                 let first = lane.open.front().map(|first| &self.sent[*first]);
                 let alone = !lane.broken && lane.open.front() == Some(&index);
                 assert!(alone, "{answer} overtook {first:?}");

@@ -724,7 +724,7 @@ export interface components {
             username?: string | null;
         };
         /**
-         * @description The codes of PROTOCOL.md section 1. Clients treat an unknown one by its HTTP status' class.
+         * @description The codes of PROTOCOL.md section 6.1. Clients treat an unknown one by its HTTP status' class.
          * @enum {string}
          */
         Code: "invalid" | "unauthorized" | "token_expired" | "token_revoked" | "forbidden" | "not_found" | "method_not_allowed" | "taken" | "too_large" | "unsupported_media_type" | "rate_limited" | "internal" | "unavailable";

@@ -97,7 +97,7 @@ export type ClientFrame =
     room_id: RoomId;
   };
 
-/** The codes of PROTOCOL.md section 1. Clients treat an unknown one by its HTTP status' class. */
+/** The codes of PROTOCOL.md section 6.1. Clients treat an unknown one by its HTTP status' class. */
 export type Code = "invalid" | "unauthorized" | "token_expired" | "token_revoked" | "forbidden" | "not_found" | "method_not_allowed" | "taken" | "too_large" | "unsupported_media_type" | "rate_limited" | "internal" | "unavailable";
 
 export interface CreateInviteBody {

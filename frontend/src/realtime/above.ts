@@ -1,4 +1,4 @@
-// Messages above my marker that have something in common: they mention me, or they are deleted (rule 8 of PROTOCOL.md).
+// Messages above my marker that have something in common: they mention me, or they are deleted (PROTOCOL.md section 5.4).
 // What is kept is facts about seqs, each from its `rev` on, so that nothing counts twice in whatever order they come.
 // Lists name the newest hundred; of older ones only the number is known.
 

@@ -230,7 +230,7 @@ test("a list of pins that is newer than the position is not undone by what comes
   expect(client.pins(12).map((one) => one.seq)).toEqual([2]);
 });
 
-// ---- mentions (rule 8)
+// ---- mentions (PROTOCOL.md section 5.4)
 
 test("mentions are a set: a message puts in, an edit takes out, a deletion too, and the marker all below it", () => {
   const client = opened();

@@ -1,4 +1,4 @@
-// Live delivery: which rooms are mine, and how far each has come (rules 1, 2, 3 and 5 of PROTOCOL.md). What a change does to
+// Live delivery: which rooms are mine, and how far each has come (PROTOCOL.md section 3). What a change does to
 // a room is its host's.
 
 import type { ClientFrame, ErrorFrame, Ready, Ref, Room, RoomId, Synced, UserId } from "../protocol/types.ts";
@@ -193,7 +193,7 @@ export class Delivery {
     if (room && this.#host.leads()) this.#join(room);
   }
 
-  // ---- rule 1: position
+  // ---- position (PROTOCOL.md section 3.1)
 
   durable(frame: DurableFrame): void {
     const room = this.rooms.get(frame.room_id);
@@ -242,7 +242,7 @@ export class Delivery {
     this.#host.entered(fresh);
   }
 
-  // ---- rule 5: coming and going
+  // ---- coming and going (PROTOCOL.md section 3.4)
 
   added(info: Room): void {
     if (info.rev <= (this.#left.get(info.id) ?? -1)) return;

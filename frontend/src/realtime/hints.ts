@@ -1,4 +1,4 @@
-// What may be lost without harm (rule 7 of PROTOCOL.md): who is online and who is typing; and who is who.
+// What may be lost without harm (PROTOCOL.md section 5.3): who is online and who is typing; and who is who.
 
 import { fold } from "../markdown/names.ts";
 import type { RoomId, UserId, UserSummary } from "../protocol/types.ts";

@@ -1,4 +1,4 @@
-// What was asked on this socket and isn't answered yet (rule 4 of PROTOCOL.md).
+// What was asked on this socket and isn't answered yet (PROTOCOL.md section 4.2).
 
 import type { Ref, RoomId } from "../protocol/types.ts";
 import type { Wish } from "./changes.ts";

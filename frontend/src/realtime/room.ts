@@ -188,7 +188,7 @@ export class RoomState {
     this.lastMessage.told(rev, last_message);
   }
 
-  // ---- markers, and what is above them (rule 8)
+  // ---- markers, and what is above them (PROTOCOL.md section 5.4)
 
   markersTold({
     rev,

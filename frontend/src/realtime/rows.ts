@@ -49,7 +49,7 @@ function whole(frame: MessageFrame, held: Row | undefined, me: UserId, isPage: b
   return { ...row, reactions: withMine };
 }
 
-/** A live change brings only what changed (rule 6). */
+/** A live change brings only what changed (PROTOCOL.md section 5.2). */
 function patched(row: Row, frame: UpdateFrame, me: UserId): Row {
   const { type, prev, replay, by, reactions, pinned_at, ...change } = frame;
   const { mentions, mention_all, ...rest } = row;

@@ -1,4 +1,4 @@
-// The promise of PROTOCOL.md section 4, tried: frames are lost, doubled and late, sockets break, pages cross with
+// The promise of PROTOCOL.md sections 3 to 5, tried: frames are lost, doubled and late, sockets break, pages cross with
 // changes, the log is restored from a backup, tabs that share a socket come and go, and begin with what was kept; and
 // still each client ends with what the server holds.
 // SHUFFLE_SEEDS=5000 tries more, SHUFFLE_SEED=17 one alone.

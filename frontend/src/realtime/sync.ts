@@ -1,4 +1,4 @@
-// The client's half of PROTOCOL.md (sections 3 and 4) as a state machine.
+// The client's half of PROTOCOL.md (sections 3 to 5) as a state machine.
 //
 // It owns what is known of the rooms and what is still to be sent. It has no DOM, socket, clock or storage: every input
 // is a method call, and every output is a list of effects (effects.ts) that the caller carries out. What can be read of

@@ -3,7 +3,7 @@
 import type { Tokens } from "../protocol/types.ts";
 import { bodyOf, publicApi } from "./http.ts";
 
-/** The answer to a refresh is given again for 10 s when it was lost (PROTOCOL.md, section 2). */
+/** The answer to a refresh is given again for 10 s when it was lost (PROTOCOL.md section 7.9). */
 const REFRESH_MS_MAX = 7_000;
 /** A tab that sleeps may hold the lock. Two that refresh at the same moment get the same token, so nobody waits longer. */
 const LOCK_MS_MAX = 5_000;

@@ -35,7 +35,7 @@ const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
 
 const USERNAME_CHARS = /^(?:\p{XIDC}|\p{M}|\p{N}|[·._-]|\u200c|\u200d)+$/u;
 
-/** What can be said of a username here; the server looks closer (PROTOCOL.md, "Limits"). */
+/** What can be said of a username here; the server looks closer (PROTOCOL.md section 7.2). */
 export function usernameRules(name: string, rules: Rules): Rule[] {
   const trimmed = name.trim();
   const chars = charsOf(trimmed);

@@ -1,4 +1,4 @@
-//! Rule 2: from any point of a room to live delivery, step by step.
+//! PROTOCOL.md section 3.2: from any point of a room to live delivery, step by step.
 
 use rand::Rng;
 use serde_json::{Value, json};

@@ -99,7 +99,7 @@ impl Client {
         self.ask(frame, Asked::Leave);
     }
 
-    /// Rule 10's; whatever had happened before it came to the server was said before its answer.
+    /// That of PROTOCOL.md section 2.5; whatever had happened before it came to the server was said before its answer.
     pub fn ping(&mut self) {
         self.ask(json!({"type": "ping"}), Asked::Ping);
     }
@@ -138,7 +138,7 @@ impl Client {
         })
     }
 
-    /// Rule 1's remedy for a gap.
+    /// The remedy for a gap (PROTOCOL.md section 3.1).
     pub(super) fn join_from_position(&mut self, room_id: RoomId) {
         let put_off = self.to_join.contains(&room_id)
             || self

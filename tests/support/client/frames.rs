@@ -60,7 +60,7 @@ impl Client {
         }
     }
 
-    /// Rule 1. Also for frames of a type that I don't know.
+    /// PROTOCOL.md section 3.1. Also for frames of a type that I don't know.
     fn durable(&mut self, frame: &Value) {
         let kind = frame["type"].as_str().unwrap_or_default();
         let (Some(room_id), Some(rev)) = (frame["room_id"].as_u64(), frame["rev"].as_u64()) else {

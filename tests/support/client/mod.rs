@@ -1,10 +1,10 @@
-//! The reference client: PROTOCOL.md sections 3 and 4 as a pure state machine, without I/O or clock.
+//! The reference client: PROTOCOL.md sections 3 to 5 as a pure state machine, without I/O or clock.
 //! It is fed frames, REST answers and local intentions, and gives [`Effect`]s: frames for the socket
 //! and REST pages to read. Whoever drives it owns the socket, the time and the faults.
 //!
 //! Invariant, in each room held: every row of the log whose present `rev` is at most
 //! [`Room::position`] is held as the log has it, or lies in history that wasn't loaded yet. All of
-//! rule 1 serves this.
+//! the rule of positions serves this.
 //!
 //! A driver's loop:
 //! ```text

@@ -32,9 +32,9 @@ pub struct Room {
     pub(super) member_count_rev: Rev,
     pub last_seq: Seq,
     pub last_read_seq: Seq,
-    /// The messages above my marker that mention me (rule 8). Of more than 100 the newest.
+    /// The messages above my marker that mention me (PROTOCOL.md section 5.4). Of more than 100 the newest.
     pub mentioned: BTreeSet<Seq>,
-    /// The deleted messages above my marker (rule 8). Of more than 100 the newest.
+    /// The deleted messages above my marker (PROTOCOL.md section 5.4). Of more than 100 the newest.
     pub deleted: BTreeSet<Seq>,
     /// What changes said of mentions while the room is read again: the answer may be older than they.
     pub(super) judged: Option<BTreeMap<Seq, bool>>,
@@ -126,7 +126,7 @@ impl Room {
         *marker = seq.max(*marker);
     }
 
-    /// Of each change by rule 1, in its order, also when a page brought a newer row: it is the last
+    /// Of each change by PROTOCOL.md section 3.1, in its order, also when a page brought a newer row: it is the last
     /// word that counts. Pages have no word.
     pub(super) fn judge(&mut self, change: &Value, me: UserId) {
         let Some(mentioned) = mentions(change, me) else {

@@ -98,7 +98,7 @@ impl Answer {
 
 type Verdict = Result<(Answer, Vec<(UserId, Happened)>), Refused>;
 
-/// As the table of PROTOCOL.md section 2 says.
+/// As the table of PROTOCOL.md section 7.8 says.
 fn judge(kind: RoomKind, seen: &Seen, change: &Change, now: Time, in_rooms: u64) -> Verdict {
     let stands = |user: UserId| match seen.member(user) {
         _ if seen.ended.is_some() => Err(Refused::NoRoom),
