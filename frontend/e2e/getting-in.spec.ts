@@ -368,3 +368,14 @@ test("report 11: the database was reset, the cookie wasn't: the form, after one 
     await server.remove();
   }
 });
+
+test("an address that nothing has leads to the rooms", async ({ server, account, open }) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "harbour");
+  const { page } = await open(ana, "/rooom/12");
+  await expect(page.getByRole("heading", { name: "Choose a room" })).toBeVisible();
+  await page.goto(`${server.url}/room/0`);
+  await expect(page.getByRole("heading", { name: "This room isn’t there" })).toBeVisible();
+  await page.locator(".room-link", { hasText: room.name }).click();
+  await expect(box(page)).toBeVisible();
+});

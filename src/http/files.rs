@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{
-        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-        ETAG, IF_NONE_MATCH, VARY,
+        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
+        CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
     },
 };
 use rust_embed::{EmbeddedFile, RustEmbed};
@@ -93,6 +93,25 @@ pub fn find(path: &str, headers: &HeaderMap) -> Option<Answer> {
         Cow::Owned(data) => Bytes::from(data),
     }
     .into();
+    Some(answer)
+}
+
+/// The client's page with status 404, for whoever opens an address that nothing has: it leads back to the rooms. `None`
+/// for programs, which get the error as JSON.
+pub fn missing(path: &str, headers: &HeaderMap) -> Option<Answer> {
+    let is_for_programs = ["/api", "/ws"].iter().any(|root| path.starts_with(root));
+    let opened_by_browser = headers.get_all(ACCEPT).iter().any(|accepted| {
+        accepted
+            .to_str()
+            .is_ok_and(|text| text.contains("text/html"))
+    });
+    if is_for_programs || !opened_by_browser {
+        return None;
+    }
+    let mut headers = headers.clone();
+    headers.remove(IF_NONE_MATCH); // 304 would be taken for a page that is there
+    let mut answer = find("/", &headers)?;
+    *answer.status_mut() = StatusCode::NOT_FOUND;
     Some(answer)
 }
 

@@ -194,7 +194,11 @@ fn route(site: &Site, head: &Parts) -> Routed {
                 Routed::Answer(FILE, Ok(answer))
             }
             Some(_) => Routed::NotAllowed(FILE, router::allow([Method::GET].iter(), true)),
-            None => Routed::Answer(NOWHERE, Err(Refusal::not_found())),
+            None => {
+                let page = files::missing(path, &head.headers)
+                    .filter(|_| matches!(head.method, Method::GET | Method::HEAD));
+                Routed::Answer(NOWHERE, page.ok_or_else(Refusal::not_found))
+            }
         },
     }
 }

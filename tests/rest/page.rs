@@ -104,6 +104,44 @@ async fn every_page_of_the_client_can_be_linked_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_nothing_has_shows_the_page_to_people() {
+    let server = Server::start(Db::Sqlite).await;
+    let page = get(&server, "/", "").await;
+    let tag = told(page.headers(), "etag").to_owned();
+    let page = page.bytes().await.unwrap();
+    let browser = [
+        (
+            "accept",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        ),
+        ("if-none-match", tag.as_str()),
+    ];
+    for path in ["/room/0", "/rooom/12", "/nowhere/at/all", "/login/"] {
+        let answer = ask(&server, Method::GET, path, &browser).await;
+        assert_eq!(answer.status(), 404, "{path}");
+        assert!(
+            answer.headers().contains_key(CONTENT_SECURITY_POLICY),
+            "{path}"
+        );
+        assert_eq!(answer.bytes().await.unwrap(), page, "{path}");
+        let answer = ask(&server, Method::POST, path, &browser).await;
+        assert_eq!(
+            answer.headers()[CONTENT_TYPE],
+            "application/problem+json",
+            "{path}"
+        );
+    }
+    for path in ["/api/nowhere", "/api/chat/rooms/0", "/ws/nowhere"] {
+        let answer = ask(&server, Method::GET, path, &browser).await;
+        assert_eq!(
+            answer.headers()[CONTENT_TYPE],
+            "application/problem+json",
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_travel_in_the_form_that_is_liked_best() {
     let server = Server::start(Db::Sqlite).await;
     let script = script(&server).await;

@@ -1,4 +1,5 @@
-// The addresses of the page. The server answers these paths with the page, and no others (src/http/files.rs).
+// The addresses of the page. The server answers these paths with the page, and to a browser any other, too, with
+// status 404 (src/http/files.rs).
 
 import { useEffect, useRef } from "react";
 import { useLocation, useSearch } from "wouter";
