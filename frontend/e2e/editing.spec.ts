@@ -122,6 +122,31 @@ test("what is to be changed comes into view", async ({ server, account, open }) 
   await expect(messageWith(page, "of mine, changed")).toContainText("(edited)");
 });
 
+test("what comes meanwhile is counted below, and the text that is changed stays where it is", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo, 30);
+  await server.say(ana, room, "to be changed");
+  const { page } = await open(ana, `/room/${room.id}`);
+  await box(page).press("ArrowUp");
+  await expect(edit(page)).toBeFocused();
+  const top = () => edit(page).evaluate((area) => Math.round(area.getBoundingClientRect().top));
+  const before = await top();
+  for (let index = 1; index <= 15; index += 1) await server.say(bo, room, `meanwhile ${index}`);
+  const toEnd = page.getByRole("button", { name: "15 new messages" });
+  await expect(toEnd).toBeVisible();
+  await expect(edit(page)).toBeInViewport({ ratio: 1 });
+  expect(Math.abs((await top()) - before)).toBeLessThanOrEqual(1);
+  await page.keyboard.type(" a little");
+  await page.keyboard.press("Enter");
+  await expect(messageWith(page, "to be changed a little")).toBeInViewport();
+  await toEnd.click();
+  await expect(messageWith(page, "meanwhile 15")).toBeInViewport();
+});
+
 test("nobody else finds in this tab what was being changed", async ({ server, account, open }) => {
   const [ana, bo] = [await account("ana"), await account("bo")];
   const room = await roomOf(server, ana, bo);

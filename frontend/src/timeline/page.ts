@@ -46,6 +46,15 @@ export class Page {
     return element && this.element.contains(element) ? element.closest<HTMLElement>("li[data-key]") : null;
   }
 
+  /** The row in view in which the reader is writing. */
+  get written(): HTMLElement | null {
+    const row = this.rowOf(document.activeElement);
+    if (!row?.querySelector("textarea")) return null;
+    const { top, bottom } = row.getBoundingClientRect();
+    const edge = this.edge();
+    return bottom > edge && top < edge + this.height ? row : null;
+  }
+
   /** The rows that hold the focus or the selection, by their indexes. */
   held(indexes: ReadonlyMap<string, number>): Range[] {
     const indexOf = (node: Node | null) => indexes.get(this.rowOf(node)?.dataset.key ?? "") ?? -1;

@@ -239,8 +239,11 @@ export class Scroller<Item> implements ListHandle {
     this.scrolled();
     this.next = null;
     this.input = next;
-    // What turns out to be missing after the end must not carry the reader along when it is loaded.
-    if (model.place === "end" && next.hasNewer && !old.hasNewer) this.takePlace();
+    // What turns out to be missing after the end must not carry the reader along when it is loaded, nor must what comes
+    // carry away the text that they are changing.
+    const written = model.place === "end" ? this.page?.written : null;
+    if (written) this.hold(written);
+    else if (model.place === "end" && next.hasNewer && !old.hasNewer) this.takePlace();
     const [first, last] = [model.keyAt(0), model.keyAt(model.count - 1)];
     const isNew = model.replace(next, this.held());
     if (model.keyAt(0) !== first) this.near.older = false;
@@ -318,6 +321,13 @@ export class Scroller<Item> implements ListHandle {
     const found = this.find(0.5);
     const key = found && this.model.keyAt(found.index);
     if (found && key !== null) this.model.place = { key, ...found, align: null };
+  }
+
+  private hold(row: HTMLElement): void {
+    const { page, model } = this;
+    const key = row.dataset.key ?? "";
+    const index = model.mounted.get(key);
+    if (page && index !== undefined) model.place = { key, index, offset: page.offsetOf(row), align: null };
   }
 
   /** Who has come to the end stays there. */
