@@ -13,6 +13,7 @@ import {
   say,
   test,
 } from "./support/test.ts";
+import { heldBack } from "./support/views.ts";
 
 const row = (page: Page, seq: number) => page.locator(`[data-seq='${seq}']`);
 
@@ -65,6 +66,30 @@ test("what is written far above the end is shown at once, and nothing between is
   await server.start();
   await expect(page.locator("[data-state=pending]")).toHaveCount(0, { timeout: within(45_000) });
   await expect(row(page, 302)).toBeInViewport();
+});
+
+test("while a place far above is loaded, placeholders stand there, and the way to the end stays", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(ana, "slow", [bo]);
+  await sayMany(server, bo, room, 150);
+  await server.say(bo, room, `see ${server.url}/room/${room.id}/3`);
+  await server.read(ana, room, 151);
+  const { page } = await open(ana, `/room/${room.id}`);
+  const release = await heldBack(page, /around=3\b/);
+  await row(page, 151).getByRole("link").click();
+  await expect(page.locator(".placeholder").first()).toBeVisible();
+  await page.getByRole("button", { name: "Jump to latest" }).click();
+  await expect(row(page, 151)).toBeInViewport();
+  await expect(page.locator(".placeholder")).toHaveCount(0);
+  await row(page, 151).getByRole("link").click();
+  await expect(page.locator(".placeholder").first()).toBeVisible();
+  release();
+  await expect(row(page, 3)).toBeInViewport();
+  await expect(row(page, 3)).toHaveAttribute("data-lit", "true");
 });
 
 test("a read marker that was lost with the line, or was refused for now, is told again", async ({

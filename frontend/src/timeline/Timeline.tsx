@@ -78,7 +78,7 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
   }, [engine, roomId, isAtEnd, view, rows]);
 
   const isOpen = useClient((client) => client.room(roomId)?.isOpen ?? false);
-  const start = useStart(entries, seq, newAfter, isLoaded || pending.length > 0, isOpen);
+  const start = useStart(entries, seq, newAfter, isLoaded || pending.length > 0, isOpen, view);
   const isPlaced = start !== null;
   const lit = useNamed(seq, entries, isPlaced, handle, goToEnd);
 
@@ -212,7 +212,7 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
           </button>
         </div>
       )}
-      {isPlaced && (!isAtEnd || view === "away") && (
+      {(view === "away" || (isPlaced && !isAtEnd)) && (
         <button type="button" className="timeline__end" onClick={goToEnd}>
           <ArrowDown aria-hidden size={16} />
           {unseen > 0 ? t("timeline.newBelow", { count: unseen }) : t("timeline.toEnd")}
@@ -222,22 +222,32 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
   );
 }
 
-/** Where the list begins, decided once its messages are there: where it was left, at the named one, at the first unread one, else at the end. */
+/**
+ * Where the list begins, decided once its messages are there: where it was left, at the named one, at the first unread
+ * one, else at the end. It is decided again when it has led to where nothing is loaded yet.
+ */
 function useStart(
   entries: readonly Entry[],
   seq: number | null,
   newAfter: number | null,
   isLoaded: boolean,
   isOpen: boolean,
+  view: "tail" | "away",
 ): Start | null {
   const decided = useRef<Start | null>(null);
+  const isAgain = useRef(false);
+  if (decided.current !== null && !isLoaded && entries.length === 0) {
+    decided.current = null;
+    isAgain.current = true;
+  }
   if (decided.current === null && isLoaded) {
-    const goal = goalOf(seq);
+    const goal = isAgain.current && view === "tail" ? "end" : goalOf(seq);
     const place = goal === "end" ? null : goal;
     const found = place && entries.find(({ row }) => row?.seq === place.seq);
     // From the cache a room shows its end; where it was left is asked for once it is open.
     if (place && !found && !isOpen) return null;
-    const firstNew = newAfter === null ? undefined : entries.find(({ isFirstNew }) => isFirstNew);
+    const firstNew =
+      newAfter === null || isAgain.current ? undefined : entries.find(({ isFirstNew }) => isFirstNew);
     if (place && found)
       decided.current =
         place.at === "center" ? { key: found.key, align: place.at } : { key: found.key, offset: place.at };
