@@ -1,7 +1,7 @@
 // Menus: where they are, and what they do.
 
 import { list } from "./support/list.ts";
-import { expect, messageWith, test } from "./support/test.ts";
+import { expect, messages, messageWith, test } from "./support/test.ts";
 
 test("a menu stays where it was opened when the pointer goes to it", async ({ server, account, open }) => {
   const [ana, bo] = [await account("ana"), await account("bo")];
@@ -44,4 +44,37 @@ test("a row that stays beneath the pointer has its tools again after a scroll", 
   });
   await expect(list(page)).toHaveAttribute("data-scrolled", "");
   await expect(tools).toBeVisible();
+});
+
+test("a press is for no other message than the one whose tools were beneath the pointer", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(bo, "moving", [ana]);
+  for (let index = 0; index < 30; index += 1) await server.say(bo, room, `line ${index}`);
+  await server.read(ana, room, 30);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await messageWith(page, "line 25").hover();
+  const tools = page.getByRole("toolbar");
+  await tools.getByRole("button", { name: "👍" }).hover();
+  const at = await tools.getByRole("button", { name: "👍" }).boundingBox();
+  for (let index = 1; index <= 3; index += 1) {
+    await server.say(bo, room, `meanwhile ${index}`);
+    await expect(messageWith(page, `meanwhile ${index}`)).toBeInViewport();
+    await expect(tools).toHaveCount(0);
+  }
+  await page.mouse.down();
+  await page.mouse.up();
+  await server.say(bo, room, "after the press");
+  await expect(messageWith(page, "after the press")).toBeInViewport();
+  await expect(page.locator(".reaction")).toHaveCount(0);
+  await expect(tools).toHaveCount(0);
+  // Who moves the pointer has them again.
+  await page.mouse.move((at?.x ?? 0) - 100, at?.y ?? 0);
+  await expect(tools).toBeVisible();
+  await messageWith(page, "line 27").hover();
+  await tools.getByRole("button", { name: "👍" }).click();
+  await expect(messages(page).filter({ has: page.locator(".reaction") })).toContainText("line 27");
 });

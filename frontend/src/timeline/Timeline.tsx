@@ -26,6 +26,8 @@ import { Toolbar } from "./Toolbar.tsx";
 import "./timeline.css";
 
 const LONG_PRESS_MS = 450;
+/** A hand that presses moves the pointer by less. */
+const MOVED_PX = 4;
 const NONE: readonly OutboxItem[] = [];
 
 /** Enter, and what opens menus elsewhere. */
@@ -117,20 +119,44 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
     const at = { currentTarget: target, clientX: 0, clientY: 0, type: "keydown" };
     openMenu(at, { kind: "message", roomId, seq: row.seq });
   };
+  // Rows that move beneath a resting pointer bring no other message's tools there: a press would be for the message before.
   const pointer = useRef<{ x: number; y: number } | null>(null);
-  const followPointer = ({ pointerType, clientX, clientY }: PointerEvent): void => {
-    pointer.current = pointerType === "touch" ? null : { x: clientX, y: clientY };
+  const resting = useRef<{ x: number; y: number; key: string | null } | null>(null);
+  const isTool = (target: EventTarget): boolean =>
+    target instanceof Element && target.closest(".message__tools") !== null;
+  const rowsMoved = (): void => {
+    if (pointer.current) resting.current ??= { ...pointer.current, key: active };
+  };
+  const hover = (target: EventTarget): void => {
+    const key = keyAt(target);
+    if (!isTool(target)) setActive(resting.current && key !== resting.current.key ? null : key);
   };
   const onPointerOver = (event: PointerEvent): void => {
-    followPointer(event);
-    const isTool = event.target instanceof Element && event.target.closest(".message__tools") !== null;
-    if (event.pointerType !== "touch" && !isTool) setActive(keyAt(event.target));
+    const { pointerType, clientX: x, clientY: y, target } = event;
+    if (pointerType === "touch") return;
+    if (pointer.current?.x === x && pointer.current.y === y) rowsMoved();
+    else onPointerMove(event);
+    hover(target);
+  };
+  const onPointerMove = ({ pointerType, clientX: x, clientY: y, target }: PointerEvent): void => {
+    pointer.current = pointerType === "touch" ? null : { x, y };
+    const from = resting.current;
+    if (!from || Math.hypot(x - from.x, y - from.y) < MOVED_PX) return;
+    resting.current = null;
+    if (pointer.current) hover(target);
+  };
+  const onScroll = (): void => {
+    if (document.activeElement?.matches(".message__tools :focus-visible")) return;
+    rowsMoved();
+    setActive(null);
   };
   // A row that lies beneath the pointer as before gets no event.
   const onScrollEnd = (): void => {
-    if (!pointer.current || document.activeElement?.matches("[data-key]:focus-visible")) return;
+    const focused = document.activeElement;
+    if (!pointer.current || focused?.matches("[data-key]:focus-visible, .message__tools :focus-visible"))
+      return;
     const target = document.elementFromPoint(pointer.current.x, pointer.current.y);
-    if (target) setActive(keyAt(target));
+    if (target) hover(target);
   };
   const cancelPress = (): void => {
     if (longPress.current) clearTimeout(longPress.current);
@@ -158,17 +184,17 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
       onKeyDown={onKeyDown}
       onPointerOver={onPointerOver}
       onPointerLeave={() => {
-        pointer.current = null;
+        pointer.current = resting.current = null;
         setActive(null);
       }}
-      onScrollCapture={() => document.activeElement?.closest(".message__tools") || setActive(null)}
+      onScrollCapture={onScroll}
       onScrollEndCapture={onScrollEnd}
       onPointerDown={onPointerDown}
       onPointerUp={cancelPress}
       onPointerCancel={cancelPress}
       onTouchEnd={(event) => hasPressed.current && event.preventDefault()} // no click: it would close the menu
       onPointerMove={(event) => {
-        followPointer(event);
+        onPointerMove(event);
         if (Math.abs(event.movementY) > 2) cancelPress();
       }}
       onFocusCapture={(event) => !event.target.closest(".message__tools") && setActive(keyAt(event.target))}
