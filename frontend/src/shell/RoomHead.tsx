@@ -8,10 +8,20 @@ import { useIsPhone } from "./phone.ts";
 import { goToList, showPanel, toggleId, usePlace } from "./routes.ts";
 import { openDialog } from "./ui.ts";
 
+/** The way back to the list of rooms, where it is another screen. */
+export function ToList() {
+  const t = useText();
+  if (!useIsPhone()) return null;
+  return (
+    <button type="button" className="icon-button" aria-label={t("room.back")} onClick={goToList}>
+      <ArrowLeft aria-hidden size={22} className="flips" />
+    </button>
+  );
+}
+
 /** What the room is, and what can be opened beside it. */
 export function RoomHead({ roomId }: { roomId: number }) {
   const t = useText();
-  const isPhone = useIsPhone();
   const { panel } = usePlace();
   const info = useClient((client) => client.room(roomId)?.info);
   const hasPins = useClient((client) => client.pins(roomId).length > 0);
@@ -22,11 +32,7 @@ export function RoomHead({ roomId }: { roomId: number }) {
   const peer = info.peer;
   return (
     <header className="room-head">
-      {isPhone && (
-        <button type="button" className="icon-button" aria-label={t("room.back")} onClick={goToList}>
-          <ArrowLeft aria-hidden size={22} className="flips" />
-        </button>
-      )}
+      <ToList />
       <span className="room-head__icon">
         {isDirect && peer ? (
           <Avatar user={peer} size="s" isOnline={isOnline} />

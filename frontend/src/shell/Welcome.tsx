@@ -7,15 +7,27 @@ import { useClient, useEngine } from "../session/hooks.ts";
 import { bodyOf, Problem } from "../session/http.ts";
 import { useActions } from "./actions.ts";
 import { nameOf } from "./people.ts";
+import { useIsPhone } from "./phone.ts";
+import { ToList } from "./RoomHead.tsx";
 import { openDialog } from "./ui.ts";
 
 /** What stands where no room is open: what to do first, or why the room of the address isn't there. */
 export function Welcome({ roomId, isReady }: { roomId: number | null; isReady: boolean }) {
-  if (!isReady) return <main className="welcome" aria-busy />;
-  if (roomId !== null) return <Stranger roomId={roomId} />;
+  const isPhone = useIsPhone();
+  if (roomId === null)
+    return (
+      <main className="welcome" aria-busy={!isReady}>
+        {isReady && <FirstSteps />}
+      </main>
+    );
   return (
-    <main className="welcome">
-      <FirstSteps />
+    <main className="stranger">
+      {isPhone && (
+        <header className="room-head">
+          <ToList />
+        </header>
+      )}
+      {isReady ? <Stranger roomId={roomId} /> : <div className="welcome" aria-busy />}
     </main>
   );
 }
@@ -76,10 +88,10 @@ function Stranger({ roomId }: { roomId: number }) {
       isOver = true;
     };
   }, [api, roomId, isLive]);
-  if (found === null) return <main className="welcome" aria-busy />;
+  if (found === null) return <div className="welcome" aria-busy />;
   const isMissing = found === "missing";
   return (
-    <main className="welcome">
+    <div className="welcome">
       <div className="welcome__card">
         <h1 dir="auto">{isMissing ? t("stranger.missing") : found.name}</h1>
         <p className="quiet">
@@ -96,6 +108,6 @@ function Stranger({ roomId }: { roomId: number }) {
           </button>
         )}
       </div>
-    </main>
+    </div>
   );
 }
