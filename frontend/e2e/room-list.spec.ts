@@ -36,3 +36,13 @@ test("a room that isn't mine has a way to the list, also without a connection (p
   await page.getByRole("button", { name: "All rooms" }).tap();
   await expect(page.locator(".sidebar")).toBeVisible();
 });
+
+test("who presses the open room again goes back in one step", async ({ server, account, open }) => {
+  const ana = await account("ana");
+  const [one, two] = (await roomsOf(server, ana, 2)) as [Room, Room];
+  const { page } = await open(ana, `/room/${one.id}`);
+  for (let press = 0; press < 3; press += 1) await link(page, two).click();
+  await isAt(page, two);
+  await page.goBack();
+  await isAt(page, one);
+});

@@ -89,11 +89,13 @@ function goBackTo(address: string): void {
   history.back();
 }
 
-/** Goes to a room, or to a message in it, which is shown again if it is named again. */
+/** Goes to a room, or to a message in it, which is shown again if it is named again. Who is there already gets no new entry. */
 export function goTo(roomId: number, seq?: number, { keepsPanel = false } = {}): void {
   const panel = keepsPanel ? panelIn(location.search) : null;
   const query = panel === null ? "" : `?panel=${panel}`;
-  push(roomPath(roomId, seq) + query);
+  const address = roomPath(roomId, seq) + query;
+  if (address !== location.pathname + location.search) push(address);
+  else if (seq !== undefined) go(address, { below: history.state?.below }, { replace: true });
   if (seq !== undefined) ui.setState(({ asked }) => ({ asked: asked + 1 }));
 }
 
