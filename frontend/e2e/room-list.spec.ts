@@ -37,6 +37,47 @@ test("a room that isn't mine has a way to the list, also without a connection (p
   await expect(page.locator(".sidebar")).toBeVisible();
 });
 
+test("the list is where it was left (phone)", async ({ server, account, open }) => {
+  const ana = await account("ana");
+  const rooms = await roomsOf(server, ana, 25);
+  const { page } = await open(ana, "/", PHONE);
+  const list = page.locator(".sidebar__list");
+  await expect(page.locator(".room-link")).toHaveCount(25);
+  await link(page, rooms[2] as Room).scrollIntoViewIfNeeded();
+  const left = await list.evaluate((element) => element.scrollTop);
+  expect(left).toBeGreaterThan(100);
+  await link(page, rooms[2] as Room).tap();
+  await expect(box(page)).toBeVisible();
+  await page.getByRole("button", { name: "All rooms" }).tap();
+  await expect(link(page, rooms[2] as Room)).toBeInViewport();
+  // Rows out of view have about their height.
+  expect(Math.abs((await list.evaluate((element) => element.scrollTop)) - left)).toBeLessThan(23);
+});
+
+test("the open room is in view in a long list, and what is folded away is not walked through", async ({
+  server,
+  account,
+  open,
+}) => {
+  const ana = await account("ana");
+  const old = await server.room(ana, "old");
+  const rooms = await roomsOf(server, ana, 30);
+  await server.must("PATCH", `/api/chat/rooms/${old.id}`, { archived: true }, ana.token);
+  const [last, first] = [rooms[0] as Room, rooms[29] as Room];
+  const { page } = await open(ana, `/room/${last.id}`);
+  await expect(link(page, last)).toBeInViewport();
+  await expect(link(page, first)).not.toBeInViewport();
+  await box(page).press("Alt+ArrowDown"); // past the folded section
+  await isAt(page, first);
+  await expect(link(page, first)).toBeInViewport();
+  await box(page).press("Alt+ArrowUp");
+  await isAt(page, last);
+  await expect(link(page, last)).toBeInViewport();
+  await page.getByRole("button", { name: "Archived" }).press("Enter");
+  await box(page).press("Alt+ArrowDown");
+  await isAt(page, old);
+});
+
 test("who presses the open room again goes back in one step", async ({ server, account, open }) => {
   const ana = await account("ana");
   const [one, two] = (await roomsOf(server, ana, 2)) as [Room, Room];
@@ -45,4 +86,39 @@ test("who presses the open room again goes back in one step", async ({ server, a
   await isAt(page, two);
   await page.goBack();
   await isAt(page, one);
+});
+
+test("the rooms keep their order while the pointer is among them", async ({ server, account, open }) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const [one, two, three] = (await roomsOf(server, bo, 3, [ana])) as [Room, Room, Room];
+  const { page } = await open(ana, `/room/${three.id}`);
+  await expect.poll(() => names(page)).toEqual(["room 2", "room 1", "room 0"]);
+  await link(page, two).hover();
+  await server.say(bo, one, "something new");
+  await expect(link(page, one).locator(".count")).toContainText("1");
+  expect(await names(page)).toEqual(["room 2", "room 1", "room 0"]);
+  await page.mouse.down();
+  await page.mouse.up();
+  await isAt(page, two);
+  await page.locator(".room-head").hover();
+  await expect.poll(() => names(page)).toEqual(["room 0", "room 2", "room 1"]);
+
+  // So while a key walks among them; and who writes aims at none.
+  await link(page, one).focus();
+  await page.keyboard.press("Tab");
+  await expect(link(page, three)).toBeFocused();
+  await server.say(bo, three, "something newer");
+  await expect(link(page, three).locator(".count")).toContainText("1");
+  expect(await names(page)).toEqual(["room 0", "room 2", "room 1"]);
+  await page.keyboard.press("Shift+Tab");
+  await expect(link(page, one)).toBeFocused();
+  expect(await names(page)).toEqual(["room 0", "room 2", "room 1"]);
+  await box(page).focus();
+  await expect.poll(() => names(page)).toEqual(["room 2", "room 0", "room 1"]);
+  await link(page, one).hover();
+  await server.say(bo, one, "the newest");
+  await expect(link(page, one).locator(".count")).toContainText("2");
+  expect(await names(page)).toEqual(["room 2", "room 0", "room 1"]);
+  await box(page).pressSequentially("x");
+  await expect.poll(() => names(page)).toEqual(["room 0", "room 2", "room 1"]);
 });

@@ -1,8 +1,19 @@
 import { ChevronDown, Compass, Hash, Lock, MessageSquarePlus, Pencil, Search, Settings } from "lucide-react";
-import { type MouseEvent, memo, Suspense, useMemo } from "react";
+import {
+  type MouseEvent,
+  memo,
+  type RefObject,
+  Suspense,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import { Link } from "wouter";
 import { useText } from "../i18n/text.ts";
 import { part } from "../loading.ts";
+import type { Engine } from "../session/engine.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { toggleIn, usePrefs } from "../session/prefs.ts";
 import { Avatar, Presence } from "./Avatar.tsx";
@@ -10,7 +21,7 @@ import { isMac } from "./keys.ts";
 import { openMenu } from "./menu.ts";
 import { isolated, nameOf, roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
-import { type RoomEntry, type SectionKey, sectionsOf } from "./rooms.ts";
+import { inOrderOf, isFolded, type RoomEntry, type Section, sectionsOf, shownOf } from "./rooms.ts";
 import { goTo, roomPath, usePlace } from "./routes.ts";
 import { useToday, useWhen } from "./time.ts";
 import { openDialog } from "./ui.ts";
@@ -30,10 +41,16 @@ export function Sidebar() {
   const unreadFrom = usePrefs((prefs) => prefs.unreadFrom);
   const { roomId } = usePlace();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the version stands for the client's state
-  const sections = useMemo(
+  const sorted = useMemo(
     () => sectionsOf(engine.client, engine.drafts, favourites),
     [engine, favourites, unreadFrom, version, draftsVersion],
   );
+  const list = useRef<HTMLDivElement>(null);
+  const isAimedAt = useIsAimedAt(list);
+  const shown = useRef(sorted);
+  const sections = isAimedAt ? inOrderOf(shown.current, sorted) : sorted;
+  shown.current = sections;
+  useKeptScroll(list);
   return (
     <nav className="sidebar" aria-label={t("sidebar.label")}>
       <header className="sidebar__head">
@@ -67,10 +84,10 @@ export function Sidebar() {
         <span>{t("sidebar.find")}</span>
         <kbd>{isMac ? "⌘K" : t("key.ctrlK")}</kbd>
       </button>
-      <div className="sidebar__list">
+      <div ref={list} className="sidebar__list">
         {sections.map(
-          ({ key, entries }) =>
-            entries.length > 0 && <SectionList key={key} name={key} entries={entries} openId={roomId} />,
+          (section) =>
+            section.entries.length > 0 && <SectionList key={section.key} section={section} openId={roomId} />,
         )}
         {sections.every(({ entries }) => entries.length === 0) && isLive && <Empty />}
       </div>
@@ -92,6 +109,49 @@ export function Sidebar() {
   );
 }
 
+/** Whether somebody chooses a room there, with the pointer or by keyboard. Who types elsewhere doesn't. */
+function useIsAimedAt(list: RefObject<HTMLElement | null>): boolean {
+  const [isAimedAt, setAimedAt] = useState(false);
+  useEffect(() => {
+    const element = list.current;
+    if (!element) return undefined;
+    const listening = new AbortController();
+    let [hasPointer, hasFocus] = [false, false];
+    const follow = (event: Event): void => {
+      const { type, target } = event;
+      const isInside = target instanceof Node && element.contains(target);
+      if (type === "keydown" && !isInside) hasPointer = hasFocus = false;
+      else if (type === "pointermove" || type === "pointerdown") hasPointer = true;
+      else if (type === "pointerleave") hasPointer = false;
+      else if (type === "focusin") hasFocus = (target as Element).matches(":focus-visible");
+      else if (type === "focusout")
+        hasFocus &&= element.contains((event as FocusEvent).relatedTarget as Node);
+      setAimedAt(hasPointer || hasFocus);
+    };
+    const { signal } = listening;
+    for (const type of ["pointermove", "pointerdown", "pointerleave", "focusin", "focusout"])
+      element.addEventListener(type, follow, { signal });
+    addEventListener("keydown", follow, { signal });
+    return () => listening.abort();
+  }, [list]);
+  return isAimedAt;
+}
+
+const scrolls = new WeakMap<Engine, number>();
+
+/** On a phone the list goes while a room is shown, and comes back where it was scrolled to. */
+function useKeptScroll(list: RefObject<HTMLElement | null>): void {
+  const engine = useEngine();
+  useLayoutEffect(() => {
+    const element = list.current;
+    if (!element) return undefined;
+    element.scrollTop = scrolls.get(engine) ?? 0;
+    return () => {
+      scrolls.set(engine, element.scrollTop);
+    };
+  }, [engine, list]);
+}
+
 /** A phone shows no other screen beside the list: what to do first stands here. */
 function Empty() {
   const t = useText();
@@ -105,25 +165,10 @@ function Empty() {
   );
 }
 
-function SectionList({
-  name,
-  entries,
-  openId,
-}: {
-  name: SectionKey;
-  entries: RoomEntry[];
-  openId: number | null;
-}) {
+function SectionList({ section, openId }: { section: Section; openId: number | null }) {
   const t = useText();
-  const isFolded = usePrefs((prefs) =>
-    name === "archived" ? !prefs.folded.includes("archived-open") : prefs.folded.includes(name),
-  );
-  // What needs me shows in a folded section, too, and so does where I am.
-  const shown = isFolded
-    ? entries.filter(
-        (entry) => entry.mentions > 0 || (entry.unread > 0 && !entry.isMuted) || entry.room.id === openId,
-      )
-    : entries;
+  const { key: name } = section;
+  const folded = usePrefs((prefs) => isFolded(prefs, name));
   const listId = `section-${name}`;
   return (
     <section className="section" aria-labelledby={`${listId}-title`}>
@@ -131,16 +176,16 @@ function SectionList({
         <button
           type="button"
           className="section__title"
-          aria-expanded={!isFolded}
+          aria-expanded={!folded}
           aria-controls={listId}
           onClick={() => toggleIn("folded", name === "archived" ? "archived-open" : name)}
         >
-          <ChevronDown aria-hidden size={14} data-folded={isFolded} />
+          <ChevronDown aria-hidden size={14} data-folded={folded} />
           {t(`section.${name}`)}
         </button>
       </h2>
       <ul id={listId}>
-        {shown.map((entry) => (
+        {shownOf(section, folded, openId).map((entry) => (
           <RoomLink
             key={entry.room.id}
             entry={entry}
@@ -171,12 +216,18 @@ const RoomLink = memo(
     const { info, preview } = room;
     const isOnline = useClient((client) => (info.peer ? client.isOnline(info.peer.id) : undefined));
     const isNew = unread > 0 && !isMuted;
+    const item = useRef<HTMLLIElement>(null);
+    // It moves in the list when it is read.
+    // biome-ignore lint/correctness/useExhaustiveDependencies: see above
+    useEffect(() => {
+      if (isOpen) item.current?.scrollIntoView({ block: "nearest" });
+    }, [isOpen, isNew]);
     const favour = (event: MouseEvent): void => {
       event.preventDefault();
       openMenu(event, { kind: "roomLink", roomId });
     };
     return (
-      <li>
+      <li ref={item}>
         <Link
           href={roomPath(roomId)}
           className="room-link"

@@ -4,7 +4,7 @@ import type { RoomState } from "../realtime/room.ts";
 import type { SyncClient } from "../realtime/sync.ts";
 import type { Drafts } from "../session/drafts.ts";
 import type { Engine } from "../session/engine.ts";
-import { prefs, setUnreadFrom } from "../session/prefs.ts";
+import { type Prefs, prefs, setUnreadFrom } from "../session/prefs.ts";
 
 export type SectionKey = "favourites" | "rooms" | "direct" | "archived";
 
@@ -73,4 +73,26 @@ export function sectionsOf(client: SyncClient, drafts: Drafts, favourites: reado
     sections.get(key)?.push(entryOf(client, drafts, room));
   }
   return [...sections].map(([key, entries]) => ({ key, entries: entries.sort(compare) }));
+}
+
+export const isFolded = ({ folded }: Pick<Prefs, "folded">, key: SectionKey): boolean =>
+  key === "archived" ? !folded.includes("archived-open") : folded.includes(key);
+
+/** What needs me shows in a folded section, too, and so does where I am. */
+export const shownOf = ({ entries }: Section, isFolded: boolean, openId: number | null): RoomEntry[] =>
+  isFolded
+    ? entries.filter(
+        ({ room, unread, mentions, isMuted }) =>
+          mentions > 0 || (unread > 0 && !isMuted) || room.id === openId,
+      )
+    : entries;
+
+/** The sections in the order in which they were `before`: who aims at a room finds it where it is. What is new comes last. */
+export function inOrderOf(before: readonly Section[], now: readonly Section[]): Section[] {
+  return now.map(({ key, entries }) => {
+    const old = before.find((section) => section.key === key)?.entries ?? [];
+    const places = new Map(old.map(({ room }, index) => [room.id, index]));
+    const place = ({ room }: RoomEntry): number => places.get(room.id) ?? old.length;
+    return { key, entries: entries.toSorted((a, b) => place(a) - place(b)) };
+  });
 }

@@ -7,7 +7,7 @@ import { useEngine } from "../session/hooks.ts";
 import { prefs } from "../session/prefs.ts";
 import { hasCommandKey } from "./keys.ts";
 import { menu } from "./menu.ts";
-import { markRead, sectionsOf } from "./rooms.ts";
+import { isFolded, markRead, sectionsOf, shownOf } from "./rooms.ts";
 import { goTo, showPanel, usePlace } from "./routes.ts";
 import { openDialog, ui } from "./ui.ts";
 
@@ -56,8 +56,9 @@ export function useShortcuts(): void {
 
 /** The room above or below in the list; with `onlyUnread` the next one that has something new. */
 function neighbour(engine: Engine, roomId: number | null, step: 1 | -1, onlyUnread: boolean): number | null {
-  const entries = sectionsOf(engine.client, engine.drafts, prefs.getState().favourites).flatMap(
-    (section) => section.entries,
+  const look = prefs.getState();
+  const entries = sectionsOf(engine.client, engine.drafts, look.favourites).flatMap((section) =>
+    shownOf(section, isFolded(look, section.key), roomId),
   );
   const at = entries.findIndex(({ room }) => room.id === roomId);
   for (let turn = 1; turn <= entries.length; turn += 1) {
