@@ -11,6 +11,9 @@ export function useEngine(): Engine {
   return engine;
 }
 
+/** Whether the line to the server is up. */
+export const useIsLive = (): boolean => useClient((_, { line }) => line.state === "live");
+
 /** What `select` gives, now and after each change: something that stays identical while it is the same. */
 export function useClient<T>(select: (client: SyncClient, engine: Engine) => T): T {
   const engine = useEngine();

@@ -4,6 +4,7 @@ import { Confirm } from "../dialogs/Confirm.tsx";
 import { part } from "../loading.ts";
 import { loadSwitcher } from "./preloaded.ts";
 import { closeDialog, type DialogOf, useUi } from "./ui.ts";
+import { Waiting } from "./Waiting.tsx";
 
 const Switcher = part(loadSwitcher);
 const NewRoom = part(() => import("../dialogs/NewRoom.tsx"));
@@ -20,12 +21,15 @@ export default function Dialogs() {
   const dialogs = useUi((state) => state.dialogs);
   return (
     <CSPProvider disableStyleElements>
-      <Suspense fallback={null}>
-        {dialogs.map((dialog, index) => (
+      {dialogs.map((dialog, index) => (
+        <Suspense
           // biome-ignore lint/suspicious/noArrayIndexKey: they are a stack
-          <One key={`${dialog.kind}-${index}`} dialog={dialog} />
-        ))}
-      </Suspense>
+          key={`${dialog.kind}-${index}`}
+          fallback={<Waiting onDrop={() => closeDialog(dialog)} />}
+        >
+          <One dialog={dialog} />
+        </Suspense>
+      ))}
     </CSPProvider>
   );
 }

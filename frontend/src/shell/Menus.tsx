@@ -22,14 +22,14 @@ import {
   UserPlus,
   UserRound,
 } from "lucide-react";
-import { Suspense } from "react";
+import { Suspense, useEffect } from "react";
 import { replyTo } from "../composer/answering.ts";
 import { mayManage, mayPin } from "../dialogs/duties.ts";
 import { type Text, useText } from "../i18n/text.ts";
 import { part } from "../loading.ts";
 import { copyText } from "../markdown/copy.ts";
 import type { Engine } from "../session/engine.ts";
-import { useEngine } from "../session/hooks.ts";
+import { useClient, useEngine } from "../session/hooks.ts";
 import { prefs, setUnreadFrom, toggleIn, usedReaction } from "../session/prefs.ts";
 import { startEditing } from "../timeline/editing.ts";
 import { type Actions, useActions } from "./actions.ts";
@@ -38,6 +38,7 @@ import { closeMenu, type MenuOf, menu, useMenu } from "./menu.ts";
 import { entryOf, markRead } from "./rooms.ts";
 import { linkTo } from "./routes.ts";
 import { openDialog, toast } from "./ui.ts";
+import { WaitingWords } from "./Waiting.tsx";
 import "../dialogs/dialogs.css";
 
 const EmojiPicker = part(() => import("../dialogs/EmojiPicker.tsx"));
@@ -56,7 +57,12 @@ export default function Menus() {
   const engine = useEngine();
   const actions = useActions();
   const open = useMenu();
-  if (!open) return null;
+  useClient((client) => client.version); // what can be done follows the message, the room and my role
+  const isGone = open !== null && !hasAnything(open.what, engine);
+  useEffect(() => {
+    if (isGone) closeMenu();
+  }, [isGone]);
+  if (!open || isGone) return null;
   const { what, anchor, button } = open;
   if (what.kind === "emoji") {
     return (
@@ -70,9 +76,15 @@ export default function Menus() {
               sideOffset={6}
               className="menu__positioner"
             >
-              <Popover.Popup className="menu" aria-label={t("tools.pick")} finalFocus={false}>
+              <Popover.Popup className="menu menu--picker" aria-label={t("tools.pick")} finalFocus={false}>
                 <FocusBack to={button} />
-                <Suspense fallback={<div className="emoji-picker" aria-busy />}>
+                <Suspense
+                  fallback={
+                    <div className="emoji-picker quiet">
+                      <WaitingWords />
+                    </div>
+                  }
+                >
                   <EmojiPicker
                     onPick={(emoji) => {
                       closeMenu();
@@ -120,6 +132,15 @@ export default function Menus() {
       </Menu.Root>
     </CSPProvider>
   );
+}
+
+/** Whether that which a menu is about is still there. */
+function hasAnything(what: MenuOf, { client }: Engine): boolean {
+  if (what.kind === "member") return client.person(what.userId) !== undefined;
+  if (what.roomId === undefined) return true;
+  if (!("seq" in what) || what.seq === undefined) return client.room(what.roomId) !== undefined;
+  const row = client.row(what.roomId, what.seq);
+  return row !== undefined && row.deleted_at === undefined;
 }
 
 /** The reactions that were used last. */
@@ -233,7 +254,7 @@ function pickReaction(roomId: number, seq: number, engine: Engine, actions: Acti
     usedReaction(emoji);
     actions.react(roomId, seq, emoji, !isMine);
   };
-  setTimeout(() => menu.setState({ open: { ...open, what: { kind: "emoji", pick } } }));
+  setTimeout(() => menu.setState({ open: { ...open, what: { kind: "emoji", roomId, seq, pick } } }));
 }
 
 function memberEntries(roomId: number, userId: number, engine: Engine, t: Text): Entry[] {

@@ -16,20 +16,21 @@ import { closeMenu, useMenu } from "./menu.ts";
 import { useNotifications } from "./notifications.ts";
 import { roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
-import { loadDialogs, loadSwitcher } from "./preloaded.ts";
+import { loadDialogs, loadMenus, loadSwitcher } from "./preloaded.ts";
 import { goTo, showPanel, toggleId, usePlace, useReturns } from "./routes.ts";
 import { Sidebar } from "./Sidebar.tsx";
 import { forgetSearch } from "./search.ts";
 import { useShortcuts } from "./shortcuts.ts";
 import { Toasts } from "./Toasts.tsx";
 import { useTold } from "./told.ts";
-import { closeAll, useUi } from "./ui.ts";
+import { closeAll, closeDialogs, useUi } from "./ui.ts";
+import { Waiting, WaitingPanel } from "./Waiting.tsx";
 import "./shell.css";
 
-const SWITCHER_AFTER_MS = 1_000;
+const PRELOAD_AFTER_MS = 1_000;
 
 const Dialogs = part(loadDialogs);
-const Menus = part(() => import("./Menus.tsx"));
+const Menus = part(loadMenus);
 const UserList = part(() => import("../UserList.tsx").then(({ UserList }) => ({ default: UserList })));
 const Welcome = part(() => import("./Welcome.tsx").then(({ Welcome }) => ({ default: Welcome })));
 const SearchPanel = part(() => import("./SearchPanel.tsx"));
@@ -116,16 +117,17 @@ function Chat() {
   });
   // What fills a phone's screen is its main part.
   const PanelFrame = isPhone ? "main" : "aside";
-  // The switcher is to open at once, so it is loaded when the rooms are there.
+  // The switcher and menus are to open at once, also without a connection: they are loaded when the rooms are there.
   useEffect(() => {
     if (!isReady) return undefined;
     const timer = setTimeout(
-      () => void Promise.allSettled([preload(loadDialogs), preload(loadSwitcher)]),
-      SWITCHER_AFTER_MS,
+      () => void Promise.allSettled([loadDialogs, loadSwitcher, loadMenus].map(preload)),
+      PRELOAD_AFTER_MS,
     );
     return () => clearTimeout(timer);
   }, [isReady]);
 
+  const closePanel = (): void => showPanel(null);
   const showsList = !isPhone || roomId === null;
   const showsRoom = !isPhone || (roomId !== null && panel === null);
   return (
@@ -158,10 +160,10 @@ function Chat() {
               {roomTitle}
             </h1>
           )}
-          <Suspense fallback={null}>
-            {panel === "members" && <UserList roomId={roomId} onClose={() => showPanel(null)} />}
-            {panel === "search" && <SearchPanel roomId={roomId} onClose={() => showPanel(null)} />}
-            {panel === "pins" && <PinsPanel roomId={roomId} onClose={() => showPanel(null)} />}
+          <Suspense fallback={<WaitingPanel panel={panel} onClose={closePanel} />}>
+            {panel === "members" && <UserList roomId={roomId} onClose={closePanel} />}
+            {panel === "search" && <SearchPanel roomId={roomId} onClose={closePanel} />}
+            {panel === "pins" && <PinsPanel roomId={roomId} onClose={closePanel} />}
           </Suspense>
         </PanelFrame>
       )}
@@ -169,10 +171,8 @@ function Chat() {
         {announcement}
       </div>
       <Toasts />
-      <Suspense fallback={null}>
-        {hasDialogs && <Dialogs />}
-        {hasMenu && <Menus />}
-      </Suspense>
+      <Suspense fallback={<Waiting onDrop={closeDialogs} />}>{hasDialogs && <Dialogs />}</Suspense>
+      <Suspense fallback={<Waiting onDrop={closeMenu} />}>{hasMenu && <Menus />}</Suspense>
     </div>
   );
 }

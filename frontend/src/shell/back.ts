@@ -1,11 +1,12 @@
-// On a phone, Back closes the open dialog or menu (an overlay) and leaves the page where it is. While an overlay is open,
-// the history has one more entry, with the same address. The entry is removed when the last overlay is closed.
+// Whoever goes elsewhere leaves the open dialogs and menus (overlays). On a phone, Back closes the one on top and leaves the
+// page where it is: while an overlay is open, the history has one more entry, with the same address. The entry is removed
+// when the last overlay is closed.
 
 import { useEffect } from "react";
 import { navigate } from "wouter/use-browser-location";
 import { closeMenu, menu } from "./menu.ts";
 import { isPhone } from "./phone.ts";
-import { closeTopDialog, ui } from "./ui.ts";
+import { closeDialogs, closeTopDialog, ui } from "./ui.ts";
 
 /** The overlay's entry is being removed. The browser does it asynchronously. */
 let isLeavingEntry = false;
@@ -18,6 +19,11 @@ export const isOverlayEntry = (): boolean =>
 /** Whether the history moves only because an overlay is being closed. */
 export const isClosingOverlay = (): boolean => isLeavingEntry || (hasOverlay() && !isOverlayEntry());
 
+function closeOverlays(): void {
+  closeMenu();
+  closeDialogs();
+}
+
 /** Goes to an address, with a state. The entry of an open overlay is replaced. */
 export function go(path: string, state: object | null, { replace = false } = {}): void {
   if (isLeavingEntry) {
@@ -28,6 +34,7 @@ export function go(path: string, state: object | null, { replace = false } = {})
     replace: replace || isOverlayEntry(),
     state: state && { ...state, isOverlay: undefined },
   });
+  closeOverlays();
 }
 
 function settle(): void {
@@ -50,6 +57,8 @@ addEventListener("popstate", () => {
   } else if (isClosingOverlay()) {
     if (menu.getState().open) closeMenu();
     else closeTopDialog();
+  } else if (!isPhone()) {
+    closeOverlays();
   }
   settle();
 });

@@ -8,7 +8,8 @@ export type MenuOf =
   | { kind: "room"; roomId: number }
   | { kind: "message"; roomId: number; seq: number }
   | { kind: "member"; roomId: number; userId: number }
-  | { kind: "emoji"; pick(emoji: string): void };
+  /** The message that the emoji is for; none: what is being written. */
+  | { kind: "emoji"; roomId?: number; seq?: number; pick(emoji: string): void };
 
 interface OpenMenu {
   what: MenuOf;
@@ -23,13 +24,20 @@ export const useMenu = (): OpenMenu | null => useStore(menu, (state) => state.op
 
 let lastAnchor: HTMLElement | null = null;
 
+interface Asked {
+  type: string;
+  currentTarget: Element;
+  clientX: number;
+  clientY: number;
+  button?: number;
+  nativeEvent?: Event & { pointerType?: string };
+}
+
 /** Opens it beside the button that was pressed, or where the pointer is. */
-export function openMenu(
-  event: { currentTarget: Element; clientX: number; clientY: number; type: string },
-  what: MenuOf,
-): void {
-  const { clientX, clientY, currentTarget } = event;
-  const hasPointer = event.type === "contextmenu" && (clientX !== 0 || clientY !== 0);
+export function openMenu(event: Asked, what: MenuOf): void {
+  const { type, clientX, clientY, currentTarget, button, nativeEvent } = event;
+  // The Menu key gives a place, too, but no button and no kind of pointer.
+  const hasPointer = type === "contextmenu" && (button === 2 || Boolean(nativeEvent?.pointerType));
   lastAnchor = currentTarget instanceof HTMLElement ? currentTarget : null;
   const anchor = hasPointer
     ? { getBoundingClientRect: () => new DOMRect(clientX, clientY, 0, 0) }

@@ -23,6 +23,8 @@ export interface Question {
   text: string | (() => string);
   yes: string;
   isDanger?: boolean;
+  /** Read at each change: what was asked about is gone, or no longer mine to decide. The answer is no. */
+  isMoot?(): boolean;
   answer(yes: boolean): void;
 }
 
@@ -69,9 +71,11 @@ export function closeTopDialog(): void {
 export const closeDialogsOf = (roomId: number): void =>
   closeThose((dialog) => "roomId" in dialog && dialog.roomId === roomId);
 
+export const closeDialogs = (): void => closeThose(() => true);
+
 /** The log-in has ended: what it had open goes with it. */
 export function closeAll(): void {
-  closeThose(() => true);
+  closeDialogs();
   ui.setState({ toasts: [], announcement: "" });
 }
 

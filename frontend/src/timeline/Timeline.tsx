@@ -171,7 +171,7 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
     longPress.current = setTimeout(() => {
       hasPressed.current = true;
       openMenu(
-        { currentTarget, clientX, clientY, type: "contextmenu" },
+        { currentTarget, clientX, clientY, type: "contextmenu", button: 2 },
         { kind: "message", roomId, seq: row.seq },
       );
     }, LONG_PRESS_MS);

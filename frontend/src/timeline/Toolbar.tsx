@@ -57,7 +57,7 @@ export function Toolbar({ roomId, row, entryKey }: ToolbarProps) {
             aria-label={t("tools.pick")}
             title={t("tools.pick")}
             aria-haspopup="dialog"
-            onClick={(event) => openMenu(event, { kind: "emoji", pick })}
+            onClick={(event) => openMenu(event, { kind: "emoji", roomId, seq: row.seq, pick })}
           >
             <SmilePlus aria-hidden size={18} />
           </button>
