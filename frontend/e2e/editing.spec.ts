@@ -9,6 +9,7 @@ import {
   type Page,
   type Room,
   type Server,
+  say,
   test,
 } from "./support/test.ts";
 
@@ -162,4 +163,58 @@ test("nobody else finds in this tab what was being changed", async ({ server, ac
   await expect(messageWith(page, "of mine")).toBeVisible();
   await expect(page.getByRole("button", { name: `Settings of ${bo.username}` })).toBeVisible();
   await expect(edit(page)).toHaveCount(0);
+});
+
+test("a box that nobody touched follows a change from elsewhere, and doesn't undo it", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await expect(edit(page)).toHaveValue("of mine");
+  await server.must("PATCH", `/api/chat/rooms/${room.id}/messages/1`, { content: "of the phone" }, ana.token);
+  await expect(edit(page)).toHaveValue("of the phone");
+  await edit(page).press("Enter");
+  await expect(edit(page)).toHaveCount(0);
+  await say(page, "and on");
+  await expect(page.locator("[data-state=pending]")).toHaveCount(0);
+  expect(await server.texts(ana, room)).toEqual(["of the phone", "line 1.", "and on"]);
+});
+
+test("a box with a change in it says that the message was changed elsewhere", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await edit(page).fill("of mine!");
+  await server.must("PATCH", `/api/chat/rooms/${room.id}/messages/1`, { content: "of the phone" }, ana.token);
+  const notice = page.locator(".edit-box__overtaken");
+  await expect(notice).toContainText("changed elsewhere meanwhile, to “of the phone”");
+  await expect(edit(page)).toHaveValue("of mine!");
+  await edit(page).press("Enter"); // it is known, and meant
+  await expect(messageWith(page, "of mine!")).toContainText("(edited)");
+});
+
+test("a long message opens at its caret", async ({ server, account, open }) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "long");
+  await server.say(ana, room, Array.from({ length: 100 }, (_, index) => `line ${index}`).join("\n"));
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "line 0")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await expect(edit(page)).toBeFocused();
+  const isAtCaret = (area: HTMLTextAreaElement): boolean =>
+    area.selectionStart === area.value.length &&
+    area.scrollHeight > area.clientHeight &&
+    area.scrollTop + area.clientHeight >= area.scrollHeight - 1;
+  await expect.poll(() => edit(page).evaluate(isAtCaret)).toBe(true);
 });

@@ -3,6 +3,7 @@ import { focusComposer } from "../composer/answering.ts";
 import { asSent, useLimit } from "../composer/fit.ts";
 import { grow } from "../composer/grow.ts";
 import { useText } from "../i18n/text.ts";
+import { plainText } from "../markdown/plainText.ts";
 import type { Row } from "../realtime/rows.ts";
 import { useEngine } from "../session/hooks.ts";
 import { enterSends } from "../session/prefs.ts";
@@ -21,8 +22,10 @@ export function EditBox({ edit: held, row }: { edit: Edit; row: Row }) {
   const frame = useRef<HTMLDivElement>(null);
   const box = useRef<HTMLTextAreaElement>(null);
   const [fault, setFault] = useState("");
-  // A text area has its own line ends: what it holds at first is what is compared.
-  const initial = (row.content ?? "").replace(/\r\n?/g, "\n");
+  // A text area has its own line ends.
+  const stored = (row.content ?? "").replace(/\r\n?/g, "\n");
+  const isOvertaken =
+    held.text !== null && held.base !== null && held.base !== stored && held.text !== stored;
 
   useLayoutEffect(() => {
     const element = frame.current;
@@ -33,12 +36,23 @@ export function EditBox({ edit: held, row }: { edit: Edit; row: Row }) {
     };
   }, []);
 
+  // A box that nobody has touched follows a change that was made elsewhere.
+  useLayoutEffect(() => {
+    const area = box.current;
+    if (area && held.text === null && area.value !== stored) {
+      area.value = stored;
+      grow(area);
+    }
+    if (held.text === null || held.base === null) held.base = stored;
+  }, [held, stored]);
+
   useEffect(() => {
     const area = box.current;
     if (!area || !held.isAsked) return;
     held.isAsked = false;
     area.focus({ preventScroll: true }); // the list has brought it into view
     area.setSelectionRange(area.value.length, area.value.length);
+    area.scrollTop = area.scrollHeight; // to the caret
   }, [held]);
 
   function finish(): void {
@@ -48,7 +62,7 @@ export function EditBox({ edit: held, row }: { edit: Edit; row: Row }) {
 
   async function save(): Promise<void> {
     const text = box.current?.value ?? "";
-    if (text === initial) return finish();
+    if (held.text === null || text === stored) return finish();
     const fitting = asSent(text, max);
     if (fitting.content !== null) {
       if (fitting.content !== row.content) edit(roomId, row.seq, fitting.content);
@@ -83,19 +97,22 @@ export function EditBox({ edit: held, row }: { edit: Edit; row: Row }) {
       <textarea
         ref={box}
         className="input grows"
-        defaultValue={held.text ?? initial}
+        defaultValue={held.text ?? stored}
         dir="auto"
         rows={1}
         aria-label={t("edit.label")}
         aria-invalid={fault ? true : undefined}
         onKeyDown={onKeyDown}
         onInput={({ currentTarget }) => {
-          held.text = currentTarget.value;
+          held.text = currentTarget.value === held.base ? null : currentTarget.value;
           grow(currentTarget);
         }}
       />
       <p className="field__fault" role="alert">
         {fault}
+      </p>
+      <p className="edit-box__overtaken" role="alert">
+        {isOvertaken && t("edit.overtaken", { text: plainText(stored) })}
       </p>
       <div className="edit-box__row">
         <button type="button" className="button" onClick={finish}>

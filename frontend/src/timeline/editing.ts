@@ -14,6 +14,8 @@ export interface Edit {
   readonly seq: number;
   /** What stands in the box, which tells it without drawing anything anew; null: what the message says. */
   text: string | null;
+  /** What the message said when its text was put into the box, once it was. */
+  base: string | null;
   /** The box is to take the focus, once. */
   isAsked: boolean;
 }
@@ -28,14 +30,15 @@ const others = (roomId: number, seq: number): Edit[] =>
 
 /** Begins to change a message, or goes on with it. */
 export function startEditing(roomId: number, seq: number): void {
-  const text = findIn(edits.getState(), roomId, seq)?.text ?? null;
-  edits.setState([...others(roomId, seq), { roomId, seq, text, isAsked: true }], true);
+  const { text = null, base = null } = findIn(edits.getState(), roomId, seq) ?? {};
+  edits.setState([...others(roomId, seq), { roomId, seq, text, base, isAsked: true }], true);
 }
 
 /** A change that was refused stands in its box again. */
 export function putBack(roomId: number, seq: number, text: string): void {
   const all = edits.getState();
-  if (!findIn(all, roomId, seq)) edits.setState([...all, { roomId, seq, text, isAsked: false }], true);
+  if (!findIn(all, roomId, seq))
+    edits.setState([...all, { roomId, seq, text, base: null, isAsked: false }], true);
 }
 
 export const stopEditing = (roomId: number, seq: number): void => edits.setState(others(roomId, seq), true);
