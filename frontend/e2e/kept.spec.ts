@@ -1,7 +1,7 @@
 // What was written, changed and deleted is not lost: at the end of a log-in, through a reload, in another tab, and when the
 // room is gone.
 
-import type { WebSocketRoute } from "@playwright/test";
+import { line } from "./support/line.ts";
 import { within } from "./support/patience.ts";
 import {
   type Account,
@@ -27,27 +27,6 @@ async function said(server: Server, reader: Account, room: Room): Promise<(strin
   const path = `/api/chat/rooms/${room.id}/messages`;
   const { items } = await server.must<{ items: Item[] }>("GET", path, undefined, reader.token);
   return items.map(({ content }) => content ?? null);
-}
-
-/** The page's way to the server, which can be cut. */
-async function line(page: Page): Promise<{ cut(): Promise<void>; mend(): void }> {
-  let isCut = false;
-  const sockets: WebSocketRoute[] = [];
-  await page.routeWebSocket(/\/ws$/, (socket) => {
-    sockets.push(socket);
-    if (isCut) void socket.close({ code: 4000 });
-    else socket.connectToServer();
-  });
-  return {
-    async cut() {
-      isCut = true;
-      await Promise.all(sockets.splice(0).map((socket) => socket.close({ code: 4000 })));
-      await expect(page.locator(".banner")).toBeVisible();
-    },
-    mend() {
-      isCut = false;
-    },
-  };
 }
 
 async function chooseOf(page: Page, text: string, name: string): Promise<void> {
@@ -106,7 +85,9 @@ test("an edit and a deletion that wait survive a reload; who logs out is asked b
   await expect(messageWith(page, "edited")).toBeVisible();
   // Nothing of it is left to be done.
   await expect
-    .poll(() => page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes("wish"))))
+    .poll(() =>
+      page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("hearth.change."))),
+    )
     .toEqual([]);
 });
 
@@ -195,4 +176,39 @@ test("what waits for a room that is no longer mine can be copied, and is a draft
   // Nothing of it is asked about any more.
   await askLogOut(page);
   await expect(page.getByText("You are logged out.")).toBeVisible();
+});
+
+test("an edit that waits, of a message that is deleted meanwhile, is told once and can be copied", async ({
+  server,
+  account,
+  open,
+  faults,
+}) => {
+  faults.allow(/./);
+  const ana = await account("ana");
+  const room = await server.room(ana, "rewritten");
+  const other = await server.room(ana, "elsewhere");
+  const { seq } = await server.say(ana, room, "first version");
+  const { page, context } = await open(ana);
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const { cut, mend } = await line(page);
+  await page.goto(`${server.url}/room/${room.id}`);
+  await expect(messages(page)).toHaveCount(1);
+  await cut();
+  await box(page).press("ArrowUp");
+  await page.getByRole("textbox", { name: "Edit message" }).fill("a long rewrite");
+  await page.keyboard.press("Enter");
+  await expect(messageWith(page, "a long rewrite")).toBeVisible();
+  await page.locator(`.room-link[data-room='${other.id}']`).click();
+  await expect(page.getByRole("heading", { level: 1, name: "elsewhere" })).toBeVisible();
+  await server.must("DELETE", `/api/chat/rooms/${room.id}/messages/${seq}`, undefined, ana.token);
+  mend();
+  const toast = page.locator(".toast");
+  await expect(toast).toContainText("was deleted", { timeout: within(45_000) });
+  await page.locator(`.room-link[data-room='${room.id}']`).click();
+  await expect(messages(page).filter({ hasText: /deleted/ })).toBeVisible();
+  await expect(toast).toHaveCount(1);
+  await toast.getByRole("button", { name: "Copy" }).click();
+  await expect(page.getByText("Copied")).toBeVisible();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe("a long rewrite");
 });

@@ -12,15 +12,17 @@ interface Kept {
 }
 
 export const keptOf = (page: Page, userId: number): Promise<Kept> =>
-  page.evaluate(async (name) => {
+  page.evaluate(async (prefix) => {
     const done = <T>(request: IDBRequest<T>): Promise<T> =>
       new Promise((resolve, reject) => {
         request.onsuccess = () => resolve(request.result);
         request.onerror = () => reject(request.error);
       });
+    const { name = prefix } =
+      (await indexedDB.databases()).find(({ name }) => name?.startsWith(prefix)) ?? {};
     const db = await done(indexedDB.open(name));
     const keys = (store: string) => done(db.transaction(store).objectStore(store).getAllKeys());
     const [outbox, rooms, lists] = [await keys("outbox"), await keys("rooms"), await keys("list")];
     db.close();
     return { outbox: outbox as string[], rooms: rooms as number[], lists: lists.length };
-  }, `hearth.${userId}`);
+  }, `hearth.${userId}.`);

@@ -102,8 +102,9 @@ export async function logIn(context: BrowserContext, server: Server, account: Ac
     data: { username: account.username, password: account.password, cookie: true },
   });
   expect(answer.ok()).toBe(true);
-  const { user } = (await answer.json()) as { user: { id: number; username: string } };
-  const mark = JSON.stringify({ user: { id: user.id, username: user.username } });
+  const { user } = (await answer.json()) as { user: { id: number; username: string; created_at: string } };
+  const { id, username, created_at } = user;
+  const mark = JSON.stringify({ user: { id, username, created_at } });
   await context.addInitScript(
     ([origin, value]) => {
       if (location.origin === origin && sessionStorage.getItem("e2e") === null) {

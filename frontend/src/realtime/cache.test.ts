@@ -15,7 +15,7 @@ const failures: unknown[] = [];
 
 function cache(): Cache {
   failures.length = 0;
-  return new Cache({ userId: ME, failed: (error) => void failures.push(error) });
+  return new Cache({ account: String(ME), failed: (error) => void failures.push(error) });
 }
 
 const written = (id: string, order = 1) => ({

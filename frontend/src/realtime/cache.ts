@@ -3,7 +3,7 @@
 // from memory.
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
-import type { RoomId, UserId } from "../protocol/types.ts";
+import type { RoomId } from "../protocol/types.ts";
 import type { Cached } from "./delivery.ts";
 import type { SavedItem } from "./effects.ts";
 import { isFrozenRoom, isObject } from "./frames.ts";
@@ -30,7 +30,8 @@ type Name = "outbox" | "rooms" | "list";
 type Database = IDBPDatabase<Schema>;
 
 export interface CacheOptions {
-  userId: UserId;
+  /** Whose it is; one name for each account. */
+  account: string;
   /** Storage doesn't work, and nothing is kept. Told once. */
   failed: (error: unknown) => void;
 }
@@ -42,8 +43,8 @@ export class Cache {
   #isBroken = false;
   #isTold = false;
 
-  constructor({ userId, failed }: CacheOptions) {
-    this.#name = `hearth.${userId}`;
+  constructor({ account, failed }: CacheOptions) {
+    this.#name = `hearth.${account}`;
     this.#failed = failed;
   }
 
@@ -190,11 +191,12 @@ async function readRooms(db: Database): Promise<Cached | null> {
 
 function isItem(value: unknown): value is SavedItem {
   if (!isObject(value)) return false;
-  const { id, roomId, content, createdAt, replyTo, order } = value;
+  const { id, roomId, roomMadeAt, content, createdAt, replyTo, order } = value;
   return (
     [id, content, createdAt].every((text) => typeof text === "string") &&
     Number.isSafeInteger(roomId) &&
     Number.isSafeInteger(order) &&
-    (replyTo === undefined || Number.isSafeInteger(replyTo))
+    (replyTo === undefined || Number.isSafeInteger(replyTo)) &&
+    (roomMadeAt === undefined || typeof roomMadeAt === "string")
   );
 }

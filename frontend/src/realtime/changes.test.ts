@@ -1,6 +1,7 @@
 // Edits, deletions, reactions, pins and mentions: what frames change, and what I ask for.
 import { expect, test } from "vitest";
 import type { Ref } from "../protocol/types.ts";
+import { OTHER_LOG } from "./changes.ts";
 import type { Change } from "./effects.ts";
 import {
   asked,
@@ -394,4 +395,18 @@ test("what a message says has changed is told, also of one that isn't held", () 
   expect(told(client.receive(message(3, 15, { content: "changed meanwhile" }), 0))).toEqual([3]);
   const reset = { type: "reset", room_id: 12, rev: 3, reason: "epoch" };
   expect(told(client.receive(reset, 0)), "it may be any of them").toEqual([null]);
+});
+
+test("changes that wait are not sent into another log, and that is told", () => {
+  const client = opened();
+  client.disconnected();
+  const edit = { type: "edit", room_id: 12, seq: 5, content: "changed" } as const;
+  client.change(edit, 0);
+  client.change({ type: "react", room_id: 12, seq: 4, emoji: "👍", on: true }, 0);
+  const effects = client.receive(ready([room()], "e2"), 0);
+  expect([sent(effects, "edit"), sent(effects, "react")]).toEqual([[], []]);
+  expect(effects).toContainEqual({ do: "drop", key: "12/5/text" });
+  expect(effects.filter((effect) => effect.do === "refused")).toEqual([
+    { do: "refused", change: edit, code: OTHER_LOG, message: "" },
+  ]);
 });

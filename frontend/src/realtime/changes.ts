@@ -9,6 +9,9 @@ import { wellFormed } from "./text.ts";
 
 const WISHES_MAX = 1_000;
 
+/** The code of a change that isn't sent, because the server's log is another one than it was made in. */
+export const OTHER_LOG = "other_log";
+
 export interface Wish {
   /** What it is about. */
   readonly key: string;
@@ -100,6 +103,15 @@ export class Changes {
     }
     this.#drop(wish);
     this.#host.emit({ do: "refused", change: wish.frame, code: error.code, message: error.message });
+  }
+
+  /** In another log the same number may be another message's. */
+  refuseAll(): void {
+    for (const wish of [...this.#wishes.values()]) {
+      this.#drop(wish);
+      if (wish.state !== "stored" && isKept(wish.frame))
+        this.#host.emit({ do: "refused", change: wish.frame, code: OTHER_LOG, message: "" });
+    }
   }
 
   /** Takes out and returns what is stored and shown by the room itself. */

@@ -59,6 +59,8 @@ export interface Failure {
 export interface SavedItem {
   id: string;
   roomId: RoomId;
+  /** Its `created_at`: another log may have another room of the same id. */
+  roomMadeAt?: string;
   content: string;
   replyTo?: number;
   createdAt: string;
@@ -88,6 +90,8 @@ export type Effect =
   | { do: "refused"; change: Change; code: string; message: string }
   /** A message of mine that the server won't take, in a room that is no longer mine, where nothing shows it. */
   | { do: "unsent"; item: SavedItem }
+  /** A message of mine that isn't sent any more: its room is not in the server's log, and another one has its id. */
+  | { do: "stranded"; roomId: RoomId; text: string }
   /** This socket can't be brought up to date. */
   | { do: "reconnect" };
 

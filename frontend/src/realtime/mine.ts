@@ -35,6 +35,8 @@ export class Mine {
 
   pump(now: number): void {
     if (!this.#host.isLive()) return;
+    for (const { roomId, content } of this.outbox.takeStranded(this.#host.rooms))
+      this.#host.emit({ do: "stranded", roomId, text: content });
     this.outbox.pump(now);
     this.changes.pump(now);
   }
@@ -93,6 +95,12 @@ export class Mine {
     this.#shown(item.roomId);
     const isRefused = typeof settled === "object" && "failure" in settled;
     if (isRefused && !this.#host.rooms.has(item.roomId)) this.#host.emit({ do: "unsent", item });
+  }
+
+  /** The server's log is another one than before. */
+  begunAnew(): void {
+    this.outbox.dropStored();
+    this.changes.refuseAll();
   }
 
   /** Tells of messages that had failed in a room that is no longer mine. No view shows them any more. */

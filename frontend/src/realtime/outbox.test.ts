@@ -284,3 +284,13 @@ test("what is stored in a room that is no longer mine isn't pending", () => {
   client.receive({ type: "removed", room_id: 12, rev: 20 }, 0);
   expect(client.outbox.items).toEqual([]);
 });
+
+test("what was written in a room of another log isn't sent to the room that has its id now", () => {
+  const outbox = [item("a", { roomMadeAt: "then" }), item("b", { roomMadeAt: "now" }), item("c")];
+  const client = new SyncClient({ userId: ME, outbox });
+  const effects = client.receive(ready([room({ created_at: "now" })]), 0);
+  expect(sent(effects, "message").map(({ id }) => id)).toEqual(["b"]);
+  expect(effects).toContainEqual({ do: "stranded", roomId: 12, text: "a" });
+  expect(effects).toContainEqual({ do: "erase", id: "a" });
+  expect(client.outbox.items.map(({ id }) => id)).toEqual(["b", "c"]);
+});

@@ -185,6 +185,17 @@ export class Outbox {
     this.#remove(this.items.filter((item) => item.state === "stored" && isOfIt(item)));
   }
 
+  /** Takes out and returns what was written in a room of another log, whose id is another room's here. */
+  takeStranded(rooms: ReadonlyMap<RoomId, RoomState>): OutboxItem[] {
+    const stranded = this.items.filter(({ state, roomId, roomMadeAt }) => {
+      const room = state === "stored" ? undefined : rooms.get(roomId);
+      return room && roomMadeAt !== undefined && roomMadeAt !== room.info.created_at;
+    });
+    this.#remove(stranded);
+    for (const { id } of stranded) this.#host.emit({ do: "erase", id });
+    return stranded;
+  }
+
   dropShown(room: RoomState): void {
     if (this.items.length === 0) return;
     const isShown = ({ state, roomId, rev }: OutboxItem): boolean =>

@@ -72,7 +72,7 @@ export class SyncClient extends ClientView {
       ...host,
       changed: (room, frame) => this.#changed(room, frame),
       entered: (room) => this.#entered(room),
-      begunAnew: () => this.outbox.dropStored(),
+      begunAnew: () => this.#mine.begunAnew(),
       left: (room, isGone) => this.#left(room, isGone),
     });
     const { rooms } = this.#delivery;

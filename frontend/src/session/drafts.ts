@@ -9,6 +9,8 @@ const KEPT_CHARS_MAX = 16_000;
 export interface Draft {
   text: string;
   replyTo?: number;
+  /** The `created_at` of its room: another log may have another room of the same id. */
+  roomMadeAt?: string;
 }
 
 const NONE: Draft = { text: "" };
@@ -18,11 +20,14 @@ export class Drafts {
   version = 0;
   readonly #prefix: string;
   readonly #changed: () => void;
+  /** The `created_at` of a room that is mine. */
+  readonly #madeAt: (roomId: number) => string | undefined;
   readonly #held = new Map<number, Draft>();
   readonly #timers = new Map<number, ReturnType<typeof setTimeout>>();
 
-  constructor(userId: number, changed: () => void) {
-    this.#prefix = `hearth.draft.${userId}.`;
+  constructor(account: string, changed: () => void, madeAt: (roomId: number) => string | undefined) {
+    this.#prefix = `hearth.draft.${account}.`;
+    this.#madeAt = madeAt;
     this.#changed = () => {
       this.version += 1;
       changed();
@@ -32,7 +37,8 @@ export class Drafts {
   }
 
   of(roomId: number): Draft {
-    return this.#held.get(roomId) ?? NONE;
+    const draft = this.#held.get(roomId);
+    return draft && !this.#isStranded(roomId, draft) ? draft : NONE;
   }
 
   has(roomId: number): boolean {
@@ -42,13 +48,32 @@ export class Drafts {
   set(roomId: number, draft: Draft): void {
     const [had, answered] = [this.has(roomId), this.of(roomId).replyTo];
     if (draft.text === "" && draft.replyTo === undefined) this.#held.delete(roomId);
-    else this.#held.set(roomId, draft);
+    else {
+      const roomMadeAt = this.#madeAt(roomId) ?? draft.roomMadeAt;
+      this.#held.set(roomId, { ...draft, ...(roomMadeAt !== undefined && { roomMadeAt }) });
+    }
     if (had !== this.has(roomId) || answered !== draft.replyTo) this.#changed();
     clearTimeout(this.#timers.get(roomId));
     this.#timers.set(
       roomId,
       setTimeout(() => this.#keep(roomId), REST_MS),
     );
+  }
+
+  /** Forgets and returns those of rooms whose ids are other rooms' now. */
+  takeStranded(): [roomId: number, Draft][] {
+    const stranded = [...this.#held].filter(([roomId, draft]) => this.#isStranded(roomId, draft));
+    for (const [roomId] of stranded) {
+      this.#held.delete(roomId);
+      this.#keep(roomId);
+    }
+    if (stranded.length > 0) this.#changed();
+    return stranded;
+  }
+
+  #isStranded(roomId: number, { roomMadeAt }: Draft): boolean {
+    const madeAt = this.#madeAt(roomId);
+    return roomMadeAt !== undefined && madeAt !== undefined && roomMadeAt !== madeAt;
   }
 
   /** Writes what rests for its moment: the page may be about to go. */
@@ -79,7 +104,12 @@ export class Drafts {
     const draft = kept.get<Partial<Draft>>(key);
     if (typeof draft?.text !== "string") return void this.#held.delete(this.#roomOf(key));
     const replyTo = Number.isSafeInteger(draft.replyTo) ? draft.replyTo : undefined;
-    this.#held.set(this.#roomOf(key), { text: draft.text, ...(replyTo !== undefined && { replyTo }) });
+    const roomMadeAt = typeof draft.roomMadeAt === "string" ? draft.roomMadeAt : undefined;
+    this.#held.set(this.#roomOf(key), {
+      text: draft.text,
+      ...(replyTo !== undefined && { replyTo }),
+      ...(roomMadeAt !== undefined && { roomMadeAt }),
+    });
   }
 
   #keep(roomId: number): void {

@@ -1,8 +1,9 @@
 // What runs for a log-in in this tab: the state machine, the line to the server that all tabs share, the tokens, and what
 // is kept.
 
-import type { Tokens, User, UserSummary } from "../protocol/types.ts";
+import type { Tokens, User } from "../protocol/types.ts";
 import { Cache } from "../realtime/cache.ts";
+import { OTHER_LOG } from "../realtime/changes.ts";
 import type { LineState, OutboxEvent } from "../realtime/channel.ts";
 import type { Effect } from "../realtime/effects.ts";
 import { Keeper } from "../realtime/keeper.ts";
@@ -13,7 +14,9 @@ import { Tabs } from "../realtime/tabs.ts";
 import { Drafts } from "./drafts.ts";
 import { Going } from "./going.ts";
 import { type Api, bodyOf, connectApi, Problem } from "./http.ts";
+import { type Account, accountOf } from "./marks.ts";
 import { PendingChanges } from "./pendingChanges.ts";
+import { leaveOwnPrefs, takeUpOwnPrefs } from "./prefs.ts";
 import { inTurn, refresh } from "./refresh.ts";
 import { answerTo } from "./requests.ts";
 import { Saving } from "./saving.ts";
@@ -36,7 +39,12 @@ export interface Line {
 /** What the state machine tells beside its state. */
 export type Told = Extract<
   Effect,
-  { do: "arrived" } | { do: "changed" } | { do: "forgot" } | { do: "refused" } | { do: "unsent" }
+  | { do: "arrived" }
+  | { do: "changed" }
+  | { do: "forgot" }
+  | { do: "refused" }
+  | { do: "unsent" }
+  | { do: "stranded" }
 >;
 
 const wordsIn = (problem: unknown): string => (problem instanceof Problem ? problem.message : "");
@@ -49,7 +57,7 @@ interface EngineEvents {
 }
 
 export class Engine {
-  me: User | UserSummary;
+  me: User | Account;
   readonly api: Api;
   readonly client: SyncClient;
   readonly drafts: Drafts;
@@ -68,6 +76,8 @@ export class Engine {
   readonly #pendingChanges: PendingChanges;
   readonly #listeners = new Set<() => void>();
   readonly #toldTo = new Set<(told: Told) => void>();
+  /** What was lost before anybody listened. */
+  #untold: Told[] = [];
   #isNotifying = false;
   #isStopped = false;
   #hasWondered = false;
@@ -76,15 +86,21 @@ export class Engine {
   /** The newest tokens that another tab has got. */
   #theirs: Tokens | null = null;
 
-  constructor(me: UserSummary, on: EngineEvents) {
+  constructor(me: Account, on: EngineEvents) {
     this.me = me;
     this.#on = on;
     this.client = new SyncClient({ userId: me.id });
     this.client.setActive(false, 0); // until this tab leads
-    this.#cache = new Cache({ userId: me.id, failed: () => this.#keepsNothing() });
+    const account = accountOf(me);
+    this.#cache = new Cache({ account, failed: () => this.#keepsNothing() });
     this.#saving = new Saving(this.client, this.#cache, () => this.#tabs.leads);
-    this.#pendingChanges = new PendingChanges(me.id);
-    this.drafts = new Drafts(me.id, () => this.#changed());
+    this.#pendingChanges = new PendingChanges(account);
+    takeUpOwnPrefs(account);
+    this.drafts = new Drafts(
+      account,
+      () => this.#changed(),
+      (roomId) => this.client.room(roomId)?.info.created_at,
+    );
     this.going = new Going({
       changed: () => this.#changed(),
       due: (roomId, seq) =>
@@ -116,7 +132,7 @@ export class Engine {
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     return new Tabs({
       tab: this.client.tab,
-      name: `hearth.${this.me.id}`,
+      name: `hearth.${accountOf(this.me)}`,
       connect: (on) => new Connection({ url: url.href, token: null, on }),
       snapshot: () => this.client.snapshot(),
       locks: (navigator as { locks?: LockManager }).locks,
@@ -187,6 +203,7 @@ export class Engine {
     this.#tabs.stop();
     this.#saving.stop();
     this.drafts.stop({ forget });
+    leaveOwnPrefs({ forget });
     if (forget) this.#pendingChanges.forget();
     await (forget ? this.#cache.clear() : this.#cache.clearRooms());
     this.#cache.close();
@@ -245,13 +262,13 @@ export class Engine {
     return inTurn(async () => {
       if (this.#theirs && this.#theirs !== before) return this.#theirs;
       const tokens = await refresh();
-      if (tokens.user.id === this.me.id) this.#tabs.renew(tokens);
+      if (accountOf(tokens.user) === accountOf(this.me)) this.#tabs.renew(tokens);
       return tokens;
     });
   }
 
   #isStill(user: User): void {
-    if (user.id === this.me.id) this.setMe(user);
+    if (accountOf(user) === accountOf(this.me)) this.setMe(user);
     else this.#on.changedUser();
   }
 
@@ -299,11 +316,20 @@ export class Engine {
   /** Does something with the state machine, and what follows from it. */
   act(how: (client: SyncClient, now: number) => readonly Effect[]): void {
     if (this.#isStopped) return;
-    const { version } = this.client;
+    const { version, epoch } = this.client;
     for (const effect of how(this.client, Date.now())) this.#carryOut(effect);
+    if (epoch === null && this.#tabs.leads) this.#takeUpPendingChanges();
+    else if (epoch !== null && epoch !== this.client.epoch) this.#begunAnew();
     if (this.client.version === version) return;
     this.#saving.changed();
     this.#changed();
+  }
+
+  /** The server's log is another one than before. Rooms and messages of the same ids may be others. */
+  #begunAnew(): void {
+    this.going.clear();
+    for (const [roomId, { text }] of this.drafts.takeStranded())
+      this.#toldOf({ do: "stranded", roomId, text });
   }
 
   #carryOut(effect: Effect): void {
@@ -322,7 +348,11 @@ export class Engine {
         void this.#cache.eraseItem(effect.id).then(() => this.#tell(effect));
         return;
       case "keep":
-        return this.#pendingChanges.keep(effect.key, effect.change);
+        return this.#pendingChanges.keep({
+          key: effect.key,
+          change: effect.change,
+          epoch: this.client.epoch,
+        });
       case "drop":
         return this.#pendingChanges.drop(effect.key);
       case "arrived":
@@ -330,6 +360,7 @@ export class Engine {
       case "forgot":
       case "refused":
       case "unsent":
+      case "stranded":
         return this.#toldOf(effect);
       default: {
         const in_ms = "in_ms" in effect.request ? effect.request.in_ms : 0;
@@ -343,19 +374,32 @@ export class Engine {
 
   #toldOf(told: Told): void {
     for (const tell of this.#toldTo) tell(told);
+    if (this.#toldTo.size === 0 && (told.do === "stranded" || told.do === "refused")) this.#untold.push(told);
     if (told.do === "forgot") void this.#cache.eraseRoom(told.roomId);
     if (told.do !== "unsent") return;
     // No room shows it any more: it waits in the draft, should one come back.
-    const { id, roomId, content } = told.item;
+    const { id, roomId, roomMadeAt, content } = told.item;
     const { text, ...draft } = this.drafts.of(roomId);
     if (this.#tabs.leads)
-      this.drafts.set(roomId, { ...draft, text: [text, content].filter(Boolean).join("\n") });
+      this.drafts.set(roomId, {
+        ...(roomMadeAt !== undefined && { roomMadeAt }),
+        ...draft,
+        text: [text, content].filter(Boolean).join("\n"),
+      });
     this.discard(id);
   }
 
   /** Sends the changes that an earlier page, or a tab that was closed, didn't get an answer to. */
   #takeUpPendingChanges(): void {
-    for (const change of this.#pendingChanges.all()) this.act((client, now) => client.change(change, now));
+    if (this.client.epoch === null) return; // `ready` will tell it
+    for (const { key, change, epoch } of this.#pendingChanges.all()) {
+      if (epoch === this.client.epoch) {
+        this.act((client, now) => client.change(change, now));
+      } else {
+        this.#pendingChanges.drop(key);
+        this.#toldOf({ do: "refused", change, code: OTHER_LOG, message: "" });
+      }
+    }
   }
 
   // ---- what the tabs tell one another of messages
@@ -393,9 +437,11 @@ export class Engine {
   /** Says it in a room; false: too much is waiting to be sent. */
   say(roomId: number, content: string, replyTo?: number): boolean {
     if (this.#isStopped) return false;
+    const roomMadeAt = this.client.room(roomId)?.info.created_at;
     const item = {
       id: uuid(),
       roomId,
+      ...(roomMadeAt !== undefined && { roomMadeAt }),
       content,
       createdAt: new Date().toISOString(),
       order: this.client.outbox.nextOrder,
@@ -452,6 +498,7 @@ export class Engine {
 
   onTold(tell: (told: Told) => void): () => void {
     this.#toldTo.add(tell);
+    for (const told of this.#untold.splice(0)) tell(told);
     return () => this.#toldTo.delete(tell);
   }
 

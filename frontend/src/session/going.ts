@@ -37,6 +37,11 @@ export class Going {
     this.#on.changed(roomId);
   }
 
+  /** None of them is done: in another log the same number may be another message's. */
+  clear(): void {
+    for (const { roomId, seq } of [...this.#seats.values()]) this.undo(roomId, seq);
+  }
+
   /** The page is about to go: what was asked for is done now. */
   flush(): void {
     for (const { roomId, seq, timer } of [...this.#seats.values()]) {

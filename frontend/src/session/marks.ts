@@ -1,12 +1,19 @@
-import type { UserSummary } from "../protocol/types.ts";
+import type { User, UserSummary } from "../protocol/types.ts";
 
 const KEY = "hearth.session";
+
+/** Whose log-in it is. */
+export type Account = UserSummary & Pick<User, "created_at">;
+
+/** Names an account. Another database may have another user of the same id, who was made at another moment. */
+export const accountOf = ({ id, created_at }: Pick<Account, "id" | "created_at">): string =>
+  `${id}.${created_at}`;
 
 /**
  * What this browser knows of its log-in, in all tabs: who is logged in, or why they aren't any more. `untold` is the id of
  * a user whose log-out the server has yet to hear of. Tokens are never kept here.
  */
-export type Mark = { user: UserSummary } | { ended: string; untold?: number };
+export type Mark = { user: Account } | { ended: string; untold?: number };
 
 /** Storage may be forbidden or full; the page then works until it is closed. */
 function orElse<T>(instead: T, act: () => T): T {
@@ -33,7 +40,10 @@ export const kept = {
   },
 };
 
-export const readMark = (): Mark | null => kept.get<Mark>(KEY);
+export function readMark(): Mark | null {
+  const mark = kept.get<Mark>(KEY);
+  return mark && "user" in mark && typeof mark.user?.created_at !== "string" ? null : mark;
+}
 export const writeMark = (mark: Mark): void => kept.set(KEY, mark);
 
 /** Tells of marks that other tabs write. */

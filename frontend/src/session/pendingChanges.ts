@@ -5,15 +5,22 @@ import type { Change } from "../realtime/effects.ts";
 import { isObject } from "../realtime/frames.ts";
 import { kept } from "./marks.ts";
 
+interface Pending {
+  key: string;
+  change: Change;
+  /** Of the log whose message it changes. */
+  epoch: string | null;
+}
+
 export class PendingChanges {
   readonly #prefix: string;
 
-  constructor(userId: number) {
-    this.#prefix = `hearth.change.${userId}.`;
+  constructor(account: string) {
+    this.#prefix = `hearth.change.${account}.`;
   }
 
-  keep(key: string, change: Change): void {
-    kept.set(this.#prefix + key, change);
+  keep({ key, change, epoch }: Pending): void {
+    kept.set(this.#prefix + key, { epoch, change });
   }
 
   drop(key: string): void {
@@ -21,8 +28,14 @@ export class PendingChanges {
   }
 
   /** All that can be read. */
-  all(): Change[] {
-    return kept.keys(this.#prefix).flatMap((key) => changeOf(kept.get<unknown>(key)) ?? []);
+  all(): Pending[] {
+    return kept.keys(this.#prefix).flatMap((name) => {
+      const value = kept.get<unknown>(name);
+      const change = isObject(value) ? changeOf(value.change) : null;
+      if (!isObject(value) || !change) return [];
+      const epoch = typeof value.epoch === "string" ? value.epoch : null;
+      return { key: name.slice(this.#prefix.length), change, epoch };
+    });
   }
 
   forget(): void {

@@ -1,4 +1,4 @@
-// What is set for this browser: kept in local storage, alike in all tabs.
+// What is set in this browser, kept in local storage, alike in all tabs: its own settings, and those of whoever is logged in.
 
 import { createStore, useStore } from "zustand";
 import { kept } from "./marks.ts";
@@ -16,6 +16,10 @@ export interface Prefs {
   notificationsOffered: boolean;
   /** Sections of the list that are folded. */
   folded: readonly string[];
+}
+
+/** Of an account: it goes with its log-out. */
+interface OwnPrefs {
   favourites: readonly number[];
   /** The emoji used last, the newest first. */
   reactions: readonly string[];
@@ -30,17 +34,20 @@ const USUAL: Prefs = {
   notifications: true,
   notificationsOffered: false,
   folded: [],
+};
+
+const USUAL_OWN: OwnPrefs = {
   favourites: [],
   reactions: ["👍", "❤️", "😂", "🎉", "🙏", "👀"],
   unreadFrom: {},
 };
 
-const read = (): Prefs => {
-  const held = kept.get<Partial<Prefs>>(KEY);
-  return held !== null && typeof held === "object" ? { ...USUAL, ...held } : USUAL;
-};
+function read<T extends object>(key: string, usual: T): T {
+  const held = kept.get<Partial<T>>(key);
+  return held !== null && typeof held === "object" ? { ...usual, ...held } : usual;
+}
 
-export const prefs = createStore<Prefs>(read);
+export const prefs = createStore<Prefs>(() => read(KEY, USUAL));
 export const usePrefs = <T>(select: (state: Prefs) => T): T => useStore(prefs, select);
 
 export function setPrefs(change: Partial<Prefs>): void {
@@ -48,25 +55,52 @@ export function setPrefs(change: Partial<Prefs>): void {
   kept.set(KEY, prefs.getState());
 }
 
-export function toggleIn<K extends "folded" | "favourites">(key: K, item: Prefs[K][number]): void {
-  const held = prefs.getState()[key] as readonly unknown[];
-  setPrefs({ [key]: held.includes(item) ? held.filter((one) => one !== item) : [...held, item] });
+export const ownPrefs = createStore<OwnPrefs>(() => USUAL_OWN);
+export const useOwnPrefs = <T>(select: (state: OwnPrefs) => T): T => useStore(ownPrefs, select);
+/** Of who is logged in; null: nobody is. */
+let ownKey: string | null = null;
+
+export function takeUpOwnPrefs(account: string): void {
+  ownKey = `${KEY}.${account}`;
+  ownPrefs.setState(read(ownKey, USUAL_OWN), true);
 }
+
+/** The log-in has ended. `forget`: nothing of it is left in storage. */
+export function leaveOwnPrefs({ forget }: { forget: boolean }): void {
+  if (forget && ownKey !== null) kept.remove(ownKey);
+  ownKey = null;
+  ownPrefs.setState(USUAL_OWN, true);
+}
+
+function setOwnPrefs(change: Partial<OwnPrefs>): void {
+  if (ownKey === null) return;
+  ownPrefs.setState(change);
+  kept.set(ownKey, ownPrefs.getState());
+}
+
+const toggled = <T>(held: readonly T[], item: T): T[] =>
+  held.includes(item) ? held.filter((one) => one !== item) : [...held, item];
+
+export const toggleFolded = (section: string): void =>
+  setPrefs({ folded: toggled(prefs.getState().folded, section) });
+export const toggleFavourite = (roomId: number): void =>
+  setOwnPrefs({ favourites: toggled(ownPrefs.getState().favourites, roomId) });
 
 /** Counts the room as unread from this message on, until it is opened again; null: no longer. */
 export function setUnreadFrom(roomId: number, seq: number | null): void {
-  const { [roomId]: held, ...others } = prefs.getState().unreadFrom;
-  if (seq !== null) setPrefs({ unreadFrom: { ...others, [roomId]: seq } });
-  else if (held !== undefined) setPrefs({ unreadFrom: others });
+  const { [roomId]: held, ...others } = ownPrefs.getState().unreadFrom;
+  if (seq !== null) setOwnPrefs({ unreadFrom: { ...others, [roomId]: seq } });
+  else if (held !== undefined) setOwnPrefs({ unreadFrom: others });
 }
 
 export function usedReaction(emoji: string): void {
-  const others = prefs.getState().reactions.filter((one) => one !== emoji);
-  setPrefs({ reactions: [emoji, ...others].slice(0, REACTIONS_MAX) });
+  const others = ownPrefs.getState().reactions.filter((one) => one !== emoji);
+  setOwnPrefs({ reactions: [emoji, ...others].slice(0, REACTIONS_MAX) });
 }
 
 addEventListener("storage", ({ key }) => {
-  if (key === KEY) prefs.setState(read());
+  if (key === KEY) prefs.setState(read(KEY, USUAL));
+  else if (key !== null && key === ownKey) ownPrefs.setState(read(key, USUAL_OWN));
 });
 
 // ---- the colour scheme: one attribute, which the tokens of styles.css read

@@ -2,11 +2,11 @@
 
 import { createStore, useStore } from "zustand";
 import { loaded } from "../loading.ts";
-import type { Registration, Tokens, UserSummary } from "../protocol/types.ts";
+import type { Registration, Tokens } from "../protocol/types.ts";
 import { Farewell } from "../realtime/farewell.ts";
 import type { Engine } from "./engine.ts";
 import { bodyOf, connectApi, Problem, publicApi } from "./http.ts";
-import { readMark, watchMark, writeMark } from "./marks.ts";
+import { type Account, accountOf, readMark, watchMark, writeMark } from "./marks.ts";
 import { inTurn, refresh } from "./refresh.ts";
 import { type Rules, USUAL_LIMITS } from "./rules.ts";
 
@@ -83,7 +83,7 @@ export function begin(): void {
   watchMark((newer) => {
     const { engine, isEntering } = session.getState();
     if (newer && "user" in newer) {
-      if (engine && engine.me.id !== newer.user.id) beginAnew(engine);
+      if (engine && accountOf(engine.me) !== accountOf(newer.user)) beginAnew(engine);
       else if (!engine && !isEntering) void enter(newer.user, null);
     } else if (engine) {
       end(engine, endedBy(newer));
@@ -145,7 +145,7 @@ export async function resetPassword(code: string, new_password: string): Promise
 }
 
 /** What runs for a log-in is loaded by whoever has one. */
-async function enter(user: UserSummary, tokens: Tokens | null): Promise<void> {
+async function enter(user: Account, tokens: Tokens | null): Promise<void> {
   session.setState({ isEntering: true });
   try {
     const { Engine } = await loaded(() => import("./engine.ts"));
@@ -155,7 +155,7 @@ async function enter(user: UserSummary, tokens: Tokens | null): Promise<void> {
     });
     await engine.load();
     const mark = readMark();
-    const isMine = mark !== null && "user" in mark && mark.user.id === user.id;
+    const isMine = mark !== null && "user" in mark && accountOf(mark.user) === accountOf(user);
     if (tokens === null && !isMine) {
       // Meanwhile another tab has ended the log-in, or somebody else has logged in.
       await engine.stop({ forget: false });
@@ -164,9 +164,8 @@ async function enter(user: UserSummary, tokens: Tokens | null): Promise<void> {
       return;
     }
     session.setState({ engine, ended: null, isEntering: false });
-    writeMark({
-      user: { id: user.id, username: user.username, ...(user.full_name && { full_name: user.full_name }) },
-    });
+    const { id, username, full_name, created_at } = user;
+    writeMark({ user: { id, username, created_at, ...(full_name && { full_name }) } });
     await engine.start(tokens);
   } finally {
     session.setState({ isEntering: false });
@@ -191,7 +190,7 @@ function end(engine: Engine, reason: EndReason, endedDetail = ""): void {
   // First: another tab may have to send what this one still wants.
   void engine.stop({ forget: !["over", "revoked", "unknown", "refused"].includes(reason) });
   const mark = readMark();
-  if (mark && "user" in mark && mark.user.id === engine.me.id) {
+  if (mark && "user" in mark && accountOf(mark.user) === accountOf(engine.me)) {
     writeMark({ ended: reason, ...(reason === "logout" && { untold: engine.me.id }) });
   }
   session.setState({ engine: null, ended: reason, endedDetail });

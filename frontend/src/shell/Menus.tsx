@@ -30,7 +30,7 @@ import { part } from "../loading.ts";
 import { copyText } from "../markdown/copy.ts";
 import type { Engine } from "../session/engine.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
-import { prefs, setUnreadFrom, toggleIn, usedReaction } from "../session/prefs.ts";
+import { ownPrefs, setUnreadFrom, toggleFavourite, usedReaction } from "../session/prefs.ts";
 import { startEditing } from "../timeline/editing.ts";
 import { type Actions, useActions } from "./actions.ts";
 import { FocusBack } from "./FocusBack.tsx";
@@ -158,7 +158,7 @@ function Quick({
   if (room?.info.archived_at) return null;
   return (
     <Menu.Group className="menu__quick">
-      {prefs.getState().reactions.map((emoji) => {
+      {ownPrefs.getState().reactions.map((emoji) => {
         const isMine = engine.client
           .row(roomId, seq)
           ?.reactions?.find((reaction) => reaction.emoji === emoji)?.me;
@@ -275,7 +275,7 @@ function roomEntries(roomId: number, engine: Engine, actions: Actions, t: Text):
   const room = engine.client.room(roomId);
   if (!room) return [];
   const { info } = room;
-  const isFavourite = prefs.getState().favourites.includes(roomId);
+  const isFavourite = ownPrefs.getState().favourites.includes(roomId);
   const isMuted = info.notify === "none";
   const isRoom = info.kind !== "direct";
   const entries: (Entry | false)[] = [
@@ -289,7 +289,7 @@ function roomEntries(roomId: number, engine: Engine, actions: Actions, t: Text):
       key: "favourite",
       label: t(isFavourite ? "room.unfavourite" : "room.favourite"),
       Icon: isFavourite ? StarOff : Star,
-      act: () => toggleIn("favourites", roomId),
+      act: () => toggleFavourite(roomId),
     },
     {
       key: "mute",

@@ -15,7 +15,7 @@ import { useText } from "../i18n/text.ts";
 import { part } from "../loading.ts";
 import type { Engine } from "../session/engine.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
-import { toggleIn, usePrefs } from "../session/prefs.ts";
+import { toggleFolded, useOwnPrefs, usePrefs } from "../session/prefs.ts";
 import { Avatar, Presence } from "./Avatar.tsx";
 import { isMac } from "./keys.ts";
 import { openMenu } from "./menu.ts";
@@ -37,8 +37,8 @@ export function Sidebar() {
   const isLive = useClient((_, { line }) => line.state === "live");
   const version = useClient((client) => client.version);
   const draftsVersion = useClient((_, { drafts }) => drafts.version);
-  const favourites = usePrefs((prefs) => prefs.favourites);
-  const unreadFrom = usePrefs((prefs) => prefs.unreadFrom);
+  const favourites = useOwnPrefs((prefs) => prefs.favourites);
+  const unreadFrom = useOwnPrefs((prefs) => prefs.unreadFrom);
   const { roomId } = usePlace();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the version stands for the client's state
   const sorted = useMemo(
@@ -178,7 +178,7 @@ function SectionList({ section, openId }: { section: Section; openId: number | n
           className="section__title"
           aria-expanded={!folded}
           aria-controls={listId}
-          onClick={() => toggleIn("folded", name === "archived" ? "archived-open" : name)}
+          onClick={() => toggleFolded(name === "archived" ? "archived-open" : name)}
         >
           <ChevronDown aria-hidden size={14} data-folded={folded} />
           {t(`section.${name}`)}

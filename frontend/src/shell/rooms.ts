@@ -4,7 +4,7 @@ import type { RoomState } from "../realtime/room.ts";
 import type { SyncClient } from "../realtime/sync.ts";
 import type { Drafts } from "../session/drafts.ts";
 import type { Engine } from "../session/engine.ts";
-import { type Prefs, prefs, setUnreadFrom } from "../session/prefs.ts";
+import { ownPrefs, type Prefs, setUnreadFrom } from "../session/prefs.ts";
 
 export type SectionKey = "favourites" | "rooms" | "direct" | "archived";
 
@@ -37,7 +37,7 @@ function compare(a: RoomEntry, b: RoomEntry): number {
 export function entryOf(client: SyncClient, drafts: Drafts, room: RoomState): RoomEntry {
   const { notify } = room.info;
   const mentions = client.mentions(room.id);
-  const from = prefs.getState().unreadFrom[room.id];
+  const from = ownPrefs.getState().unreadFrom[room.id];
   const unread = Math.max(client.unread(room.id), from === undefined ? 0 : room.lastSeq - from + 1);
   const isDirect = room.info.kind === "direct";
   return {

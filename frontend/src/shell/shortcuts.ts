@@ -4,7 +4,7 @@ import { useEffect } from "react";
 import { focusComposer } from "../composer/answering.ts";
 import type { Engine } from "../session/engine.ts";
 import { useEngine } from "../session/hooks.ts";
-import { prefs } from "../session/prefs.ts";
+import { ownPrefs, prefs } from "../session/prefs.ts";
 import { hasCommandKey } from "./keys.ts";
 import { menu } from "./menu.ts";
 import { isFolded, markRead, sectionsOf, shownOf } from "./rooms.ts";
@@ -57,8 +57,8 @@ export function useShortcuts(): void {
 /** The room above or below in the list; with `onlyUnread` the next one that has something new. */
 function neighbour(engine: Engine, roomId: number | null, step: 1 | -1, onlyUnread: boolean): number | null {
   const look = prefs.getState();
-  const entries = sectionsOf(engine.client, engine.drafts, look.favourites).flatMap((section) =>
-    shownOf(section, isFolded(look, section.key), roomId),
+  const entries = sectionsOf(engine.client, engine.drafts, ownPrefs.getState().favourites).flatMap(
+    (section) => shownOf(section, isFolded(look, section.key), roomId),
   );
   const at = entries.findIndex(({ room }) => room.id === roomId);
   for (let turn = 1; turn <= entries.length; turn += 1) {

@@ -2,12 +2,13 @@
 
 import { useEffect, useRef } from "react";
 import { useText } from "../i18n/text.ts";
-import { copyText } from "../markdown/copy.ts";
 import { plainText } from "../markdown/plainText.ts";
-import type { SavedItem } from "../realtime/effects.ts";
+import { OTHER_LOG } from "../realtime/changes.ts";
+import type { Change } from "../realtime/effects.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
-import { putBack } from "../timeline/editing.ts";
+import { putBack, stopEditing } from "../timeline/editing.ts";
 import { pageHasFocus } from "../timeline/reading.ts";
+import { copying } from "./copying.ts";
 import { closeMenuOf } from "./menu.ts";
 import { nameOf } from "./people.ts";
 import { announce, closeDialogsOf, dismissToast, toast, ui } from "./ui.ts";
@@ -27,7 +28,7 @@ export function useTold(openRoomId: number | null): void {
     addEventListener("beforeunload", ask);
     return () => removeEventListener("beforeunload", ask);
   }, [engine, keeps, t]);
-  const unsent = useRef(new Map<number, { id: number; text: string }>());
+  const unsent = useRef(new Map<string, { id: number; text: string }>());
   useEffect(() => {
     let waiting: string[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -40,20 +41,28 @@ export function useTold(openRoomId: number | null): void {
       waiting = [];
     };
     /** One word for each room: all that wasn't sent there, to be copied. */
-    const sayUnsent = ({ roomId, content }: SavedItem): void => {
-      const before = unsent.current.get(roomId);
+    const sayUnsent = (why: "gone.unsent" | "gone.stranded", roomId: number, content: string): void => {
+      const key = `${why}/${roomId}`;
+      const before = unsent.current.get(key);
       const isShown = ui.getState().toasts.some(({ id }) => id === before?.id);
       const text = before && isShown ? `${before.text}\n${content}` : content;
       if (before) dismissToast(before.id);
-      const copy = async (): Promise<void> => {
-        toast(t((await copyText(text)) ? "copy.done" : "copy.failed"));
-      };
-      const id = toast(
-        t("gone.unsent", { text: plainText(text, 200) }),
-        { label: t("copy.do"), act: () => void copy() },
-        { stays: true },
-      );
-      unsent.current.set(roomId, { id, text });
+      const id = toast(t(why, { text: plainText(text, 200) }), copying(t, text), { stays: true });
+      unsent.current.set(key, { id, text });
+    };
+    const sayRefused = (change: Change, code: string, message: string): void => {
+      if (change.type === "edit" && code === "not_found") {
+        // Its box ends with the message, and would tell the same.
+        stopEditing(change.room_id, change.seq);
+        toast(t("edit.gone"), copying(t, change.content), { stays: true });
+      } else if (code === OTHER_LOG) {
+        const words = t(`refused.${change.type}`, { why: t("refused.otherLog") });
+        if (change.type === "edit") toast(words, copying(t, change.content), { stays: true });
+        else toast(words);
+      } else {
+        if (change.type === "edit") putBack(change.room_id, change.seq, change.content);
+        toast(t(`refused.${change.type}`, { why: message }));
+      }
     };
     const stop = engine.onTold((told) => {
       if (told.do === "arrived" && told.roomId === openRoomId && pageHasFocus()) {
@@ -66,11 +75,11 @@ export function useTold(openRoomId: number | null): void {
         closeMenuOf(told.roomId);
         if (told.roomId === openRoomId) toast(t("gone.removed"));
       } else if (told.do === "unsent") {
-        sayUnsent(told.item);
+        sayUnsent("gone.unsent", told.item.roomId, told.item.content);
+      } else if (told.do === "stranded") {
+        sayUnsent("gone.stranded", told.roomId, told.text);
       } else if (told.do === "refused") {
-        const { change } = told;
-        if (change.type === "edit") putBack(change.room_id, change.seq, change.content);
-        toast(t(`refused.${change.type}`, { why: told.message }));
+        sayRefused(told.change, told.code, told.message);
       }
     });
     return () => {

@@ -4,7 +4,7 @@ import { replyTo } from "../composer/answering.ts";
 import { useText } from "../i18n/text.ts";
 import type { Row } from "../realtime/rows.ts";
 import { useClient } from "../session/hooks.ts";
-import { usedReaction, usePrefs } from "../session/prefs.ts";
+import { usedReaction, useOwnPrefs } from "../session/prefs.ts";
 import { useActions } from "../shell/actions.ts";
 import { openMenu } from "../shell/menu.ts";
 
@@ -19,7 +19,7 @@ interface ToolbarProps {
 export function Toolbar({ roomId, row, entryKey }: ToolbarProps) {
   const t = useText();
   const { react } = useActions();
-  const quick = usePrefs((prefs) => prefs.reactions).slice(0, 3);
+  const quick = useOwnPrefs((prefs) => prefs.reactions).slice(0, 3);
   const isArchived = useClient((client) => Boolean(client.room(roomId)?.info.archived_at));
   const pick = (emoji: string): void => {
     const held = row.reactions?.find((reaction) => reaction.emoji === emoji);

@@ -3,8 +3,8 @@
 import { type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 import { createStore, useStore } from "zustand";
 import { useText } from "../i18n/text.ts";
-import { copyText } from "../markdown/copy.ts";
 import { useEngine } from "../session/hooks.ts";
+import { copying } from "../shell/copying.ts";
 import { toast } from "../shell/ui.ts";
 import type { Entry } from "./items.ts";
 import type { ListHandle } from "./List.tsx";
@@ -74,13 +74,7 @@ export function useEditing(
     for (const { roomId: of, seq, text } of all) {
       if (of !== roomId || engine.client.row(roomId, seq)?.deleted_at === undefined) continue;
       stopEditing(roomId, seq);
-      const copy = async (written: string): Promise<void> => {
-        toast(t((await copyText(written)) ? "copy.done" : "copy.failed"));
-      };
-      toast(
-        t("edit.gone"),
-        text === null ? undefined : { label: t("tools.copy"), act: () => void copy(text) },
-      );
+      toast(t("edit.gone"), text === null ? undefined : copying(t, text));
     }
   }, [engine, roomId, t, all, entries]);
 

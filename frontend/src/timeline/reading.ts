@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useClient } from "../session/hooks.ts";
-import { prefs, setUnreadFrom, usePrefs } from "../session/prefs.ts";
+import { ownPrefs, setUnreadFrom, useOwnPrefs } from "../session/prefs.ts";
 import { useUi } from "../shell/ui.ts";
 
 function subscribe(act: () => void): () => void {
@@ -35,9 +35,9 @@ export function useNewLine(roomId: number, isLooking: boolean): number | null {
   const marker = useClient((client) => client.room(roomId)?.lastReadSeq ?? null);
   const unread = useClient((client) => client.unread(roomId));
   const isKnown = useClient((client) => client.room(roomId)?.markersKnown ?? false);
-  const unreadFrom = usePrefs(({ unreadFrom }) => unreadFrom[roomId]);
+  const unreadFrom = useOwnPrefs(({ unreadFrom }) => unreadFrom[roomId]);
   const [line, setLine] = useState<number | null>(() => {
-    const from = prefs.getState().unreadFrom[roomId];
+    const from = ownPrefs.getState().unreadFrom[roomId];
     return from === undefined ? null : from - 1;
   });
   const isSet = useRef(line !== null);
