@@ -23,7 +23,7 @@ interface Tools {
 async function inEachView(
   { server, browser, open }: Tools,
   shown: Scene,
-  options: object,
+  options: { viewport?: object; colorScheme?: "light" | "dark" },
   look: (page: Page, view: View) => Promise<string[]>,
   query = "",
 ): Promise<string[]> {
@@ -45,6 +45,8 @@ async function inEachView(
       await page.goto("about:blank");
       await page.goto(`${server.url}${asked}${hash === undefined ? "" : `#${hash}`}`);
       await view.show(page);
+      if (options.colorScheme)
+        await expect(page.locator("html")).toHaveAttribute("data-scheme", options.colorScheme);
       for (const fault of await look(page, view)) found.push(`${view.name}: ${fault}`);
     });
   }

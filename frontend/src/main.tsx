@@ -5,6 +5,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./App.tsx";
 import { Catalogue } from "./i18n/Catalogue.tsx";
 import texts from "./i18n/en.door.json";
+import "./session/prefs.ts"; // the colours, before anything is shown
 import { begin } from "./session/session.ts";
 import { Mishap } from "./shell/Mishap.tsx";
 import { allowOwnScripts } from "./trust.ts";

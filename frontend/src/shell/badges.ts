@@ -21,13 +21,26 @@ export function useBadges(): void {
     document.title =
       needs > 0 ? t("title.needs", { count: needs, page }) : hasNew ? t("title.new", { page }) : page;
     drawIcon(needs > 0 ? "needs" : hasNew ? "new" : "none");
-    const { setAppBadge, clearAppBadge } = navigator as {
-      setAppBadge?(count: number): Promise<void>;
-      clearAppBadge?(): Promise<void>;
-    };
-    if (needs > 0) setAppBadge?.call(navigator, needs).catch(() => {});
-    else clearAppBadge?.call(navigator).catch(() => {});
+    badgeApp(needs);
   }, [t, name, needs, hasNew]);
+  // The log-in has ended.
+  useEffect(
+    () => () => {
+      drawIcon("none");
+      badgeApp(0);
+    },
+    [],
+  );
+}
+
+/** The number on the icon of the app, where it is installed. */
+function badgeApp(count: number): void {
+  const { setAppBadge, clearAppBadge } = navigator as {
+    setAppBadge?(count: number): Promise<void>;
+    clearAppBadge?(): Promise<void>;
+  };
+  if (count > 0) setAppBadge?.call(navigator, count).catch(() => {});
+  else clearAppBadge?.call(navigator).catch(() => {});
 }
 
 function sum(
