@@ -258,6 +258,29 @@ test("a name of another direction does not turn the line of a question", async (
   expect(await words.evaluate((line) => getComputedStyle(line).direction)).toBe("ltr");
 });
 
+for (const [device, width] of [
+  ["desktop", 1280],
+  ["phone", 390],
+] as const)
+  test(`what is told for a moment hides neither the newest messages nor the box, ${device}`, async ({
+    server,
+    account,
+    open,
+  }) => {
+    const ana = await account("ana");
+    const room = await server.room(ana, "told");
+    for (let index = 1; index <= 30; index += 1) await server.say(ana, room, `line ${index}.`);
+    const { page } = await open(ana, `/room/${room.id}`, { viewport: { width, height: 800 } });
+    await openTools(page, "line 30.");
+    await page.locator("[data-action=link]").click();
+    const toast = await page.locator(".toast").boundingBox();
+    const newest = await messageWith(page, "line 27.").boundingBox();
+    expect((toast?.y ?? 800) + (toast?.height ?? 0)).toBeLessThan(newest?.y ?? 0);
+    const frame = await page.locator(".chat-room").boundingBox();
+    const middle = (at: typeof frame) => (at ? at.x + at.width / 2 : 0);
+    expect(Math.abs(middle(toast) - middle(frame))).toBeLessThanOrEqual(1);
+  });
+
 test("who sends a first message is asked once about notifications", async ({ server, account, open }) => {
   const ana = await account("ana");
   const room = await server.room(ana, "first words");
@@ -274,10 +297,14 @@ test("who sends a first message is asked once about notifications", async ({ ser
     Object.assign(window, { Notification: permits });
   });
   await page.goto(`${server.url}/room/${room.id}`);
-  const offer = page.locator(".toast").getByRole("button", { name: "Allow notifications" });
+  const offer = page.getByRole("button", { name: "Allow notifications" });
   await expect(box(page)).toBeVisible();
   await expect(offer).toHaveCount(0);
   await say(page, "the first");
+  await expect(offer).toBeVisible();
+  const bar = await page.locator(".banner").boundingBox();
+  const first = await messageWith(page, "the first").boundingBox();
+  expect((bar?.y ?? 0) + (bar?.height ?? 0)).toBeLessThanOrEqual(first?.y ?? 0);
   await offer.click();
   await expect(offer).toHaveCount(0);
   expect(await page.evaluate(() => Notification.permission)).toBe("granted");

@@ -3,6 +3,7 @@ import { Composer } from "./composer/Composer.tsx";
 import { useText } from "./i18n/text.ts";
 import { useClient, useEngine } from "./session/hooks.ts";
 import { offerNotifications } from "./shell/notifications.ts";
+import { Offer } from "./shell/Offer.tsx";
 import { roomName } from "./shell/people.ts";
 import { RoomHead } from "./shell/RoomHead.tsx";
 import { usePlace } from "./shell/routes.ts";
@@ -26,11 +27,12 @@ export function ChatRoom({ roomId }: { roomId: number }) {
   };
   const onSent = (): void => {
     goToEnd();
-    offerNotifications(t);
+    offerNotifications();
   };
   return (
     <main className="chat-room" aria-label={name}>
       <RoomHead roomId={roomId} />
+      <Offer />
       <Timeline
         roomId={roomId}
         seq={seq}

@@ -1,7 +1,7 @@
 // The browser's own notifications, for what I don't see: one per message, not one per tab.
 
 import { useEffect } from "react";
-import { type Text, useText } from "../i18n/text.ts";
+import { useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
 import { useEngine } from "../session/hooks.ts";
 import { prefs, setPrefs } from "../session/prefs.ts";
@@ -10,7 +10,7 @@ import { claim, isSeen, useLooking } from "./looking.ts";
 import { nameOf, roomName } from "./people.ts";
 import { goTo } from "./routes.ts";
 import { chime } from "./sound.ts";
-import { toast } from "./ui.ts";
+import { ui } from "./ui.ts";
 
 /** What the browser allows; "none": it has none, as on plain http. */
 export type Permission = "none" | "default" | "granted" | "denied";
@@ -25,11 +25,11 @@ export async function askPermission(): Promise<Permission> {
 }
 
 /** Offers them to somebody who has just written something, once in a browser: an answer may come while they look elsewhere. */
-export function offerNotifications(t: Text): void {
+export function offerNotifications(): void {
   const { notifications, notificationsOffered } = prefs.getState();
   if (!notifications || notificationsOffered || permission() !== "default") return;
   setPrefs({ notificationsOffered: true });
-  toast(t("notifications.offer"), { label: t("notifications.ask"), act: () => void askPermission() });
+  ui.setState({ offersNotifications: true });
 }
 
 export function useNotifications(openRoomId: number | null): void {

@@ -33,6 +33,8 @@ interface Ui {
   /** Said once to screen readers. */
   announcement: string;
   toasts: readonly Toast[];
+  /** It stays until it is answered. */
+  offersNotifications: boolean;
   /** Rises when a message is gone to, also where the address stays the same, and by back and forward. */
   asked: number;
 }
@@ -45,7 +47,13 @@ export interface Toast {
   stays: boolean;
 }
 
-export const ui = createStore<Ui>(() => ({ dialogs: [], announcement: "", toasts: [], asked: 0 }));
+export const ui = createStore<Ui>(() => ({
+  dialogs: [],
+  announcement: "",
+  toasts: [],
+  offersNotifications: false,
+  asked: 0,
+}));
 export const useUi = <T>(select: (state: Ui) => T): T => useStore(ui, select);
 
 export const openDialog = (dialog: DialogOf): void =>
@@ -76,7 +84,7 @@ export const closeDialogs = (): void => closeThose(() => true);
 /** The log-in has ended: what it had open goes with it. */
 export function closeAll(): void {
   closeDialogs();
-  ui.setState({ toasts: [], announcement: "" });
+  ui.setState({ toasts: [], announcement: "", offersNotifications: false });
 }
 
 /** Asks; answers whether it was confirmed. */
