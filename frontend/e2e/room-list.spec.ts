@@ -1,4 +1,4 @@
-// The list of rooms as one goes through it: its order, its place, and the ways to it.
+// The list of rooms as one goes through it: its order, its place, and the ways to it; and the head of a room.
 
 import { PHONE } from "./support/phone.ts";
 import { type Account, box, expect, type Page, type Room, type Server, test } from "./support/test.ts";
@@ -121,4 +121,22 @@ test("the rooms keep their order while the pointer is among them", async ({ serv
   expect(await names(page)).toEqual(["room 2", "room 0", "room 1"]);
   await box(page).pressSequentially("x");
   await expect.poll(() => names(page)).toEqual(["room 0", "room 2", "room 1"]);
+});
+
+test("a topic of many words can be read in full (phone)", async ({ server, account, open }) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(bo, "harbour", [ana]);
+  const topic = `Ships, shoes and sealing-wax, ${"and what else there is to be said, ".repeat(4)}at last`;
+  await server.must("PATCH", `/api/chat/rooms/${room.id}`, { topic }, bo.token);
+  const { page } = await open(ana, `/room/${room.id}`, PHONE);
+  const button = page.getByRole("button", { name: topic });
+  const isCut = () => button.evaluate((element) => element.scrollWidth > element.clientWidth);
+  await expect(button).toHaveAttribute("aria-expanded", "false");
+  expect(await isCut()).toBe(true);
+  await button.tap();
+  await expect(button).toHaveAttribute("aria-expanded", "true");
+  expect(await isCut()).toBe(false);
+  await expect(button).toBeInViewport({ ratio: 1 });
+  await button.tap();
+  await expect(button).toHaveAttribute("aria-expanded", "false");
 });

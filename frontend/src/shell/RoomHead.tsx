@@ -1,4 +1,5 @@
 import { ArrowLeft, Hash, Lock, MoreVertical, Pin, Search, Users } from "lucide-react";
+import { useState } from "react";
 import { useText } from "../i18n/text.ts";
 import { useClient } from "../session/hooks.ts";
 import { Avatar } from "./Avatar.tsx";
@@ -23,6 +24,8 @@ export function ToList() {
 export function RoomHead({ roomId }: { roomId: number }) {
   const t = useText();
   const { panel } = usePlace();
+  // One line holds the beginning of a topic; a press shows all of it.
+  const [showsTopic, setShowsTopic] = useState(false);
   const info = useClient((client) => client.room(roomId)?.info);
   const hasPins = useClient((client) => client.pins(roomId).length > 0);
   const isOnline = useClient((client) => (info?.peer ? client.isOnline(info.peer.id) : undefined));
@@ -56,13 +59,25 @@ export function RoomHead({ roomId }: { roomId: number }) {
             roomName(info)
           )}
         </h1>
-        <p className="room-head__topic name quiet" dir="auto" title={info.topic}>
-          {info.archived_at
-            ? t("room.archived")
-            : isDirect
-              ? t(isOnline ? "presence.online" : "presence.offline")
-              : info.topic || t("room.members", { count: info.member_count })}
-        </p>
+        {info.topic && !isDirect && !info.archived_at ? (
+          <button
+            type="button"
+            className={`room-head__topic quiet ${showsTopic ? "" : "name"}`}
+            dir="auto"
+            aria-expanded={showsTopic}
+            onClick={() => setShowsTopic(!showsTopic)}
+          >
+            {info.topic}
+          </button>
+        ) : (
+          <p className="room-head__topic name quiet" dir="auto">
+            {info.archived_at
+              ? t("room.archived")
+              : isDirect
+                ? t(isOnline ? "presence.online" : "presence.offline")
+                : t("room.members", { count: info.member_count })}
+          </p>
+        )}
       </div>
       {hasPins && (
         <button
