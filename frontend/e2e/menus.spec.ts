@@ -78,3 +78,46 @@ test("a press is for no other message than the one whose tools were beneath the 
   await tools.getByRole("button", { name: "👍" }).click();
   await expect(messages(page).filter({ has: page.locator(".reaction") })).toContainText("line 27");
 });
+
+test("a menu follows its message: it goes when that is deleted", async ({ server, account, open }) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(ana, "regrets", [bo]);
+  const { seq } = await server.say(bo, room, "regret");
+  const path = `/api/chat/rooms/${room.id}/messages/${seq}`;
+  const { page } = await open(ana, `/room/${room.id}`);
+  await messageWith(page, "regret").hover();
+  await page.getByRole("toolbar").getByRole("button", { name: "More" }).click();
+  await expect(page.getByRole("menuitem", { name: "Pin" })).toBeVisible();
+  await server.must("PUT", `${path}/pin`, undefined, ana.token);
+  await expect(page.getByRole("menuitem", { name: "Unpin" })).toBeVisible();
+  await page.locator("[data-action=react]").click();
+  await expect(page.getByRole("searchbox", { name: "Search emoji" })).toBeFocused();
+  await server.must("DELETE", path, undefined, bo.token);
+  await expect(page.locator(".emoji-picker")).toHaveCount(0);
+  const last = await server.say(bo, room, "and another");
+  await messageWith(page, "and another").hover();
+  await page.getByRole("toolbar").getByRole("button", { name: "More" }).click();
+  await expect(page.getByRole("menu")).toBeVisible();
+  await server.must("DELETE", `/api/chat/rooms/${room.id}/messages/${last.seq}`, undefined, bo.token);
+  await expect(page.getByRole("menu")).toHaveCount(0);
+});
+
+test("Escape in a menu that a key has opened leads back to where it was asked for", async ({
+  server,
+  account,
+  open,
+}) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "keys");
+  const { page } = await open(ana, `/room/${room.id}?panel=members`);
+  for (const place of [page.locator(".room-link"), page.locator(".user")]) {
+    for (const key of ["Shift+F10", "ContextMenu"]) {
+      await place.focus();
+      await page.keyboard.press(key);
+      await expect(page.getByRole("menu")).toBeVisible();
+      await page.keyboard.press("Escape");
+      await expect(page.getByRole("menu")).toHaveCount(0);
+      await expect(place).toBeFocused();
+    }
+  }
+});

@@ -30,14 +30,16 @@ interface Asked {
   clientX: number;
   clientY: number;
   button?: number;
+  ctrlKey?: boolean;
   nativeEvent?: Event & { pointerType?: string };
 }
 
 /** Opens it beside the button that was pressed, or where the pointer is. */
 export function openMenu(event: Asked, what: MenuOf): void {
-  const { type, clientX, clientY, currentTarget, button, nativeEvent } = event;
-  // The Menu key gives a place, too, but no button and no kind of pointer.
-  const hasPointer = type === "contextmenu" && (button === 2 || Boolean(nativeEvent?.pointerType));
+  const { type, clientX, clientY, currentTarget, button, ctrlKey, nativeEvent } = event;
+  // The Menu key gives a place, too, and calls itself a mouse, but has no button. A Mac's button is the first one, with Ctrl.
+  const hasPointer =
+    type === "contextmenu" && (button === 2 || Boolean(ctrlKey) || nativeEvent?.pointerType === "touch");
   lastAnchor = currentTarget instanceof HTMLElement ? currentTarget : null;
   const anchor = hasPointer
     ? { getBoundingClientRect: () => new DOMRect(clientX, clientY, 0, 0) }
