@@ -124,7 +124,6 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
             <input
               type="search"
               className="input"
-              style={{ flexBasis: "100%" }}
               aria-label={t("search.query")}
               placeholder={t("search.query")}
               value={query}
@@ -151,28 +150,24 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
               autoCapitalize="none"
               spellCheck={false}
             />
-            <label className="visually-hidden" htmlFor="search-since">
+            <label>
               {t("search.since")}
+              <input
+                type="date"
+                className="input"
+                value={since}
+                onChange={(event) => setSearch({ since: event.target.value })}
+              />
             </label>
-            <input
-              id="search-since"
-              type="date"
-              className="input"
-              title={t("search.since")}
-              value={since}
-              onChange={(event) => setSearch({ since: event.target.value })}
-            />
-            <label className="visually-hidden" htmlFor="search-until">
+            <label>
               {t("search.until")}
+              <input
+                type="date"
+                className="input"
+                value={until}
+                onChange={(event) => setSearch({ until: event.target.value })}
+              />
             </label>
-            <input
-              id="search-until"
-              type="date"
-              className="input"
-              title={t("search.until")}
-              value={until}
-              onChange={(event) => setSearch({ until: event.target.value })}
-            />
           </div>
         </search>
         <p className="quiet" role="status">
