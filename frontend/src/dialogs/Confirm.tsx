@@ -1,4 +1,5 @@
 import { AlertDialog } from "@base-ui/react/alert-dialog";
+import { useEffect } from "react";
 import { useText } from "../i18n/text.ts";
 import { useClient } from "../session/hooks.ts";
 import type { Question } from "../shell/ui.ts";
@@ -13,6 +14,11 @@ export function Confirm({ question, onClose }: { question: Question; onClose(): 
     onClose();
     question.answer(yes);
   };
+  const isMoot = useClient(() => question.isMoot?.() ?? false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is answered once
+  useEffect(() => {
+    if (isMoot) answer(false);
+  }, [isMoot]);
   return (
     <AlertDialog.Root open onOpenChange={(open) => !open && answer(false)}>
       <AlertDialog.Portal>

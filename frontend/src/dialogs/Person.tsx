@@ -22,9 +22,9 @@ export default function Person({ user, roomId, onClose }: PersonProps) {
   const actions = useActions();
   const me = useClient((_, { me }) => me.id);
   const isOnline = useClient((client) => client.isOnline(user.id));
-  const room = useClient((client) => (roomId === null ? undefined : client.room(roomId)));
+  const info = useClient((client) => (roomId === null ? undefined : client.room(roomId)?.info));
   const role = useRole(roomId, user);
-  const duties = dutiesWith(room?.info, role, user.id === me);
+  const duties = dutiesWith(info, role, user.id === me);
   const done = (act: () => unknown) => (): void => {
     onClose();
     void act();

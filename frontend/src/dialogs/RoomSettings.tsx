@@ -99,8 +99,11 @@ function Names({
   const t = useText();
   const { api } = useEngine();
   const rules = useSession((state) => state.rules);
-  const [name, setName] = useState(nameNow);
-  const [topic, setTopic] = useState(topicNow);
+  // Until it is changed here, a field shows what others make of it.
+  const [newName, setName] = useState<string | null>(null);
+  const [newTopic, setTopic] = useState<string | null>(null);
+  const name = newName ?? nameNow;
+  const topic = newTopic ?? topicNow;
   const tooLong = (text: string, max: number): string | undefined =>
     [...text.trim()].length > max ? t("form.tooLong", { max }) : undefined;
   const { faults, isBusy, onSubmit } = useForm(
@@ -143,7 +146,7 @@ function Names({
         autoCapitalize="sentences"
       />
       <div className="form__row">
-        <button type="submit" className="button button--main" disabled={isBusy}>
+        <button type="submit" className="button button--main" aria-disabled={isBusy}>
           {t("edit.save")}
         </button>
       </div>

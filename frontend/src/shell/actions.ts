@@ -1,6 +1,7 @@
 // What people do with rooms and each other: a request, and a word where it failed.
 
 import { useMemo } from "react";
+import { type Duty, dutiesWith } from "../dialogs/duties.ts";
 import { wordsOf } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
 import type { Notify, Role, Room, UserSummary } from "../protocol/types.ts";
@@ -51,6 +52,13 @@ export function useActions() {
     const ofMember = (room: number, user: number) => ({ params: { path: { room, user } } });
     const ofMessage = (room: number, seq: number) => ({ params: { path: { room, seq } } });
 
+    /** Whether I may no longer do this with a member. One who isn't held may still be there. */
+    const isPast = (duty: Duty, roomId: number, userId: number) => (): boolean => {
+      const room = client.room(roomId);
+      const member = room?.members.get(userId);
+      return !dutiesWith(room?.info, member ? member.role : "member", false).includes(duty);
+    };
+
     return {
       attempt,
       enter,
@@ -69,6 +77,7 @@ export function useActions() {
           text: t(info.kind === "private" ? "leave.private" : "leave.public"),
           yes: t("leave.yes"),
           isDanger: true,
+          isMoot: () => !client.rooms.has(roomId),
         });
         const isDone = yes && (await attempt(() => api.POST("/api/chat/rooms/{room}/leave", of(roomId))));
         if (isDone && openRoom() === roomId) goToList();
@@ -94,6 +103,7 @@ export function useActions() {
           text: t("deleteRoom.text"),
           yes: t("deleteRoom.yes"),
           isDanger: true,
+          isMoot: () => client.room(roomId)?.info.role !== "owner",
         });
         const isDone = yes && (await attempt(() => api.DELETE("/api/chat/rooms/{room}", of(roomId))));
         if (isDone && openRoom() === roomId) goToList();
@@ -112,6 +122,7 @@ export function useActions() {
           title: t("handOver.title", { name: isolated(nameOf(user)) }),
           text: t("handOver.text", { name: isolated(nameOf(user)) }),
           yes: t("handOver.yes"),
+          isMoot: isPast("handOver", roomId, user.id),
         });
         if (yes) await this.setRole(roomId, user, "owner");
       },
@@ -122,6 +133,7 @@ export function useActions() {
           text: t("remove.text", { name: isolated(nameOf(user)) }),
           yes: t("remove.yes"),
           isDanger: true,
+          isMoot: isPast("remove", roomId, user.id),
         });
         if (yes)
           await attempt(() => api.DELETE("/api/chat/rooms/{room}/members/{user}", ofMember(roomId, user.id)));
