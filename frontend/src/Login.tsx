@@ -58,7 +58,7 @@ export function Login() {
           onValue={setPassword}
           fault={faults.get("password")}
         />
-        <button type="submit" className="button button--main button--wide" disabled={isBusy}>
+        <button type="submit" className="button button--main button--wide" aria-disabled={isBusy}>
           {t(isBusy ? "login.busy" : "login.submit")}
         </button>
       </form>

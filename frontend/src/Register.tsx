@@ -119,7 +119,7 @@ export function Register() {
           {...field("password")}
         />
         <Field label={t("field.again")} type="password" autoComplete="new-password" {...field("again")} />
-        <button type="submit" className="button button--main button--wide" disabled={isBusy}>
+        <button type="submit" className="button button--main button--wide" aria-disabled={isBusy}>
           {t(isBusy ? "register.busy" : "register.submit")}
         </button>
       </form>

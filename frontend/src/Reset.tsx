@@ -55,7 +55,7 @@ export function Reset({ code }: { code: string }) {
           rules={againKept}
           fault={faults.get("again")}
         />
-        <button type="submit" className="button button--main button--wide" disabled={isBusy}>
+        <button type="submit" className="button button--main button--wide" aria-disabled={isBusy}>
           {t("reset.submit")}
         </button>
         <button

@@ -76,7 +76,7 @@ export default function NewRoom({ onClose }: { onClose(): void }) {
           <button type="button" className="button" onClick={onClose}>
             {t("confirm.no")}
           </button>
-          <button type="submit" className="button button--main" disabled={isBusy}>
+          <button type="submit" className="button button--main" aria-disabled={isBusy}>
             {t("newRoom.submit")}
           </button>
         </div>

@@ -80,7 +80,7 @@ export function Profile() {
           fault={faults.get("email")}
         />
         <div className="form__row">
-          <button type="submit" className="button button--main" disabled={isBusy}>
+          <button type="submit" className="button button--main" aria-disabled={isBusy}>
             {t("edit.save")}
           </button>
         </div>

@@ -79,7 +79,7 @@ function PasswordForm() {
       />
       <Field label={t("field.again")} autoComplete="new-password" rules={againKept} {...field("again")} />
       <div className="form__row">
-        <button type="submit" className="button button--main" disabled={isBusy}>
+        <button type="submit" className="button button--main" aria-disabled={isBusy}>
           {t("password.submit")}
         </button>
       </div>
@@ -126,7 +126,7 @@ function Deletion() {
             <button type="button" className="button" onClick={() => open(false)}>
               {t("confirm.no")}
             </button>
-            <button type="submit" className="button button--main button--danger" disabled={isBusy}>
+            <button type="submit" className="button button--main button--danger" aria-disabled={isBusy}>
               {t("deleteAccount.submit")}
             </button>
           </div>
