@@ -1,15 +1,16 @@
 import { Hash } from "lucide-react";
-import { useEffect, useState } from "react";
+import { useCallback, useState } from "react";
 import { Field } from "../forms/Field.tsx";
-import { wordsOf } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
-import type { Room } from "../protocol/types.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
 import { useActions } from "../shell/actions.ts";
 import { roomName } from "../shell/people.ts";
 import { goTo } from "../shell/routes.ts";
 import { Frame } from "./Frame.tsx";
+import { usePages } from "./usePages.ts";
+
+const ASK_AFTER_MS = 200;
 
 /** Public rooms, to be found by name and joined. */
 export default function Browse({ onClose }: { onClose(): void }) {
@@ -18,40 +19,19 @@ export default function Browse({ onClose }: { onClose(): void }) {
   const { join } = useActions();
   const rooms = useClient((client) => client.rooms);
   const [query, setQuery] = useState("");
-  const [found, setFound] = useState<{ items: Room[]; next: string | null } | null>(null);
-  const [cursor, setCursor] = useState<string | null>(null);
-  const [fault, setFault] = useState("");
-
-  useEffect(() => {
-    let isOver = false;
-    const q = query.trim();
-    const timer = setTimeout(
-      () => {
-        bodyOf(
-          api.GET("/api/chat/rooms", {
-            params: {
-              query: { scope: "public", ...(q && { q }), ...(cursor !== null && { cursor: Number(cursor) }) },
-            },
-          }),
-        ).then(
-          (page) => {
-            if (isOver) return;
-            setFault("");
-            setFound((held) => ({
-              items: cursor !== null && held ? [...held.items, ...page.items] : page.items,
-              next: page.next,
-            }));
+  const q = query.trim();
+  const read = useCallback(
+    (cursor: string | null) =>
+      bodyOf(
+        api.GET("/api/chat/rooms", {
+          params: {
+            query: { scope: "public", ...(q && { q }), ...(cursor !== null && { cursor: Number(cursor) }) },
           },
-          (problem) => !isOver && setFault(wordsOf(problem, t)),
-        );
-      },
-      q && cursor === null ? 200 : 0,
-    );
-    return () => {
-      isOver = true;
-      clearTimeout(timer);
-    };
-  }, [api, query, cursor, t]);
+        }),
+      ),
+    [api, q],
+  );
+  const { items, fault, more } = usePages(read, q ? ASK_AFTER_MS : 0);
 
   return (
     <Frame title={t("browse.title")} onClose={onClose}>
@@ -60,16 +40,12 @@ export default function Browse({ onClose }: { onClose(): void }) {
           label={t("browse.search")}
           type="search"
           value={query}
-          onValue={(value) => {
-            setCursor(null);
-            setQuery(value);
-          }}
+          onValue={setQuery}
           autoFocus
           autoComplete="off"
         />
-        {fault && <p className="form__fault">{fault}</p>}
-        <ul className="rows" aria-busy={found === null}>
-          {found?.items.map((room) => (
+        <ul className="rows" aria-busy={items === null && !fault}>
+          {items?.map((room) => (
             <li className="row" key={room.id}>
               <Hash aria-hidden size={18} />
               <div>
@@ -95,11 +71,12 @@ export default function Browse({ onClose }: { onClose(): void }) {
             </li>
           ))}
         </ul>
-        {found?.items.length === 0 && (
-          <p className="quiet">{t(query.trim() ? "browse.nothing" : "browse.none")}</p>
-        )}
-        {found?.next && (
-          <button type="button" className="button" onClick={() => setCursor(found.next)}>
+        {items?.length === 0 && <p className="quiet">{t(q ? "browse.nothing" : "browse.none")}</p>}
+        <p className="form__fault" role="alert">
+          {fault}
+        </p>
+        {more && (
+          <button type="button" className="button" onClick={more}>
             {t("list.more")}
           </button>
         )}

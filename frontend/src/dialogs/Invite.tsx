@@ -1,5 +1,5 @@
 import { Check, Copy } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useCallback, useRef, useState } from "react";
 import { Field } from "../forms/Field.tsx";
 import { wordsOf } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
@@ -11,7 +11,10 @@ import { useSession } from "../session/session.ts";
 import { Avatar } from "../shell/Avatar.tsx";
 import { nameOf, roomName } from "../shell/people.ts";
 import { Frame } from "./Frame.tsx";
+import { focusBeside } from "./focusBeside.ts";
+import { usePages } from "./usePages.ts";
 
+const ASK_AFTER_MS = 150;
 const LINK_DAYS = 7;
 
 /** Brings people into a room: those who have an account by name, others by a link. */
@@ -24,37 +27,26 @@ export default function Invite({ roomId, onClose }: { roomId: number; onClose():
   });
   const registration = useSession((state) => state.registration);
   const [query, setQuery] = useState("");
-  const [found, setFound] = useState<UserSummary[]>([]);
   const [added, setAdded] = useState<ReadonlySet<number>>(new Set());
   const [fault, setFault] = useState("");
   const members = useClient((client) => client.room(roomId)?.members);
   const q = query.trim().replace(/^@/, "");
 
-  useEffect(() => {
-    let isOver = false;
-    const timer = setTimeout(
-      () => {
-        bodyOf(api.GET("/api/users", { params: { query: { limit: 20, ...(q && { q }) } } })).then(
-          ({ items }) => !isOver && setFound(items),
-          (problem) => !isOver && setFault(wordsOf(problem, t)),
-        );
-      },
-      q ? 150 : 0,
-    );
-    return () => {
-      isOver = true;
-      clearTimeout(timer);
-    };
-  }, [api, q, t]);
+  const read = useCallback(
+    () => bodyOf(api.GET("/api/users", { params: { query: { limit: 20, ...(q && { q }) } } })),
+    [api, q],
+  );
+  const { items: found, fault: searchFault } = usePages(read, q ? ASK_AFTER_MS : 0);
 
-  async function add(user: UserSummary): Promise<void> {
+  async function add(user: UserSummary, row: Element | null): Promise<void> {
     setFault("");
     try {
       await api.POST("/api/chat/rooms/{room}/members", {
         params: { path: { room: roomId } },
         body: { user_id: user.id },
       });
-      setAdded(new Set([...added, user.id]));
+      focusBeside(row);
+      setAdded((before) => new Set([...before, user.id]));
     } catch (problem) {
       setFault(wordsOf(problem, t));
     }
@@ -74,10 +66,10 @@ export default function Invite({ roomId, onClose }: { roomId: number; onClose():
           autoComplete="off"
         />
         <p className="form__fault" role="alert">
-          {fault}
+          {fault || searchFault}
         </p>
         <ul className="rows">
-          {found.map((user) => (
+          {found?.map((user) => (
             <li className="row" key={user.id}>
               <Avatar user={user} size="s" />
               <div>
@@ -91,7 +83,7 @@ export default function Invite({ roomId, onClose }: { roomId: number; onClose():
                   type="button"
                   className="button"
                   aria-label={t("invite.addOne", { name: nameOf(user) })}
-                  onClick={() => void add(user)}
+                  onClick={(event) => void add(user, event.currentTarget.closest("li"))}
                 >
                   {t("invite.add")}
                 </button>
@@ -99,7 +91,7 @@ export default function Invite({ roomId, onClose }: { roomId: number; onClose():
             </li>
           ))}
         </ul>
-        {found.length === 0 && q !== "" && <p className="quiet">{t("invite.nobody")}</p>}
+        {found?.length === 0 && q !== "" && <p className="quiet">{t("invite.nobody")}</p>}
         {registration !== "closed" && <InviteLink roomId={roomId} />}
       </div>
     </Frame>

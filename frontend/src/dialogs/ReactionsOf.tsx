@@ -1,5 +1,4 @@
-import { useEffect, useState } from "react";
-import { wordsOf } from "../forms/useForm.ts";
+import { useCallback } from "react";
 import { useText } from "../i18n/text.ts";
 import type { ReactionOf } from "../protocol/types.ts";
 import { useEngine } from "../session/hooks.ts";
@@ -7,6 +6,7 @@ import { bodyOf } from "../session/http.ts";
 import { Avatar } from "../shell/Avatar.tsx";
 import { nameOf } from "../shell/people.ts";
 import { Frame } from "./Frame.tsx";
+import { usePages } from "./usePages.ts";
 
 /** Who has reacted to a message, and with what. */
 export default function ReactionsOf({
@@ -20,35 +20,21 @@ export default function ReactionsOf({
 }) {
   const t = useText();
   const { api } = useEngine();
-  const [items, setItems] = useState<ReactionOf[] | null>(null);
-  const [next, setNext] = useState<string | null>(null);
-  const [cursor, setCursor] = useState<string | undefined>();
-  const [fault, setFault] = useState("");
-  useEffect(() => {
-    let isOver = false;
-    const query = cursor === undefined ? {} : { cursor };
-    bodyOf(
-      api.GET("/api/chat/rooms/{room}/messages/{seq}/reactions", {
-        params: { path: { room: roomId, seq }, query },
-      }),
-    ).then(
-      (page) => {
-        if (isOver) return;
-        setItems((held) => [...(held ?? []), ...page.items]);
-        setNext(page.next);
-      },
-      (problem) => !isOver && setFault(wordsOf(problem, t)),
-    );
-    return () => {
-      isOver = true;
-    };
-  }, [api, roomId, seq, cursor, t]);
+  const read = useCallback(
+    (cursor: string | null) =>
+      bodyOf(
+        api.GET("/api/chat/rooms/{room}/messages/{seq}/reactions", {
+          params: { path: { room: roomId, seq }, query: cursor === null ? {} : { cursor } },
+        }),
+      ),
+    [api, roomId, seq],
+  );
+  const { items, fault, more } = usePages(read);
   const byEmoji = new Map<string, ReactionOf[]>();
   for (const item of items ?? []) byEmoji.set(item.emoji, [...(byEmoji.get(item.emoji) ?? []), item]);
   return (
     <Frame title={t("reactions.label")} size="s" onClose={onClose}>
       <div className="dialog__body" aria-busy={items === null && !fault}>
-        {fault && <p className="form__fault">{fault}</p>}
         {[...byEmoji].map(([emoji, list]) => (
           <section key={emoji}>
             <h3>
@@ -65,8 +51,11 @@ export default function ReactionsOf({
           </section>
         ))}
         {items?.length === 0 && <p className="quiet">{t("reactions.none")}</p>}
-        {next !== null && (
-          <button type="button" className="button" onClick={() => setCursor(next)}>
+        <p className="form__fault" role="alert">
+          {fault}
+        </p>
+        {more && (
+          <button type="button" className="button" onClick={more}>
             {t("list.more")}
           </button>
         )}

@@ -1,34 +1,30 @@
 import { MonitorSmartphone } from "lucide-react";
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useState } from "react";
 import { wordsOf } from "../../forms/useForm.ts";
 import { useText } from "../../i18n/text.ts";
-import type { LogIn } from "../../protocol/types.ts";
 import { deviceName } from "../../session/device.ts";
 import { useEngine } from "../../session/hooks.ts";
 import { bodyOf, Problem } from "../../session/http.ts";
 import { logOutEverywhere } from "../../shell/leaving.ts";
 import { useWhen } from "../../shell/time.ts";
 import { announce, toast } from "../../shell/ui.ts";
+import { focusBeside } from "../focusBeside.ts";
+import { usePages } from "../usePages.ts";
 
 /** Where one is logged in; each log-in can be ended. */
 export function Devices() {
   const t = useText();
   const when = useWhen();
   const engine = useEngine();
-  const [items, setItems] = useState<LogIn[] | null>(null);
   const [fault, setFault] = useState("");
+  const read = useCallback(async () => {
+    const page = await bodyOf(engine.api.GET("/api/me/sessions"));
+    return { ...page, items: [...page.items].sort((a, b) => Number(b.current) - Number(a.current)) };
+  }, [engine]);
+  const { items, fault: listFault, again } = usePages(read);
 
-  const read = useCallback(async (): Promise<void> => {
-    try {
-      const page = await bodyOf(engine.api.GET("/api/me/sessions"));
-      setItems([...page.items].sort((a, b) => Number(b.current) - Number(a.current)));
-    } catch (problem) {
-      setFault(wordsOf(problem, t));
-    }
-  }, [engine, t]);
-  useEffect(() => void read(), [read]);
-
-  async function end(id: number): Promise<void> {
+  async function end(id: number, row: Element | null): Promise<void> {
+    setFault("");
     try {
       await engine.api.DELETE("/api/me/sessions/{session}", { params: { path: { session: id } } });
     } catch (problem) {
@@ -36,16 +32,17 @@ export function Devices() {
       if (!(problem instanceof Problem && problem.status === 404)) return setFault(wordsOf(problem, t));
     }
     announce(t("devices.ended"));
-    await read();
+    focusBeside(row);
+    again();
   }
 
   return (
     <>
       <p className="quiet">{t("devices.hint")}</p>
       <p className="form__fault" role="alert">
-        {fault}
+        {fault || listFault}
       </p>
-      <ul className="rows" aria-busy={items === null}>
+      <ul className="rows" aria-busy={items === null && !listFault}>
         {items?.map(({ id, user_agent, created_at, last_used_at, current }) => (
           <li className="row" key={id}>
             <MonitorSmartphone aria-hidden size={20} />
@@ -64,7 +61,7 @@ export function Devices() {
                 type="button"
                 className="button"
                 aria-label={t("devices.endOne", { device: deviceName(user_agent) ?? t("devices.unknown") })}
-                onClick={() => void end(id)}
+                onClick={(event) => void end(id, event.currentTarget.closest("li"))}
               >
                 {t("devices.end")}
               </button>

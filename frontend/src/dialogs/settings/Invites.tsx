@@ -1,5 +1,5 @@
 import { Link2 } from "lucide-react";
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useState } from "react";
 import { wordsOf } from "../../forms/useForm.ts";
 import { useText } from "../../i18n/text.ts";
 import type { Invite } from "../../protocol/types.ts";
@@ -8,7 +8,9 @@ import { bodyOf } from "../../session/http.ts";
 import { useSession } from "../../session/session.ts";
 import { roomName } from "../../shell/people.ts";
 import { useWhen } from "../../shell/time.ts";
+import { focusBeside } from "../focusBeside.ts";
 import { InviteLink } from "../Invite.tsx";
+import { usePages } from "../usePages.ts";
 
 /** The invites that can still be used, and the way to make one. */
 export function Invites() {
@@ -16,23 +18,22 @@ export function Invites() {
   const when = useWhen();
   const engine = useEngine();
   const registration = useSession((state) => state.registration);
-  const [items, setItems] = useState<Invite[] | null>(null);
   const [fault, setFault] = useState("");
   const isAdmin = "role" in engine.me && engine.me.role === "admin";
 
-  const read = useCallback(async (): Promise<void> => {
-    try {
-      setItems((await bodyOf(engine.api.GET("/api/invites", { params: { query: { limit: 100 } } }))).items);
-    } catch (problem) {
-      setFault(wordsOf(problem, t));
-    }
-  }, [engine, t]);
-  useEffect(() => void read(), [read]);
+  const read = useCallback(
+    () => bodyOf(engine.api.GET("/api/invites", { params: { query: { limit: 100 } } })),
+    [engine],
+  );
+  const { items, fault: listFault, again } = usePages(read);
 
-  async function revoke(id: number): Promise<void> {
+  async function revoke(id: number, row: Element | null): Promise<void> {
+    setFault("");
     try {
       await engine.api.DELETE("/api/invites/{invite}", { params: { path: { invite: id } } });
-      await read();
+      focusBeside(row);
+      focusBeside(row);
+      again();
     } catch (problem) {
       setFault(wordsOf(problem, t));
     }
@@ -46,9 +47,9 @@ export function Invites() {
   return (
     <>
       <p className="form__fault" role="alert">
-        {fault}
+        {fault || listFault}
       </p>
-      <ul className="rows" aria-busy={items === null}>
+      <ul className="rows" aria-busy={items === null && !listFault}>
         {items?.map((invite) => (
           <li className="row" key={invite.id}>
             <Link2 aria-hidden size={20} />
@@ -62,7 +63,11 @@ export function Invites() {
                 })}
               </small>
             </div>
-            <button type="button" className="button button--danger" onClick={() => void revoke(invite.id)}>
+            <button
+              type="button"
+              className="button button--danger"
+              onClick={(event) => void revoke(invite.id, event.currentTarget.closest("li"))}
+            >
               {t("invites.revoke")}
             </button>
           </li>
