@@ -1,6 +1,7 @@
 // Rooms of more than a hundred and two hundred members, of whom not all are held.
 
 import { type Account, box, expect, type Page, type Room, type Server, test } from "./support/test.ts";
+import { heldBack } from "./support/views.ts";
 
 const dialog = (page: Page) => page.getByRole("dialog");
 
@@ -44,7 +45,14 @@ test("in a room of more than 200 members anybody can be found, named, seen onlin
   // By a search, as the first 200 are held.
   await page.locator(".room-head").getByRole("button", { name: "Members" }).click();
   await expect(page.locator(".user")).toHaveCount(200);
+  // How many are online isn't known as long as not all are held.
+  await expect(page.locator(".user-group h3")).toHaveText(["Online", "Offline"]);
+  const panel = page.locator(".shell__panel");
+  const release = await heldBack(page, /\/members\?q=/);
   await page.getByRole("searchbox", { name: "Find a member" }).fill("zoe");
+  await expect(panel.getByText("Searching…")).toBeVisible();
+  await expect(panel.getByText("No member is called that.")).toHaveCount(0);
+  release();
   const found = page.locator(`[data-user="${zoe.id}"]`);
   await expect(found).toHaveAttribute("data-online", "true");
 

@@ -2,7 +2,7 @@ import { Search, UserPlus, X } from "lucide-react";
 import { useDeferredValue, useEffect, useState } from "react";
 import { useText } from "./i18n/text.ts";
 import type { Member, UserSummary } from "./protocol/types.ts";
-import { useClient, useEngine } from "./session/hooks.ts";
+import { useClient, useEngine, useIsLive } from "./session/hooks.ts";
 import { bodyOf } from "./session/http.ts";
 import { Avatar, Presence } from "./shell/Avatar.tsx";
 import { openMenu } from "./shell/menu.ts";
@@ -11,6 +11,7 @@ import { openDialog } from "./shell/ui.ts";
 import "./user-list.css";
 
 const SMALL = 200;
+const NOBODY: readonly Member[] = [];
 const RANKS = { owner: 0, admin: 1, member: 2 };
 
 interface Shown {
@@ -30,7 +31,7 @@ export function UserList({ roomId, onClose }: { roomId: number; onClose(): void 
   const hasFailed = useClient((client) => client.room(roomId)?.membersFailed ?? false);
   const hasMore = useClient((client) => client.room(roomId)?.hasMoreMembers ?? false);
   const version = useClient((client) => client.version);
-  const found = useFound(roomId, sought, (info?.member_count ?? 0) > SMALL);
+  const { found, state } = useFound(roomId, sought, (info?.member_count ?? 0) > SMALL);
   const me = engine.me.id;
   if (!info) return null;
 
@@ -90,21 +91,24 @@ export function UserList({ roomId, onClose }: { roomId: number; onClose(): void 
       <div className="panel__body">
         <Group
           roomId={roomId}
-          title={t("members.online", { count: online.length })}
+          title={hasMore ? t("presence.online") : t("members.online", { count: online.length })}
           members={online}
           me={me}
           isOnline
         />
         <Group
           roomId={roomId}
-          title={t("members.offline", { count: offline.length })}
+          title={hasMore ? t("presence.offline") : t("members.offline", { count: offline.length })}
           members={offline}
           me={me}
           isOnline={false}
         />
         {!isLoaded && !hasFailed && <p className="quiet">{t("members.loading")}</p>}
-        {isLoaded && all.length === 0 && sought !== "" && <p className="quiet">{t("members.nobody")}</p>}
-        {hasFailed && <p role="alert">{t("members.failed")}</p>}
+        {state === "pending" && <p className="quiet">{t("search.busy")}</p>}
+        {isLoaded && all.length === 0 && sought !== "" && state === "done" && (
+          <p className="quiet">{t("members.nobody")}</p>
+        )}
+        {(hasFailed || state === "failed") && <p role="alert">{t("members.failed")}</p>}
         {(hasFailed || (hasMore && sought === "")) && (
           <button
             type="button"
@@ -165,13 +169,20 @@ function Group({
   );
 }
 
-/** Whom the server finds, where not all members are held. */
-function useFound(roomId: number, q: string, isLarge: boolean): Member[] {
+/** Whom the server finds, where not all members are held; it is asked again when the connection is back. */
+function useFound(
+  roomId: number,
+  q: string,
+  isLarge: boolean,
+): { found: readonly Member[]; state: "done" | "pending" | "failed" } {
   const engine = useEngine();
-  const [found, setFound] = useState<Member[]>([]);
+  const isLive = useIsLive();
+  const [answer, setAnswer] = useState<{ of: string; found: readonly Member[] | null } | null>(null);
+  const isAsked = q !== "" && isLarge;
+  const of = `${roomId} ${q}`;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: asked again when the connection is back
   useEffect(() => {
-    setFound([]);
-    if (q === "" || !isLarge) return undefined;
+    if (!isAsked) return undefined;
     let isOver = false;
     const timer = setTimeout(() => {
       bodyOf(
@@ -181,7 +192,7 @@ function useFound(roomId: number, q: string, isLarge: boolean): Member[] {
       ).then(
         ({ items }) => {
           if (isOver) return;
-          setFound(items);
+          setAnswer({ of, found: items });
           engine.act((client) =>
             client.showsMembers(
               roomId,
@@ -189,13 +200,17 @@ function useFound(roomId: number, q: string, isLarge: boolean): Member[] {
             ),
           );
         },
-        () => {}, // those who are held are shown
+        () =>
+          !isOver &&
+          setAnswer((before) => (before?.of === of && before.found ? before : { of, found: null })),
       );
     }, 200);
     return () => {
       isOver = true;
       clearTimeout(timer);
     };
-  }, [engine, roomId, q, isLarge]);
-  return found;
+  }, [engine, roomId, q, of, isAsked, isLive]);
+  if (!isAsked) return { found: NOBODY, state: "done" };
+  if (answer?.of !== of) return { found: NOBODY, state: "pending" };
+  return { found: answer.found ?? NOBODY, state: answer.found ? "done" : "failed" };
 }
