@@ -10,6 +10,7 @@ import {
   Moon,
 } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
+import { wordsOf } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
 import { plain } from "../markdown/names.ts";
 import type { UserSummary } from "../protocol/types.ts";
@@ -18,6 +19,7 @@ import { bodyOf } from "../session/http.ts";
 import { setPrefs } from "../session/prefs.ts";
 import { Avatar } from "../shell/Avatar.tsx";
 import { useActions } from "../shell/actions.ts";
+import { isComposing } from "../shell/keys.ts";
 import { logOutAsking } from "../shell/leaving.ts";
 import { nameOf, roomName } from "../shell/people.ts";
 import { entryOf, type RoomEntry } from "../shell/rooms.ts";
@@ -36,13 +38,19 @@ export default function Switcher({ onClose }: { onClose(): void }) {
   const { direct } = useActions();
   const [query, setQuery] = useState("");
   const version = useClient((client) => client.version);
-  const people = usePeople(query);
-  const sought = plain(query.trim());
+  const { people, fault, isPending } = usePeople(query);
+  // As in a message: # is for rooms alone, @ for people.
+  const sign = /^[#@]/.exec(query.trim())?.[0];
+  const sought = plain(query.trim().slice(sign ? 1 : 0));
+  /** Enter was pressed on this while people were being looked up. */
+  const [wanted, want] = useState<string | null>(null);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the version stands for the client's state
   const rooms = useMemo(() => {
     const { client, drafts } = engine;
-    const all = [...client.rooms.values()].map((room) => entryOf(client, drafts, room));
+    const all = [...client.rooms.values()]
+      .filter(({ info }) => !sign || (info.kind === "direct") === (sign === "@"))
+      .map((room) => entryOf(client, drafts, room));
     const newest = ({ room }: RoomEntry): string => room.preview?.created_at ?? "";
     const ranked = all
       .map((entry) => ({ entry, rank: rankOf(sought, plain(roomName(entry.room.info))) }))
@@ -54,10 +62,12 @@ export default function Switcher({ onClose }: { onClose(): void }) {
           newest(b.entry).localeCompare(newest(a.entry)),
       );
     return ranked.slice(0, SHOWN_MAX).map(({ entry }) => entry);
-  }, [engine, sought, version]);
+  }, [engine, sign, sought, version]);
 
   const withRoom = new Set(rooms.flatMap(({ room }) => (room.info.peer ? [room.info.peer.id] : [])));
-  const others = people.filter((user) => !withRoom.has(user.id));
+  const fits = (user: UserSummary): boolean => rankOf(sought, plain(`${nameOf(user)} ${user.username}`)) > 0;
+  const others =
+    sign === "#" ? [] : people.filter((user) => !withRoom.has(user.id) && (!isPending || fits(user)));
   const go = (act: () => unknown) => (): void => {
     onClose();
     act();
@@ -74,11 +84,29 @@ export default function Switcher({ onClose }: { onClose(): void }) {
     { key: "scheme", label: t("switcher.scheme"), Icon: Moon, act: turnScheme },
     { key: "keys", label: t("keys.title"), Icon: Keyboard, act: () => openDialog({ kind: "keys" }) },
     { key: "logout", label: t("settings.logOut"), Icon: LogOut, act: () => void logOutAsking(engine, t) },
-  ].filter(({ label }) => sought === "" || rankOf(sought, plain(label)) > 0);
+  ].filter(({ label }) => !sign && (sought === "" || rankOf(sought, plain(label)) > 0));
+  const isEmpty = rooms.length + others.length + commands.length === 0;
+  const isLookingUp = isPending && sign !== "#";
+
+  const first = others[0];
+  // biome-ignore lint/correctness/useExhaustiveDependencies: when they have been looked up
+  useEffect(() => {
+    if (wanted !== query || isLookingUp) return;
+    want(null);
+    if (first) go(() => direct(first))();
+  }, [wanted, query, isLookingUp]);
 
   return (
     <Frame title={t("switcher.title")} isTitleHidden onClose={onClose}>
-      <Command className="switcher" shouldFilter={false} label={t("switcher.title")} loop>
+      <Command
+        className="switcher"
+        shouldFilter={false}
+        label={t("switcher.title")}
+        loop
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && !isComposing(event) && isEmpty && isLookingUp) want(query);
+        }}
+      >
         <Command.Input
           value={query}
           onValueChange={setQuery}
@@ -93,7 +121,7 @@ export default function Switcher({ onClose }: { onClose(): void }) {
                   {room.info.peer && room.info.kind === "direct" ? (
                     <Avatar user={room.info.peer} size="s" />
                   ) : room.info.kind === "private" ? (
-                    <Lock aria-hidden size={18} />
+                    <Lock role="img" aria-label={t("room.isPrivate")} size={18} />
                   ) : (
                     <Hash aria-hidden size={18} />
                   )}
@@ -133,7 +161,7 @@ export default function Switcher({ onClose }: { onClose(): void }) {
           )}
         </Command.List>
         <p className="switcher__empty" role="status">
-          {rooms.length + others.length + commands.length === 0 && t("switcher.nothing")}
+          {isEmpty && (isLookingUp ? t("search.busy") : fault || t("switcher.nothing"))}
         </p>
         <p className="switcher__foot">
           <span>
@@ -153,27 +181,41 @@ function turnScheme(): void {
   setPrefs({ scheme: isDark ? "light" : "dark" });
 }
 
-/** People by the beginning of their name, from the whole server. */
-function usePeople(query: string): UserSummary[] {
+interface People {
+  people: readonly UserSummary[];
+  fault: string;
+  isPending: boolean;
+}
+
+const NOBODY: readonly UserSummary[] = [];
+
+/** People by the beginning of their name, from the whole server. Those who were found last stay until others are. */
+function usePeople(query: string): People {
+  const t = useText();
   const engine = useEngine();
-  const [found, setFound] = useState<UserSummary[]>([]);
+  const [answer, setAnswer] = useState<{ q: string; people: readonly UserSummary[]; fault: string } | null>(
+    null,
+  );
   const q = query.trim().replace(/^@/, "");
+  const isAsked = /[\p{L}\p{N}]/u.test(q);
   useEffect(() => {
-    if (!/[\p{L}\p{N}]/u.test(q)) {
-      setFound([]);
-      return undefined;
-    }
+    if (!isAsked) return undefined;
     let isOver = false;
     const timer = setTimeout(() => {
       bodyOf(engine.api.GET("/api/users", { params: { query: { q, limit: 10 } } })).then(
-        ({ items }) => !isOver && setFound(items),
-        () => {}, // rooms can be found all the same
+        ({ items }) => !isOver && setAnswer({ q, people: items, fault: "" }),
+        (problem) => !isOver && setAnswer({ q, people: NOBODY, fault: wordsOf(problem, t) }),
       );
     }, ASK_AFTER_MS);
     return () => {
       isOver = true;
       clearTimeout(timer);
     };
-  }, [engine, q]);
-  return found;
+  }, [engine, q, isAsked, t]);
+  if (!isAsked) return { people: NOBODY, fault: "", isPending: false };
+  return {
+    people: answer?.people ?? NOBODY,
+    fault: answer?.fault ?? "",
+    isPending: answer?.q !== q,
+  };
 }
