@@ -40,7 +40,7 @@ export function RoomHead({ roomId }: { roomId: number }) {
         {isDirect && peer ? (
           <Avatar user={peer} size="s" isOnline={isOnline} />
         ) : info.kind === "private" ? (
-          <Lock aria-hidden size={18} />
+          <Lock role="img" aria-label={t("room.isPrivate")} size={18} />
         ) : (
           <Hash aria-hidden size={20} />
         )}

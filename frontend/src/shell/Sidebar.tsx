@@ -246,7 +246,7 @@ const RoomLink = memo(
             {info.kind === "direct" && info.peer ? (
               <Avatar user={info.peer} size="s" isOnline={isOnline} />
             ) : info.kind === "private" ? (
-              <Lock aria-hidden size={17} />
+              <Lock role="img" aria-label={t("room.isPrivate")} size={17} />
             ) : (
               <Hash aria-hidden size={18} />
             )}
