@@ -218,3 +218,63 @@ test("a long message opens at its caret", async ({ server, account, open }) => {
     area.scrollTop + area.clientHeight >= area.scrollHeight - 1;
   await expect.poll(() => edit(page).evaluate(isAtCaret)).toBe(true);
 });
+
+test("a change completes names and emoji, and Ctrl+Enter saves it where Enter breaks the line", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo", "Bo Lund")];
+  const room = await roomOf(server, ana, bo);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await edit(page).pressSequentially(" :tada: @lun");
+  const options = page.getByRole("option");
+  await expect(options).toHaveText([/Bo Lund/]);
+  await expect(options).toBeInViewport({ ratio: 1 });
+  await options.click();
+  await expect(edit(page)).toHaveValue(`of mine :tada: @${bo.username} `);
+  await edit(page).pressSequentially("@l");
+  await expect(options).toHaveCount(1);
+  await edit(page).press("Escape"); // puts the list away, and not the box
+  await expect(options).toHaveCount(0);
+  await edit(page).press("Enter");
+  await expect(messageWith(page, "of mine 🎉").locator(".mention")).toHaveText(`@${bo.username}`);
+
+  await page.evaluate(() => localStorage.setItem("hearth.prefs", JSON.stringify({ enter: "breaks" })));
+  await page.reload();
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await edit(page).fill("one");
+  await edit(page).press("Enter");
+  await edit(page).pressSequentially("two");
+  await expect(edit(page)).toHaveValue("one\ntwo");
+  await edit(page).press("Control+Enter");
+  await expect(edit(page)).toHaveCount(0);
+  await expect(messageWith(page, "two")).toBeVisible();
+});
+
+test("a change that is too long is not saved, and says so until it fits", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo);
+  const { limits } = await server.must<{ limits: { content_chars_max: number } }>("GET", "/api/info");
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await box(page).press("ArrowUp");
+  const count = page.locator(".edit-box .composer__count");
+  await edit(page).fill("x".repeat(limits.content_chars_max + 2));
+  await expect(count).toContainText("Too long by 2 characters");
+  await edit(page).press("Enter");
+  await expect(edit(page)).toBeFocused();
+  await edit(page).fill("x".repeat(limits.content_chars_max - 3));
+  await expect(count).toHaveText("3 characters left");
+  await edit(page).fill("short");
+  await expect(count).toHaveText("");
+  await edit(page).press("Enter");
+  await expect(messageWith(page, "short")).toContainText("(edited)");
+});

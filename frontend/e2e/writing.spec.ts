@@ -1,7 +1,7 @@
 // How messages are written.
 
 import { PHONE, VIEWS } from "./support/phone.ts";
-import { box, expect, messages, messageWith, type Page, test } from "./support/test.ts";
+import { box, expect, messages, messageWith, type Page, say, test } from "./support/test.ts";
 import { heldBack } from "./support/views.ts";
 
 const pending = (page: Page) => page.locator("[data-state=pending]");
@@ -241,19 +241,23 @@ test("19: near the limit a counter; beyond it nothing is sent, and it says what 
   await expect(box(page)).toHaveValue("bold words");
 });
 
-test("what is written while emoji are being loaded stays in the box", async ({ server, account, open }) => {
+test("messages go out in order, and with emoji, while the names of these are still being loaded", async ({
+  server,
+  account,
+  open,
+}) => {
   const ana = await account("ana");
   const room = await server.room(ana, "slow names");
   const { page } = await open(ana, `/room/${room.id}`);
-  const load = await heldBack(page, /assets\/emoji/);
-  await box(page).fill("one :tada: ");
+  await expect(box(page)).toBeVisible();
+  const load = await heldBack(page, /assets\/(emoji|compact)/);
+  await say(page, "one :tada: ");
   await box(page).press("Enter");
-  await box(page).press("Enter");
-  await box(page).pressSequentially("two");
+  await say(page, "two");
+  await expect(pending(page)).toHaveCount(2);
+  await expect(box(page)).toHaveValue("");
   load();
   await expect(messageWith(page, "one 🎉")).toHaveCount(1);
-  await expect(box(page)).toHaveValue("two");
-  await box(page).press("Enter");
-  await expect(page.locator("[data-state=pending]")).toHaveCount(0);
+  await expect(pending(page)).toHaveCount(0);
   expect(await server.texts(ana, room)).toEqual(["one 🎉", "two"]);
 });

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 import { useText } from "../i18n/text.ts";
 import { Avatar } from "../shell/Avatar.tsx";
 import type { Choice } from "./choices.ts";
@@ -10,10 +10,18 @@ interface CompletionProps {
   onTake(choice: Choice): void;
 }
 
-/** What can be taken, above the box. The box keeps the focus. */
+/** What can be taken, above the box, or below it where there is no room. The box keeps the focus. */
 export function Completion({ id, choices, chosen, onTake }: CompletionProps) {
   const t = useText();
   const list = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const element = list.current;
+    const frame = element?.closest(".list");
+    if (!element || !frame) return;
+    element.dataset.below = "false";
+    const isCut = element.getBoundingClientRect().top < frame.getBoundingClientRect().top;
+    element.dataset.below = String(isCut);
+  });
   useEffect(() => {
     list.current?.children[chosen]?.scrollIntoView({ block: "nearest" });
   }, [chosen]);

@@ -1,36 +1,21 @@
 import { SendHorizontal, Smile, X } from "lucide-react";
-import {
-  type ClipboardEvent,
-  type FormEvent,
-  type KeyboardEvent,
-  useEffect,
-  useLayoutEffect,
-  useRef,
-  useState,
-} from "react";
+import { type FormEvent, type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
 import { useClient, useEngine } from "../session/hooks.ts";
-import { enterSends, setUnreadFrom } from "../session/prefs.ts";
-import { isComposing } from "../shell/keys.ts";
+import { setUnreadFrom } from "../session/prefs.ts";
 import { openMenu } from "../shell/menu.ts";
 import { nameOf, roomName } from "../shell/people.ts";
 import { announce, toast } from "../shell/ui.ts";
 import { startEditing } from "../timeline/editing.ts";
 import { useQuoted } from "../timeline/Quote.tsx";
 import { composerId, replyTo } from "./answering.ts";
-import { Completion } from "./Completion.tsx";
-import type { Choice } from "./choices.ts";
+import { Count } from "./Count.tsx";
 import { asSent, useLimit } from "./fit.ts";
 import { grow } from "./grow.ts";
 import { TypingLine } from "./TypingLine.tsx";
-import { useCompletion } from "./useCompletion.ts";
+import { useWriting } from "./useWriting.tsx";
 import "./composer.css";
-
-const COUNTED_FROM = 500; // characters left
-const EMOJI_MS_MAX = 3_000;
-/** More than that is no message; it would only slow the box. */
-const BOX_CHARS_MAX = 20_000;
 
 interface ComposerProps {
   roomId: number;
@@ -44,24 +29,18 @@ export function Composer({ roomId, onSent }: ComposerProps) {
   const engine = useEngine();
   const max = useLimit();
   const box = useRef<HTMLTextAreaElement>(null);
-  const isSending = useRef(false); // the names of emoji may have to be loaded first
   const info = useClient((client) => client.room(roomId)?.info);
   const answered = useClient((_, { drafts }) => drafts.of(roomId).replyTo);
   const [isEmpty, setEmpty] = useState(true);
   const [left, setLeft] = useState(max);
-  const completion = useCompletion(roomId, box);
+  const { props, list, changed } = useWriting(roomId, box, { change, send, key });
 
-  /** The box has changed, by a hand or by a program. */
-  function changed(): void {
-    const area = box.current;
-    if (!area) return;
-    const { value } = area;
-    const { content, left: remaining } = asSent(value, max);
+  function change(text: string): void {
+    const { content, left: remaining } = asSent(text, max);
     setEmpty(content === null && remaining >= 0);
     setLeft(remaining);
-    grow(area);
-    engine.drafts.set(roomId, { ...engine.drafts.of(roomId), text: value });
-    completion.look();
+    engine.drafts.set(roomId, { ...engine.drafts.of(roomId), text });
+    if (text.trim()) engine.act((client, now) => client.typed(roomId, now));
   }
 
   // The box holds the draft, also one that another tab writes. An archived room has no box.
@@ -86,42 +65,24 @@ export function Composer({ roomId, onSent }: ComposerProps) {
     if (!matchMedia("(pointer: coarse)").matches) box.current?.focus({ preventScroll: true });
   }, []);
 
-  async function send(): Promise<void> {
+  function send(): void {
     const area = box.current;
-    if (!area || isSending.current) return;
-    const text = area.value;
-    isSending.current = true;
-    const { content, over } = asSent(await withEmoji(text), max);
-    isSending.current = false;
-    const isHere = (): boolean => box.current === area;
-    if (over > 0 && isHere()) announce(t("composer.over", { count: over, max }));
+    if (!area) return;
+    const { content, over } = asSent(area.value, max);
+    if (over > 0) announce(t("composer.over", { count: over, max }));
     if (content === null) return;
-    const { text: written, replyTo: seq } = engine.drafts.of(roomId);
-    if (!engine.say(roomId, content, seq)) return void toast(t("composer.full"));
+    if (!engine.say(roomId, content, engine.drafts.of(roomId).replyTo)) return void toast(t("composer.full"));
     setUnreadFrom(roomId, null);
-    // More may have been written meanwhile, and the room may have been left.
-    const rest = written.startsWith(text) ? written.slice(text.length) : written;
-    engine.drafts.set(roomId, { text: rest });
-    if (!isHere()) return;
-    area.value = rest;
+    engine.drafts.set(roomId, { text: "" });
+    area.value = "";
     changed();
-    completion.close();
     area.focus();
     onSent();
   }
 
-  function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>): void {
-    if (isComposing(event)) return;
-    if (completion.onKey(event)) return;
-    const area = event.currentTarget;
-    if (
-      event.key === "Enter" &&
-      !event.altKey &&
-      (event.shiftKey !== enterSends() || event.ctrlKey || event.metaKey)
-    ) {
-      event.preventDefault();
-      void send();
-    } else if (event.key === "ArrowUp" && !event.altKey && !event.shiftKey && area.value === "") {
+  function key(event: KeyboardEvent<HTMLTextAreaElement>): void {
+    const { key, altKey, shiftKey, currentTarget } = event;
+    if (key === "ArrowUp" && !altKey && !shiftKey && currentTarget.value === "") {
       const mine = engine.client
         .rows(roomId)
         .findLast(
@@ -131,23 +92,10 @@ export function Composer({ roomId, onSent }: ComposerProps) {
       if (!mine) return;
       event.preventDefault();
       startEditing(roomId, mine.seq);
-    } else if (event.key === "Escape" && answered !== undefined) {
+    } else if (key === "Escape" && answered !== undefined) {
       event.stopPropagation();
       replyTo(roomId, undefined);
     }
-  }
-
-  function onPaste(event: ClipboardEvent<HTMLTextAreaElement>): void {
-    const text = event.clipboardData.getData("text/plain");
-    const { value, selectionStart, selectionEnd } = event.currentTarget;
-    if (value.length - (selectionEnd - selectionStart) + text.length <= BOX_CHARS_MAX) return;
-    event.preventDefault();
-    toast(t("composer.pasteTooLong", { count: text.length, max }));
-  }
-
-  function onInput(): void {
-    changed();
-    if (box.current?.value.trim()) engine.act((client, now) => client.typed(roomId, now));
   }
 
   /** By the browser's own way, so that it can be undone. */
@@ -159,11 +107,6 @@ export function Composer({ roomId, onSent }: ComposerProps) {
       area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
       changed();
     }
-  }
-
-  function take(choice: Choice): void {
-    completion.take(choice);
-    changed();
   }
 
   if (!info) return null;
@@ -178,38 +121,19 @@ export function Composer({ roomId, onSent }: ComposerProps) {
       className="composer"
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
-        void send();
+        send();
       }}
     >
-      {completion.choices.length > 0 && (
-        <Completion id="completion" choices={completion.choices} chosen={completion.chosen} onTake={take} />
-      )}
+      {list}
       {answered !== undefined && <Answering roomId={roomId} seq={answered} />}
       <div className="composer__box" data-over={isOver}>
         <textarea
-          ref={box}
+          {...props}
           id={composerId}
           className="composer__text grows"
-          rows={1}
-          maxLength={BOX_CHARS_MAX}
-          dir="auto"
           placeholder={label}
           aria-label={label}
           aria-describedby="composer-count"
-          aria-autocomplete="list"
-          aria-haspopup="listbox"
-          aria-controls={completion.choices.length > 0 ? "completion" : undefined}
-          aria-activedescendant={
-            completion.choices.length > 0 ? `completion-${completion.chosen}` : undefined
-          }
-          autoCapitalize="sentences"
-          enterKeyHint={enterSends() ? "send" : "enter"}
-          onInput={onInput}
-          onKeyDown={onKeyDown}
-          onKeyUp={completion.look}
-          onClick={completion.look}
-          onPaste={onPaste}
-          onBlur={completion.close}
         />
         <button
           type="button"
@@ -233,33 +157,10 @@ export function Composer({ roomId, onSent }: ComposerProps) {
       </div>
       <div className="composer__foot">
         <TypingLine roomId={roomId} />
-        <p
-          id="composer-count"
-          className="composer__count"
-          data-over={isOver}
-          role={isOver ? "alert" : undefined}
-        >
-          {isOver
-            ? t("composer.over", { count: -left, max })
-            : left <= COUNTED_FROM
-              ? t("composer.left", { count: left })
-              : ""}
-        </p>
+        <Count id="composer-count" left={left} />
       </div>
     </form>
   );
-}
-
-/** `:name:` becomes its emoji. */
-async function withEmoji(text: string): Promise<string> {
-  if (!/:[a-z0-9_+-]+:/i.test(text)) return text;
-  try {
-    const late = new Promise<never>((_, refuse) => setTimeout(refuse, EMOJI_MS_MAX));
-    const { replaceShortcodes } = await Promise.race([import("../markdown/emoji.ts"), late]);
-    return await replaceShortcodes(text);
-  } catch {
-    return text; // the names can't be loaded
-  }
 }
 
 function Answering({ roomId, seq }: { roomId: number; seq: number }) {

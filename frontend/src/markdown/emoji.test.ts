@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
-import { replaceShortcodes, searchEmoji } from "./emoji.ts";
+import { loadSpelling, searchEmoji } from "./emoji.ts";
+
+const replaceShortcodes = async (text: string) => (await loadSpelling())(text);
 
 test("emoji are found by name and by description, the best first", async () => {
   const first = async (query: string) => (await searchEmoji(query, 1))[0];

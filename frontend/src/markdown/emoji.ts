@@ -23,7 +23,7 @@ interface Index {
   byName: Map<string, string>;
 }
 
-const LOAD_MS_MAX = 3_000;
+const LOAD_MS_MAX = 10_000;
 const SHORTCODE = /:([a-z0-9_+-]{1,64}):/gi;
 
 let loading: Promise<Index> | undefined;
@@ -95,11 +95,14 @@ function rankOf(name: string, wanted: string): number {
   return name.includes(`_${wanted}`) ? AT_WORD : NOT_FOUND;
 }
 
-/** The text with `:name:` as emoji, but in code and addresses. It fails when the names can't be loaded. */
-export async function replaceShortcodes(text: string): Promise<string> {
-  const shortcodes = [...text.matchAll(SHORTCODE)];
-  if (shortcodes.length === 0) return text;
+/** What gives a text with `:name:` as emoji. It fails when the names can't be loaded. */
+export async function loadSpelling(): Promise<(text: string) => string> {
   const { byName } = await withinTime(load());
+  return (text) => replaceShortcodes(text, byName);
+}
+
+/** Not in code and addresses. */
+function replaceShortcodes(text: string, byName: ReadonlyMap<string, string>): string {
   const code = codeRanges(text);
   let [out, at] = ["", 0];
   SHORTCODE.lastIndex = 0;

@@ -67,6 +67,8 @@ export interface SavedItem {
   /** Rising: the order in which messages are sent. */
   order: number;
   failure?: Failure;
+  /** It has names of emoji, which the tab that sends replaces first. */
+  hasNames?: true;
 }
 
 export type Effect =
@@ -74,6 +76,8 @@ export type Effect =
   | Query
   /** Call `wake` after that time. */
   | { do: "wake"; in_ms: number }
+  /** Replace the names of emoji in a message, and call `spelled` with its text. */
+  | { do: "spell"; id: string; content: string }
   /** Keep a message that is not sent yet through a reload; or forget it, with the row's `rev` where it was stored. */
   | { do: "save"; item: SavedItem }
   | { do: "erase"; id: string; rev?: number }

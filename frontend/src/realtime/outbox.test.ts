@@ -103,6 +103,27 @@ test("after a reconnect or a reload the same id is sent again, until its ack", (
   expect(pending(reloaded), "stored long ago, above the page").toEqual([["z", "failed"]]);
 });
 
+test("a message waits until the names of its emoji are replaced, and later ones wait behind it", () => {
+  const client = opened();
+  const rough = item("a", { content: "a :tada:", hasNames: true });
+  const effects = done(client.enqueue(rough, 0));
+  expect(effects).toContainEqual({ do: "spell", id: "a", content: "a :tada:" });
+  expect(sent(effects, "message")).toEqual([]);
+  const later = write(client, "b");
+  expect(
+    later.map((effect) => effect.do),
+    "it is asked for once",
+  ).toEqual(["save"]);
+  const spelled = client.spelled("a", "a 🎉", 0);
+  expect(spelled.flatMap((effect) => (effect.do === "save" ? [effect.item] : []))).toEqual([
+    { ...item("a"), order: rough.order, content: "a 🎉" },
+  ]);
+  expect(first(sent(spelled, "message")).content).toBe("a 🎉");
+  expect(client.spelled("a", "again", 0)).toEqual([]);
+  const reloaded = new SyncClient({ userId: ME, outbox: [rough] });
+  expect(reloaded.receive(ready(), 0)).toContainEqual({ do: "spell", id: "a", content: "a :tada:" });
+});
+
 // ---- order, bounds, and other tabs
 
 const texts = (client: SyncClient) => client.outbox.items.map(({ id }) => id);

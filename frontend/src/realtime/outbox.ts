@@ -48,6 +48,8 @@ export class Outbox {
   items: readonly OutboxItem[] = NONE;
   readonly #host: Host;
   readonly #shown = new Map<RoomId, readonly OutboxItem[]>();
+  /** Those whose names of emoji are being replaced. */
+  readonly #spelling = new Set<string>();
   #isActive = true;
   #lastOrder = 0;
 
@@ -112,6 +114,18 @@ export class Outbox {
     this.#host.emit({ do: "save", item: saved(this.#put(begun({ ...again, order }))) });
   }
 
+  /** The text of a message whose names of emoji have been replaced. */
+  spelled(id: string, content: string): void {
+    this.#spelling.delete(id);
+    const item = this.#find(id);
+    if (!item?.hasNames || !this.#isActive) return;
+    const { hasNames, ...others } = item;
+    const next = { ...others, content: wellFormed(content) };
+    this.items = this.items.map((other) => (other === item ? next : other));
+    this.#host.emit({ do: "save", item: saved(next) });
+    this.#host.touch(item.roomId);
+  }
+
   /** What is under way stays until its answer. */
   discard(id: string): void {
     const item = this.#find(id);
@@ -139,6 +153,12 @@ export class Outbox {
       if (item.state === "sent") continue;
       if (item.retryAt > now) {
         this.#host.emit({ do: "wake", in_ms: item.retryAt - now });
+        continue;
+      }
+      if (item.hasNames) {
+        if (!this.#spelling.has(item.id))
+          this.#host.emit({ do: "spell", id: item.id, content: item.content });
+        this.#spelling.add(item.id);
         continue;
       }
       this.#change(item, { state: "sent" });

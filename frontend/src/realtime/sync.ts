@@ -364,6 +364,13 @@ export class SyncClient extends ClientView {
     return this.#done();
   }
 
+  /** A message's text with emoji for their names. */
+  spelled(id: string, content: string, now: number): Effect[] {
+    this.outbox.spelled(id, content);
+    this.#mine.pump(now);
+    return this.#done();
+  }
+
   change(frame: Change, now: number): Effect[] {
     this.#mine.changes.wish(frame);
     this.#mine.pump(now);

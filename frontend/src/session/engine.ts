@@ -1,11 +1,12 @@
 // What runs for a log-in in this tab: the state machine, the line to the server that all tabs share, the tokens, and what
 // is kept.
 
+import { spelled, spelledNow } from "../markdown/spelling.ts";
 import type { Tokens, User } from "../protocol/types.ts";
 import { Cache } from "../realtime/cache.ts";
 import { OTHER_LOG } from "../realtime/changes.ts";
 import type { LineState, OutboxEvent } from "../realtime/channel.ts";
-import type { Effect } from "../realtime/effects.ts";
+import type { Effect, SavedItem } from "../realtime/effects.ts";
 import { Keeper } from "../realtime/keeper.ts";
 import { settledBy } from "../realtime/outbox.ts";
 import { Connection, type ConnectionState } from "../realtime/socket.ts";
@@ -341,6 +342,11 @@ export class Engine {
         return;
       case "reconnect":
         return this.#tabs.command("restart");
+      case "spell":
+        void spelled(effect.content).then((content) =>
+          this.act((client, now) => client.spelled(effect.id, content, now)),
+        );
+        return;
       case "save":
         void this.#cache.saveItem(effect.item).then(() => this.#tell(effect));
         return;
@@ -438,11 +444,13 @@ export class Engine {
   say(roomId: number, content: string, replyTo?: number): boolean {
     if (this.#isStopped) return false;
     const roomMadeAt = this.client.room(roomId)?.info.created_at;
-    const item = {
+    const ready = spelledNow(content);
+    const item: SavedItem = {
       id: uuid(),
       roomId,
       ...(roomMadeAt !== undefined && { roomMadeAt }),
-      content,
+      content: ready ?? content,
+      ...(ready === null && { hasNames: true }),
       createdAt: new Date().toISOString(),
       order: this.client.outbox.nextOrder,
       ...(replyTo !== undefined && { replyTo }),

@@ -4,6 +4,7 @@ import { useMemo } from "react";
 import { type Duty, dutiesWith } from "../dialogs/duties.ts";
 import { wordsOf } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
+import { spelled, spelledNow } from "../markdown/spelling.ts";
 import type { Notify, Role, Room, UserSummary } from "../protocol/types.ts";
 import { useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
@@ -149,8 +150,19 @@ export function useActions() {
       react: (roomId: number, seq: number, emoji: string, on: boolean) =>
         engine.act((state, now) => state.change({ type: "react", room_id: roomId, seq, emoji, on }, now)),
 
-      edit: (roomId: number, seq: number, content: string) =>
-        engine.act((state, now) => state.change({ type: "edit", room_id: roomId, seq, content }, now)),
+      /** Where the names of emoji aren't loaded, it is done at once, and again with them. */
+      edit: (roomId: number, seq: number, content: string) => {
+        const say = (text: string): void =>
+          engine.act((state, now) =>
+            state.change({ type: "edit", room_id: roomId, seq, content: text }, now),
+          );
+        const ready = spelledNow(content);
+        say(ready ?? content);
+        if (ready !== null) return;
+        void spelled(content).then((text) => {
+          if (text !== content && client.row(roomId, seq)?.content === content) say(text);
+        });
+      },
 
       deleteMessage: (roomId: number, seq: number) =>
         engine.act((state, now) => state.change({ type: "delete", room_id: roomId, seq }, now)),

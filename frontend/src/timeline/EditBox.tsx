@@ -1,15 +1,15 @@
-import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 import { focusComposer } from "../composer/answering.ts";
+import { Count } from "../composer/Count.tsx";
 import { asSent, useLimit } from "../composer/fit.ts";
 import { grow } from "../composer/grow.ts";
+import { useWriting } from "../composer/useWriting.tsx";
 import { useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
 import type { Row } from "../realtime/rows.ts";
 import { useEngine } from "../session/hooks.ts";
-import { enterSends } from "../session/prefs.ts";
 import { useActions } from "../shell/actions.ts";
-import { isComposing } from "../shell/keys.ts";
-import { confirmed } from "../shell/ui.ts";
+import { announce, confirmed } from "../shell/ui.ts";
 import { type Edit, stopEditing } from "./editing.ts";
 
 /** The text of a message of mine, to be changed where it stands. An edit that leaves nothing is a deletion, and asks. */
@@ -21,9 +21,11 @@ export function EditBox({ edit: held, row }: { edit: Edit; row: Row }) {
   const { roomId } = held;
   const frame = useRef<HTMLDivElement>(null);
   const box = useRef<HTMLTextAreaElement>(null);
-  const [fault, setFault] = useState("");
   // A text area has its own line ends.
   const stored = (row.content ?? "").replace(/\r\n?/g, "\n");
+  const [left, setLeft] = useState(() => asSent(held.text ?? stored, max).left);
+  const { props, list, changed } = useWriting(roomId, box, { change, send: () => void save(), key });
+  const countId = useId();
   const isOvertaken =
     held.text !== null && held.base !== null && held.base !== stored && held.text !== stored;
 
@@ -37,13 +39,14 @@ export function EditBox({ edit: held, row }: { edit: Edit; row: Row }) {
   }, []);
 
   // A box that nobody has touched follows a change that was made elsewhere.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is read here alone changes with the box
   useLayoutEffect(() => {
     const area = box.current;
-    if (area && held.text === null && area.value !== stored) {
-      area.value = stored;
-      grow(area);
-    }
-    if (held.text === null || held.base === null) held.base = stored;
+    const isUntouched = held.text === null;
+    if (isUntouched || held.base === null) held.base = stored;
+    if (!area || !isUntouched || area.value === stored) return;
+    area.value = stored;
+    changed();
   }, [held, stored]);
 
   useEffect(() => {
@@ -68,7 +71,7 @@ export function EditBox({ edit: held, row }: { edit: Edit; row: Row }) {
       if (fitting.content !== row.content) edit(roomId, row.seq, fitting.content);
       return finish();
     }
-    if (fitting.over > 0) return setFault(t("composer.over", { count: fitting.over, max }));
+    if (fitting.over > 0) return announce(t("composer.over", { count: fitting.over, max }));
     const yes = await confirmed({
       title: t("delete.title"),
       text: t("delete.empty"),
@@ -81,36 +84,28 @@ export function EditBox({ edit: held, row }: { edit: Edit; row: Row }) {
     }
   }
 
-  function onKeyDown(event: KeyboardEvent): void {
-    if (isComposing(event)) return;
-    if (event.key === "Escape") {
-      event.stopPropagation();
-      finish();
-    } else if (event.key === "Enter" && event.shiftKey !== enterSends()) {
-      event.preventDefault();
-      void save();
-    }
+  function change(text: string): void {
+    held.text = text === held.base ? null : text;
+    setLeft(asSent(text, max).left);
+  }
+
+  function key(event: KeyboardEvent): void {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    finish();
   }
 
   return (
     <div ref={frame} className="edit-box">
+      {list}
       <textarea
-        ref={box}
+        {...props}
         className="input grows"
         defaultValue={held.text ?? stored}
-        dir="auto"
-        rows={1}
         aria-label={t("edit.label")}
-        aria-invalid={fault ? true : undefined}
-        onKeyDown={onKeyDown}
-        onInput={({ currentTarget }) => {
-          held.text = currentTarget.value === held.base ? null : currentTarget.value;
-          grow(currentTarget);
-        }}
+        aria-describedby={countId}
+        aria-invalid={left < 0 ? true : undefined}
       />
-      <p className="field__fault" role="alert">
-        {fault}
-      </p>
       <p className="edit-box__overtaken" role="alert">
         {isOvertaken && t("edit.overtaken", { text: plainText(stored) })}
       </p>
@@ -122,6 +117,7 @@ export function EditBox({ edit: held, row }: { edit: Edit; row: Row }) {
           {t("edit.save")}
         </button>
         <span className="quiet">{t("edit.hint")}</span>
+        <Count id={countId} left={left} />
       </div>
     </div>
   );
