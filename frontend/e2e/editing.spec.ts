@@ -1,5 +1,6 @@
 // A message that is being changed: its text is lost by nothing but Cancel.
 
+import { line } from "./support/line.ts";
 import { PHONE } from "./support/phone.ts";
 import {
   type Account,
@@ -277,4 +278,51 @@ test("a change that is too long is not saved, and says so until it fits", async 
   await expect(count).toHaveText("");
   await edit(page).press("Enter");
   await expect(messageWith(page, "short")).toContainText("(edited)");
+});
+
+test("ArrowUp changes my newest message, also where old ones are shown", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo, 150);
+  await server.say(ana, room, "the newest");
+  const old = `${server.url}/room/${room.id}/1`;
+  await server.say(bo, room, old);
+  await server.read(ana, room, 153);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "the newest")).toBeVisible();
+  await page.getByRole("link", { name: old, exact: true }).click();
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await expect(messageWith(page, "the newest")).toHaveCount(0);
+  await box(page).press("ArrowUp");
+  await expect(edit(page)).toBeFocused();
+  await expect(edit(page)).toHaveValue("the newest");
+  await expect(edit(page)).toBeInViewport({ ratio: 1 });
+});
+
+test("ArrowUp takes a message back into the box that waits for the connection", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await roomOf(server, ana, bo);
+  const { page } = await open(ana);
+  const way = await line(page);
+  await page.goto(`${server.url}/room/${room.id}`);
+  await expect(messageWith(page, "of mine")).toBeVisible();
+  await way.cut();
+  await say(page, "with a typo");
+  await expect(messageWith(page, "with a typo")).toBeVisible();
+  await box(page).press("ArrowUp");
+  await expect(box(page)).toHaveValue("with a typo");
+  await expect(messageWith(page, "with a typo")).toHaveCount(0);
+  await expect(edit(page)).toHaveCount(0);
+  await say(page, "without one");
+  way.mend();
+  await expect(page.locator(".banner")).toHaveCount(0);
+  await expect(page.locator("[data-state=pending]")).toHaveCount(0);
+  expect(await server.texts(ana, room)).toEqual(["of mine", "line 1.", "without one"]);
 });

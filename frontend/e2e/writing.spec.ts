@@ -132,6 +132,21 @@ for (const [view, options] of VIEWS) {
   });
 }
 
+test("17: an empty box has one line, however long the name of its room is (phone)", async ({
+  server,
+  account,
+  open,
+}) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "Planning of the summer party in the big garden behind the house");
+  const { page } = await open(ana, `/room/${room.id}`, PHONE);
+  const height = async (): Promise<number> => (await box(page).boundingBox())?.height ?? 0;
+  await expect(box(page)).toBeVisible();
+  const empty = await height();
+  await box(page).fill("x");
+  expect(await height()).toBe(empty);
+});
+
 test("18: ArrowUp edits my last message, Escape cancels", async ({ server, account, open }) => {
   const [ana, bo] = [await account("ana"), await account("bo")];
   const room = await server.room(ana, "edit", [bo]);
@@ -260,4 +275,17 @@ test("messages go out in order, and with emoji, while the names of these are sti
   await expect(messageWith(page, "one 🎉")).toHaveCount(1);
   await expect(pending(page)).toHaveCount(0);
   expect(await server.texts(ana, room)).toEqual(["one 🎉", "two"]);
+});
+
+test("an answer says it when its message is deleted meanwhile", async ({ server, account, open }) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(ana, "answers", [bo]);
+  const { seq } = await server.say(bo, room, "to be answered");
+  const { page } = await open(ana, `/room/${room.id}`);
+  await messageWith(page, "to be answered").hover();
+  await page.locator(".message__tools").getByRole("button", { name: "Reply" }).click();
+  const answering = page.locator(".composer__answering");
+  await expect(answering).toHaveText(`Replying to ${bo.username} to be answered`);
+  await server.must("DELETE", `/api/chat/rooms/${room.id}/messages/${seq}`, undefined, bo.token);
+  await expect(answering).toHaveText("Replying to a message that was deleted");
 });

@@ -40,7 +40,7 @@ export function ChatRoom({ roomId }: { roomId: number }) {
         handle={list}
         goToEnd={goToEnd}
       />
-      <Composer roomId={roomId} onSent={onSent} />
+      <Composer roomId={roomId} goToEnd={goToEnd} onSent={onSent} />
     </main>
   );
 }

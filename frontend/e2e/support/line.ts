@@ -1,5 +1,4 @@
-import type { WebSocketRoute } from "@playwright/test";
-import { expect, type Page } from "./test.ts";
+import { expect, type Page, type WebSocketRoute } from "@playwright/test";
 
 /** The page's way to the server, which can be cut. */
 export async function line(page: Page): Promise<{ cut(): Promise<void>; mend(): void }> {

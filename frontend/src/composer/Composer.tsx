@@ -19,12 +19,14 @@ import "./composer.css";
 
 interface ComposerProps {
   roomId: number;
+  /** To the newest message. */
+  goToEnd(): void;
   /** A message was written. */
   onSent(): void;
 }
 
 /** The box in which messages are written. */
-export function Composer({ roomId, onSent }: ComposerProps) {
+export function Composer({ roomId, goToEnd, onSent }: ComposerProps) {
   const t = useText();
   const engine = useEngine();
   const max = useLimit();
@@ -83,19 +85,38 @@ export function Composer({ roomId, onSent }: ComposerProps) {
   function key(event: KeyboardEvent<HTMLTextAreaElement>): void {
     const { key, altKey, shiftKey, currentTarget } = event;
     if (key === "ArrowUp" && !altKey && !shiftKey && currentTarget.value === "") {
-      const mine = engine.client
-        .rows(roomId)
-        .findLast(
-          ({ sender, deleted_at, seq }) =>
-            sender.id === engine.me.id && deleted_at === undefined && !engine.isGoing(roomId, seq),
-        );
-      if (!mine) return;
-      event.preventDefault();
-      startEditing(roomId, mine.seq);
+      if (changeLast(currentTarget)) event.preventDefault();
     } else if (key === "Escape" && answered !== undefined) {
       event.stopPropagation();
       replyTo(roomId, undefined);
     }
+  }
+
+  /** What I said last: it is taken back while it waits, and else changed where it stands. */
+  function changeLast(area: HTMLTextAreaElement): boolean {
+    const { client, me } = engine;
+    if (client.pending(roomId).length > 0) {
+      const item = engine.takeBack(roomId);
+      if (!item) return false;
+      replyTo(roomId, item.replyTo);
+      area.value = item.content;
+      changed();
+      return true;
+    }
+    // The newest ones, also while others are shown.
+    const mine = client
+      .room(roomId)
+      ?.tail.rows.list()
+      .findLast(
+        ({ sender, seq }) =>
+          sender.id === me.id &&
+          client.row(roomId, seq)?.deleted_at === undefined &&
+          !engine.isGoing(roomId, seq),
+      );
+    if (!mine) return false;
+    if (client.room(roomId)?.view === "away") goToEnd();
+    startEditing(roomId, mine.seq);
+    return true;
   }
 
   /** By the browser's own way, so that it can be undone. */
@@ -166,13 +187,18 @@ export function Composer({ roomId, onSent }: ComposerProps) {
 function Answering({ roomId, seq }: { roomId: number; seq: number }) {
   const t = useText();
   const quoted = useQuoted(roomId, seq);
-  const row = quoted === null || quoted === "missing" ? null : quoted;
+  const row = quoted === "missing" ? null : quoted;
+  const isGone = quoted === "missing" || row?.deleted_at !== undefined;
   return (
     <div className="composer__answering">
-      <p className="name">
-        {t("composer.answering", { name: row ? nameOf(row.sender) : "…" })}{" "}
-        <bdi className="quiet">{row && plainText(row.content ?? "")}</bdi>
-      </p>
+      {isGone ? (
+        <p className="name">{t("composer.answeringGone")}</p>
+      ) : (
+        <p className="name">
+          {t("composer.answering", { name: row ? nameOf(row.sender) : "…" })}{" "}
+          <bdi className="quiet">{row && plainText(row.content ?? "")}</bdi>
+        </p>
+      )}
       <button
         type="button"
         className="icon-button"

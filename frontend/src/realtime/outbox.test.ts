@@ -124,6 +124,25 @@ test("a message waits until the names of its emoji are replaced, and later ones 
   expect(reloaded.receive(ready(), 0)).toContainEqual({ do: "spell", id: "a", content: "a :tada:" });
 });
 
+test("the last message can be taken back while no tab can have sent it", () => {
+  const last = (client: SyncClient) => client.outbox.retractable(12)?.id;
+  const client = opened();
+  client.disconnected();
+  write(client, "a");
+  expect(last(client)).toBe("a");
+  client.receive(ready(), 0);
+  expect(last(client), "it is under way").toBeUndefined();
+  client.disconnected();
+  expect(last(client), "it may have arrived").toBeUndefined();
+  write(client, "b");
+  expect(last(client)).toBe("b");
+  client.setActive(false, 0);
+  client.setActive(true, 0);
+  expect(last(client), "another tab has led meanwhile").toBeUndefined();
+  const failed = item("z", { failure: { code: "invalid", message: "" } });
+  expect(last(new SyncClient({ userId: ME, outbox: [failed] }))).toBe("z");
+});
+
 // ---- order, bounds, and other tabs
 
 const texts = (client: SyncClient) => client.outbox.items.map(({ id }) => id);

@@ -50,6 +50,8 @@ export class Outbox {
   readonly #shown = new Map<RoomId, readonly OutboxItem[]>();
   /** Those whose names of emoji are being replaced. */
   readonly #spelling = new Set<string>();
+  /** Those that no tab can have sent. */
+  readonly #untried = new Set<string>();
   #isActive = true;
   #lastOrder = 0;
 
@@ -69,6 +71,7 @@ export class Outbox {
 
   setActive(active: boolean): void {
     this.#isActive = active;
+    this.#untried.clear();
     if (!active) this.disconnected();
   }
 
@@ -96,6 +99,7 @@ export class Outbox {
     const unsent = this.items.filter(({ state }) => state !== "stored");
     const bytes = unsent.reduce((sum, { content }) => sum + 2 * content.length, 2 * item.content.length);
     if (unsent.length >= ITEMS_MAX || bytes > TEXT_BYTES_MAX) return false;
+    if (this.#isActive) this.#untried.add(item.id);
     this.#host.emit({ do: "save", item: saved(this.#put(begun(item))) });
     return true;
   }
@@ -112,6 +116,13 @@ export class Outbox {
     if (item?.state !== "failed") return;
     const { failure, ...again } = saved(item);
     this.#host.emit({ do: "save", item: saved(this.#put(begun({ ...again, order }))) });
+  }
+
+  /** The last message of a room, where it can be taken back: the server doesn't have it. */
+  retractable(roomId: RoomId): OutboxItem | undefined {
+    const last = this.items.findLast((item) => item.roomId === roomId);
+    const isOurs = last?.state === "failed" || (last && this.#untried.has(last.id));
+    return this.#isActive && isOurs ? last : undefined;
   }
 
   /** The text of a message whose names of emoji have been replaced. */
@@ -161,6 +172,7 @@ export class Outbox {
         this.#spelling.add(item.id);
         continue;
       }
+      this.#untried.delete(item.id);
       this.#change(item, { state: "sent" });
       const { id, roomId: room_id, content, replyTo: reply_to } = item;
       const ref = this.#host.ask({ kind: "message", id });
@@ -240,7 +252,10 @@ export class Outbox {
 
   #remove(items: readonly OutboxItem[]): void {
     if (items.length > 0) this.items = this.items.filter((item) => !items.includes(item));
-    for (const item of items) this.#host.touch(item.roomId);
+    for (const item of items) {
+      this.#untried.delete(item.id);
+      this.#host.touch(item.roomId);
+    }
   }
 
   #change(item: OutboxItem, more: Partial<OutboxItem>): OutboxItem {

@@ -474,6 +474,13 @@ export class Engine {
     else this.#tabs.tell({ do: "discard", id });
   }
 
+  /** Takes the last message of a room back that is not sent yet, where nobody can have sent it. */
+  takeBack(roomId: number): SavedItem | undefined {
+    const item = this.client.outbox.retractable(roomId);
+    if (item) this.discard(item.id);
+    return item;
+  }
+
   deleteSoon(roomId: number, seq: number): void {
     this.going.add(roomId, seq);
   }
