@@ -26,13 +26,23 @@ const ofUser = (user: UserSummary): Choice => ({
   text: `@${user.username} `,
 });
 
+/** Where the words of a name begin, as the server has it: between them is white space or punctuation of ASCII. */
+const WORD = /(?<![^\s!-/:-@[-`{-~])[^\s!-/:-@[-`{-~]/gu;
+
+/** Whether the full name, from any of its words on, begins so. Both are `plain`. */
+const isNamed = (fullName: string, begun: string): boolean =>
+  [...fullName.matchAll(WORD)].some(({ index }) => fullName.startsWith(begun, index));
+
+/** What would mean something in the text of a link. */
+const SIGNS = /[\\[\]*~`]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu;
+
 /** What is known here, at once. */
 export function knownChoices(engine: Engine, roomId: number, { sign, word }: Begun): Choice[] {
   const begun = plain(word);
   const { client, me } = engine;
   if (sign === "@") {
     const fits = (user: UserSummary): boolean =>
-      [user.username, ...nameOf(user).split(/\s+/)].some((name) => plain(name).startsWith(begun));
+      plain(user.username).startsWith(begun) || isNamed(plain(nameOf(user)), begun);
     const people = client
       .members(roomId)
       .map(({ user }) => user)
@@ -51,7 +61,7 @@ export function knownChoices(engine: Engine, roomId: number, { sign, word }: Beg
         key: `#${id}`,
         label: `#${roomName(info)}`,
         ...(info.topic && { note: info.topic }),
-        text: `[#${info.name}](${location.origin}/room/${id}) `,
+        text: `[#${info.name.replace(SIGNS, "\\$&")}](${location.origin}/room/${id}) `,
       }));
   }
   return [];
