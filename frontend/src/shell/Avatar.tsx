@@ -18,7 +18,7 @@ export function Avatar({ user, isOnline, size = "m" }: AvatarProps) {
       style={{ "--hue": hueOf(user.id) } as React.CSSProperties}
       aria-hidden
     >
-      {initials(nameOf(user))}
+      {initials(nameOf(user)) || initials(user.username)}
       {isOnline !== undefined && <span className="avatar__dot" data-online={isOnline} />}
     </span>
   );

@@ -18,11 +18,18 @@ export function handleOf({ username, full_name }: Pick<UserSummary, "username" |
 /** A name within a line, whose direction it doesn't change. */
 export const isolated = (name: string): string => `\u2068${name}\u2069`;
 
-/** Up to two letters of a name, as they are perceived. */
+/** Marks on a letter are bounded: more of them reach out of a picture. */
+const LETTER = /[\p{L}\p{N}]\p{M}{0,2}/u;
+/** A flag, or a picture with what is joined to it. */
+const EMOJI =
+  /\p{RI}{2}|\p{Extended_Pictographic}(?:[\p{M}\p{Emoji_Modifier}\u{e0020}-\u{e007f}]|\u200d\p{Extended_Pictographic})*/u;
+
+/** Up to two letters or digits of a name, or its first emoji; else nothing. What stands in brackets is left out. */
 export function initials(name: string): string {
-  const words = name.split(/[\s._-]+/).filter(Boolean);
-  const first = (word: string | undefined): string => word?.match(/^\P{M}\p{M}*/u)?.[0] ?? "";
-  return (words.length > 1 ? first(words[0]) + first(words.at(-1)) : first(words[0])).toUpperCase();
+  const words = name.replace(/\(.*?\)/g, " ").split(/[\s._-]+/);
+  const letters = words.flatMap((word) => word.match(LETTER)?.[0] ?? []);
+  if (letters.length === 0) return name.match(EMOJI)?.[0] ?? "";
+  return [letters[0], ...letters.slice(1).slice(-1)].join("").toUpperCase();
 }
 
 /** Neighbouring ids differ most. */
