@@ -404,6 +404,30 @@ test("13: text selected across messages is copied as lines of name and text", as
   ]);
 });
 
+test("13: where all is selected, the messages are copied as lines of name and text", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana", "Ana Silva"), await account("bo", "Bo Lund")];
+  const room = await server.room(ana, "copy", [bo]);
+  await server.say(ana, room, "1. one\n2. two");
+  const { seq } = await server.say(bo, room, "edted");
+  const path = `/api/chat/rooms/${room.id}/messages`;
+  await server.must("PATCH", `${path}/${seq}`, { content: "edited" }, bo.token);
+  const gone = await server.say(ana, room, "gone");
+  await server.must("DELETE", `${path}/${gone.seq}`, undefined, ana.token);
+  await server.say(ana, room, "```js\na\n\nb\n```");
+  const { page, context } = await open(ana, `/room/${room.id}`);
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await expect(messages(page)).toHaveCount(4);
+  await page.getByRole("list", { name: /^Messages in/ }).focus();
+  await page.keyboard.press("Control+A");
+  await page.keyboard.press("Control+C");
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  expect(copied).toBe("Ana Silva: 1. one\n2. two\nBo Lund: edited\nAna Silva: a\n\nb");
+});
+
 test("14: names, quoted messages and reactions say who and when at one hover or tap", async ({
   server,
   account,

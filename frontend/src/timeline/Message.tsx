@@ -84,7 +84,7 @@ function Stored({ entry, row, roomId, isLit }: { entry: Entry; row: Row; roomId:
         {edit && !isDeleted ? (
           <EditBox edit={edit} row={row} />
         ) : (
-          <div className="message__text" data-author={nameOf(row.sender)}>
+          <div className="message__text" data-author={isDeleted ? undefined : nameOf(row.sender)}>
             {isDeleted ? (
               <Deleted roomId={roomId} seq={row.seq} isGoing={isGoing} />
             ) : (

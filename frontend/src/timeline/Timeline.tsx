@@ -107,6 +107,11 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
   };
   useBeforeLeaving(savePlace);
 
+  useEffect(() => {
+    document.addEventListener("copy", copySelection);
+    return () => document.removeEventListener("copy", copySelection);
+  }, []);
+
   const longPress = useRef<ReturnType<typeof setTimeout> | null>(null);
   const hasPressed = useRef(false);
   const keyAt = (target: EventTarget): string | null =>
@@ -198,7 +203,6 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
         if (Math.abs(event.movementY) > 2) cancelPress();
       }}
       onFocusCapture={(event) => !event.target.closest(".message__tools") && setActive(keyAt(event.target))}
-      onCopy={copySelection}
     >
       {start === null ? (
         <Placeholders label={t("timeline.loading")} />

@@ -1,29 +1,56 @@
 // Text that is selected across messages is copied as "name: text" lines.
 
-import type { ClipboardEvent } from "react";
+/** What belongs to the page and not to a message. */
+const INTERFACE = ".md-code__bar, .md-more, .message__edited";
+const BLOCKS = "div, p, ul, ol, li, pre, blockquote, hr, table, thead, tbody, tr";
+/** What stands in these has a blank line between its parts. */
+const PARAGRAPHS = ".md, blockquote";
 
+/** Also where the whole page is selected. */
 export function copySelection(event: ClipboardEvent): void {
   const selection = getSelection();
-  if (!selection || selection.isCollapsed || selection.rangeCount === 0) return;
+  if (!selection || selection.isCollapsed || selection.rangeCount === 0 || !event.clipboardData) return;
+  if (event.target instanceof Element && event.target.closest("input, textarea")) return;
   const range = selection.getRangeAt(0);
-  const parts = [...event.currentTarget.querySelectorAll<HTMLElement>("[data-author]")].filter((part) =>
-    range.intersectsNode(part),
-  );
-  if (parts.length < 2) return;
-  const lines = parts.map((part) => {
-    const inside = document.createRange();
-    inside.selectNodeContents(part);
-    if (part.contains(range.startContainer)) inside.setStart(range.startContainer, range.startOffset);
-    if (part.contains(range.endContainer)) inside.setEnd(range.endContainer, range.endOffset);
-    return `${part.dataset.author}: ${textOf(inside)}`;
+  const lines = [...document.querySelectorAll<HTMLElement>("[data-author]")].flatMap((part) => {
+    const text = textIn(part, range).replace(/^\n+|\s+$/g, "");
+    return text ? `${part.dataset.author}: ${text}` : [];
   });
+  if (lines.length < 2) return;
   event.clipboardData.setData("text/plain", lines.join("\n"));
   event.preventDefault();
 }
 
-/** A range's text with the breaks of its blocks. */
-function textOf(range: Range): string {
-  const part = range.cloneContents();
-  for (const block of part.querySelectorAll("br, p, li, pre, blockquote, div")) block.append("\n");
-  return (part.textContent ?? "").replace(/\n{2,}/g, "\n").trim();
+/** What a range holds of a node, with the breaks of its blocks and the signs of its lists and quotations. */
+export function textIn(node: Node, range: Range): string {
+  if (!range.intersectsNode(node)) return "";
+  if (node instanceof Text) {
+    const from = node === range.startContainer ? range.startOffset : 0;
+    return node.data.slice(from, node === range.endContainer ? range.endOffset : undefined);
+  }
+  if (!(node instanceof Element) || node.matches(INTERFACE)) return "";
+  if (node.matches("br, hr")) return node.matches("hr") ? "---" : "\n";
+  let text = "";
+  for (const child of node.childNodes) {
+    const inner = textIn(child, range);
+    const isBlock = child instanceof Element && child.matches(BLOCKS);
+    const isCell = child instanceof Element && child.matches("td, th");
+    if (isBlock && inner && text) text += node.matches(PARAGRAPHS) ? "\n\n" : "\n";
+    else if (isCell && child !== node.firstChild) text += "\t";
+    text += inner;
+  }
+  if (node.matches("blockquote")) return text.replace(/^/gm, "> ");
+  const sign = text && node.matches("li") ? signOf(node) : "";
+  return sign + text.replaceAll("\n", `\n${" ".repeat(sign.length)}`);
+}
+
+/** An item that stands first or out of order has its number; from there they are counted. */
+function signOf(item: Element): string {
+  if (!item.matches("ol > li")) return item.matches(".md-task") ? "" : "- ";
+  let [at, count] = [item, 0];
+  while (!at.hasAttribute("value") && at.previousElementSibling) {
+    at = at.previousElementSibling;
+    count += 1;
+  }
+  return `${Number(at.getAttribute("value") ?? 1) + count}. `;
 }
