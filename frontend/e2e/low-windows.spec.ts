@@ -126,6 +126,8 @@ test("on a narrow phone nothing of devices, invites and the search is cut off", 
     await expect(page.locator(".filters").getByText(name)).toBeInViewport({ ratio: 1 });
     await expect(page.getByLabel(name)).toBeInViewport({ ratio: 1 });
   }
+  const tops = [await page.getByLabel("Since").boundingBox(), await page.getByLabel("Until").boundingBox()];
+  expect(tops[0]?.y).toBe(tops[1]?.y);
   const isWhole = (what: ReturnType<Page["locator"]>) =>
     what.evaluate((e) => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight);
   for (const field of await page.locator(".filters .input").all()) expect(await isWhole(field)).toBe(true);

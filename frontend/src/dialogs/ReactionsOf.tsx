@@ -7,6 +7,7 @@ import { Avatar } from "../shell/Avatar.tsx";
 import { nameOf } from "../shell/people.ts";
 import { Frame } from "./Frame.tsx";
 import { usePages } from "./usePages.ts";
+import "../user-list.css";
 
 /** Who has reacted to a message, and with what. */
 export default function ReactionsOf({

@@ -5,6 +5,7 @@ import { useClient } from "../session/hooks.ts";
 import { nameOf } from "./people.ts";
 import { goTo } from "./routes.ts";
 import { useWhen } from "./time.ts";
+import "./panels.css";
 
 /** The pinned messages of a room. Each leads to its place. */
 export default function PinsPanel({ roomId, onClose }: { roomId: number; onClose(): void }) {

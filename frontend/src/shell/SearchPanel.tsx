@@ -12,6 +12,7 @@ import { goTo } from "./routes.ts";
 import { setSearch, useSearch } from "./search.ts";
 import { useWhen } from "./time.ts";
 import { toast } from "./ui.ts";
+import "./panels.css";
 
 const ASK_AFTER_MS = 400; // the server takes two a second
 const PAGES_MAX = 10;
