@@ -49,11 +49,11 @@ for (const [who, name] of [
       await fillLogIn(page, ana);
       await expect(messageWith(page, "to be changed")).toBeVisible();
       await server.kill();
-      await say(page, "a secret");
-      await expect(page.locator("[data-state=pending]")).toHaveCount(1);
       await box(page).press("ArrowUp");
       await page.getByRole("textbox", { name: "Edit message" }).fill("another secret");
       await page.keyboard.press("Enter");
+      await say(page, "a secret");
+      await expect(page.locator("[data-state=pending]")).toHaveCount(1);
       await box(page).fill("a draft");
       hearth(server, "reset", "--yes");
       await server.start();

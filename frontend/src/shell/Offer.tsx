@@ -12,7 +12,7 @@ export function Offer() {
   return (
     <div role="status">
       {isOpen && (
-        <div className="banner banner--offer">
+        <div className="offer">
           <Bell aria-hidden size={18} />
           <p>{t("notifications.offer")}</p>
           <button
