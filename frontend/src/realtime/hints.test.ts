@@ -1,6 +1,7 @@
 // Who is online, and who is typing.
 import { expect, test } from "vitest";
 import { ANA, asked, BEN, first, item, ME, message, opened, ready, room, sent } from "./support.ts";
+import { SyncClient } from "./sync.ts";
 
 test("presence is a set that a reconnect starts anew", () => {
   const client = opened();
@@ -44,4 +45,46 @@ test("in a large room the members are asked for who is online", () => {
   expect(online).toEqual({ ids: [2] });
   client.loaded("online", online, { items: [ANA] });
   expect(client.isOnline(2)).toBe(true);
+});
+
+test("a new name is the only one of somebody, wherever they stand", () => {
+  const direct = room({ id: 13, kind: "direct", peer: ANA });
+  const client = opened();
+  client.joined(direct);
+  const effects = client.open(12, { members: true });
+  client.loaded("members", first(asked(effects, "members")), {
+    items: [{ user: ANA, role: "member", rev: 3 }],
+    next: null,
+    rev: 10,
+  });
+  const names = () => [
+    ...client.rows(12).map(({ sender }) => sender.full_name),
+    ...client.members(12).map(({ user }) => user.full_name),
+    client.room(13)?.info.peer?.full_name,
+    client.person(ANA.id)?.full_name,
+  ];
+  const rows = client.rows(12);
+  client.receive(message(6, 11, { sender: { ...ANA } }), 0);
+  expect(client.rows(12).slice(0, 5), "the same name changes nothing").toEqual(rows);
+  expect(client.rows(12)[0]).toBe(rows[0]);
+  client.receive(message(7, 12, { sender: { ...ANA, full_name: "Ana New" } }), 0);
+  expect(new Set(names())).toEqual(new Set(["Ana New"]));
+  expect(names().length).toBe(10);
+  expect(client.room(12)?.preview?.sender.full_name).toBe("Ana New");
+});
+
+test("on a new socket those who are shown are asked for anew, once, and so are those who were kept", () => {
+  const before = opened();
+  expect(asked(before.open(12), "people")).toEqual([]);
+  const frozen = before.freeze(12);
+  if (!frozen) throw new Error();
+  const cached = { epoch: "e1", rooms: [structuredClone(frozen)] };
+  before.disconnected();
+  for (const client of [before, new SyncClient({ userId: ME, cached })]) {
+    const effects = [...client.open(12), ...client.receive(ready([room()]), 0), ...client.open(12)];
+    expect(asked(effects, "people")).toEqual([{ ids: [ANA.id] }]);
+    client.loaded("people", { ids: [ANA.id] }, { items: [{ ...ANA, full_name: "Deleted user" }] });
+    expect(new Set(client.rows(12).map(({ sender }) => sender.full_name))).toEqual(new Set(["Deleted user"]));
+    expect(asked(client.open(12), "people")).toEqual([]);
+  }
 });

@@ -8,18 +8,32 @@ export const TYPING_EVERY_MS = 3_000;
 /** Of people whose names are kept; those who were named first are forgotten first. */
 const PEOPLE_MAX = 20_000;
 
+/** Whether it names somebody as before. */
+export const isNamedSo = (a: UserSummary, b: UserSummary): boolean =>
+  a.username === b.username && a.full_name === b.full_name;
+
 export class Hints {
-  /** Everyone who was named so far. */
+  /** Everyone who was named so far, as last. */
   readonly #people = new Map<UserId, UserSummary>();
+  /** Those whom the server has named since the socket is there: names change without a word. */
+  readonly #fresh = new Set<UserId>();
+  readonly #renamed: (user: UserSummary) => void;
   readonly #online = new Set<UserId>();
   /** When I told the room last that I'm typing. */
   readonly #typedAt = new Map<RoomId, number>();
-  /** Those who were asked for once. */
+  /** Those who were asked for on this socket. */
   readonly #asked = new Set<UserId>();
   /** By room: who is typing, and until when. */
   readonly #typing = new Map<RoomId, Map<UserId, number>>();
 
+  /** `renamed`: somebody is called otherwise than before. */
+  constructor(renamed: (user: UserSummary) => void) {
+    this.#renamed = renamed;
+  }
+
   disconnected(): void {
+    this.#fresh.clear();
+    this.#asked.clear();
     this.#online.clear();
     this.#typing.clear();
     this.#typedAt.clear();
@@ -27,14 +41,34 @@ export class Hints {
 
   // ---- who is who
 
-  know(user: UserSummary | undefined): void {
-    if (!user) return;
+  know(told: UserSummary | undefined): void {
+    if (!told) return;
+    const { id, username, full_name } = told;
+    const user = { id, username, ...(full_name && { full_name }) };
+    const held = this.#people.get(id);
+    this.#fresh.add(id);
+    if (held && isNamedSo(held, user)) return;
+    this.#put(user);
+    if (held) this.#renamed(user);
+  }
+
+  /** As they were called when it was kept. Gives whom the server has named otherwise since. */
+  recall(users: readonly UserSummary[]): UserSummary[] {
+    return users.flatMap((user) => {
+      const held = this.#people.get(user.id);
+      if (!held) this.#put(user);
+      return held && !isNamedSo(held, user) ? [held] : [];
+    });
+  }
+
+  #put(user: UserSummary): void {
     this.#people.set(user.id, user);
     if (this.#people.size <= PEOPLE_MAX) return;
     const [oldest] = this.#people.keys();
     if (oldest === undefined) return;
     this.#people.delete(oldest);
     this.#asked.delete(oldest);
+    this.#fresh.delete(oldest);
   }
 
   person(userId: UserId): UserSummary | undefined {
@@ -51,9 +85,9 @@ export class Hints {
     );
   }
 
-  /** Those of these ids that nobody has named and that were not asked for yet. */
+  /** Those of these ids whom the server has not named on this socket, and who were not asked for yet. */
   unknown(ids: readonly UserId[]): UserId[] {
-    const unknown = [...new Set(ids)].filter((id) => !this.#people.has(id) && !this.#asked.has(id));
+    const unknown = [...new Set(ids)].filter((id) => !this.#fresh.has(id) && !this.#asked.has(id));
     for (const id of unknown) this.#asked.add(id);
     return unknown;
   }

@@ -1,6 +1,7 @@
 // Who is, or was, a member of a room, and up to where they have read, which the server tells of small rooms alone.
 
 import type { Member, UserId, UserSummary } from "../protocol/types.ts";
+import { isNamedSo } from "./hints.ts";
 
 /** Of a room whose markers are told to all. */
 export const MARKERS_MEMBERS_MAX = 100;
@@ -62,6 +63,14 @@ export class Members {
     this.#all.set(user.id, { user, role, rev, ...(since !== undefined && { joined_at: since }) });
     if (role === null) this.#markers.delete(user.id);
     this.#changed();
+  }
+
+  rename(user: UserSummary): boolean {
+    const held = this.#all.get(user.id);
+    if (!held || isNamedSo(held.user, user)) return false;
+    this.#all.set(user.id, { ...held, user });
+    this.#changed();
+    return true;
   }
 
   clear(): void {

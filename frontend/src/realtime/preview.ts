@@ -1,12 +1,13 @@
 // What was said last in a room: its newest message that isn't deleted, in short. A room tells it as it was at some `rev`,
 // and frames keep it from there on.
 
-import type { LastMessage, Message } from "../protocol/types.ts";
+import type { LastMessage, Message, UserSummary } from "../protocol/types.ts";
+import { isNamedSo } from "./hints.ts";
 import type { Row, RowFrame } from "./rows.ts";
 import type { Span } from "./span.ts";
 import { oneLine } from "./text.ts";
 
-const inShort = ({ seq, sender, content = "", created_at }: Message | Row): LastMessage => ({
+export const inShort = ({ seq, sender, content = "", created_at }: Message | Row): LastMessage => ({
   seq,
   sender,
   snippet: oneLine(content),
@@ -42,6 +43,12 @@ export class Preview implements PreviewState {
     this.rev = rev;
     this.shown = last ? { ...last, snippet: oneLine(last.snippet) } : null;
     this.isKnown = true;
+  }
+
+  rename(user: UserSummary): boolean {
+    if (this.shown?.sender.id !== user.id || isNamedSo(this.shown.sender, user)) return false;
+    this.shown = { ...this.shown, sender: user };
+    return true;
   }
 
   /** `tail`: the newest rows, with this change applied. */

@@ -31,6 +31,7 @@ export interface ReaderHost {
   readonly userId: UserId;
   readonly rooms: ReadonlyMap<RoomId, RoomState>;
   readonly hints: Hints;
+  isLive(): boolean;
   emit(query: Query): void;
 }
 
@@ -51,6 +52,7 @@ export class Reader {
     if (shown.failed) this.again(room, shown);
     else if (!shown.loaded && !shown.loading) this.#first(room, shown);
     if (!room.pins.loaded && !room.pins.loading) this.pins(room, null);
+    if (this.#host.isLive()) this.meet(room.people().map(({ id }) => id));
     if (!room.showsMembers && !room.isSmall) return;
     if (!members.loaded && !room.membersLoading) this.members(room, null);
     else if (members.loaded && room.showsMembers)
@@ -151,7 +153,7 @@ export class Reader {
     return { number: ++this.#lastRequest, roomId: room.id, cursor, limit: PAGE_SIZE_MAX, in_ms };
   }
 
-  /** Who is named by id alone is asked for, once. */
+  /** Whom the server has not named since the socket is there, is asked for once. */
   meet(ids: readonly UserId[] = []): void {
     const unknown = this.#host.hints.unknown(ids);
     while (unknown.length > 0)

@@ -1,8 +1,9 @@
 // What is held of one room, and how it takes up what frames and pages tell.
 
-import type { LastMessage, Room, RoomId, ServerFrame, UserId } from "../protocol/types.ts";
+import type { LastMessage, Room, RoomId, ServerFrame, UserId, UserSummary } from "../protocol/types.ts";
 import { Above, type AboveState } from "./above.ts";
 import type { ListRequest, RoomRequest } from "./effects.ts";
+import { isNamedSo } from "./hints.ts";
 import { MARKERS_MEMBERS_MAX, Members, type MembersFrozen } from "./members.ts";
 import { Pins } from "./pins.ts";
 import { Preview, type PreviewState } from "./preview.ts";
@@ -322,6 +323,26 @@ export class RoomState {
     const joins = role !== null && !wasMember && at !== undefined && members.loaded && members.next === null;
     members.put({ user, role, rev });
     if (joins) this.raiseReader(user.id, this.#heardSeq);
+  }
+
+  /** Whoever it names, as they are named there. */
+  people(): UserSummary[] {
+    const { info, preview, members } = this;
+    const authors = this.spans.flatMap(({ rows }) => rows.list().map(({ sender }) => sender));
+    const others = [info.peer, preview?.sender].flatMap((user) => user ?? []);
+    const all = [...authors, ...others, ...members.list().map(({ user }) => user)];
+    return [...new Map(all.map((user) => [user.id, user])).values()];
+  }
+
+  /** Somebody is called otherwise. Whether that shows. */
+  rename(user: UserSummary): boolean {
+    const { peer } = this.info;
+    const isPeer = peer?.id === user.id && !isNamedSo(peer, user);
+    if (isPeer) this.info = { ...this.info, peer: user };
+    const isAuthor = [...this.spans.map((span) => span.rows), this.pins.rows].map((rows) =>
+      rows.rename(user),
+    );
+    return [isPeer, ...isAuthor, this.members.rename(user), this.lastMessage.rename(user)].includes(true);
   }
 
   /** Whether the server tells up to where the others have read. */

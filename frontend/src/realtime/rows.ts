@@ -1,6 +1,15 @@
 // Messages as they are held, and how a row takes up what frames and pages tell of it.
 
-import type { Message, Reaction, ReactionCount, ServerFrame, UpdatedBy, UserId } from "../protocol/types.ts";
+import type {
+  Message,
+  Reaction,
+  ReactionCount,
+  ServerFrame,
+  UpdatedBy,
+  UserId,
+  UserSummary,
+} from "../protocol/types.ts";
+import { isNamedSo } from "./hints.ts";
 
 export type MessageFrame = Extract<ServerFrame, { type: "message" }>;
 export type UpdateFrame = Extract<ServerFrame, { type: "message_updated" }>;
@@ -151,6 +160,17 @@ export class Rows {
     else this.#rows.splice(index, 0, row);
     if (row.sender.id === this.#me) this.#mine.add(row.id);
     this.#list = null;
+  }
+
+  /** Their author is called otherwise. Whether there are any. */
+  rename(user: UserSummary): boolean {
+    let isChanged = false;
+    for (const row of this.#rows) {
+      if (row.sender.id !== user.id || isNamedSo(row.sender, user)) continue;
+      this.set({ ...row, sender: user });
+      isChanged = true;
+    }
+    return isChanged;
   }
 
   delete(seq: number): void {

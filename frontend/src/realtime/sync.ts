@@ -8,7 +8,7 @@
 // held has been applied. The messages held are all those of the tail, from a first seq to the newest, and at most one
 // part more that is away from it.
 
-import type { ClientFrame, Ready, Ref, Room, RoomId, UserId } from "../protocol/types.ts";
+import type { ClientFrame, Ready, Ref, Room, RoomId, UserId, UserSummary } from "../protocol/types.ts";
 import { type Cached, Delivery, type Snapshot } from "./delivery.ts";
 import type { Change, Effect, Query, SavedItem } from "./effects.ts";
 import { type FrameOf, type Heard, soundFrame } from "./frames.ts";
@@ -39,7 +39,7 @@ export interface SyncClientOptions extends Kept {
 
 export class SyncClient extends ClientView {
   readonly tab: string;
-  readonly #hints = new Hints();
+  readonly #hints = new Hints((user) => this.#renamed(user));
   readonly #questions: Questions;
   readonly #delivery: Delivery;
   readonly #reader: Reader;
@@ -157,6 +157,10 @@ export class SyncClient extends ClientView {
     this.#hints.know(user);
     this.#hints.presence({ online });
     enter();
+    for (const { info, preview } of this.rooms.values()) {
+      this.#hints.know(info.peer);
+      this.#hints.know(preview?.sender);
+    }
     this.#mine.dropOrphaned();
     this.#opening.loadAnew();
     this.#mine.pump(now);
@@ -213,10 +217,14 @@ export class SyncClient extends ClientView {
   // ---- what changes in rooms
 
   #entered(room: RoomState): void {
-    this.#hints.know(room.info.peer);
+    for (const user of this.#hints.recall(room.people())) room.rename(user);
     if (!room.markersKnown) this.#reader.room(room);
     if (room === this.#opening.room) this.#opening.load();
     this.#touch(room.id);
+  }
+
+  #renamed(user: UserSummary): void {
+    for (const room of this.rooms.values()) if (room.rename(user)) this.#touch(room.id);
   }
 
   #left(room: RoomState, isGone: boolean): void {
@@ -320,6 +328,12 @@ export class SyncClient extends ClientView {
     if ("roomId" in request) return this.#done(request.roomId);
     this.version += 1;
     for (const roomId of this.#hints.typingRooms) this.#touch(roomId); // they may have names now
+    return this.#done();
+  }
+
+  /** As the server has just told it. */
+  named(user: UserSummary): Effect[] {
+    this.#hints.know(user);
     return this.#done();
   }
 

@@ -437,6 +437,7 @@ export class Engine {
 
   setMe(user: User): void {
     this.me = user;
+    this.act((client) => client.named(user));
     this.#changed();
   }
 
