@@ -1,6 +1,7 @@
 // What people change about themselves: name, password, devices, the account, and the invites they make.
 
 import { expect, type Page, test } from "./support/test.ts";
+import { heldBack } from "./support/views.ts";
 
 async function settings(page: Page, tab: string): Promise<void> {
   await page.getByRole("button", { name: /^Settings of/ }).click();
@@ -31,6 +32,29 @@ test("the profile: another name shows at once, here and to others", async ({ ser
   await expect(page.getByRole("button", { name: "Settings of Ana Costa" })).toBeVisible();
   const { page: others } = await open(bo, `/room/${room.id}`);
   await expect(others.getByRole("heading", { name: "Ana Costa" })).toBeVisible();
+});
+
+test("what is typed in the profile stays when the server's answer comes late", async ({
+  server,
+  account,
+  open,
+}) => {
+  const ana = await account("ana", "Ana Silva");
+  const { page } = await open(ana);
+  await expect(page.getByText(/^Welcome, /)).toBeVisible();
+  const answer = await heldBack(page, /\/api\/me$/);
+  await settings(page, "Profile");
+  await page.getByLabel(/^Full name/).fill("Ana the Great");
+  await server.must("PATCH", "/api/me", { email: `${ana.username}@elsewhere.example.net` }, ana.token);
+  answer();
+  await expect(page.getByLabel("E-mail")).toHaveValue(`${ana.username}@elsewhere.example.net`);
+  await expect(page.getByLabel(/^Full name/)).toHaveValue("Ana the Great");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Saved")).toBeVisible();
+  expect(await server.must("GET", "/api/me", undefined, ana.token)).toMatchObject({
+    full_name: "Ana the Great",
+    email: `${ana.username}@elsewhere.example.net`,
+  });
 });
 
 test("a new password: wanted twice, the old one asked for, other log-ins end, this one goes on", async ({

@@ -1,8 +1,8 @@
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Field } from "../../forms/Field.tsx";
 import { useForm } from "../../forms/useForm.ts";
 import { useText } from "../../i18n/text.ts";
-import { useEngine } from "../../session/hooks.ts";
+import { useClient, useEngine } from "../../session/hooks.ts";
 import { bodyOf } from "../../session/http.ts";
 import { emailRules, fullNameRules } from "../../session/rules.ts";
 import { useSession } from "../../session/session.ts";
@@ -13,37 +13,38 @@ export function Profile() {
   const t = useText();
   const engine = useEngine();
   const rules = useSession((state) => state.rules);
-  const [fullName, setFullName] = useState(engine.me.full_name ?? "");
-  const [email, setEmail] = useState("email" in engine.me ? (engine.me.email ?? "") : "");
+  const me = useClient((_, { me }) => me);
+  /** What was typed; null: what the server has. */
+  const [typedName, setTypedName] = useState<string | null>(null);
+  const [typedEmail, setTypedEmail] = useState<string | null>(null);
+  const fullName = typedName ?? me.full_name ?? "";
+  const email = typedEmail ?? ("email" in me ? (me.email ?? "") : "");
   const nameKept = fullNameRules(fullName, rules);
   const emailKept = emailRules(email);
   const broken = (list: typeof nameKept): string | undefined => {
     const first = list.find(({ met }) => !met);
     return first && t(first.key, first.values);
   };
+  const hasSaved = useRef(false);
   useEffect(() => {
-    let isOver = false;
     bodyOf(engine.api.GET("/api/me")).then(
-      (user) => {
-        if (isOver) return;
-        setFullName(user.full_name ?? "");
-        setEmail(user.email ?? "");
-      },
+      (user) => !hasSaved.current && engine.setMe(user), // the answer may be older than what was saved
       () => {}, // what is held is shown
     );
-    return () => {
-      isOver = true;
-    };
   }, [engine]);
   const { faults, isBusy, onSubmit } = useForm(
     ["full_name", "email"],
-    () => ({ full_name: broken(nameKept), email: broken(emailKept) }),
+    () => ({
+      full_name: broken(nameKept),
+      email: typedEmail === null ? undefined : broken(emailKept),
+    }),
     async () => {
-      engine.setMe(
-        await bodyOf(
-          engine.api.PATCH("/api/me", { body: { full_name: fullName.trim(), email: email.trim() } }),
-        ),
-      );
+      hasSaved.current = true;
+      const body = {
+        ...(typedName !== null && { full_name: typedName.trim() }),
+        ...(typedEmail !== null && { email: typedEmail.trim() }),
+      };
+      engine.setMe(await bodyOf(engine.api.PATCH("/api/me", { body })));
       toast(t("settings.saved"));
     },
   );
@@ -55,7 +56,7 @@ export function Profile() {
         </p>
         <Field
           label={t("field.username")}
-          value={engine.me.username}
+          value={me.username}
           onValue={() => {}}
           readOnly
           hint={t("settings.username.hint")}
@@ -67,7 +68,7 @@ export function Profile() {
           autoComplete="name"
           autoCapitalize="words"
           value={fullName}
-          onValue={setFullName}
+          onValue={setTypedName}
           fault={faults.get("full_name")}
         />
         <Field
@@ -76,7 +77,7 @@ export function Profile() {
           type="email"
           autoComplete="email"
           value={email}
-          onValue={setEmail}
+          onValue={setTypedEmail}
           fault={faults.get("email")}
         />
         <div className="form__row">
