@@ -326,3 +326,27 @@ test("ArrowUp takes a message back into the box that waits for the connection", 
   await expect(page.locator("[data-state=pending]")).toHaveCount(0);
   expect(await server.texts(ana, room)).toEqual(["of mine", "line 1.", "without one"]);
 });
+
+test("the list shows the message before one that is being deleted", async ({
+  server,
+  account,
+  open,
+  faults,
+}) => {
+  faults.allow(/./);
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(ana, "regrets", [bo]);
+  await server.say(bo, room, "said before");
+  await server.say(ana, room, "said too soon");
+  const { page } = await open(ana);
+  const { cut } = await line(page);
+  await page.goto(`${server.url}/room/${room.id}`);
+  const preview = page.locator(".room-link__line");
+  await expect(preview).toContainText("said too soon");
+  await expect(messageWith(page, "said too soon")).toBeVisible();
+  await cut();
+  await messageWith(page, "said too soon").hover();
+  await page.getByRole("toolbar").getByRole("button", { name: "More" }).click();
+  await page.getByRole("menuitem", { name: "Delete" }).click();
+  await expect(preview).toContainText("said before");
+});

@@ -410,3 +410,17 @@ test("changes that wait are not sent into another log, and that is told", () => 
     { do: "refused", change: edit, code: OTHER_LOG, message: "" },
   ]);
 });
+
+test("what was said last is shown as it will be, without what is about to be deleted", () => {
+  const client = opened();
+  client.receive(message(6, 11), 0);
+  client.receive(message(7, 12), 0);
+  const last = (...going: number[]) => client.lastSaid(12, (seq) => going.includes(seq))?.snippet;
+  expect([last(), last(7), last(7, 6), last(5)]).toEqual(["text 7", "text 6", "text 5", "text 7"]);
+  expect(last(1, 2, 3, 4, 5, 6, 7)).toBe(undefined);
+  expect(client.lastSaid(12, () => false)).toBe(client.lastSaid(12, () => false));
+  client.change({ type: "edit", room_id: 12, seq: 7, content: "changed" }, 0);
+  expect(last()).toBe("changed");
+  client.change({ type: "delete", room_id: 12, seq: 7 }, 0);
+  expect([last(), last(6)]).toEqual(["text 6", "text 5"]);
+});

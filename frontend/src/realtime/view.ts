@@ -1,11 +1,12 @@
 // What the page reads of the state machine. What is handed out is the same object as long as nothing of it changes.
 
-import type { Limits, RoomId, User, UserId, UserSummary } from "../protocol/types.ts";
+import type { LastMessage, Limits, RoomId, User, UserId, UserSummary } from "../protocol/types.ts";
 import type { Cached, Delivery, Snapshot } from "./delivery.ts";
 import type { Hints } from "./hints.ts";
 import type { MemberState } from "./members.ts";
 import type { Mine } from "./mine.ts";
 import type { Outbox, OutboxItem } from "./outbox.ts";
+import { inShort } from "./preview.ts";
 import type { FrozenRoom, RoomState } from "./room.ts";
 import type { Row } from "./rows.ts";
 
@@ -68,6 +69,18 @@ export abstract class ClientView {
   row(roomId: RoomId, seq: number): Row | undefined {
     const row = this.rooms.get(roomId)?.row(seq);
     return row && this.parts.mine.changes.overRow(roomId, row);
+  }
+
+  /** What was said last in a room, with my changes that are on their way. `isGoing`: what is about to be deleted. */
+  lastSaid(roomId: RoomId, isGoing: (seq: number) => boolean): LastMessage | null {
+    const room = this.rooms.get(roomId);
+    const last = room?.preview ?? null;
+    const row = last && this.row(roomId, last.seq);
+    if (!room || !row || (!row.wished && !isGoing(row.seq))) return last;
+    const left = this.parts.mine.changes
+      .over(roomId, room.tail.rows.list())
+      .findLast(({ seq, deleted_at }) => seq <= row.seq && deleted_at === undefined && !isGoing(seq));
+    return left ? inShort(left) : null;
   }
 
   /** What is pending below the tail. What is there as a row isn't pending, though it waits for its ack. */

@@ -213,7 +213,11 @@ const RoomLink = memo(
   function RoomLink({ roomId, entry, isOpen }: RoomLinkProps) {
     const t = useText();
     const { room, unread, mentions, isMuted, hasDraft } = entry;
-    const { info, preview } = room;
+    const { info } = room;
+    const engine = useEngine();
+    const lastSaid = () => engine.client.lastSaid(roomId, (seq) => engine.isGoing(roomId, seq));
+    useClient(() => lastSaid()?.seq);
+    const preview = lastSaid();
     const isOnline = useClient((client) => (info.peer ? client.isOnline(info.peer.id) : undefined));
     const isNew = unread > 0 && !isMuted;
     const item = useRef<HTMLLIElement>(null);
