@@ -1,5 +1,6 @@
 import { Suspense, useEffect } from "react";
 import { useLocation } from "wouter";
+import { useHistoryState } from "wouter/use-browser-location";
 import { Login } from "./Login.tsx";
 import { part } from "./loading.ts";
 import { Register } from "./Register.tsx";
@@ -16,14 +17,15 @@ export function App() {
   const reset = useSession((state) => state.reset);
   const invite = useSession((state) => state.invite);
   const [path, navigate] = useLocation();
+  const from = useHistoryState<{ from?: string } | null>()?.from ?? "/";
   const isDoor = path === "/login" || path === "/register";
 
   // A room's address stays while its reader logs in, so that it is there afterwards.
   useEffect(() => {
-    if (engine && isDoor) navigate("/", { replace: true });
+    if (engine && isDoor) navigate(from, { replace: true });
     else if (!engine && !isEntering && invite !== null && path === "/")
       navigate("/register", { replace: true });
-  }, [engine, isEntering, isDoor, invite, path, navigate]);
+  }, [engine, isEntering, isDoor, invite, path, from, navigate]);
 
   if (reset !== null) {
     return (

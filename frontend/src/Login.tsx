@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { Link } from "wouter";
+import { Link, useLocation } from "wouter";
 import { Doorway } from "./forms/Doorway.tsx";
 import { Field } from "./forms/Field.tsx";
 import { useForm } from "./forms/useForm.ts";
@@ -14,6 +14,7 @@ export function Login() {
   const farewell = useSession((state) => state.farewell);
   const registration = useSession((state) => state.registration);
   const invite = useSession((state) => state.invite);
+  const [path] = useLocation();
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
   const { faults, isBusy, onSubmit } = useForm(
@@ -64,7 +65,10 @@ export function Login() {
       </form>
       {mayRegister && (
         <p className="doorway__other">
-          {t("login.noAccount")} <Link href="/register">{t("login.toRegister")}</Link>
+          {t("login.noAccount")}{" "}
+          <Link href="/register" state={path === "/login" ? null : { from: path + location.search }}>
+            {t("login.toRegister")}
+          </Link>
         </p>
       )}
     </Doorway>

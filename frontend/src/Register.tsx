@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { Link } from "wouter";
+import { useHistoryState } from "wouter/use-browser-location";
 import { Doorway } from "./forms/Doorway.tsx";
 import { Field } from "./forms/Field.tsx";
 import { useForm } from "./forms/useForm.ts";
@@ -23,6 +24,8 @@ export function Register() {
   const rules = useSession((state) => state.rules);
   const registration = useSession((state) => state.registration);
   const invite = useSession((state) => state.invite);
+  // The log-in form stands at the address that was opened first.
+  const from = useHistoryState<{ from?: string } | null>()?.from ?? "/login";
   const [isRefused, setRefused] = useState(false);
   const [values, setValues] = useState({ full_name: "", username: "", email: "", password: "", again: "" });
   const kept: Record<(typeof FIELDS)[number], Rule[]> = {
@@ -82,7 +85,7 @@ export function Register() {
         notice={[isRefused && t("register.inviteVoid")]}
       >
         <p className="doorway__other">
-          <Link href="/login">{t("register.toLogin")}</Link>
+          <Link href={from}>{t("register.toLogin")}</Link>
         </p>
       </Doorway>
     );
@@ -124,7 +127,7 @@ export function Register() {
         </button>
       </form>
       <p className="doorway__other">
-        {t("register.haveAccount")} <Link href="/login">{t("register.toLogin")}</Link>
+        {t("register.haveAccount")} <Link href={from}>{t("register.toLogin")}</Link>
       </p>
     </Doorway>
   );

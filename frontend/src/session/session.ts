@@ -3,6 +3,7 @@
 import { createStore, useStore } from "zustand";
 import { loaded } from "../loading.ts";
 import type { Registration, Tokens } from "../protocol/types.ts";
+import { reconnectDelay } from "../realtime/backoff.ts";
 import { Farewell } from "../realtime/farewell.ts";
 import type { Engine } from "./engine.ts";
 import { bodyOf, connectApi, Problem, publicApi } from "./http.ts";
@@ -92,9 +93,10 @@ export function begin(): void {
   void askServer();
 }
 
-async function askServer(): Promise<void> {
+/** What may be done at the door is asked for until it is known. */
+async function askServer(attempt = 0): Promise<void> {
   const info = await bodyOf(publicApi.GET("/api/info")).catch(() => null);
-  if (!info) return;
+  if (!info) return void setTimeout(() => void askServer(attempt + 1), reconnectDelay(attempt));
   const { limits } = info;
   const names = Object.keys(USUAL_LIMITS) as (keyof Rules)[];
   const rules = Object.fromEntries(names.map((name) => [name, limits[name] ?? USUAL_LIMITS[name]])) as Rules;
@@ -137,11 +139,17 @@ export const register = (account: NewAccount): Promise<void> =>
 
 /** Sets a new password by the code of a link. Throws a `Problem`. */
 export async function resetPassword(code: string, new_password: string): Promise<void> {
-  await publicApi.POST("/api/password/reset", { body: { code, new_password } });
   const { engine } = session.getState();
-  session.setState({ reset: null });
-  if (!engine) session.setState({ ended: "reset" });
-  else await engine.api.GET("/api/me").catch(() => {}); // it ends here, where it was this account's
+  // It ends the log-in here, where that is of the same account: by whatever tells it first.
+  if (engine) engine.leaving = "reset";
+  try {
+    await publicApi.POST("/api/password/reset", { body: { code, new_password } });
+    session.setState({ reset: null });
+    if (!engine) session.setState({ ended: "reset" });
+    else await engine.api.GET("/api/me").catch(() => {});
+  } finally {
+    if (engine) engine.leaving = null;
+  }
 }
 
 /** What runs for a log-in is loaded by whoever has one. */
@@ -188,7 +196,7 @@ function beginAnew(engine: Engine): void {
 function end(engine: Engine, reason: EndReason, endedDetail = ""): void {
   if (session.getState().engine !== engine) return;
   // First: another tab may have to send what this one still wants.
-  void engine.stop({ forget: !["over", "revoked", "unknown", "refused"].includes(reason) });
+  void engine.stop({ forget: !["over", "revoked", "unknown", "refused", "reset"].includes(reason) });
   const mark = readMark();
   if (mark && "user" in mark && accountOf(mark.user) === accountOf(engine.me)) {
     writeMark({ ended: reason, ...(reason === "logout" && { untold: engine.me.id }) });

@@ -17,11 +17,17 @@ export function unsentWords(engine: Engine, t: Text): string {
   );
 }
 
-/** Who is logged in and opens an invite is asked whether to leave for it: it makes another account. */
+let isOffering = false;
+
+/** Who is logged in and opens an invite is asked, once for all that are opened meanwhile, whether to leave for it: it makes another account. */
 export async function offerInvite(engine: Engine, t: Text): Promise<void> {
+  if (isOffering) return;
+  isOffering = true;
   const text = (): string =>
     joined(t("inviteOpened.text", { name: isolated(nameOf(engine.me)) }), unsentWords(engine, t));
-  if (await confirmed({ title: t("inviteOpened.title"), text, yes: t("settings.logOut") })) logOut();
+  const yes = await confirmed({ title: t("inviteOpened.title"), text, yes: t("settings.logOut") });
+  isOffering = false;
+  if (yes) logOut();
   else if (session.getState().engine === engine) session.setState({ invite: null }); // it outlives a log-in that ends meanwhile
 }
 
