@@ -18,8 +18,9 @@ export const keptOf = (page: Page, userId: number): Promise<Kept> =>
         request.onsuccess = () => resolve(request.result);
         request.onerror = () => reject(request.error);
       });
-    const { name = prefix } =
-      (await indexedDB.databases()).find(({ name }) => name?.startsWith(prefix)) ?? {};
+    const names = (await indexedDB.databases()).flatMap(({ name }) => name ?? []);
+    const name = names.find((one) => one.startsWith(prefix));
+    if (name === undefined) return { outbox: [], rooms: [], lists: 0 };
     const db = await done(indexedDB.open(name));
     const keys = (store: string) => done(db.transaction(store).objectStore(store).getAllKeys());
     const [outbox, rooms, lists] = [await keys("outbox"), await keys("rooms"), await keys("list")];
