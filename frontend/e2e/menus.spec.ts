@@ -1,7 +1,7 @@
 // Menus: where they are, and what they do.
 
 import { list } from "./support/list.ts";
-import { expect, messages, messageWith, test } from "./support/test.ts";
+import { box, expect, messages, messageWith, test } from "./support/test.ts";
 
 test("a menu stays where it was opened when the pointer goes to it", async ({ server, account, open }) => {
   const [ana, bo] = [await account("ana"), await account("bo")];
@@ -44,6 +44,44 @@ test("a row that stays beneath the pointer has its tools again after a scroll", 
   });
   await expect(list(page)).toHaveAttribute("data-scrolled", "");
   await expect(tools).toBeVisible();
+});
+
+test("by keyboard the messages are one stop, and the arrows and Tab lead into each", async ({
+  server,
+  account,
+  open,
+}) => {
+  const [ana, bo] = [await account("ana"), await account("bo")];
+  const room = await server.room(bo, "links", [ana]);
+  for (let index = 1; index <= 12; index += 1)
+    await server.say(index % 2 ? ana : bo, room, `see https://example.org/${index}`);
+  await server.read(ana, room, 12);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "/12")).toBeVisible();
+  const stops: string[] = [];
+  const back = async () => {
+    await page.keyboard.press("Shift+Tab");
+    stops.push(await page.evaluate(() => document.activeElement?.className ?? ""));
+  };
+  await box(page).focus();
+  for (let step = 0; step < 4 && stops.at(-1) !== "list"; step += 1) await back();
+  expect(stops.at(-1)).toBe("list");
+  await back();
+  await expect(page.locator(".room-head :focus")).toHaveCount(1);
+  await page.keyboard.press("Tab");
+  await expect(list(page)).toBeFocused();
+
+  await page.keyboard.press("End");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Tab");
+  await expect(messageWith(page, "/11").getByRole("button").first()).toBeFocused(); // the author
+  await page.keyboard.press("Tab");
+  await expect(messageWith(page, "/11").getByRole("link")).toBeFocused();
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("toolbar").locator(":focus")).toHaveCount(1);
+  // Nothing stays out of reach of the pointer.
+  await messageWith(page, "/5").getByRole("button").first().click();
+  await expect(page.getByRole("dialog")).toBeVisible();
 });
 
 test("a press is for no other message than the one whose tools were beneath the pointer", async ({

@@ -3,6 +3,8 @@ import {
   memo,
   type ReactNode,
   type Ref,
+  type RefObject,
+  useEffect,
   useImperativeHandle,
   useLayoutEffect,
   useMemo,
@@ -80,6 +82,7 @@ export function List<Item>(props: ListProps<Item>) {
   useLayoutEffect(() => scroller.shown(layout), [scroller, layout]);
   useLayoutEffect(() => scroller.update(props));
   useImperativeHandle(handle, () => scroller, [scroller]);
+  useOneTabStop(list);
 
   // The items may change many times before the layout does, so the rows depend on the layout alone.
   const rows = useMemo(() => {
@@ -122,6 +125,31 @@ export function List<Item>(props: ListProps<Item>) {
       {rows}
     </ol>
   );
+}
+
+const TAB_MS_MAX = 200;
+
+/**
+ * Tab goes past the rows, except into the one that has the focus or is written in: the links and buttons of many
+ * messages would be hundreds of stops. To a row lead the arrows.
+ */
+function useOneTabStop(list: RefObject<HTMLElement | null>): void {
+  useEffect(() => {
+    const onTab = ({ key }: globalThis.KeyboardEvent): void => {
+      if (key !== "Tab") return;
+      const isPassed = (row: Element): row is HTMLElement =>
+        row instanceof HTMLElement && !row.contains(document.activeElement) && !row.querySelector("textarea");
+      const passed = [...(list.current?.children ?? [])].filter(isPassed);
+      const pass = (inert: boolean): void => {
+        for (const row of passed) row.inert = inert;
+      };
+      pass(true); // until the focus has moved
+      addEventListener("focusin", () => pass(false), { once: true, capture: true });
+      setTimeout(() => pass(false), TAB_MS_MAX);
+    };
+    addEventListener("keydown", onTab, { capture: true });
+    return () => removeEventListener("keydown", onTab, { capture: true });
+  }, [list]);
 }
 
 interface RowProps<Item> {
