@@ -91,10 +91,10 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
     [roomId, lit],
   );
 
-  const isEdited = useEditing(roomId, entries, handle);
+  const edited = useEditing(roomId, entries, handle);
   const activeEntry = active === null ? undefined : entries.find(({ key }) => key === active);
   const activeRow =
-    activeEntry?.row && activeEntry.row.deleted_at === undefined && !isEdited(activeEntry.row.seq)
+    activeEntry?.row && activeEntry.row.deleted_at === undefined && !edited.includes(activeEntry.row.seq)
       ? activeEntry.row
       : null;
   const unseen = isAtEnd ? 0 : unread;
@@ -243,7 +243,7 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
         </div>
       )}
       {(view === "away" || (isPlaced && !isAtEnd)) && (
-        <button type="button" className="timeline__end" onClick={goToEnd}>
+        <button type="button" className="timeline__end" data-aside={edited.length > 0} onClick={goToEnd}>
           <ArrowDown aria-hidden size={16} />
           {unseen > 0 ? t("timeline.newBelow", { count: unseen }) : t("timeline.toEnd")}
         </button>

@@ -49,12 +49,12 @@ export const forgetEdits = (): void => edits.setState([], true);
 export const useEdit = (roomId: number, seq: number): Edit | undefined =>
   useStore(edits, (all) => findIn(all, roomId, seq));
 
-/** Shows what is to be changed, and ends it when the message is deleted. Tells which messages are being changed. */
+/** Shows what is to be changed, and ends it when the message is deleted. Gives the seqs of those that are being changed. */
 export function useEditing(
   roomId: number,
   entries: readonly Entry[],
   handle: RefObject<ListHandle | null>,
-): (seq: number) => boolean {
+): readonly number[] {
   const t = useText();
   const engine = useEngine();
   const all = useStore(edits);
@@ -78,5 +78,5 @@ export function useEditing(
     }
   }, [engine, roomId, t, all, entries]);
 
-  return (seq) => findIn(all, roomId, seq) !== undefined;
+  return all.filter((edit) => edit.roomId === roomId).map(({ seq }) => seq);
 }
