@@ -44,6 +44,10 @@ test("elements of Markdown", () => {
       "3. a\n5. b",
       '<ol style="--marker:2.5ch"><li dir="auto" value="3"><p>a</p></li><li dir="auto" value="5"><p>b</p></li></ol>',
     ],
+    [
+      "a|b\n-|-:\n1|2",
+      '<div class="md-table" tabindex="0"><table><thead><tr><th dir="auto">a</th><th dir="auto" class="md-end">b</th></tr></thead><tbody><tr><td dir="auto">1</td><td dir="auto" class="md-end">2</td></tr></tbody></table></div>',
+    ],
     ["a\n\n---", '<p dir="auto">a</p><hr/>'],
     ["@Ada", '<p dir="auto"><bdi><button type="button" class="mention mention--me">@Ada</button></bdi></p>'],
     ["@bob", '<p dir="auto"><bdi><button type="button" class="mention">@bob</button></bdi></p>'],
@@ -119,7 +123,9 @@ const ATTACKS = [
   "$" + "{alert(1)}",
 ];
 const ELEMENTS = new Set(
-  "DIV P EM STRONG S A BDI CODE PRE SPAN BUTTON UL OL LI BLOCKQUOTE HR SVG PATH RECT".split(" "),
+  "DIV P EM STRONG S A BDI CODE PRE SPAN BUTTON UL OL LI BLOCKQUOTE HR TABLE THEAD TBODY TR TH TD SVG PATH RECT".split(
+    " ",
+  ),
 );
 const ATTRIBUTES = new Set(
   "class dir href rel target title type tabindex aria-hidden aria-live style value xmlns width height viewBox fill stroke stroke-width stroke-linecap stroke-linejoin d x y rx ry".split(
@@ -135,6 +141,7 @@ test("no text makes an element or an attribute of its own", { timeout: 60_000 },
       `> ${source}`,
       `- **${source}**`,
       `# ${source}`,
+      `| ${source} | b |\n|:-:|---|\n| ${source} |`,
       `[${source}](https://a.example)`,
     ]) {
       const page = new DOMParser().parseFromString(html(text), "text/html");

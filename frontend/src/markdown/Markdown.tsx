@@ -120,9 +120,44 @@ function blockOf(block: Block, key: number, actions: Actions, isOutermost: boole
         </ol>
       );
     }
+    case "table":
+      return <Table key={key} {...block} actions={actions} />;
     case "rule":
       return <hr key={key} />;
   }
+}
+
+/** It scrolls sideways by itself, so the keyboard must reach it. */
+function Table({ aligns, rows, actions }: Extract<Block, { type: "table" }> & { actions: Actions }) {
+  const [head = [], ...body] = rows;
+  const cellsOf = (cells: Inline[][], Cell: "th" | "td") =>
+    cells.map((cell, column) => {
+      const align = aligns[column];
+      return (
+        // biome-ignore lint/suspicious/noArrayIndexKey: they change all at once
+        <Cell key={column} dir="auto" className={align ? `md-${align}` : undefined}>
+          {inlinesOf(cell, actions)}
+        </Cell>
+      );
+    });
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
+    <div className="md-table" tabIndex={0}>
+      <table>
+        <thead>
+          <tr>{cellsOf(head, "th")}</tr>
+        </thead>
+        {body.length > 0 && (
+          <tbody>
+            {body.map((cells, index) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: they change all at once
+              <tr key={index}>{cellsOf(cells, "td")}</tr>
+            ))}
+          </tbody>
+        )}
+      </table>
+    </div>
+  );
 }
 
 /** A number that follows the one before is left to the browser's count: to style one that is given takes it long. */

@@ -1,13 +1,15 @@
-// The Markdown of messages, as a configuration of @lezer/markdown. Left out are HTML, references, entities, tables and
-// underlined headings; links and addresses are found by links.ts. What could cost more than linear time is bounded.
+// The Markdown of messages, as a configuration of @lezer/markdown. Left out are HTML, references, entities and underlined
+// headings; links and addresses are found by links.ts. What could cost more than linear time is bounded.
 
 import {
   type BlockContext,
+  type BlockParser,
   InlineContext,
   type Line,
   type MarkdownConfig,
   parser,
   Strikethrough,
+  Table,
   TaskList,
 } from "@lezer/markdown";
 import { addressEnd, angleEnd, targetAt } from "./links.ts";
@@ -92,6 +94,22 @@ function closeBracket(cx: InlineContext, at: number): number {
   return cx.addElement(link);
 }
 
+/** What may stand below the head of a table. The library's own test of a line takes quadratic time after many spaces. */
+const BELOW_HEAD = /^[>\s]{0,99}[|:-][\s|:-]*$/;
+
+const tables: MarkdownConfig = {
+  ...Table,
+  parseBlock: (Table.parseBlock ?? []).map(
+    (block): BlockParser => ({
+      ...block,
+      endLeaf: (cx, line, leaf) =>
+        line.text.includes("|") &&
+        BELOW_HEAD.test(cx.peekLine()) &&
+        (block.endLeaf?.(cx, line, leaf) ?? false),
+    }),
+  ),
+};
+
 const inlines: MarkdownConfig = {
   remove: ["LinkReference", "HTMLBlock", "SetextHeading", "Entity", "HTMLTag", "Link", "Image", "LinkEnd"],
   parseInline: [
@@ -130,4 +148,4 @@ const inlines: MarkdownConfig = {
 };
 
 /** The parser of messages. Its tree has the positions of the source. */
-export const grammar = parser.configure([Strikethrough, TaskList, blocks, inlines]);
+export const grammar = parser.configure([Strikethrough, TaskList, tables, blocks, inlines]);

@@ -21,6 +21,7 @@ function inlinesOf(nodes: readonly (Block | Inline)[]): Inline[] {
     if (node.type === "list") return node.items.flatMap(({ blocks }) => inlinesOf(blocks));
     if (node.type === "quote") return inlinesOf(node.blocks);
     if (node.type === "codeBlock" || node.type === "rule") return [];
+    if (node.type === "table") return node.rows.flat().flatMap(inlinesOf);
     if (node.type === "paragraph" || node.type === "heading") return inlinesOf(node.children);
     return [node, ...("children" in node ? inlinesOf(node.children) : [])];
   });
@@ -61,6 +62,8 @@ function shortOf(node: Block | Inline): string {
       return `quote(${short(node.blocks)})`;
     case "list":
       return `list(${node.items.map(({ number, isTask, blocks }) => `${number ?? "-"}${isTask ? "t" : ""} ${short(blocks)}`).join(", ")})`;
+    case "table":
+      return `table ${node.aligns.map((align) => align?.[0] ?? "-").join("")}(${node.rows.map((cells) => cells.map(short).join("|")).join(" / ")})`;
     case "rule":
       return "rule";
   }
@@ -89,6 +92,9 @@ test("what is marked is what the server counts, alone and within Markdown's sign
     ["` ", " `"],
     ["https://x.example/", ""],
     ["***_[", "*"],
+    ["| a | b |\n|---|---|\n| ", " | c |"],
+    ["| ", " | b |\n| --- | --- |"],
+    ["| a |\n|---|\n| ` | ", " ` |"],
   ];
   for (const [marked, names] of fixture.texts as [string, string[]][]) {
     const source = marked.replace(/[«»]/g, "");
@@ -210,6 +216,9 @@ const PIECES = [
     "# ",
     "  \n",
     "\\\n",
+    "|-|-|\n",
+    "\n|-|\n",
+    "a|b\n-|-\n",
     "\r\n",
   ],
   ...[
@@ -338,6 +347,17 @@ const HOSTILE: Record<string, string> = {
   emoji: repeated("👩‍👩‍👧‍👦"),
   newlines: repeated("\n"),
   tabs: repeated("\t- "),
+  "cells in a row": `${repeated("|a", 4_000)}\n${repeated("|-", 4_000)}`,
+  "rows of a table": `a|b\n-|-\n${repeated("|a|b\n")}`,
+  "empty cells": `a|b\n-|-\n${repeated("|||\n")}`,
+  "heads of tables": repeated("a|b\n-|-\n"),
+  "heads of tables with lines between": repeated("a|b\n-|-\n\n"),
+  "lines with pipes": repeated("a|b\n"),
+  "spaces below a pipe": `a\na|b\n${" ".repeat(7_900)}`,
+  "spaces before a sign below a pipe": `a\na|b\n${" ".repeat(3_000)}|`,
+  "dashes below a pipe": `a|b\n${repeated("-")}`,
+  "a table of brackets": `a|b\n-|-\n${repeated("|[a](")}`,
+  "a table of stars": `a|b\n-|-\n${repeated("|*a")}`,
   "one word": repeated("a"),
 };
 
@@ -359,6 +379,23 @@ test("hostile texts are quick, flat and few nodes", SLOW, () => {
     expect(depthOf(blocks), name).toBeLessThanOrEqual(26);
     expect(inlinesOf(blocks).length, name).toBeLessThanOrEqual(2_100);
   }
+});
+
+test("tables", () => {
+  for (const [source, expected] of [
+    ["a | b\n--|--\n1 | 2", "table --(a|b / 1|2)"],
+    ["| a | b | c |\n| --- | :-: | --: |\n| 1 | **2** | `3` |", "table -ce(a|b|c / 1|**2**|`3`)"],
+    ["see:\n| a |\n|---|\n| 1 |\n\nand on", "p(see:)table -(a / 1)p(and on)"],
+    ["> | a |\n> |---|\n> | 1 |\nand on", "quote(table -(a / 1))p(and on)"],
+    ["- | a |\n  |---|\n  | 1 |", "list(- table -(a / 1))"],
+    ["|a|b|\n|-|-|\n||2|\n|1|\n|1|2|3|", "table --(a|b / |2 / 1 / 1|2|3)"],
+    ["|a|\n|-|\n|b\\|c|\n|`d\\|e`|", "table -(a / b|c / `d|e`)"],
+    ["|@ada|\n|-|\n|[b](https://c.example)|", "table -(«@ada» / [b](https://c.example/))"],
+    ["a | b\n---", "p(a | b)rule"],
+    ["|a|b|\n|-|", "p(|a|b|⏎|-|)"],
+    ["a | b\nc | d", "p(a | b⏎c | d)"],
+  ])
+    expect(short(tree(source ?? "")), source).toBe(expected);
 });
 
 test("signs of emphasis are bounded, since each is compared with those before it", () => {

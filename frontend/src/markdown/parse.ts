@@ -5,7 +5,7 @@ import type { Tree, TreeCursor } from "@lezer/common";
 import { grammar } from "./grammar.ts";
 import { hostBehind, hrefOf, MASK, type Place, placeOf, targetAt } from "./links.ts";
 import { type Mention as Found, mentionsIn } from "./names.ts";
-import { type Block, type Inline, type Item, type Link, type Styled, textOf } from "./tree.ts";
+import { type Align, type Block, type Inline, type Item, type Link, type Styled, textOf } from "./tree.ts";
 
 /** Whom a folded name means: a user, or with null everybody. */
 export interface Named {
@@ -23,6 +23,7 @@ export interface ParseOptions {
 const SOURCE_LENGTH_MAX = 20_000; // more than a message may have
 const NODES_MAX = 2_000; // about as many elements; then the rest is plain text
 const CODE_BLOCK_NODES = 10; // with its bar and button
+const CELL_NODES = 2; // with its part of a row
 const INLINE_DEPTH_MAX = 12;
 const TASK = /^\s*\S+\s+\[[ xX]\][ \t]/;
 const LANG = /^[\w+#.,-]{1,32}$/;
@@ -59,6 +60,7 @@ class Builder {
   /** Where the signs `>` of quotations stand, which may be in the middle of a paragraph. */
   private readonly quoteMarks: number[] = [];
   private nodes = 0;
+  private isInTable = false;
 
   constructor(source: string, options: ParseOptions) {
     this.source = source;
@@ -110,6 +112,7 @@ class Builder {
     if (name === "FencedCode" || name === "CodeBlock") return this.codeBlock(cursor);
     if (name === "Blockquote") return { type: "quote", blocks: this.blocks(cursor) };
     if (name === "BulletList" || name === "OrderedList") return this.list(cursor);
+    if (name === "Table") return this.table(cursor);
     return name === "HorizontalRule" ? { type: "rule" } : null;
   }
 
@@ -163,6 +166,46 @@ class Builder {
     return { number, isTask: TASK.test(start), blocks: this.blocks(cursor) };
   }
 
+  private table(cursor: TreeCursor): Block {
+    const { from, to } = cursor;
+    const signs = this.source.slice(from, to).match(/[|\n]/g)?.length ?? 0;
+    if (this.nodes + CELL_NODES * signs > NODES_MAX) return paragraph(this.plain(from, to));
+    let aligns: Align[] = [];
+    const rows: Inline[][][] = [];
+    this.isInTable = true;
+    if (cursor.firstChild()) {
+      do {
+        if (cursor.name === "TableDelimiter") aligns = alignsOf(this.source.slice(cursor.from, cursor.to));
+        if (cursor.name === "TableHeader" || cursor.name === "TableRow") rows.push(this.row(cursor));
+      } while (cursor.nextSibling());
+      cursor.parent();
+    }
+    this.isInTable = false;
+    return { type: "table", aligns, rows };
+  }
+
+  /** An empty cell has no node: it is what stands between two signs. */
+  private row(cursor: TreeCursor): Inline[][] {
+    const cells: Inline[][] = [];
+    let cell: Inline[] | null = null;
+    let isFirst = true;
+    if (!cursor.firstChild()) return cells;
+    do {
+      if (cursor.name === "TableCell") {
+        cell = this.inlines(cursor, cursor.from, cursor.to, 0, false);
+        trim(cell);
+      } else if (cursor.name === "TableDelimiter") {
+        if (!isFirst) cells.push(cell ?? []);
+        cell = null;
+      }
+      isFirst = false;
+    } while (cursor.nextSibling());
+    cursor.parent();
+    if (cell) cells.push(cell);
+    this.nodes += CELL_NODES * cells.length;
+    return cells;
+  }
+
   /** What stands in a range within the cursor's node. */
   private inlines(cursor: TreeCursor, from: number, to: number, depth: number, isInLink: boolean): Inline[] {
     const out: Inline[] = [];
@@ -209,7 +252,8 @@ class Builder {
     if (this.firstMention(from, to)) return null;
     const mark = node.firstChild;
     const length = mark ? mark.to - mark.from : 0;
-    const text = this.slice(from + length, to - length).replace(/\n/g, " ");
+    let text = this.slice(from + length, to - length).replace(/\n/g, " ");
+    if (this.isInTable) text = text.replaceAll("\\|", "|"); // else it would end the cell
     return [{ type: "code", text: /^ .*[^ ].* $/.test(text) ? text.slice(1, -1) : text }];
   }
 
@@ -312,6 +356,13 @@ class Builder {
     return (text + this.source.slice(at, to)).replace(/[ \t\r]*\n[ \t]*/g, "\n");
   }
 }
+
+/** From the line below a table's head. */
+const alignsOf = (line: string): Align[] =>
+  line
+    .replace(/^[>\s]*\|?|\|?\s*$/g, "")
+    .split("|")
+    .map((part) => (/:\s*$/.test(part) ? (/^\s*:/.test(part) ? "center" : "end") : null));
 
 function masked(source: string, mentions: Found[]): string {
   let [text, at] = ["", 0];

@@ -40,13 +40,17 @@ export interface Item {
   isTask: boolean;
   blocks: Block[];
 }
-/** What stands on lines of its own. */
+/** Of a column. */
+export type Align = "center" | "end" | null;
+
+/** What stands on lines of its own. The first row of a table is its head; a row may have more cells or fewer. */
 export type Block =
   | { type: "paragraph"; children: Inline[] }
   | { type: "heading"; children: Inline[] }
   | { type: "codeBlock"; lang: string; text: string }
   | { type: "quote"; blocks: Block[] }
   | { type: "list"; ordered: boolean; items: Item[] }
+  | { type: "table"; aligns: Align[]; rows: Inline[][][] }
   | { type: "rule" };
 
 /** The text of a tree: blocks are lines. */
@@ -57,12 +61,22 @@ export function textOf(nodes: readonly (Block | Inline)[]): string {
     else if ("children" in node) text += textOf(node.children);
     else if (node.type === "quote") text += textOf(node.blocks);
     else if (node.type === "list") text += node.items.map(itemText).join("\n");
+    else if (node.type === "table")
+      text += node.rows.map((cells) => cells.map(textOf).join(" ").trim()).join("\n");
     if (isBlock(node)) text += "\n";
   }
   return text;
 }
 
-const BLOCKS: ReadonlySet<string> = new Set(["paragraph", "heading", "codeBlock", "quote", "list", "rule"]);
+const BLOCKS: ReadonlySet<string> = new Set([
+  "paragraph",
+  "heading",
+  "codeBlock",
+  "quote",
+  "list",
+  "table",
+  "rule",
+]);
 const isBlock = (node: Block | Inline): boolean => BLOCKS.has(node.type);
 
 function itemText({ number, blocks }: Item): string {

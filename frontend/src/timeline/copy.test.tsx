@@ -29,6 +29,7 @@ test("a message is copied with its lines, and without what belongs to the page",
   ])
     expect(copied(source), source).toBe(source);
   expect(copied("```js\n  let a;\n\nlet b;\n```\nc")).toBe("  let a;\n\nlet b;\n\nc");
+  expect(copied("|a|b|\n|-|-|\n|1|2|")).toBe("a\tb\n1\t2");
   expect(copied("**a** `b` [c](https://d.example)\n- [x] e")).toBe("a b c\n\n☑ e");
   expect(copied("long ".repeat(600))).toMatch(/^(long )*long *$/);
 });
