@@ -302,7 +302,7 @@ test("who sends a first message is asked once about notifications", async ({ ser
   await expect(offer).toHaveCount(0);
   await say(page, "the first");
   await expect(offer).toBeVisible();
-  const bar = await page.locator(".banner").boundingBox();
+  const bar = await page.locator(".offer").boundingBox();
   const first = await messageWith(page, "the first").boundingBox();
   expect((bar?.y ?? 0) + (bar?.height ?? 0)).toBeLessThanOrEqual(first?.y ?? 0);
   await offer.click();

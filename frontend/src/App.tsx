@@ -1,6 +1,5 @@
 import { Suspense, useEffect } from "react";
 import { useLocation } from "wouter";
-import { useHistoryState } from "wouter/use-browser-location";
 import { Login } from "./Login.tsx";
 import { part } from "./loading.ts";
 import { Register } from "./Register.tsx";
@@ -17,15 +16,15 @@ export function App() {
   const reset = useSession((state) => state.reset);
   const invite = useSession((state) => state.invite);
   const [path, navigate] = useLocation();
-  const from = useHistoryState<{ from?: string } | null>()?.from ?? "/";
   const isDoor = path === "/login" || path === "/register";
 
   // A room's address stays while its reader logs in, so that it is there afterwards.
   useEffect(() => {
-    if (engine && isDoor) navigate(from, { replace: true });
+    if (engine && isDoor)
+      navigate((history.state as { from?: string } | null)?.from ?? "/", { replace: true });
     else if (!engine && !isEntering && invite !== null && path === "/")
       navigate("/register", { replace: true });
-  }, [engine, isEntering, isDoor, invite, path, from, navigate]);
+  }, [engine, isEntering, isDoor, invite, path, navigate]);
 
   if (reset !== null) {
     return (

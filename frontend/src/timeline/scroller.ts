@@ -29,6 +29,7 @@ export class Scroller<Item> implements ListHandle {
   private readonly observer = new ResizeObserver((entries) => this.resized(entries));
   private scrollTop = 0; // as settled or last seen
   private sizes = ""; // of the content and the view, as settled
+  private settled = { height: 0, isAtEnd: false }; // the view
   private isTouched = false;
   private movedAt = Number.NEGATIVE_INFINITY; // when the reader last used wheel, keys or pointer
   private glide: ReturnType<typeof setTimeout> | undefined; // the deadline of a smooth scroll to the end
@@ -174,7 +175,9 @@ export class Scroller<Item> implements ListHandle {
 
   savePlace(): { key: string; offset: number } | "end" {
     const { place } = this.model;
-    return place === "end" ? "end" : { key: place.key, offset: place.offset };
+    // Whoever leaves before the list has come to rest has seen the end all the same.
+    const isAtEnd = place === "end" || (this.settled.isAtEnd && !this.input.hasNewer);
+    return isAtEnd ? "end" : { key: place.key, offset: place.offset };
   }
 
   focusKey(key: string): void {
@@ -283,6 +286,7 @@ export class Scroller<Item> implements ListHandle {
     }
     this.scrollTop = element.scrollTop;
     this.sizes = page.sizes;
+    this.settled = { height: page.height, isAtEnd: page.rest <= 1 };
   }
 
   /** Takes a scroll, at its event or before it: until the event comes the page has moved, and nobody has said so. */
@@ -298,6 +302,7 @@ export class Scroller<Item> implements ListHandle {
       const isByReader = by < 0 && (isMoving || this.sizes === page.sizes);
       this.scrollTop = page.element.scrollTop;
       if (page.rest > 1 && isByReader) {
+        this.settled.isAtEnd = false;
         this.takePlace();
         this.land();
       } else {
@@ -364,6 +369,10 @@ export class Scroller<Item> implements ListHandle {
       const height = borderBoxSize[0]?.blockSize;
       if (index !== undefined && height !== undefined) model.heights.set(index, height);
     }
+    // The end that was in view stays there, also before the list has come to rest: a keyboard may open.
+    const { height, isAtEnd } = this.settled;
+    if (isAtEnd && height !== this.page.height && model.count > 0 && !this.input.hasNewer)
+      model.place = "end";
     // Nothing is mounted here, as the observer would report a loop. That waits for the rest.
     if (this.drawn === model.layout) this.settle();
     this.restLater(false);
