@@ -1,4 +1,4 @@
-import { Search, UserPlus, X } from "lucide-react";
+import { Search, UserPlus } from "lucide-react";
 import { useDeferredValue, useEffect, useState } from "react";
 import { useText } from "./i18n/text.ts";
 import type { Member, UserSummary } from "./protocol/types.ts";
@@ -6,6 +6,7 @@ import { useClient, useEngine, useIsLive } from "./session/hooks.ts";
 import { bodyOf } from "./session/http.ts";
 import { Avatar, Presence } from "./shell/Avatar.tsx";
 import { openMenu } from "./shell/menu.ts";
+import { PanelHead } from "./shell/PanelHead.tsx";
 import { handleOf, nameOf, searchKey } from "./shell/people.ts";
 import { openDialog } from "./shell/ui.ts";
 import "./user-list.css";
@@ -52,8 +53,7 @@ export function UserList({ roomId, onClose }: { roomId: number; onClose(): void 
   const isDirect = info.kind === "direct";
   return (
     <div className="user-list" data-version={version}>
-      <header className="panel__head">
-        <h2>{t("members.title", { count: info.member_count })}</h2>
+      <PanelHead title={t("members.title", { count: info.member_count })} onClose={onClose}>
         {!isDirect && !info.archived_at && (
           <button
             type="button"
@@ -65,16 +65,7 @@ export function UserList({ roomId, onClose }: { roomId: number; onClose(): void 
             <UserPlus aria-hidden size={20} />
           </button>
         )}
-        <button
-          type="button"
-          className="icon-button"
-          aria-label={t("panel.close")}
-          title={t("panel.close")}
-          onClick={onClose}
-        >
-          <X aria-hidden size={20} />
-        </button>
-      </header>
+      </PanelHead>
       {!isDirect && (
         <search className="user-list__search">
           <Search aria-hidden size={16} />

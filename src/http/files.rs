@@ -96,8 +96,8 @@ pub fn find(path: &str, headers: &HeaderMap) -> Option<Answer> {
     Some(answer)
 }
 
-/// The client's page with status 404, for whoever opens an address that nothing has: it leads back to the rooms. `None`
-/// for programs, which get the error as JSON.
+/// The client's page with status 404, for a browser that opens an unknown path. `None` for other programs, which get the
+/// error as JSON.
 pub fn missing(path: &str, headers: &HeaderMap) -> Option<Answer> {
     let is_for_programs = ["/api", "/ws"].iter().any(|root| path.starts_with(root));
     let opened_by_browser = headers.get_all(ACCEPT).iter().any(|accepted| {

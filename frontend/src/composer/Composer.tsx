@@ -92,7 +92,7 @@ export function Composer({ roomId, goToEnd, onSent }: ComposerProps) {
     }
   }
 
-  /** What I said last: it is taken back while it waits, and else changed where it stands. */
+  /** Takes back my last message while it is pending, else edits it. */
   function changeLast(area: HTMLTextAreaElement): boolean {
     const { client, me } = engine;
     if (client.pending(roomId).length > 0) {

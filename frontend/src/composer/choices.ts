@@ -33,7 +33,7 @@ const WORD = /(?<![^\s!-/:-@[-`{-~])[^\s!-/:-@[-`{-~]/gu;
 const isNamed = (fullName: string, begun: string): boolean =>
   [...fullName.matchAll(WORD)].some(({ index }) => fullName.startsWith(begun, index));
 
-/** What would mean something in the text of a link. */
+/** Characters that have a meaning in the text of a link. */
 const SIGNS = /[\\[\]*~`]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu;
 
 /** What is known here, at once. */

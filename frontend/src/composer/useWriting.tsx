@@ -17,11 +17,11 @@ interface On {
   /** The text has changed, by a hand or by a program. */
   change(text: string): void;
   send(): void;
-  /** A key that means nothing to what is shared. */
+  /** A key that neither completes nor sends. */
   key(event: KeyboardEvent<HTMLTextAreaElement>): void;
 }
 
-/** Enter as it is set, or with Ctrl. */
+/** Whether this key sends: Enter or Shift+Enter, as the setting says, or Enter with Ctrl or Cmd. */
 const sends = ({ key, altKey, shiftKey, ctrlKey, metaKey }: KeyboardEvent): boolean =>
   key === "Enter" && !altKey && (shiftKey !== enterSends() || ctrlKey || metaKey);
 

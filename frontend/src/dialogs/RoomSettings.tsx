@@ -99,7 +99,7 @@ function Names({
   const t = useText();
   const { api } = useEngine();
   const rules = useSession((state) => state.rules);
-  // Until it is changed here, a field shows what others make of it.
+  // A field that isn't edited here follows changes from elsewhere.
   const [newName, setName] = useState<string | null>(null);
   const [newTopic, setTopic] = useState<string | null>(null);
   const name = newName ?? nameNow;

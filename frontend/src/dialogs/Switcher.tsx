@@ -189,7 +189,7 @@ interface People {
 
 const NOBODY: readonly UserSummary[] = [];
 
-/** People by the beginning of their name, from the whole server. Those who were found last stay until others are. */
+/** Users of the whole server by the beginning of their name. The last result stays until the next one arrives. */
 function usePeople(query: string): People {
   const t = useText();
   const engine = useEngine();

@@ -1,6 +1,6 @@
 /**
- * The button of this row is about to go: the next one gets the focus, or the one before, or the panel around them. What has
- * the focus elsewhere keeps it.
+ * Call it before a row with the focus is removed. The focus moves to the next row's button, to that of the one before, or
+ * to the panel around them. It stays where it is if it is elsewhere.
  */
 export function focusBeside(row: Element | null): void {
   const focused = document.activeElement;

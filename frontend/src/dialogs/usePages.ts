@@ -12,15 +12,15 @@ interface Pages<Item> {
   /** null: nothing was read yet. */
   items: readonly Item[] | null;
   fault: string;
-  /** Reads on; null: that is all. */
+  /** Reads the next page; null: there is none. */
   more: (() => void) | null;
-  /** Reads it anew. */
+  /** Starts again at the first page. */
   again(): void;
 }
 
 /**
- * A list that the server gives in pages. Another `read` begins anew, after `waitMs`. What has failed is read again when
- * asked for, and when the connection is back.
+ * A list that the server gives in pages. A new `read` starts at the first page, after `waitMs`. A read that failed is
+ * repeated on request, and when the connection is back.
  */
 export function usePages<Item>(
   read: (cursor: string | null) => Promise<Page<Item>>,

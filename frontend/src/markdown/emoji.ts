@@ -101,7 +101,7 @@ export async function loadSpelling(): Promise<(text: string) => string> {
   return (text) => replaceShortcodes(text, byName);
 }
 
-/** Not in code and addresses. */
+/** Replaces names of emoji, except in code and addresses. */
 function replaceShortcodes(text: string, byName: ReadonlyMap<string, string>): string {
   const code = codeRanges(text);
   let [out, at] = ["", 0];

@@ -94,7 +94,7 @@ function closeBracket(cx: InlineContext, at: number): number {
   return cx.addElement(link);
 }
 
-/** What may stand below the head of a table. The library's own test of a line takes quadratic time after many spaces. */
+/** A line that may be the delimiter row of a table. The library's own test takes quadratic time after many spaces. */
 const BELOW_HEAD = /^[>\s]{0,99}[|:-][\s|:-]*$/;
 
 const tables: MarkdownConfig = {

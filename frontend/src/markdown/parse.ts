@@ -184,7 +184,7 @@ class Builder {
     return { type: "table", aligns, rows };
   }
 
-  /** An empty cell has no node: it is what stands between two signs. */
+  /** The cells of a row. An empty cell has no node: it is the text between two delimiters. */
   private row(cursor: TreeCursor): Inline[][] {
     const cells: Inline[][] = [];
     let cell: Inline[] | null = null;
@@ -357,7 +357,7 @@ class Builder {
   }
 }
 
-/** From the line below a table's head. */
+/** Reads the delimiter row, the line below a table's head. */
 const alignsOf = (line: string): Align[] =>
   line
     .replace(/^[>\s]*\|?|\|?\s*$/g, "")

@@ -14,7 +14,7 @@ async function load(): Promise<Spell> {
   return loaded;
 }
 
-/** Has the names there when this text is sent, where it has any. */
+/** Loads the names ahead, if this text has any. */
 export function loadFor(text: string): void {
   if (!spell && NAMED.test(text)) load().catch(() => {}); // it is tried again
 }

@@ -40,10 +40,10 @@ export interface Item {
   isTask: boolean;
   blocks: Block[];
 }
-/** Of a column. */
+/** How a column is aligned. */
 export type Align = "center" | "end" | null;
 
-/** What stands on lines of its own. The first row of a table is its head; a row may have more cells or fewer. */
+/** A block of a text. The first row of a table is its head; a row may have more cells or fewer. */
 export type Block =
   | { type: "paragraph"; children: Inline[] }
   | { type: "heading"; children: Inline[] }

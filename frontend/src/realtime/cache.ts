@@ -30,7 +30,7 @@ type Name = "outbox" | "rooms" | "list";
 type Database = IDBPDatabase<Schema>;
 
 export interface CacheOptions {
-  /** Whose it is; one name for each account. */
+  /** The key of the account. */
   account: string;
   /** Storage doesn't work, and nothing is kept. Told once. */
   failed: (error: unknown) => void;

@@ -105,7 +105,7 @@ export class Changes {
     this.#host.emit({ do: "refused", change: wish.frame, code: error.code, message: error.message });
   }
 
-  /** In another log the same number may be another message's. */
+  /** Refuses all changes: in another log, the same `seq` may belong to another message. */
   refuseAll(): void {
     for (const wish of [...this.#wishes.values()]) {
       this.#drop(wish);

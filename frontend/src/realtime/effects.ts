@@ -67,7 +67,7 @@ export interface SavedItem {
   /** Rising: the order in which messages are sent. */
   order: number;
   failure?: Failure;
-  /** It has names of emoji, which the tab that sends replaces first. */
+  /** The content has names of emoji. The tab that sends it replaces them first. */
   hasNames?: true;
 }
 

@@ -13,9 +13,9 @@ export const isNamedSo = (a: UserSummary, b: UserSummary): boolean =>
   a.username === b.username && a.full_name === b.full_name;
 
 export class Hints {
-  /** Everyone who was named so far, as last. */
+  /** The latest name of everyone who was named so far. */
   readonly #people = new Map<UserId, UserSummary>();
-  /** Those whom the server has named since the socket is there: names change without a word. */
+  /** Those whom the server has named on this socket. No event tells of a changed name. */
   readonly #fresh = new Set<UserId>();
   readonly #renamed: (user: UserSummary) => void;
   readonly #online = new Set<UserId>();
@@ -52,7 +52,7 @@ export class Hints {
     if (held) this.#renamed(user);
   }
 
-  /** As they were called when it was kept. Gives whom the server has named otherwise since. */
+  /** Takes names from the cache. Returns the newer names of those whom the server has named otherwise since. */
   recall(users: readonly UserSummary[]): UserSummary[] {
     return users.flatMap((user) => {
       const held = this.#people.get(user.id);

@@ -153,7 +153,7 @@ export class Reader {
     return { number: ++this.#lastRequest, roomId: room.id, cursor, limit: PAGE_SIZE_MAX, in_ms };
   }
 
-  /** Whom the server has not named since the socket is there, is asked for once. */
+  /** Asks once for the names of those whom the server has not named on this socket. */
   meet(ids: readonly UserId[] = []): void {
     const unknown = this.#host.hints.unknown(ids);
     while (unknown.length > 0)

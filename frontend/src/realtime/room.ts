@@ -325,7 +325,7 @@ export class RoomState {
     if (joins) this.raiseReader(user.id, this.#heardSeq);
   }
 
-  /** Whoever it names, as they are named there. */
+  /** The users whom the room's data names. */
   people(): UserSummary[] {
     const { info, preview, members } = this;
     const authors = this.spans.flatMap(({ rows }) => rows.list().map(({ sender }) => sender));
@@ -334,7 +334,7 @@ export class RoomState {
     return [...new Map(all.map((user) => [user.id, user])).values()];
   }
 
-  /** Somebody is called otherwise. Whether that shows. */
+  /** Takes a user's new name. Returns whether the room shows it. */
   rename(user: UserSummary): boolean {
     const { peer } = this.info;
     const isPeer = peer?.id === user.id && !isNamedSo(peer, user);

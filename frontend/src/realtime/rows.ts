@@ -162,7 +162,7 @@ export class Rows {
     this.#list = null;
   }
 
-  /** Their author is called otherwise. Whether there are any. */
+  /** Takes an author's new name. Returns whether a row has it. */
   rename(user: UserSummary): boolean {
     let isChanged = false;
     for (const row of this.#rows) {

@@ -60,7 +60,7 @@ export class Drafts {
     );
   }
 
-  /** Forgets and returns those of rooms whose ids are other rooms' now. */
+  /** Removes and returns the drafts of rooms whose ids belong to other rooms now. */
   takeStranded(): [roomId: number, Draft][] {
     const stranded = [...this.#held].filter(([roomId, draft]) => this.#isStranded(roomId, draft));
     for (const [roomId] of stranded) {

@@ -77,7 +77,7 @@ export class Engine {
   readonly #pendingChanges: PendingChanges;
   readonly #listeners = new Set<() => void>();
   readonly #toldTo = new Set<(told: Told) => void>();
-  /** What was lost before anybody listened. */
+  /** What there was to tell before the page listened. */
   #untold: Told[] = [];
   #isNotifying = false;
   #isStopped = false;
@@ -475,7 +475,7 @@ export class Engine {
     else this.#tabs.tell({ do: "discard", id });
   }
 
-  /** Takes the last message of a room back that is not sent yet, where nobody can have sent it. */
+  /** Takes back the last message of a room, if it is pending and no tab can have sent it. */
   takeBack(roomId: number): SavedItem | undefined {
     const item = this.client.outbox.retractable(roomId);
     if (item) this.discard(item.id);

@@ -37,7 +37,7 @@ export class Going {
     this.#on.changed(roomId);
   }
 
-  /** None of them is done: in another log the same number may be another message's. */
+  /** Cancels all of them: in another log, the same `seq` may belong to another message. */
   clear(): void {
     for (const { roomId, seq } of [...this.#seats.values()]) this.undo(roomId, seq);
   }

@@ -5,7 +5,7 @@ const KEY = "hearth.session";
 /** Whose log-in it is. */
 export type Account = UserSummary & Pick<User, "created_at">;
 
-/** Names an account. Another database may have another user of the same id, who was made at another moment. */
+/** The key of an account. Another database may have a user of the same id, who was created at another time. */
 export const accountOf = ({ id, created_at }: Pick<Account, "id" | "created_at">): string =>
   `${id}.${created_at}`;
 

@@ -18,7 +18,7 @@ export interface Prefs {
   folded: readonly string[];
 }
 
-/** Of an account: it goes with its log-out. */
+/** The settings of an account. Its log-out deletes them. */
 interface OwnPrefs {
   favourites: readonly number[];
   /** The emoji used last, the newest first. */

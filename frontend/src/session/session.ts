@@ -93,7 +93,7 @@ export function begin(): void {
   void askServer();
 }
 
-/** What may be done at the door is asked for until it is known. */
+/** Reads who may register and the server's limits, and tries again until it has them. */
 async function askServer(attempt = 0): Promise<void> {
   const info = await bodyOf(publicApi.GET("/api/info")).catch(() => null);
   if (!info) return void setTimeout(() => void askServer(attempt + 1), reconnectDelay(attempt));

@@ -134,7 +134,7 @@ export default function Menus() {
   );
 }
 
-/** Whether that which a menu is about is still there. */
+/** Whether the subject of a menu still exists. */
 function hasAnything(what: MenuOf, { client }: Engine): boolean {
   if (what.kind === "member") return client.person(what.userId) !== undefined;
   if (what.roomId === undefined) return true;

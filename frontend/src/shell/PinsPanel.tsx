@@ -1,7 +1,7 @@
-import { X } from "lucide-react";
 import { useText } from "../i18n/text.ts";
 import { plainText } from "../markdown/plainText.ts";
 import { useClient } from "../session/hooks.ts";
+import { PanelHead } from "./PanelHead.tsx";
 import { nameOf } from "./people.ts";
 import { goTo } from "./routes.ts";
 import { useWhen } from "./time.ts";
@@ -14,18 +14,7 @@ export default function PinsPanel({ roomId, onClose }: { roomId: number; onClose
   const pins = useClient((client) => client.pins(roomId));
   return (
     <>
-      <header className="panel__head">
-        <h2>{t("panel.pins")}</h2>
-        <button
-          type="button"
-          className="icon-button"
-          aria-label={t("panel.close")}
-          title={t("panel.close")}
-          onClick={onClose}
-        >
-          <X aria-hidden size={20} />
-        </button>
-      </header>
+      <PanelHead title={t("panel.pins")} onClose={onClose} />
       <ul className="panel__body">
         {pins.map((row) => (
           <li key={row.seq}>

@@ -1,4 +1,3 @@
-import { X } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { wordsOf } from "../forms/useForm.ts";
 import { useText } from "../i18n/text.ts";
@@ -6,6 +5,7 @@ import { fold } from "../markdown/names.ts";
 import type { Found, FoundList, UserSummary } from "../protocol/types.ts";
 import { useEngine } from "../session/hooks.ts";
 import { bodyOf } from "../session/http.ts";
+import { PanelHead } from "./PanelHead.tsx";
 import { nameOf, roomName } from "./people.ts";
 import { useIsPhone } from "./phone.ts";
 import { goTo } from "./routes.ts";
@@ -107,18 +107,7 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
 
   return (
     <>
-      <header className="panel__head">
-        <h2>{t("panel.search")}</h2>
-        <button
-          type="button"
-          className="icon-button"
-          aria-label={t("panel.close")}
-          title={t("panel.close")}
-          onClick={onClose}
-        >
-          <X aria-hidden size={20} />
-        </button>
-      </header>
+      <PanelHead title={t("panel.search")} onClose={onClose} />
       <div className="panel__body">
         <search>
           <div className="filters">

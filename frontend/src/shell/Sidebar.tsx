@@ -109,7 +109,7 @@ export function Sidebar() {
   );
 }
 
-/** Whether somebody chooses a room there, with the pointer or by keyboard. Who types elsewhere doesn't. */
+/** Whether the pointer or the visible focus of the keyboard is in the list. */
 function useIsAimedAt(list: RefObject<HTMLElement | null>): boolean {
   const [isAimedAt, setAimedAt] = useState(false);
   useEffect(() => {
@@ -139,7 +139,7 @@ function useIsAimedAt(list: RefObject<HTMLElement | null>): boolean {
 
 const scrolls = new WeakMap<Engine, number>();
 
-/** On a phone the list goes while a room is shown, and comes back where it was scrolled to. */
+/** Keeps the scroll position of the list, which a phone removes while a room is shown. */
 function useKeptScroll(list: RefObject<HTMLElement | null>): void {
   const engine = useEngine();
   useLayoutEffect(() => {
@@ -221,7 +221,7 @@ const RoomLink = memo(
     const isOnline = useClient((client) => (info.peer ? client.isOnline(info.peer.id) : undefined));
     const isNew = unread > 0 && !isMuted;
     const item = useRef<HTMLLIElement>(null);
-    // It moves in the list when it is read.
+    // The room may move in the list when it is read.
     // biome-ignore lint/correctness/useExhaustiveDependencies: see above
     useEffect(() => {
       if (isOpen) item.current?.scrollIntoView({ block: "nearest" });

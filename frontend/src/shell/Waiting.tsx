@@ -1,9 +1,10 @@
-// What stands in the place of a part whose code isn't there yet.
+// Placeholders for parts whose code is being loaded.
 
 import { X } from "lucide-react";
 import { useEffect, useRef } from "react";
 import { useText } from "../i18n/text.ts";
 import { useIsLive } from "../session/hooks.ts";
+import { PanelHead } from "./PanelHead.tsx";
 import type { Panel } from "./routes.ts";
 
 /** Loading, or waiting for the connection. */
@@ -13,7 +14,7 @@ export function WaitingWords() {
   return <p role="status">{t(isLive ? "waiting.loading" : "waiting.offline")}</p>;
 }
 
-/** A dialog or a menu that is to open. It is dropped as soon as the reader does something else: it would take the keys from that. */
+/** A dialog or a menu that opens once its code is loaded. It is cancelled as soon as the reader does something else, because it would take the focus. */
 export function Waiting({ onDrop }: { onDrop(): void }) {
   const t = useText();
   const card = useRef<HTMLDivElement>(null);
@@ -56,18 +57,7 @@ export function WaitingPanel({ panel, onClose }: { panel: Panel; onClose(): void
   const t = useText();
   return (
     <>
-      <header className="panel__head">
-        <h2>{t(`panel.${panel}`)}</h2>
-        <button
-          type="button"
-          className="icon-button"
-          aria-label={t("panel.close")}
-          title={t("panel.close")}
-          onClick={onClose}
-        >
-          <X aria-hidden size={20} />
-        </button>
-      </header>
+      <PanelHead title={t(`panel.${panel}`)} onClose={onClose} />
       <div className="panel__body quiet">
         <WaitingWords />
       </div>

@@ -150,7 +150,7 @@ export function useActions() {
       react: (roomId: number, seq: number, emoji: string, on: boolean) =>
         engine.act((state, now) => state.change({ type: "react", room_id: roomId, seq, emoji, on }, now)),
 
-      /** Where the names of emoji aren't loaded, it is done at once, and again with them. */
+      /** If the names of emoji aren't loaded, the edit is saved at once, and again with the emoji. */
       edit: (roomId: number, seq: number, content: string) => {
         const say = (text: string): void =>
           engine.act((state, now) =>

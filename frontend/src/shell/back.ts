@@ -1,4 +1,4 @@
-// Whoever goes elsewhere leaves the open dialogs and menus (overlays). On a phone, Back closes the one on top and leaves the
+// Navigation closes the open dialogs and menus (overlays). On a phone, Back closes the one on top and leaves the
 // page where it is: while an overlay is open, the history has one more entry, with the same address. The entry is removed
 // when the last overlay is closed.
 

@@ -19,7 +19,7 @@ export function unsentWords(engine: Engine, t: Text): string {
 
 let isOffering = false;
 
-/** Who is logged in and opens an invite is asked, once for all that are opened meanwhile, whether to leave for it: it makes another account. */
+/** Asks whoever is logged in and opens an invite whether to log out, since an invite makes another account. Invites opened meanwhile share the question. */
 export async function offerInvite(engine: Engine, t: Text): Promise<void> {
   if (isOffering) return;
   isOffering = true;

@@ -18,9 +18,9 @@ export function handleOf({ username, full_name }: Pick<UserSummary, "username" |
 /** A name within a line, whose direction it doesn't change. */
 export const isolated = (name: string): string => `\u2068${name}\u2069`;
 
-/** Marks on a letter are bounded: more of them reach out of a picture. */
+/** At most two marks on a letter: more of them would overflow the avatar. */
 const LETTER = /[\p{L}\p{N}]\p{M}{0,2}/u;
-/** A flag, or a picture with what is joined to it. */
+/** A flag, or a pictograph with its modifiers and joined parts (UTS #51). */
 const EMOJI =
   /\p{RI}{2}|\p{Extended_Pictographic}(?:[\p{M}\p{Emoji_Modifier}\u{e0020}-\u{e007f}]|\u200d\p{Extended_Pictographic})*/u;
 

@@ -78,7 +78,7 @@ export function sectionsOf(client: SyncClient, drafts: Drafts, favourites: reado
 export const isFolded = ({ folded }: Pick<Prefs, "folded">, key: SectionKey): boolean =>
   key === "archived" ? !folded.includes("archived-open") : folded.includes(key);
 
-/** What needs me shows in a folded section, too, and so does where I am. */
+/** A folded section still shows the open room, rooms with mentions, and unread rooms that aren't muted. */
 export const shownOf = ({ entries }: Section, isFolded: boolean, openId: number | null): RoomEntry[] =>
   isFolded
     ? entries.filter(

@@ -52,7 +52,7 @@ export function useTold(openRoomId: number | null): void {
     };
     const sayRefused = (change: Change, code: string, message: string): void => {
       if (change.type === "edit" && code === "not_found") {
-        // Its box ends with the message, and would tell the same.
+        // The edit box ends with its message. It would show the same toast.
         stopEditing(change.room_id, change.seq);
         toast(t("edit.gone"), copying(t, change.content), { stays: true });
       } else if (code === OTHER_LOG) {

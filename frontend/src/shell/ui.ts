@@ -23,7 +23,7 @@ export interface Question {
   text: string | (() => string);
   yes: string;
   isDanger?: boolean;
-  /** Read at each change: what was asked about is gone, or no longer mine to decide. The answer is no. */
+  /** Whether the question no longer applies. It is read at each change of the state; then the answer is no. */
   isMoot?(): boolean;
   answer(yes: boolean): void;
 }

@@ -130,8 +130,8 @@ export function List<Item>(props: ListProps<Item>) {
 const TAB_MS_MAX = 200;
 
 /**
- * Tab goes past the rows, except into the one that has the focus or is written in: the links and buttons of many
- * messages would be hundreds of stops. To a row lead the arrows.
+ * Tab skips the rows, except the one that has the focus or an edit box: the links and buttons of many messages would be
+ * hundreds of tab stops. The arrow keys lead to a row.
  */
 function useOneTabStop(list: RefObject<HTMLElement | null>): void {
   useEffect(() => {

@@ -26,7 +26,7 @@ import { Toolbar } from "./Toolbar.tsx";
 import "./timeline.css";
 
 const LONG_PRESS_MS = 450;
-/** A hand that presses moves the pointer by less. */
+/** In px. A press moves the pointer by less. */
 const MOVED_PX = 4;
 const NONE: readonly OutboxItem[] = [];
 
@@ -124,7 +124,7 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
     const at = { currentTarget: target, clientX: 0, clientY: 0, type: "keydown" };
     openMenu(at, { kind: "message", roomId, seq: row.seq });
   };
-  // Rows that move beneath a resting pointer bring no other message's tools there: a press would be for the message before.
+  // When rows move beneath a resting pointer, another message's tools must not appear there: a press would be meant for the message before.
   const pointer = useRef<{ x: number; y: number } | null>(null);
   const resting = useRef<{ x: number; y: number; key: string | null } | null>(null);
   const isTool = (target: EventTarget): boolean =>
@@ -155,7 +155,7 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
     rowsMoved();
     setActive(null);
   };
-  // A row that lies beneath the pointer as before gets no event.
+  // A row that stays beneath the pointer gets no event.
   const onScrollEnd = (): void => {
     const focused = document.activeElement;
     if (!pointer.current || focused?.matches("[data-key]:focus-visible, .message__tools :focus-visible"))
@@ -254,7 +254,7 @@ export function Timeline({ roomId, seq, label, handle, goToEnd }: TimelineProps)
 
 /**
  * Where the list begins, decided once its messages are there: where it was left, at the named one, at the first unread
- * one, else at the end. It is decided again when it has led to where nothing is loaded yet.
+ * one, else at the end. It is decided again if nothing was loaded there yet.
  */
 function useStart(
   entries: readonly Entry[],

@@ -1,12 +1,12 @@
 // Text that is selected across messages is copied as "name: text" lines.
 
-/** What belongs to the page and not to a message. */
+/** Elements of the page that are no part of a message's text. */
 const INTERFACE = ".md-code__bar, .md-more, .message__edited";
 const BLOCKS = "div, p, ul, ol, li, pre, blockquote, hr, table, thead, tbody, tr";
-/** What stands in these has a blank line between its parts. */
+/** Elements whose blocks are separated by a blank line. */
 const PARAGRAPHS = ".md, blockquote";
 
-/** Also where the whole page is selected. */
+/** Copies what is selected of the messages, also if the whole page is selected. */
 export function copySelection(event: ClipboardEvent): void {
   const selection = getSelection();
   if (!selection || selection.isCollapsed || selection.rangeCount === 0 || !event.clipboardData) return;
@@ -21,7 +21,7 @@ export function copySelection(event: ClipboardEvent): void {
   event.preventDefault();
 }
 
-/** What a range holds of a node, with the breaks of its blocks and the signs of its lists and quotations. */
+/** The text of a node within a range, with line breaks between blocks and the markers of lists and quotations. */
 export function textIn(node: Node, range: Range): string {
   if (!range.intersectsNode(node)) return "";
   if (node instanceof Text) {
@@ -44,7 +44,7 @@ export function textIn(node: Node, range: Range): string {
   return sign + text.replaceAll("\n", `\n${" ".repeat(sign.length)}`);
 }
 
-/** An item that stands first or out of order has its number; from there they are counted. */
+/** The marker of an item. Numbers are counted from the last item that has a `value`, or from 1. */
 function signOf(item: Element): string {
   if (!item.matches("ol > li")) return item.matches(".md-task") ? "" : "- ";
   let [at, count] = [item, 0];

@@ -14,7 +14,7 @@ export interface Edit {
   readonly seq: number;
   /** What stands in the box, which tells it without drawing anything anew; null: what the message says. */
   text: string | null;
-  /** What the message said when its text was put into the box, once it was. */
+  /** The message's text when the box was filled; null before. */
   base: string | null;
   /** The box is to take the focus, once. */
   isAsked: boolean;

@@ -175,7 +175,7 @@ export class Scroller<Item> implements ListHandle {
 
   savePlace(): { key: string; offset: number } | "end" {
     const { place } = this.model;
-    // Whoever leaves before the list has come to rest has seen the end all the same.
+    // The place may still be a row while the end is in view: it becomes the end only when the list rests.
     const isAtEnd = place === "end" || (this.settled.isAtEnd && !this.input.hasNewer);
     return isAtEnd ? "end" : { key: place.key, offset: place.offset };
   }
@@ -242,8 +242,8 @@ export class Scroller<Item> implements ListHandle {
     this.scrolled();
     this.next = null;
     this.input = next;
-    // What turns out to be missing after the end must not carry the reader along when it is loaded, nor must what comes
-    // carry away the text that they are changing.
+    // Messages that are missing after the end must not move the reader when they are loaded, nor may new messages move
+    // the edit box that they are writing in.
     const written = model.place === "end" ? this.page?.written : null;
     if (written) this.hold(written);
     else if (model.place === "end" && next.hasNewer && !old.hasNewer) this.takePlace();
@@ -289,7 +289,7 @@ export class Scroller<Item> implements ListHandle {
     this.settled = { height: page.height, isAtEnd: page.rest <= 1 };
   }
 
-  /** Takes a scroll, at its event or before it: until the event comes the page has moved, and nobody has said so. */
+  /** Handles a scroll, at its event or earlier: the page moves first, and the event comes with the next frame. */
   private scrolled(): void {
     const { page, model } = this;
     if (!page || this.drawn !== model.layout) return;
@@ -369,7 +369,7 @@ export class Scroller<Item> implements ListHandle {
       const height = borderBoxSize[0]?.blockSize;
       if (index !== undefined && height !== undefined) model.heights.set(index, height);
     }
-    // The end that was in view stays there, also before the list has come to rest: a keyboard may open.
+    // An end that was in view stays in view when the height changes, as by a phone's keyboard, even before the list rests.
     const { height, isAtEnd } = this.settled;
     if (isAtEnd && height !== this.page.height && model.count > 0 && !this.input.hasNewer)
       model.place = "end";
