@@ -1,16 +1,13 @@
 // How people get in, stay in and leave: the forms, the links, and what the browser keeps of them.
 
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import type { Browser, BrowserContext } from "@playwright/test";
 import { within } from "./support/patience.ts";
-import { BINARY } from "./support/server.ts";
 import { keptOf } from "./support/storage.ts";
 import {
-  type Account,
   test as base,
   box,
   expect,
+  fillLogIn,
   logIn,
   messages,
   messageWith,
@@ -53,12 +50,6 @@ async function fillRegister(page: Page, name: string): Promise<void> {
   await page.getByLabel("Password", { exact: true }).fill("opens the door 7");
   await page.getByLabel("Password again").fill("opens the door 7");
   await page.getByRole("button", { name: "Create account" }).click();
-}
-
-async function fillLogIn(page: Page, { username, password }: Pick<Account, "username" | "password">) {
-  await page.getByLabel("Username").fill(username);
-  await page.getByLabel("Password", { exact: true }).fill(password);
-  await page.getByRole("button", { name: "Log in" }).click();
 }
 
 for (const [where, options] of VIEWS) {
@@ -305,14 +296,7 @@ test("a link for a new password sets it, ends the log-ins, and leads to the form
   const ana = await account("ana");
   const { page: elsewhere } = await open(ana);
   await expect(elsewhere.getByText(/^Welcome, /)).toBeVisible();
-  const printed = execFileSync(BINARY, ["user", "reset", ana.username], {
-    cwd: server.dir,
-    env: { HEARTH_DATA_DIR: join(server.dir, "data") },
-    encoding: "utf8",
-  });
-  const [code] = printed.match(/#reset=[\w-]+/) ?? [];
-  expect(code).toBeDefined();
-  const page = await visit(`/${code}`);
+  const page = await visit(`/${server.resetLink(ana)}`);
   expect(page.url()).not.toContain("#");
   await page.getByLabel("New password").fill("another door 8");
   await page.getByLabel("Password again").fill("another door");
@@ -345,10 +329,7 @@ test("report 11: the database was reset, the cookie wasn't: the form, after one 
     await page.goto(server.url);
     await expect(page.getByText("Welcome, ana")).toBeVisible();
     await server.kill();
-    execFileSync(BINARY, ["reset", "--yes"], {
-      cwd: server.dir,
-      env: { HEARTH_DATA_DIR: join(server.dir, "data") },
-    });
+    server.command("reset", "--yes");
     refreshes = 0;
     await server.start();
     await expect(page.getByRole("button", { name: "Log in" })).toBeVisible({ timeout: within(30_000) });

@@ -1,27 +1,7 @@
 // Links that lead in: to a room, by an invite, to a new password; and a server that lets nobody register.
 
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { within } from "./support/patience.ts";
-import { BINARY } from "./support/server.ts";
-import { type Account, box, expect, messageWith, type Page, Server, test } from "./support/test.ts";
-
-async function fillLogIn(page: Page, { username, password }: Account): Promise<void> {
-  await page.getByLabel("Username").fill(username);
-  await page.getByLabel("Password", { exact: true }).fill(password);
-  await page.getByRole("button", { name: "Log in" }).click();
-}
-
-/** The `#…` of a link for a new password. */
-function resetLink(server: Server, { username }: Account): string {
-  const printed = execFileSync(BINARY, ["user", "reset", username], {
-    cwd: server.dir,
-    env: { HEARTH_DATA_DIR: join(server.dir, "data") },
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  return printed.match(/#reset=[\w-]+/)?.[0] ?? "";
-}
+import { box, expect, fillLogIn, messageWith, type Page, Server, test } from "./support/test.ts";
 
 const goToHash = (page: Page, hash: string) =>
   page.evaluate((hash) => {
@@ -66,13 +46,12 @@ test("a new password by a link, of the account that is logged in here, says so a
   open,
   faults,
 }) => {
-  test.skip(process.env.HEARTH_TEST_MYSQL !== undefined, "the command reads the server's own SQLite");
   faults.allow(/401/);
   const ana = await account("ana");
   const room = await server.room(ana, "harbour");
   const { page } = await open(ana, `/room/${room.id}`);
   await box(page).fill("half a thought");
-  await goToHash(page, resetLink(server, ana));
+  await goToHash(page, server.resetLink(ana));
   await page.getByLabel("New password").fill("another door 8");
   await page.getByLabel("Password again").fill("another door 8");
   await page.getByRole("button", { name: "Set password" }).click();

@@ -1,17 +1,11 @@
 // What one account leaves in a browser: nothing of it is the next one's, and the browser's own settings stay.
 
-import { type Account, expect, messageWith, type Page, test } from "./support/test.ts";
+import { expect, fillLogIn, messageWith, type Page, test } from "./support/test.ts";
 
 async function logOut(page: Page): Promise<void> {
   await page.getByRole("button", { name: /^Settings of/ }).click();
   await page.getByRole("button", { name: "Log out", exact: true }).click();
   await expect(page.getByText("You are logged out.")).toBeVisible();
-}
-
-async function fillLogIn(page: Page, { username, password }: Account): Promise<void> {
-  await page.getByLabel("Username").fill(username);
-  await page.getByLabel("Password", { exact: true }).fill(password);
-  await page.getByRole("button", { name: "Log in" }).click();
 }
 
 const icon = (page: Page) => page.locator('link[rel="icon"]');

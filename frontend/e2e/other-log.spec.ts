@@ -1,35 +1,9 @@
 // The server's database is another one than before: nothing that was written for one is sent to the other.
 
-import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { line } from "./support/line.ts";
 import { within } from "./support/patience.ts";
-import { BINARY } from "./support/server.ts";
-import {
-  type Account,
-  box,
-  expect,
-  logIn,
-  messages,
-  messageWith,
-  type Page,
-  Server,
-  say,
-  test,
-} from "./support/test.ts";
-
-const hearth = (server: Server, ...args: string[]) =>
-  execFileSync(BINARY, args, {
-    cwd: server.dir,
-    env: { HEARTH_DATA_DIR: join(server.dir, "data") },
-    stdio: "pipe",
-  });
-
-async function fillLogIn(page: Page, { username, password }: Account): Promise<void> {
-  await page.getByLabel("Username").fill(username);
-  await page.getByLabel("Password", { exact: true }).fill(password);
-  await page.getByRole("button", { name: "Log in" }).click();
-}
+import { box, expect, fillLogIn, logIn, messages, messageWith, Server, say, test } from "./support/test.ts";
 
 test.beforeEach(({ faults }) => faults.allow(/./));
 
@@ -55,7 +29,7 @@ for (const [who, name] of [
       await say(page, "a secret");
       await expect(page.locator("[data-state=pending]")).toHaveCount(1);
       await box(page).fill("a draft");
-      hearth(server, "reset", "--yes");
+      server.command("reset", "--yes");
       await server.start();
       const other = await server.register(name);
       const theirs = await server.room(other, "another room");
@@ -87,7 +61,7 @@ test("what was written in a room that a backup doesn't have isn't sent to anothe
     const context = await browser.newContext();
     await logIn(context, server, ana);
     const backup = join(server.dir, "backup.db");
-    hearth(server, "backup", backup);
+    server.command("backup", backup);
     const room = await server.room(ana, "made later", [], "private");
     const page = await context.newPage();
     const { cut, mend } = await line(page);
@@ -100,7 +74,7 @@ test("what was written in a room that a backup doesn't have isn't sent to anothe
     await say(page, "for a room that is still there");
     await expect(page.locator("[data-state=pending]")).toHaveCount(1);
     await server.kill();
-    hearth(server, "restore", backup);
+    server.command("restore", backup);
     await server.start();
     const theirs = await server.room(bob, "another room", [ana]);
     expect(theirs.id).toBe(room.id);

@@ -63,15 +63,7 @@ export class Server {
     }
     const child = spawn(BINARY, ["serve"], {
       cwd: this.dir,
-      env: {
-        PATH: process.env.PATH ?? "",
-        HEARTH_LISTEN: `${this.#host}:${this.#port}`,
-        HEARTH_DATA_DIR: join(this.dir, "data"),
-        HEARTH_RATE_LIMITS: "off",
-        HEARTH_ARGON2: "m=64,t=1,p=1",
-        ...(this.#database && { HEARTH_DATABASE_URL: `${MARIADB}/${this.#database}` }),
-        ...this.#settings,
-      },
+      env: this.#environment,
       stdio: ["ignore", "ignore", "pipe"],
     });
     child.stderr?.on("data", (text) => {
@@ -89,6 +81,35 @@ export class Server {
         throw new Error(`the server did not start:\n${this.#log}`);
       await new Promise((act) => setTimeout(act, 50));
     }
+  }
+
+  get #environment(): Record<string, string> {
+    return {
+      PATH: process.env.PATH ?? "",
+      HEARTH_LISTEN: `${this.#host}:${this.#port}`,
+      HEARTH_DATA_DIR: join(this.dir, "data"),
+      HEARTH_RATE_LIMITS: "off",
+      HEARTH_ARGON2: "m=64,t=1,p=1",
+      ...(this.#database && { HEARTH_DATABASE_URL: `${MARIADB}/${this.#database}` }),
+      ...this.#settings,
+    };
+  }
+
+  /** Runs another command of `hearth` with the same settings. Returns what it prints. */
+  command(...args: string[]): string {
+    return execFileSync(BINARY, args, {
+      cwd: this.dir,
+      env: this.#environment,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+  }
+
+  /** The `#…` of a link for a new password. */
+  resetLink({ username }: Account): string {
+    const [hash] = this.command("user", "reset", username).match(/#reset=[\w-]+/) ?? [];
+    if (hash === undefined) throw new Error(`no link for ${username}`);
+    return hash;
   }
 
   /** Ends it at once, as a crash does. */

@@ -118,6 +118,15 @@ export async function logIn(context: BrowserContext, server: Server, account: Ac
 
 // ---- the page, as people know it
 
+export async function fillLogIn(
+  page: Page,
+  { username, password }: Pick<Account, "username" | "password">,
+): Promise<void> {
+  await page.getByLabel("Username").fill(username);
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Log in" }).click();
+}
+
 export const box = (page: Page) => page.locator("#composer");
 export const messages = (page: Page) => page.locator("article.message");
 export const messageWith = (page: Page, text: string) => messages(page).filter({ hasText: text });
