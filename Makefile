@@ -13,9 +13,6 @@ KILLS ?= 1000
 # More than cores: many tests wait for a deadline of the server's, and others run meanwhile.
 TEST_THREADS ?= 4
 
-# The tests in a browser that have passed in every run so far; `npm run e2e` in frontend/ runs all.
-BROWSER_TESTS ?= account.spec list menus.spec plain-http.spec promises.spec tabs.spec
-
 # What `make probe` measures: see benches/README.md.
 PROBE ?= all
 
@@ -40,7 +37,7 @@ setup: ## install what the tests need and is missing (Debian, Ubuntu)
 
 test: setup client ## run every test, on SQLite and on a private MariaDB, and in a browser
 	RUST_TEST_THREADS=$(TEST_THREADS) scripts/with-mariadb cargo test --no-fail-fast
-	npm --prefix frontend run e2e -- $(BROWSER_TESTS)
+	npm --prefix frontend run e2e
 	scripts/with-mariadb npm --prefix frontend run e2e -- promises.spec tabs.spec
 
 check: client ## formatting, lints, types, syntax and the fast tests

@@ -133,6 +133,7 @@ test("what comes meanwhile is counted below, and the text that is changed stays 
   const room = await roomOf(server, ana, bo, 30);
   await server.say(ana, room, "to be changed");
   const { page } = await open(ana, `/room/${room.id}`);
+  await expect(messageWith(page, "to be changed")).toBeVisible();
   await box(page).press("ArrowUp");
   await expect(edit(page)).toBeFocused();
   const top = () => edit(page).evaluate((area) => Math.round(area.getBoundingClientRect().top));

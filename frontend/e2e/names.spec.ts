@@ -1,6 +1,7 @@
 // People are called as they are called now, everywhere on the page.
 
 import { within } from "./support/patience.ts";
+import { keptOf } from "./support/storage.ts";
 import { expect, messageWith, test } from "./support/test.ts";
 
 test("a new name is the one name on the page, at once and after a reload", async ({
@@ -37,6 +38,7 @@ test("who has deleted their account is called so after a reload", async ({ serve
   await server.say(ana, room, "bye");
   const { page } = await open(ana, `/room/${room.id}`);
   await expect(messageWith(page, "still here")).toContainText("Gone Person");
+  await expect.poll(async () => (await keptOf(page, ana.id)).rooms).toEqual([room.id]);
   await server.must("DELETE", "/api/me", { current_password: gone.password }, gone.token);
   await page.reload();
   await expect(messageWith(page, "still here")).toContainText("Deleted user");
