@@ -4,7 +4,8 @@ import { memo, StrictMode, useCallback, useState } from "react";
 import { flushSync } from "react-dom";
 import { createRoot } from "react-dom/client";
 import "../src/styles.css";
-import { List, type ListHandle, type Start } from "../src/timeline/List.tsx";
+import { List } from "../src/timeline/List.tsx";
+import type { ListHandle, Start } from "../src/timeline/source.ts";
 import "./list.css";
 
 interface Message {

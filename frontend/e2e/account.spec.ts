@@ -57,7 +57,7 @@ test("what is typed in the profile stays when the server's answer comes late", a
   });
 });
 
-test("a new password: wanted twice, the old one asked for, other log-ins end, this one goes on", async ({
+test("a new password: wanted twice, the old one asked for, other sessions end, this one goes on", async ({
   server,
   account,
   open,
@@ -84,14 +84,14 @@ test("a new password: wanted twice, the old one asked for, other log-ins end, th
   expect(await logInStatus(server, ana.username, "another door 8")).toBe(200);
 });
 
-test("devices: each log-in is listed, and one of them is ended", async ({ account, open }) => {
+test("devices: each session is listed, and one of them is ended", async ({ account, open }) => {
   const ana = await account("ana");
   const [here, there] = [await open(ana), await open(ana)];
   await expect(there.page.getByText(/^Welcome, /)).toBeVisible();
   const { page } = here;
   await settings(page, "Devices");
   const rows = page.getByRole("dialog").getByRole("listitem");
-  await expect(rows).toHaveCount(3); // the fixture's registration is a log-in, too
+  await expect(rows).toHaveCount(3); // the fixture's registration is a session, too
   await expect(rows.first()).toContainText("This one, since");
   await expect(rows.first().getByRole("button")).toHaveCount(0);
   await rows.filter({ hasText: "Chrom" }).getByRole("button").click();
@@ -100,7 +100,7 @@ test("devices: each log-in is listed, and one of them is ended", async ({ accoun
   await expect(rows.first()).toContainText("This one, since");
 });
 
-test("logging out everywhere asks first, and ends all log-ins", async ({ account, open }) => {
+test("logging out everywhere asks first, and ends all sessions", async ({ account, open }) => {
   const ana = await account("ana");
   const [here, there] = [await open(ana), await open(ana)];
   await expect(there.page.getByText(/^Welcome, /)).toBeVisible();

@@ -88,7 +88,7 @@ const searching = test.extend<{ sought: Sought }>({
 
 searching("nothing is shown of an author who isn't there", async ({ sought: { page } }) => {
   await from(page).fill("nobody-of-that-name");
-  await expect(status(page)).toHaveText("Nobody here is called that.");
+  await expect(status(page)).toHaveText("No one here has this name.");
   await expect(found(page)).toHaveCount(0);
 });
 
@@ -175,9 +175,7 @@ searching(
       await route.fulfill({ json: { ...(await answer.json()), next: "more" } });
     });
     await page.getByLabel("Until").fill("2020-01-01");
-    await expect(status(page)).toHaveText(
-      "Nothing was found so far. Older messages are left to be searched.",
-    );
+    await expect(status(page)).toHaveText("Nothing has been found yet. There are older messages to search.");
     await expect(page.getByRole("button", { name: "Show more" })).toBeVisible();
   },
 );

@@ -144,7 +144,7 @@ test("a form that is sent by its button keeps the focus there, and is sent once"
   expect(server.log).not.toContain("panic");
 });
 
-test("the focus goes to the next log-in when one is ended, and to the panel after the last", async ({
+test("the focus goes to the next session when one is ended, and to the panel after the last", async ({
   server,
   account,
   open,

@@ -105,7 +105,7 @@ test("31: the switcher finds rooms loosely, people and commands", async ({ serve
   await expect(dialog(page).getByRole("heading", { name: "Keyboard" })).toBeVisible();
   await page.keyboard.press("Escape");
   await search("nothing is called this");
-  await expect(dialog(page).getByText("Nothing is called that.")).toBeVisible();
+  await expect(dialog(page).getByText("Nothing has this name.")).toBeVisible();
 });
 
 test("32: Alt and the arrows change rooms, with Shift the unread ones; Escape marks read; ? lists the keys", async ({
@@ -219,7 +219,7 @@ test("34: the panel finds members of a large room", async ({ server, account, op
   await expect(page.locator(".user")).toHaveCount(1);
   await expect(page.locator(".user")).toContainText("Zoë Quartz");
   await page.getByRole("searchbox", { name: "Find a member" }).fill("nobody at all");
-  await expect(page.getByText("No member is called that.")).toBeVisible();
+  await expect(page.getByText("No member has this name.")).toBeVisible();
 });
 
 test("34: roles are given and taken, the room is handed over, a member removed", async ({
@@ -237,7 +237,7 @@ test("34: roles are given and taken, the room is handed over, a member removed",
   await expect(page.locator(`[data-user="${bo.id}"] .user__note`)).toHaveText("admin");
   expect(await roleOf(server, ana, room, bo)).toBe("admin");
   await showMember(page, bo);
-  await dialog(page).getByRole("button", { name: "Take admin role away" }).click();
+  await dialog(page).getByRole("button", { name: "Remove admin role" }).click();
   await expect(page.locator(`[data-user="${bo.id}"] .user__note`)).toHaveCount(0);
 
   await showMember(page, cy);
@@ -327,7 +327,7 @@ test("34: leaving, archiving and deleting a room say what they do", async ({ ser
   const { page: his } = await open(bo, `/room/${room.id}`);
   await choose(page, "archive");
   await expect(page.locator(".room-head__topic")).toHaveText("Archived");
-  await expect(page.getByText("This room is archived: it can be read, not written in.")).toBeVisible();
+  await expect(page.getByText("This room is archived: you can read it, but not write in it.")).toBeVisible();
   await expect(box(his)).toHaveCount(0);
   await choose(page, "archive");
   await expect(box(page)).toBeVisible();

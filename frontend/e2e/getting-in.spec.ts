@@ -287,7 +287,7 @@ for (const [where, options] of VIEWS) {
   });
 }
 
-test("a link for a new password sets it, ends the log-ins, and leads to the form", async ({
+test("a link for a new password sets it, ends the sessions, and leads to the form", async ({
   server,
   account,
   open,
@@ -361,7 +361,7 @@ test("an address that nothing has leads to the rooms", async ({ server, account,
   const { page } = await open(ana, "/rooom/12");
   await expect(page.getByRole("heading", { name: "Choose a room" })).toBeVisible();
   await page.goto(`${server.url}/room/0`);
-  await expect(page.getByRole("heading", { name: "This room isn’t there" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "This room doesn’t exist" })).toBeVisible();
   await page.locator(".room-link", { hasText: room.name }).click();
   await expect(box(page)).toBeVisible();
 });

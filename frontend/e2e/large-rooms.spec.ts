@@ -51,7 +51,7 @@ test("in a room of more than 200 members anybody can be found, named, seen onlin
   const release = await heldBack(page, /\/members\?q=/);
   await page.getByRole("searchbox", { name: "Find a member" }).fill("zoe");
   await expect(panel.getByText("Searching…")).toBeVisible();
-  await expect(panel.getByText("No member is called that.")).toHaveCount(0);
+  await expect(panel.getByText("No member has this name.")).toHaveCount(0);
   release();
   const found = page.locator(`[data-user="${zoe.id}"]`);
   await expect(found).toHaveAttribute("data-online", "true");

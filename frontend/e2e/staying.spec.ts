@@ -110,7 +110,7 @@ for (const [view, options] of [
     const { page } = await open(bo, `/room/${room.id}?panel=members`, options);
     await expect(page.getByRole("heading", { name: "2 members" })).toBeVisible();
     await server.must("DELETE", `/api/chat/rooms/${room.id}/members/${bo.id}`, undefined, ana.token);
-    await expect(page.getByRole("heading", { name: "This room isn’t there" })).toBeVisible();
+    await expect(page.getByRole("heading", { name: "This room doesn’t exist" })).toBeVisible();
     if (view === "") await expect(page.getByRole("navigation", { name: "Rooms" })).toBeVisible();
     await page.goto(`${server.url}/room/${hall.id}?panel=pins`);
     await button(page, "Join this room").click();

@@ -7,7 +7,7 @@ import { Offer } from "./shell/Offer.tsx";
 import { roomName } from "./shell/people.ts";
 import { RoomHead } from "./shell/RoomHead.tsx";
 import { usePlace } from "./shell/routes.ts";
-import type { ListHandle } from "./timeline/List.tsx";
+import type { ListHandle } from "./timeline/source.ts";
 import { Timeline } from "./timeline/Timeline.tsx";
 
 /** The open room: its head, its messages, and the box. */

@@ -6,7 +6,7 @@ import { useForm } from "./forms/useForm.ts";
 import { useText } from "./i18n/text.ts";
 import { logIn, useSession } from "./session/session.ts";
 
-/** The form for who has an account. It says why a log-in has ended. */
+/** The form for people who have an account. It says why a session has ended. */
 export function Login() {
   const t = useText();
   const ended = useSession((state) => state.ended);

@@ -5,7 +5,7 @@ import "./doorway.css";
 interface DoorwayProps {
   title: string;
   lead: string;
-  /** What is to be known first, as why a log-in has ended. */
+  /** What people need to know first, such as why a session has ended. */
   notice?: readonly (string | false)[];
   children: ReactNode;
 }

@@ -2,7 +2,7 @@ import { type IntlShape, useIntl } from "react-intl";
 import type door from "./en.door.json";
 import type en from "./en.json";
 
-/** The key of a text in the catalogues: those of the forms before the log-in, which come first, and all others. */
+/** The key of a text in the catalogues: those of the forms before one is logged in, which come first, and all others. */
 export type TextKey = keyof typeof door | keyof typeof en;
 
 /** What stands for a placeholder of a text. */

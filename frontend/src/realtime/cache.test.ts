@@ -115,7 +115,7 @@ test("what is broken is left out", async () => {
   expect(failures).toEqual([]);
 });
 
-test("the end of a log-in leaves no rooms, and leaving it nothing", async () => {
+test("the end of a session leaves no rooms, and leaving it nothing", async () => {
   const store = cache();
   await store.saveItem(written("a"));
   await store.saveRoom("e1", frozen(12), 1);

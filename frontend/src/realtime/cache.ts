@@ -1,4 +1,4 @@
-// What a browser keeps of a log-in through a reload, in IndexedDB: messages that are not sent, and rooms as they were seen
+// What a browser keeps of a session through a reload, in IndexedDB: messages that are not sent, and rooms as they were seen
 // last. Storage may be forbidden, full, blocked or broken: then nothing is kept, which is told once, and the page works
 // from memory.
 

@@ -2,27 +2,17 @@
 // message): the newest counts, it is shown at once, and sent again until it is answered. Repeating one is harmless.
 
 import type { ErrorFrame, RoomId } from "../protocol/types.ts";
-import type { Change, Host } from "./effects.ts";
+import type { Change } from "./effects.ts";
+import type { Host } from "./host.ts";
 import type { RoomState } from "./room.ts";
 import { indexOf, type Row } from "./rows.ts";
 import { wellFormed } from "./text.ts";
+import type { Wish } from "./wish.ts";
 
 const WISHES_MAX = 1_000;
 
 /** The code of a change that isn't sent, because the server's log is another one than it was made in. */
 export const OTHER_LOG = "other_log";
-
-export interface Wish {
-  /** What it is about. */
-  readonly key: string;
-  readonly frame: Change;
-  state: "queued" | "sent" | "stored";
-  retryAt: number;
-  /** Of the row, once it is stored. */
-  rev: number;
-  /** What it made of a row, so that this stays the same as long as the row does. */
-  made: { of: Row; row: Row } | null;
-}
 
 interface Shown {
   rows: readonly Row[];

@@ -1,7 +1,6 @@
-// What the state machine asks of its caller, and what its parts ask of it.
+// What the state machine asks of its caller.
 
 import type { ClientFrame, RoomId, UserId } from "../protocol/types.ts";
-import type { Asked } from "./questions.ts";
 import type { Row } from "./rows.ts";
 
 /** A page of messages: the newest, or those on one side of a seq, or around it. At most one of the three is set. */
@@ -98,13 +97,3 @@ export type Effect =
   | { do: "stranded"; roomId: RoomId; text: string }
   /** This socket can't be brought up to date. */
   | { do: "reconnect" };
-
-/** What the parts of the state machine ask of it. */
-export interface Host {
-  send(frame: ClientFrame): void;
-  /** Notes a question; its answer repeats the ref. */
-  ask(what: Asked): string;
-  emit(effect: Effect): void;
-  /** What a room shows has changed. */
-  touch(roomId: RoomId): void;
-}

@@ -49,7 +49,7 @@ test("a log-out is told again until the server has heard it", async () => {
   expect(tried.length).toBe(3);
 });
 
-test.each([400, 401, 403])("there is nothing to tell of a log-in that is over (%i)", async (status) => {
+test.each([400, 401, 403])("there is nothing to tell of a session that is over (%i)", async (status) => {
   const { farewell, heard, refuse } = parting();
   farewell.begin();
   await refuse(status);

@@ -22,7 +22,7 @@ export class Farewell {
   readonly #tell: FarewellOptions["tell"];
   readonly #on: FarewellOptions["on"];
   readonly #random: () => number;
-  /** Of the log-in that was left, while it is at hand. */
+  /** Of the session that was left, while it is at hand. */
   #token: string | null = null;
   #isOwed = false;
   #attempt = 0;

@@ -119,7 +119,7 @@ test("an exchange that was asked for early, and failed, is tried again before th
   expect(asked.length).toBe(2);
 });
 
-test("who is told that the log-in is over asks no more", async () => {
+test("who is told that the session is over asks no more", async () => {
   const { keeper, asked, heard, pass, refuse } = kept();
   keeper.wake();
   await refuse(401);
@@ -151,7 +151,7 @@ test("an answer that comes after the end begins nothing", async () => {
   expect([heard.fresh, asked.length, keeper.token]).toEqual([[], 1, null]);
 });
 
-test("what the answers say of a log-in", () => {
+test("what the answers say of a session", () => {
   expect(endBy({ status: 401 })).toBe("over");
   expect(endBy({ status: 400 }), "no cookie any more").toBe("over");
   expect(endBy({ status: 403 })).toBe("forbidden");

@@ -1,4 +1,4 @@
-// Keeps the access token of a log-in fresh. It knows no page: requests and the clock are given to it.
+// Keeps the access token of a session fresh. It knows no page: requests and the clock are given to it.
 
 import type { Tokens } from "../protocol/types.ts";
 import { reconnectDelay } from "./backoff.ts";
@@ -7,7 +7,7 @@ import { reconnectDelay } from "./backoff.ts";
 const FRESH_PART = 0.75;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** Why a log-in has ended: ended or run out, which one isn't told; or the account may not be used. */
+/** Why a session has ended: revoked or expired (the server does not say which), or the account may not be used. */
 export type LogInEnd = "over" | "forbidden";
 
 function statusOf(problem: unknown): number {
@@ -15,7 +15,7 @@ function statusOf(problem: unknown): number {
   return typeof status === "number" ? status : 0;
 }
 
-/** What the failure of a refresh says of the log-in: null when it says nothing, and is to be asked for again. */
+/** What the failure of a refresh says of the session: null when it says nothing, and is to be asked for again. */
 export function endBy(problem: unknown): LogInEnd | null {
   const status = statusOf(problem);
   if (status === 401 || status === 400) return "over"; // 400: no cookie any more
@@ -79,7 +79,7 @@ export class Keeper<T extends FreshTokens = Tokens> {
   }
 
   /**
-   * The server doesn't know this token: a new key makes all tokens unknown, and no log-in. Whether there is hope: one
+   * The server doesn't know this token: a new key makes all tokens unknown, and no session. Whether there is hope: one
    * exchange tells, and what it brought must work.
    */
   doubt(refused: string | null): boolean {

@@ -2,7 +2,7 @@
 
 import type { Ack, ErrorFrame, RoomId } from "../protocol/types.ts";
 import { Changes } from "./changes.ts";
-import type { Host } from "./effects.ts";
+import type { Host } from "./host.ts";
 import { Outbox, type Settled } from "./outbox.ts";
 import type { Asked } from "./questions.ts";
 import type { RoomState } from "./room.ts";

@@ -2,7 +2,8 @@
 // same id until the server has settled them. Nothing here knows sockets; the host sends, asks and keeps.
 
 import type { ErrorFrame, RoomId } from "../protocol/types.ts";
-import type { Effect, Failure, Host, SavedItem } from "./effects.ts";
+import type { Effect, Failure, SavedItem } from "./effects.ts";
+import type { Host } from "./host.ts";
 import type { RoomState } from "./room.ts";
 import type { Rows } from "./rows.ts";
 import { wellFormed } from "./text.ts";

@@ -1,7 +1,7 @@
 // What was asked on this socket and isn't answered yet (PROTOCOL.md section 4.2).
 
 import type { Ref, RoomId } from "../protocol/types.ts";
-import type { Wish } from "./changes.ts";
+import type { Wish } from "./wish.ts";
 
 /**
  * A `sync` or a `join`, answered once for each of its rooms; `foreign`: asked by another tab on the same socket. An answer

@@ -1,4 +1,4 @@
-// What runs for a log-in in this tab: the state machine, the line to the server that all tabs share, the tokens, and what
+// What runs for a session in this tab: the state machine, the line to the server that all tabs share, the tokens, and what
 // is kept.
 
 import { spelled, spelledNow } from "../markdown/spelling.ts";
@@ -15,13 +15,12 @@ import { Tabs } from "../realtime/tabs.ts";
 import { Drafts } from "./drafts.ts";
 import { Going } from "./going.ts";
 import { type Api, bodyOf, connectApi, Problem } from "./http.ts";
-import { type Account, accountOf } from "./marks.ts";
+import { type Account, accountOf, type EndReason } from "./marks.ts";
 import { PendingChanges } from "./pendingChanges.ts";
 import { leaveOwnPrefs, takeUpOwnPrefs } from "./prefs.ts";
 import { inTurn, refresh } from "./refresh.ts";
 import { answerTo } from "./requests.ts";
 import { Saving } from "./saving.ts";
-import type { EndReason } from "./session.ts";
 import { uuid } from "./uuid.ts";
 
 const HIDDEN_NOTIFY_MS = 100; // a hidden tab gets no frame
@@ -64,7 +63,7 @@ export class Engine {
   readonly drafts: Drafts;
   readonly going: Going;
   line: Line = { state: "connecting", nextTryAt: null, stoppedBy: null, downSince: Date.now() };
-  /** What is being done here that ends the log-in. */
+  /** What is being done here that ends the session. */
   leaving: EndReason | null = null;
   /** Whether this browser keeps through a reload what is not sent. */
   keeps = true;
@@ -220,7 +219,7 @@ export class Engine {
     this.#tabs.command("start");
   }
 
-  /** The tab, the page or the network is back: find out now what became of the log-in and of the line. */
+  /** The tab, the page or the network is back: find out now what became of the session and of the line. */
   readonly #wake = (): void => {
     this.#tabs.show(!document.hidden);
     if (document.hidden) return this.#flush();
@@ -293,7 +292,7 @@ export class Engine {
     this.#changed();
   }
 
-  /** In the tab that leads. What a close code means for the log-in: false stops, true goes on. */
+  /** In the tab that leads. What a close code means for the session: false stops, true goes on. */
   #closed(code: number): boolean | undefined {
     const { shown } = this.#tabs;
     // No socket has opened: a refresh is told why, a socket isn't.

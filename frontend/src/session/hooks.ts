@@ -4,7 +4,7 @@ import type { Engine } from "./engine.ts";
 
 export const EngineContext = createContext<Engine | null>(null);
 
-/** The running client of this log-in. */
+/** The running client of this session. */
 export function useEngine(): Engine {
   const engine = useContext(EngineContext);
   if (!engine) throw new Error("useEngine is for what is shown to who is logged in");

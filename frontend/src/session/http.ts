@@ -30,7 +30,7 @@ export class Problem extends Error {
 export interface TokenSource {
   token(): Promise<string>;
   newerThan(spent: string): Promise<string>;
-  /** The server says that the log-in is over. */
+  /** The server says that the session is over. */
   ended(reason: "revoked" | "unknown"): void;
 }
 
@@ -108,7 +108,7 @@ export function connectApi(source?: TokenSource): Api {
   return api;
 }
 
-/** For requests without a log-in. */
+/** For requests without a session. */
 export const publicApi = connectApi();
 
 /** The body of an answer; an answer without one isn't our server's. */

@@ -2,15 +2,29 @@ import type { User, UserSummary } from "../protocol/types.ts";
 
 const KEY = "hearth.session";
 
-/** Whose log-in it is. */
+/** Whose session it is. */
 export type Account = UserSummary & Pick<User, "created_at">;
 
 /** The key of an account. Another database may have a user of the same id, who was created at another time. */
 export const accountOf = ({ id, created_at }: Pick<Account, "id" | "created_at">): string =>
   `${id}.${created_at}`;
 
+/** Why a session has ended, as this browser knows it. */
+export type EndReason =
+  | "over"
+  | "revoked"
+  | "unknown"
+  | "disabled"
+  | "elsewhere"
+  | "logout"
+  | "reset"
+  | "everywhere"
+  | "deleted"
+  /** In the server's own words. */
+  | "refused";
+
 /**
- * What this browser knows of its log-in, in all tabs: who is logged in, or why they aren't any more. `untold` is the id of
+ * What this browser knows of its session, in all tabs: who is logged in, or why they aren't any more. `untold` is the id of
  * a user whose log-out the server has yet to hear of. Tokens are never kept here.
  */
 export type Mark = { user: Account } | { ended: string; untold?: number };

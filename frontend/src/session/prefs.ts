@@ -65,7 +65,7 @@ export function takeUpOwnPrefs(account: string): void {
   ownPrefs.setState(read(ownKey, USUAL_OWN), true);
 }
 
-/** The log-in has ended. `forget`: nothing of it is left in storage. */
+/** The session has ended. `forget`: nothing of it is left in storage. */
 export function leaveOwnPrefs({ forget }: { forget: boolean }): void {
   if (forget && ownKey !== null) kept.remove(ownKey);
   ownKey = null;

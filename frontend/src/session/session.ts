@@ -1,4 +1,4 @@
-// The log-in of this browser: how it begins, who is told that it has ended, and why.
+// The session of this browser: how it begins, who is told that it has ended, and why.
 
 import { createStore, useStore } from "zustand";
 import { loaded } from "../loading.ts";
@@ -7,30 +7,16 @@ import { reconnectDelay } from "../realtime/backoff.ts";
 import { Farewell } from "../realtime/farewell.ts";
 import type { Engine } from "./engine.ts";
 import { bodyOf, connectApi, Problem, publicApi } from "./http.ts";
-import { type Account, accountOf, readMark, watchMark, writeMark } from "./marks.ts";
+import { type Account, accountOf, type EndReason, readMark, watchMark, writeMark } from "./marks.ts";
 import { inTurn, refresh } from "./refresh.ts";
 import { type Rules, USUAL_LIMITS } from "./rules.ts";
 
 const LOGOUT_MS_MAX = 5_000;
 
-/** Why a log-in has ended, as this browser knows it. */
-export type EndReason =
-  | "over"
-  | "revoked"
-  | "unknown"
-  | "disabled"
-  | "elsewhere"
-  | "logout"
-  | "reset"
-  | "everywhere"
-  | "deleted"
-  /** In the server's own words. */
-  | "refused";
-
 export interface SessionState {
-  /** The running client of the log-in; null: nobody is logged in. */
+  /** The running client of the session; null: nobody is logged in. */
   engine: Engine | null;
-  /** There is a log-in, whose client is being loaded. */
+  /** There is a session, whose client is being loaded. */
   isEntering: boolean;
   ended: EndReason | null;
   endedDetail: string;
@@ -73,7 +59,7 @@ export function takeLink(): boolean {
 
 // ---- beginning
 
-/** Begins with the log-in that this browser keeps. Call it once. */
+/** Begins with the session that this browser keeps. Call it once. */
 export function begin(): void {
   takeLink();
   const mark = readMark();
@@ -103,7 +89,7 @@ async function askServer(attempt = 0): Promise<void> {
   session.setState({ registration: info.registration, rules });
 }
 
-/** A new log-in takes the cookie's place: the server is told of the one that was left before, if it can be. */
+/** A new session takes the cookie's place: the server is told of the one that was left before, if it can be. */
 async function come(ask: () => Promise<Tokens>): Promise<void> {
   await farewell.rest();
   try {
@@ -140,7 +126,7 @@ export const register = (account: NewAccount): Promise<void> =>
 /** Sets a new password by the code of a link. Throws a `Problem`. */
 export async function resetPassword(code: string, new_password: string): Promise<void> {
   const { engine } = session.getState();
-  // It ends the log-in here, where that is of the same account: by whatever tells it first.
+  // It ends the session here, where that is of the same account: by whatever tells it first.
   if (engine) engine.leaving = "reset";
   try {
     await publicApi.POST("/api/password/reset", { body: { code, new_password } });
@@ -152,7 +138,7 @@ export async function resetPassword(code: string, new_password: string): Promise
   }
 }
 
-/** What runs for a log-in is loaded by whoever has one. */
+/** What runs for a session is loaded by whoever has one. */
 async function enter(user: Account, tokens: Tokens | null): Promise<void> {
   session.setState({ isEntering: true });
   try {
@@ -165,7 +151,7 @@ async function enter(user: Account, tokens: Tokens | null): Promise<void> {
     const mark = readMark();
     const isMine = mark !== null && "user" in mark && accountOf(mark.user) === accountOf(user);
     if (tokens === null && !isMine) {
-      // Meanwhile another tab has ended the log-in, or somebody else has logged in.
+      // Meanwhile another tab has ended the session, or somebody else has logged in.
       await engine.stop({ forget: false });
       if (mark && "user" in mark) await enter(mark.user, null);
       else session.setState({ ended: endedBy(mark) });
@@ -180,13 +166,13 @@ async function enter(user: Account, tokens: Tokens | null): Promise<void> {
   }
 }
 
-/** Why another tab's mark says that the log-in has ended. */
+/** Why another tab's mark says that the session has ended. */
 function endedBy(mark: { ended: string } | null): EndReason {
   const reason = mark?.ended ?? "logout";
   return reason === "logout" ? "elsewhere" : (reason as EndReason);
 }
 
-/** Somebody else has logged in, in another tab: nothing of this log-in is shown or kept any more. */
+/** Somebody else has logged in, in another tab: nothing of this session is shown or kept any more. */
 function beginAnew(engine: Engine): void {
   void engine.stop({ forget: false }).then(() => location.reload());
 }
@@ -204,7 +190,7 @@ function end(engine: Engine, reason: EndReason, endedDetail = ""): void {
   session.setState({ engine: null, ended: reason, endedDetail });
 }
 
-/** Ends the log-in here at once, whatever the network does, and tells the server as soon as that is possible. */
+/** Ends the session here at once, whatever the network does, and tells the server as soon as that is possible. */
 export function logOut(): void {
   const { engine } = session.getState();
   if (!engine) return;
@@ -229,7 +215,7 @@ export async function leaveBy(
   }
 }
 
-/** Ends the log-in that was left by its token, else by what the cookie gets, as long as that is of the same user. */
+/** Ends the session that was left by its token, else by what the cookie gets, as long as that is of the same user. */
 async function tellOfLogOut(token: string | null): Promise<void> {
   const mark = readMark();
   const untold = mark && "ended" in mark ? mark.untold : undefined;

@@ -96,7 +96,7 @@ function Chat() {
     if (roomId === null && first !== undefined) goTo(first);
   });
 
-  // What was sought and what is open belong to this log-in.
+  // What was sought and what is open belong to this session.
   useEffect(
     () => () => {
       forgetSearch();

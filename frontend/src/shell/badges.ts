@@ -23,7 +23,7 @@ export function useBadges(): void {
     drawIcon(needs > 0 ? "needs" : hasNew ? "new" : "none");
     badgeApp(needs);
   }, [t, name, needs, hasNew]);
-  // The log-in has ended.
+  // The session has ended.
   useEffect(
     () => () => {
       drawIcon("none");

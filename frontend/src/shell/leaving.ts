@@ -28,7 +28,7 @@ export async function offerInvite(engine: Engine, t: Text): Promise<void> {
   const yes = await confirmed({ title: t("inviteOpened.title"), text, yes: t("settings.logOut") });
   isOffering = false;
   if (yes) logOut();
-  else if (session.getState().engine === engine) session.setState({ invite: null }); // it outlives a log-in that ends meanwhile
+  else if (session.getState().engine === engine) session.setState({ invite: null }); // it outlives a session that ends meanwhile
 }
 
 export async function logOutAsking(engine: Engine, t: Text): Promise<void> {

@@ -81,7 +81,7 @@ export const closeDialogsOf = (roomId: number): void =>
 
 export const closeDialogs = (): void => closeThose(() => true);
 
-/** The log-in has ended: what it had open goes with it. */
+/** The session has ended: what it had open goes with it. */
 export function closeAll(): void {
   closeDialogs();
   ui.setState({ toasts: [], announcement: "", offersNotifications: false });

@@ -17,11 +17,12 @@ import { useBeforeLeaving } from "../shell/routes.ts";
 import { copySelection } from "./copy.ts";
 import { useEditing } from "./editing.ts";
 import { Entries, type Entry, estimate } from "./items.ts";
-import { List, type ListHandle, type Start } from "./List.tsx";
+import { List } from "./List.tsx";
 import { MessageRow } from "./Message.tsx";
 import { useNamed } from "./named.ts";
 import { goalOf, keepPlace } from "./place.ts";
 import { useIsLooking, useNewLine } from "./reading.ts";
+import type { ListHandle, Start } from "./source.ts";
 import { Toolbar } from "./Toolbar.tsx";
 import "./timeline.css";
 

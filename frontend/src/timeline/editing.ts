@@ -7,7 +7,7 @@ import { useEngine } from "../session/hooks.ts";
 import { copying } from "../shell/copying.ts";
 import { toast } from "../shell/ui.ts";
 import type { Entry } from "./items.ts";
-import type { ListHandle } from "./List.tsx";
+import type { ListHandle } from "./source.ts";
 
 export interface Edit {
   readonly roomId: number;
@@ -42,7 +42,7 @@ export function putBack(roomId: number, seq: number, text: string): void {
 }
 
 export const stopEditing = (roomId: number, seq: number): void => edits.setState(others(roomId, seq), true);
-/** The log-in has ended. */
+/** The session has ended. */
 export const forgetEdits = (): void => edits.setState([], true);
 
 /** How this message is being changed. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Source, Start } from "./List.tsx";
 import { Model } from "./model.ts";
+import type { Source, Start } from "./source.ts";
 import type { Range } from "./window.ts";
 
 interface Item {

@@ -1,7 +1,7 @@
 // What the list holds, without the page: the items and their heights, the place of the reader, and the layout that
 // follows from them.
 
-import type { Align, Source, Start } from "./List.tsx";
+import type { Align, Source, Start } from "./source.ts";
 import { compare, equal, Heights, moved, movedRange, type Range, slide, survivor, union } from "./window.ts";
 
 /** What is kept where it is: the end, or a row `offset` px below the top edge. `align` says what the offset shall be. */

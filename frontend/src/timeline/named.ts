@@ -4,8 +4,8 @@
 import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useUi } from "../shell/ui.ts";
 import type { Entry } from "./items.ts";
-import type { ListHandle } from "./List.tsx";
 import { type Goal, goalOf } from "./place.ts";
+import type { ListHandle } from "./source.ts";
 
 /** A message that comes later than that no longer moves the reader. */
 const WAIT_MS_MAX = 10_000;

@@ -4,9 +4,9 @@
 // (rows that come, go or grow, the size of the view) is followed by `settle`, which puts the place back before the
 // browser paints. Only a scroll by the reader or a call of the handle changes the place.
 
-import type { Align, Callbacks, ListHandle, Source, Start } from "./List.tsx";
 import { type Layout, Model } from "./model.ts";
 import { Page } from "./page.ts";
+import type { Align, Callbacks, ListHandle, Source, Start } from "./source.ts";
 
 type Input<Item> = Source<Item> & Callbacks;
 

@@ -11,7 +11,7 @@ import { announce, toast } from "../../shell/ui.ts";
 import { focusBeside } from "../focusBeside.ts";
 import { usePages } from "../usePages.ts";
 
-/** Where one is logged in; each log-in can be ended. */
+/** The sessions of this account; each can be ended. */
 export function Devices() {
   const t = useText();
   const when = useWhen();
