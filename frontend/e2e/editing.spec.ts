@@ -200,7 +200,7 @@ test("a box with a change in it says that the message was changed elsewhere", as
   await edit(page).fill("of mine!");
   await server.must("PATCH", `/api/chat/rooms/${room.id}/messages/1`, { content: "of the phone" }, ana.token);
   const notice = page.locator(".edit-box__overtaken");
-  await expect(notice).toContainText("changed elsewhere meanwhile, to “of the phone”");
+  await expect(notice).toContainText("has been changed elsewhere, to “of the phone”");
   await expect(edit(page)).toHaveValue("of mine!");
   await edit(page).press("Enter"); // it is known, and meant
   await expect(messageWith(page, "of mine!")).toContainText("(edited)");

@@ -86,7 +86,7 @@ test("over plain http: register, talk, copy a link, reload with a message that w
 
     await one.getByRole("button", { name: /^Settings of/ }).click();
     await one.getByRole("tab", { name: "Notifications" }).click();
-    await expect(one.getByText("they need https")).toBeVisible();
+    await expect(one.getByText("need https")).toBeVisible();
   } finally {
     for (const context of contexts) await context.close();
     await server.remove();

@@ -15,6 +15,7 @@ pub mod disk;
 mod ledger;
 mod lines;
 mod live;
+mod log;
 mod mariadb;
 mod memory;
 mod nginx;

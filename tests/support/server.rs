@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,20 +14,16 @@ use nix::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    sync::mpsc,
-};
+use tokio::process::{Child, Command};
 
-use super::{Db, PATIENCE, Socket, database::Schema, timeout};
+use super::{Db, PATIENCE, Socket, database::Schema, log::Log, timeout};
 
 /// A running server. Dropping it kills the process and removes its data.
 pub struct Server {
     child: Option<Child>,
     address: SocketAddr,
     settings: Vec<(String, String)>,
-    log: Arc<Mutex<String>>,
+    log: Arc<Log>,
     http: reqwest::Client,
     dir: Arc<TempDir>,
     schema: Option<Schema>,
@@ -154,7 +150,7 @@ impl Server {
 
     /// All that the server has printed so far, of every life of it.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        self.log.read()
     }
 
     pub fn pid(&self) -> Pid {
@@ -169,31 +165,25 @@ impl Server {
     /// Starts the process (again), on the port that it had, and waits until it listens.
     pub async fn restart(&mut self) {
         assert!(self.child.is_none(), "it runs already");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hearth"))
+        let before = self.log().len();
+        let output = self.log.follow();
+        let child = Command::new(env!("CARGO_BIN_EXE_hearth"))
             .arg("serve")
             .env_clear()
             .envs(self.settings.iter().cloned())
             .env("HEARTH_LISTEN", self.address.to_string())
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let (listening, mut address) = mpsc::channel(1);
-        follow(
-            child.stdout.take().unwrap(),
-            self.log.clone(),
-            listening.clone(),
-        );
-        follow(child.stderr.take().unwrap(), self.log.clone(), listening);
-        let address = timeout(PATIENCE, address.recv()).await;
-        match address {
+        self.child = Some(child);
+        match timeout(PATIENCE, self.log.listening(before)).await {
             Ok(Some(address)) => self.address = address,
             _ => panic!("the server doesn't listen:\n{}", self.log()),
         }
-        self.child = Some(child);
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -283,34 +273,6 @@ impl Server {
             .await
             .expect("the server answers")
     }
-}
-
-/// Copies a stream of the server's to the log; the first `listening` line gives the address away.
-fn follow(
-    stream: impl tokio::io::AsyncRead + Unpin + Send + 'static,
-    log: Arc<Mutex<String>>,
-    listening: mpsc::Sender<SocketAddr>,
-) {
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(stream).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            {
-                let mut log = log.lock().unwrap();
-                log.push_str(&line);
-                log.push('\n');
-            }
-            if let Ok(line) = serde_json::from_str::<Value>(&line)
-                && line["fields"]["message"] == "listening"
-            {
-                let address = line["fields"]["listen.addr"]
-                    .as_str()
-                    .unwrap()
-                    .parse()
-                    .unwrap();
-                let _ = listening.try_send(address);
-            }
-        }
-    });
 }
 
 async fn request(
