@@ -53,6 +53,11 @@ export class Above {
     if (!isCounted && !(known && known.rev > rev)) this.#facts.set(seq, { rev, on });
   }
 
+  /** Whether a change of a message may have changed how many older ones there are: nothing tells if it was counted. */
+  isDoubtful(seq: number, rev: number): boolean {
+    return rev > this.#rev && seq < this.#olderBelow && this.#older > 0;
+  }
+
   raise(marker: number): void {
     for (const seq of this.#facts.keys()) if (seq <= marker) this.#facts.delete(seq);
     if (marker + 1 >= this.#olderBelow) this.#older = 0;

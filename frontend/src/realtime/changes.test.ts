@@ -289,6 +289,27 @@ test("of more than a hundred the older ones are a count that the marker ends", (
   expect(client.mentions(12)).toBe(0);
 });
 
+test("a change of a mention that is older than the list has the number told anew", () => {
+  const client = opened();
+  client.disconnected();
+  const mentioned = Array.from({ length: 100 }, (_, index) => 50 + index);
+  const markers = { last_seq: 149, last_read_seq: 5, unread: 144, mentioned, deleted: [] };
+  const synced = (rev: number, unread_mentions: number, question: { ref?: Ref } | undefined) => ({
+    ...{ type: "synced", ref: question?.ref, room_id: 12, prev: 10, rev, ...markers, unread_mentions },
+  });
+  const effects = client.receive(ready([room({ rev: 300, unread_mentions: 120, ...markers })]), 0);
+  client.receive(synced(300, 120, first(sent(effects, "sync"))), 0);
+  const deleted = (seq: number, rev: number) => sent(update(client, seq, rev, { deleted_at: "now" }), "join");
+  const join = first(deleted(10, 301));
+  expect(join.rev).toBe(301);
+  expect(deleted(11, 302), "the answer brings it").toEqual([]);
+  expect(sent(client.receive({ ...tombstone(11, 302), prev: 301 }, 0), "join")).toEqual([]);
+  client.receive(synced(302, 118, join), 0);
+  expect(client.mentions(12)).toBe(118);
+  expect(deleted(60, 303), "one that is listed").toEqual([]);
+  expect(client.mentions(12)).toBe(117);
+});
+
 test("what is deleted is not unread, told once or often, early or late", () => {
   const client = opened();
   for (const [seq, rev] of [[6, 11] as const, [7, 12] as const, [8, 13] as const, [9, 14] as const]) {

@@ -210,6 +210,12 @@ export class Delivery {
     room.position = frame.rev;
     if (frame.type === "room") room.describe(frame.room, true);
     else if (frame.type !== "other") this.#host.changed(room, frame);
+    this.#recount(room);
+  }
+
+  /** Asks for the number of mentions anew (PROTOCOL.md section 5.4). */
+  #recount(room: RoomState): void {
+    if (room.recountFrom > 0 && this.#host.leads() && !this.#isCatchingUp(room)) this.#join(room);
   }
 
   synced(frame: Synced): void {
@@ -218,6 +224,7 @@ export class Delivery {
     if (!room || !this.live) return;
     room.lastSeq = Math.max(room.lastSeq, frame.last_seq ?? 0);
     room.markersTold(frame);
+    if (frame.rev >= room.recountFrom) room.recountFrom = 0;
     if (frame.prev <= room.position) {
       room.position = Math.max(room.position, frame.rev);
       if (!this.#mayBring(room)) room.isPartial = false;

@@ -102,6 +102,8 @@ export class RoomState {
 
   /** When to join again after a refusal. */
   joinAt = 0;
+  /** The number of mentions is in doubt until a `synced` of this rev or a later one tells it. */
+  recountFrom = 0;
   describing: RoomRequest | null = null;
 
   lastMessage = new Preview();
@@ -227,6 +229,7 @@ export class RoomState {
     const isTold = type === "message" || frame.content !== undefined || deleted_at;
     if (!isTold || seq <= this.lastReadSeq) return;
     const on = !deleted_at && Boolean(frame.mention_all || frame.mentions?.includes(this.#me));
+    if (this.mentions.isDoubtful(seq, rev)) this.recountFrom = rev;
     // A list that comes late may still name one that is gone, but never one that has never been.
     if (on || type !== "message" || frame.edited_at || deleted_at) this.mentions.note(seq, rev, on);
     if (deleted_at) this.deleted.note(seq, rev, true);
