@@ -1,4 +1,4 @@
-//! What hangs on messages: texts that go, reactions, pins, and mentions that are unread.
+//! Edits and deletions, reactions, pins, and unread mentions.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ use hearth::{
 };
 
 use crate::{
+    node::{Place, World, everyone, mentions, refused},
     state::{Row, State},
-    world::{Place, World, everyone, mentions, refused},
 };
 
 fn changed(outcome: &Outcome) -> bool {

@@ -1,4 +1,4 @@
-//! Rooms of two, and how many rooms one may be in.
+//! Direct rooms, and how many rooms a user may be in.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
+    node::{Place, listed, refused},
     state::State,
-    world::{Place, listed, refused},
 };
 
 pub async fn a_direct_room_is_one(place: Place) {

@@ -1,4 +1,4 @@
-//! One change after another: what the log answers, and what it tells.
+//! One change after another: its outcome, and the events that it tells.
 
 use hearth::{
     limits,
@@ -7,7 +7,7 @@ use hearth::{
 };
 use uuid::Uuid;
 
-use crate::world::{Place, refused, send};
+use crate::node::{Place, refused, send};
 
 pub async fn sends_are_numbered_and_told(place: Place) {
     let world = place.node().await;

@@ -1,4 +1,4 @@
-//! Pages: complete, dense and in order, whoever writes meanwhile.
+//! Pages: complete, without gaps and in order, whoever writes meanwhile.
 
 use std::{
     sync::{
@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
+    node::{Place, check_page},
     patience::{PATIENCE, timeout},
-    world::{Place, check_page},
 };
 
 pub async fn changes_are_complete_while_writers_run(place: Place) {

@@ -1,7 +1,7 @@
-//! How the databases find rows in a room of a million messages: by an index, whatever is asked for or changed.
+//! Query plans in a room of a million messages: everything that is asked for or changed is found by an index.
 //!
-//! MariaDB's general log, and on SQLite a trace, tell the statements that the store really sends; the
-//! database is then asked to explain each of them.
+//! MariaDB's general log, and on SQLite a trace, show the statements that the store really sends; the database is then
+//! asked to explain each of them.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     million,
-    world::{Place, World, everyone, mentions},
+    node::{Place, World, everyone, mentions},
 };
 
 const MESSAGES: u64 = 1_000_000;

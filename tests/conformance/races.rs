@@ -1,4 +1,4 @@
-//! Many at once: numbers without holes, one answer each, and authority that holds at its `rev`.
+//! Many at once: numbers without gaps, one outcome each, and rights that hold at the change's `rev`.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
+    node::{Place, refused, send},
     state::State,
-    world::{Place, refused, send},
 };
 
 pub async fn many_senders_leave_no_hole(place: Place) {

@@ -1,4 +1,4 @@
-//! The schema: made once, by whoever comes first, and never downgraded.
+//! The schema: made once, by whichever node comes first, and never downgraded.
 
 use hearth::{
     protocol::{Seq, UserId, rest::RoomKind},
@@ -6,7 +6,7 @@ use hearth::{
 };
 use tokio::task::JoinSet;
 
-use crate::{state::State, world::Place};
+use crate::{node::Place, state::State};
 
 fn listener() -> hearth::store::Listener {
     std::sync::Arc::new(|_| {})

@@ -1,7 +1,7 @@
-//! Search: the same answers on every database, whatever the text and the query; what is deleted or edited; who
-//! sees what; the index beside writers and other nodes.
+//! Search: the same answers on every database, whatever the text and the query; edits and deletions; who finds what; and
+//! the
+//! indexer beside writers and other nodes.
 
-#[path = "search/table.rs"]
 mod table;
 
 use std::collections::BTreeSet;
@@ -21,8 +21,8 @@ use mysql_async::prelude::Queryable;
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
 use uuid::Uuid;
 
+use crate::node::{Place, World};
 use crate::patience::{PATIENCE, timeout};
-use crate::world::{Place, World};
 
 impl World {
     async fn write(&self, room_id: RoomId, sender: &UserSummary, text: &str) -> Seq {

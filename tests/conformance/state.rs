@@ -1,4 +1,4 @@
-//! A room as those see it who were told everything, compared with every table and every page.
+//! A room's state as its events tell it, compared with every table and every page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use hearth::{
 };
 use uuid::Uuid;
 
-use crate::world::{Place, World};
+use crate::node::{Place, World};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {

@@ -1,4 +1,4 @@
-//! Accounts, log-ins, lists of rooms.
+//! Accounts, sessions, lists of rooms.
 
 use hearth::{
     limits,
@@ -15,7 +15,7 @@ use hearth::{
 };
 use uuid::Uuid;
 
-use crate::world::{Place, in_an_hour};
+use crate::node::{Place, in_an_hour};
 
 fn new(username: &str, email: &str) -> NewUser {
     NewUser {

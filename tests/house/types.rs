@@ -1,4 +1,5 @@
-//! What the client's types come from: a module, printed from the schemas of the protocol's types, and the OpenAPI document.
+//! Where the web client's types come from: a module made from the schemas of the protocol's types, and the OpenAPI
+//! document.
 
 use std::{collections::BTreeMap, fmt::Write};
 

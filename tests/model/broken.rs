@@ -1,5 +1,4 @@
-//! Ways to break the protocol on purpose, between the wire and a client that keeps to it: the model
-//! must notice each of them.
+//! Ways to break the protocol on purpose, between the wire and a correct client: the model must notice each of them.
 
 use std::{
     borrow::Cow,

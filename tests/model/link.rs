@@ -1,5 +1,5 @@
-//! What a link does to a frame on its way to a client. On an ordered stream frames are neither lost nor
-//! late; the rule of positions (PROTOCOL.md section 3.1) withstands it all the same.
+//! What a link does to a frame on its way to a client. On an ordered stream frames are neither lost nor late; the rule of
+//! positions (PROTOCOL.md section 3.1) withstands it all the same.
 
 use rand::{Rng, rngs::SmallRng};
 use serde_json::Value;
@@ -29,10 +29,10 @@ pub fn fate(rng: &mut SmallRng, frame: &Value, me: u64) -> Fate {
     // The higher rev wins.
     let comparable = kind == "added" || (kind == "removed" && frame["rev"].is_u64());
     let own_read = kind == "read" && frame["user_id"] == me;
-    let hint = ["presence", "typing", "read"].contains(&kind) && !own_read;
-    let may_be_late = durable || comparable || own_read || hint;
+    let ephemeral = ["presence", "typing", "read"].contains(&kind) && !own_read;
+    let may_be_late = durable || comparable || own_read || ephemeral;
     match rng.random_range(0..20) {
-        0 if durable || hint => Fate::Lost,
+        0 if durable || ephemeral => Fate::Lost,
         1 | 2 if may_be_late => Fate::Late,
         3 if kind != "removed" => Fate::Doubled,
         4 if may_be_late => Fate::DoubledLate,

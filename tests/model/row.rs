@@ -1,4 +1,4 @@
-//! A message that a client holds, beside the message as it is.
+//! Compares a message that a client holds with the message in the log.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Backups of a server's database, made and put back as README.md says.
+//! Backups of a server's database, made and restored as README.md says.
 
 use std::{fs::File, path::PathBuf, process::Stdio};
 

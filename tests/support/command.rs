@@ -1,4 +1,4 @@
-//! The program's commands beside a server, on its database.
+//! The program's commands, run beside a server on its database.
 
 use std::process::Stdio;
 

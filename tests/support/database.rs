@@ -1,5 +1,6 @@
-//! Which database a test runs on. MariaDB is the one that `scripts/with-mariadb` started; each server
-//! gets a database of its own on it.
+//! Which database a test runs on. MariaDB is the server that `scripts/with-mariadb` started; each test server gets a
+//! database
+//! of its own on it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,4 +1,4 @@
-//! A disk under SQLite that loses what was not synced, as a power loss does, or lies, or fails. It is
+//! A disk under SQLite that loses what was not synced, as a power loss does, or that lies about syncs, or fails. It is
 //! `disk.c`, compiled here and loaded into the server.
 
 use std::path::{Path, PathBuf};

@@ -1,19 +1,21 @@
-//! A connection that speaks lines over plain TCP, as whoever sits at `nc` does.
+//! The line socket: one JSON object a line over plain TCP.
 
-use std::{io::ErrorKind, net::SocketAddr};
+use std::{io, net::SocketAddr};
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
 
-use super::{Account, Incoming, PATIENCE, Server, socket::is_hint, timeout, uuid};
+use super::{Account, Connection, Incoming, Server, connection::Wire};
 
-pub struct Lines {
+pub type Lines = Connection<LineStream>;
+
+/// The stream, and what has come of a line that isn't whole yet.
+pub struct LineStream {
     stream: BufReader<TcpStream>,
-    /// The `ready` frame, once it was read.
-    pub ready: Value,
+    begun: Vec<u8>,
 }
 
 impl Lines {
@@ -22,10 +24,10 @@ impl Lines {
     }
 
     pub fn on(stream: TcpStream) -> Self {
-        Self {
+        Self::new(LineStream {
             stream: BufReader::new(stream),
-            ready: Value::Null,
-        }
+            begun: Vec::new(),
+        })
     }
 
     /// A connection of this account's, its `ready` read.
@@ -44,103 +46,50 @@ impl Lines {
         self.try_write(bytes).await.expect("the server reads");
     }
 
-    pub async fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.stream.get_mut().write_all(bytes).await
+    pub async fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.wire.stream.get_mut().write_all(bytes).await
     }
 
-    /// Says that nothing more is sent; what comes is read on.
+    /// Says that nothing more is sent; what comes is still read.
     pub async fn end(&mut self) {
-        self.stream.get_mut().shutdown().await.unwrap();
+        self.wire.stream.get_mut().shutdown().await.unwrap();
+    }
+}
+
+impl LineStream {
+    /// A whole line, or nothing at the end.
+    async fn line(&mut self) -> Option<String> {
+        match self.stream.read_until(b'\n', &mut self.begun).await {
+            Err(_) => return None,
+            Ok(0) if self.begun.is_empty() => return None,
+            Ok(_) => {}
+        }
+        let line = String::from_utf8(std::mem::take(&mut self.begun)).expect("a line in UTF-8");
+        assert!(line.ends_with('\n'), "a whole line: {line}");
+        Some(line)
+    }
+}
+
+impl Wire for LineStream {
+    async fn write(&mut self, frame: &Value) -> io::Result<()> {
+        let line = format!("{frame}\n");
+        self.stream.get_mut().write_all(line.as_bytes()).await
     }
 
-    pub async fn send(&mut self, frame: Value) {
-        self.write(format!("{frame}\n").as_bytes()).await;
-    }
-
-    /// The next line, or the end; a closing line is the last one.
-    pub async fn next(&mut self) -> Incoming {
-        timeout(PATIENCE, self.wait())
-            .await
-            .expect("something comes in time")
-    }
-
-    /// As [`Lines::next`], for as long as it takes. Hints, which come at any time, are passed over.
-    pub async fn wait(&mut self) -> Incoming {
-        let mut line = String::new();
-        let frame = loop {
-            line.clear();
-            match self.stream.read_line(&mut line).await {
-                Err(error) if error.kind() == ErrorKind::InvalidData => {
-                    panic!("a line in UTF-8: {error}")
-                }
-                Ok(0) | Err(_) => return Incoming::Broken,
-                Ok(_) => assert!(line.ends_with('\n'), "a whole line: {line}"),
-            }
-            let frame: Value = serde_json::from_str(&line).unwrap();
-            if !is_hint(&frame) {
-                break frame;
-            }
+    /// A closing line is the last one.
+    async fn read(&mut self) -> Incoming {
+        let Some(line) = self.line().await else {
+            return Incoming::Broken;
         };
+        let frame: Value = serde_json::from_str(&line).unwrap();
         if frame["type"] != "close" {
             return Incoming::Frame(frame);
         }
         let code = frame["code"].as_u64().unwrap();
         let reason = frame["reason"].as_str().unwrap().to_owned();
-        line.clear();
-        let end = self.stream.read_line(&mut line).await;
-        assert_eq!(end.unwrap(), 0, "after {code} {reason}: {line}");
+        let after = self.stream.read_to_end(&mut self.begun).await;
+        assert_eq!(after.unwrap(), 0, "after {code} {reason}: {:?}", self.begun);
         Incoming::Closed(code as u16, reason)
-    }
-
-    pub async fn frame(&mut self) -> Value {
-        match self.next().await {
-            Incoming::Frame(frame) => frame,
-            end => panic!("a frame was expected: {end:?}"),
-        }
-    }
-
-    /// The next frame of this type; all before it are passed over.
-    pub async fn expect(&mut self, kind: &str) -> Value {
-        loop {
-            let frame = self.frame().await;
-            if frame["type"] == kind {
-                return frame;
-            }
-        }
-    }
-
-    /// The close code; frames before it are passed over.
-    pub async fn closed(&mut self) -> u16 {
-        loop {
-            match self.next().await {
-                Incoming::Frame(_) => {}
-                Incoming::Closed(code, _) => return code,
-                Incoming::Broken => panic!("a closing line was expected"),
-            }
-        }
-    }
-
-    /// Sends the frame with a `ref` of its own and reads on to the answer that repeats it; what came
-    /// before, and the answer.
-    pub async fn ask_through(&mut self, mut frame: Value) -> (Vec<Value>, Value) {
-        let reference = uuid();
-        frame["ref"] = reference.as_str().into();
-        self.send(frame).await;
-        let mut passed = Vec::new();
-        loop {
-            let frame = self.frame().await;
-            if frame["ref"] == reference.as_str() {
-                return (passed, frame);
-            }
-            passed.push(frame);
-        }
-    }
-
-    /// All that has come up to now: the answer to a ping ends it.
-    pub async fn fence(&mut self) -> Vec<Value> {
-        let (passed, pong) = self.ask_through(json!({"type": "ping"})).await;
-        assert_eq!(pong["type"], "pong");
-        passed
     }
 }
 
@@ -150,7 +99,7 @@ impl Server {
         Self::start_with(db, &[("HEARTH_LISTEN_TCP", "127.0.0.1:0")]).await
     }
 
-    /// Where lines are spoken in the process' present life.
+    /// Where lines are spoken in the process's present life.
     pub fn tcp_address(&self) -> SocketAddr {
         self.listens("listen.tcp").expect("lines are switched on")
     }

@@ -1,5 +1,5 @@
-//! A MariaDB of a test's own, that the test may kill, stop and start again. Its data directory is a
-//! copy of the template that `scripts/with-mariadb` made.
+//! A MariaDB of a test's own, which the test may kill, stop and start again. Its data directory is a copy of the template
+//! that `scripts/with-mariadb` made.
 
 use std::{path::Path, process::Stdio, time::Duration};
 

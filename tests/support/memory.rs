@@ -1,4 +1,4 @@
-//! What a process holds in memory.
+//! How much memory a process holds.
 
 use nix::unistd::Pid;
 

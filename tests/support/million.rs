@@ -1,4 +1,4 @@
-//! A room with a long history, written behind the store's back: sending a million messages would take minutes.
+//! A room with a long history, written directly to the database: sending a million messages would take minutes.
 
 use hearth::{
     protocol::{RoomId, rest::UserSummary},

@@ -1,25 +1,21 @@
-//! What the tests share: servers that are started, killed and started again, accounts, sockets.
+//! What the tests share: servers that are started, killed and started again, accounts, connections, databases. README.md in
+//! tests/ says which helper to take for what.
 
-#![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
-
-mod asks;
+mod account;
 mod backup;
 mod browser;
-mod changes;
+mod chain;
 mod client;
 mod command;
+mod connection;
 mod crowd;
 mod database;
-mod deeds;
 pub mod disk;
-mod ledger;
 mod lines;
-mod live;
 mod log;
 mod mariadb;
 mod memory;
 mod nginx;
-mod outbox;
 mod patience;
 mod population;
 mod proxy;
@@ -27,16 +23,17 @@ mod raw;
 mod server;
 mod socket;
 mod sql;
+mod tables;
 pub mod token;
-mod truth;
-mod verdict;
 
-pub use asks::{Chain, of_room};
+pub use account::Account;
 pub use backup::Backup;
 pub use browser::{Browser, Page};
+pub use chain::{Chain, of_room};
 pub use client::{Change, Client, Effect, LoadId, Room, mentions, number};
 pub use command::Ran;
-pub use crowd::Crowd;
+pub use connection::{Connection, Incoming};
+pub use crowd::{Crowd, Progress};
 pub use database::{Db, Schema, each_database};
 pub use disk::Disk;
 pub use lines::Lines;
@@ -46,10 +43,9 @@ pub use nginx::Nginx;
 pub use patience::{Moment, PATIENCE, timeout};
 pub use proxy::{Fault, Proxy, Silence};
 pub use raw::{Raw, masked};
-pub use server::{Account, Server};
-pub use socket::{Incoming, Socket};
-pub use truth::Tables;
-pub use verdict::{Checked, judge};
+pub use server::Server;
+pub use socket::Socket;
+pub use tables::Tables;
 
 /// A fresh UUID, as clients make them for their messages.
 pub fn uuid() -> String {

@@ -1,4 +1,4 @@
-//! A private nginx before a server, as Debian has it: `scripts/setup` brings it.
+//! A private nginx in front of a server, as Debian packages it; `scripts/setup` installs it.
 
 use std::{net::SocketAddr, path::Path, process::Stdio};
 

@@ -1,11 +1,11 @@
 //! How long a test waits for what must come. A deadline ends a test that would wait for ever; it measures nothing.
 //!
-//! Deadlines run on a clock of their own, which slows down as the machine gets busy: while n tasks want each core, a
-//! second of it takes n seconds. So a test waits as long on a busy machine as its work takes there, and a server's
-//! own deadlines can be told from much later ones on any machine.
+//! Deadlines run on a clock of their own, which slows down as the machine gets busy: while n tasks want each core, one of
+//! its seconds takes n seconds. So a test waits as long on a busy machine as its work takes there, and a server's own
+//! deadlines can be told from much later ones on any machine.
 //!
-//! The source is the fourth field of `/proc/loadavg` (proc(5)): the tasks that can run at this moment. Where it
-//! can't be read, the clock runs as the wall's does.
+//! The source is the fourth field of `/proc/loadavg` (proc(5)): the tasks that can run at this moment. Where it can't be
+//! read, the clock runs as the wall clock does.
 
 #![allow(dead_code, reason = "each test binary takes what it needs")]
 

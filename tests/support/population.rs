@@ -1,4 +1,4 @@
-//! A room of many members, written behind the store's back: registering 10,000 people would take minutes.
+//! A room of many members, written directly to the database: registering 10,000 people would take minutes.
 
 use ring::hmac::HMAC_SHA256;
 use serde_json::json;

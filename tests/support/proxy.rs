@@ -1,6 +1,7 @@
-//! A cable between the server and MariaDB that a test can cut around a COMMIT, make longer, or let fall silent at a
-//! statement: it understands just enough of the MySQL protocol to know which COMMIT ends a transaction that wrote, and
-//! which statement is executed.
+//! A proxy between the server and MariaDB that cuts the connection around a COMMIT, delays it, or falls silent at a
+//! statement. It understands just enough of the MySQL protocol to know which COMMIT ends a transaction that wrote, and
+//! which
+//! statement is executed.
 
 use std::{
     collections::{HashMap, VecDeque},

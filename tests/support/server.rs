@@ -1,11 +1,10 @@
-//! A server process on a port of its own, and the people who use it over REST.
+//! A server process on a port of its own.
 
 use std::{
     net::SocketAddr,
     path::Path,
     process::{ExitStatus, Stdio},
     sync::Arc,
-    time::Duration,
 };
 
 use nix::{
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::{Db, PATIENCE, Socket, database::Schema, log::Log, timeout};
+use super::{Account, Db, PATIENCE, account::request, database::Schema, log::Log, timeout};
 
 /// A running server. Dropping it kills the process and removes its data.
 pub struct Server {
@@ -272,131 +271,5 @@ impl Server {
         request(&self.http, self.address, method, path, token, body)
             .await
             .expect("the server answers")
-    }
-}
-
-async fn request(
-    http: &reqwest::Client,
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    token: Option<&str>,
-    body: Option<&Value>,
-) -> reqwest::Result<(u16, Value)> {
-    let method = method.parse().unwrap();
-    let mut request = http.request(method, format!("http://{address}{path}"));
-    if let Some(token) = token {
-        request = request.bearer_auth(token);
-    }
-    if let Some(body) = body {
-        request = request.json(body);
-    }
-    let answer = async {
-        let response = request.send().await?;
-        Ok((response.status().as_u16(), response.text().await?))
-    };
-    let (status, text) = timeout(PATIENCE, answer)
-        .await
-        .unwrap_or_else(|_| panic!("no answer to {path} in time"))?;
-    let body = if text.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_str(&text).expect(&text)
-    };
-    Ok((status, body))
-}
-
-/// A person with a valid token.
-#[derive(Clone)]
-pub struct Account {
-    pub id: u64,
-    pub name: String,
-    pub token: String,
-    /// Of the log-in, as it was given; empty where it came as a cookie.
-    pub refresh_token: String,
-    address: SocketAddr,
-    http: reqwest::Client,
-}
-
-impl Account {
-    pub async fn try_request(
-        &self,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> reqwest::Result<(u16, Value)> {
-        request(
-            &self.http,
-            self.address,
-            method,
-            path,
-            Some(&self.token),
-            body,
-        )
-        .await
-    }
-
-    pub async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        self.try_request(method, path, body)
-            .await
-            .expect("the server answers")
-    }
-
-    /// Asks as clients do: what is answered 503 is asked again. The first other answer, for which it has patience.
-    pub async fn served(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let asking = async {
-            loop {
-                let answer = self.request(method, path, body).await;
-                if answer.0 != 503 {
-                    return answer;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        let served = timeout(PATIENCE, asking).await;
-        served.unwrap_or_else(|_| panic!("{method} {path} is answered 503 for ever"))
-    }
-
-    pub async fn get(&self, path: &str) -> (u16, Value) {
-        self.request("GET", path, None).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        self.request("POST", path, Some(&body)).await
-    }
-
-    pub async fn delete(&self, path: &str) -> (u16, Value) {
-        self.request("DELETE", path, None).await
-    }
-
-    /// A public room with these members; its id.
-    pub async fn create_room(&self, name: &str, members: &[&Account]) -> u64 {
-        let members: Vec<u64> = members.iter().map(|member| member.id).collect();
-        let body = json!({"name": name, "kind": "public", "members": members});
-        let (status, room) = self.post("/api/chat/rooms", body).await;
-        assert_eq!(status, 201, "{room}");
-        room["id"].as_u64().unwrap()
-    }
-
-    /// A socket for all rooms, its `ready` read.
-    pub async fn connect(&self) -> Socket {
-        let mut socket = self.open("/ws").await;
-        socket.ready = socket.expect("ready").await;
-        socket
-    }
-
-    /// A socket at this path, with the token in the query.
-    pub async fn open(&self, path: &str) -> Socket {
-        self.try_open(path).await.expect("the server upgrades")
-    }
-
-    /// As [`Account::open`], of a server that may not be there.
-    pub async fn try_open(
-        &self,
-        path: &str,
-    ) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
-        let separator = if path.contains('?') { '&' } else { '?' };
-        let url = format!("ws://{}{path}{separator}token={}", self.address, self.token);
-        Socket::try_open(&url).await
     }
 }

@@ -1,4 +1,4 @@
-//! The database behind a server's back: to put it into a state that takes too long to reach.
+//! SQL behind a running server: to set up a state that takes too long to reach, or to read what no API shows.
 
 use mysql_async::prelude::Queryable;
 

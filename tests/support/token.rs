@@ -1,4 +1,4 @@
-//! Access tokens that the server didn't make. `SECRET` is what it is to be started with for them.
+//! Access tokens that the server didn't make. Start it with [`SECRET`] to have it accept them.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::hmac;

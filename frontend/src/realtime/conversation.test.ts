@@ -1,4 +1,4 @@
-// A conversation that was recorded from the server: tests/documents/conversation.rs records it, and compares it at every run.
+// A conversation that was recorded from the server: tests/contract/documents/conversation.rs records it, and compares it at every run.
 import { expect, test } from "vitest";
 import recorded from "../../../tests/fixtures/conversation.json";
 import type { Message } from "../protocol/types.ts";

@@ -1,4 +1,4 @@
-//! What people may do to a room, and what comes of it: PROTOCOL.md's "Who may do what".
+//! What people may do to a room, and what comes of it: "Who may do what" in PROTOCOL.md.
 
 use serde_json::{Value, json};
 use uuid::Uuid;

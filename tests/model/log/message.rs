@@ -1,4 +1,4 @@
-//! A message as the log has it, and as it travels.
+//! A message as the model's log has it, and as it travels.
 
 use serde_json::{Value, json};
 use uuid::Uuid;

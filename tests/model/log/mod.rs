@@ -1,5 +1,5 @@
-//! The log as it should be: in memory, exact, and able to go back in time. It is written from
-//! PROTOCOL.md alone and shares no type with the server.
+//! The log as it should be: in memory, exact, and able to go back in time. It is written from PROTOCOL.md alone and shares
+//! no type with the server.
 
 mod act;
 mod message;

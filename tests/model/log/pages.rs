@@ -1,4 +1,4 @@
-//! What is read of a room: changes after a `rev`, where a user stands, and REST's pages.
+//! What is read of a room: changes after a `rev`, a user's standing, and REST's pages.
 
 use std::collections::BTreeMap;
 

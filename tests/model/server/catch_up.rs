@@ -1,4 +1,4 @@
-//! PROTOCOL.md section 3.2: from any point of a room to live delivery, step by step.
+//! From any point of a room to live delivery (PROTOCOL.md section 3.2), step by step.
 
 use rand::Rng;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::log::{Page, Rev, Seq, Standing};
 
-/// Rooms of one session that catch up at the same time.
+/// Rooms of one connection that catch up at the same time.
 const PARALLEL: usize = 2;
 /// Changes beyond which a client reloads.
 const TOO_FAR: Rev = 25;
@@ -58,14 +58,14 @@ impl Server {
     ) {
         let mut rooms = Vec::new();
         for (room_id, start) in starts {
-            let session = self.sessions.get_mut(&id).unwrap();
-            if !session.known.contains_key(&room_id) {
+            let connection = self.connections.get_mut(&id).unwrap();
+            if !connection.known.contains_key(&room_id) {
                 let removed = json!({"type": "removed", "room_id": room_id});
-                session.answer(reference.as_ref(), removed);
+                connection.answer(reference.as_ref(), removed);
                 continue;
             }
-            session.live.remove(&room_id);
-            session.lags.retain(|(lagged, _)| *lagged != room_id);
+            connection.live.remove(&room_id);
+            connection.lags.retain(|(lagged, _)| *lagged != room_id);
             self.release(id, room_id);
             self.lease(id, room_id);
             rooms.push(Catching {
@@ -80,7 +80,7 @@ impl Server {
                 early: None,
             });
         }
-        self.sessions.get_mut(&id).unwrap().work = Some(Work::CatchUp(rooms));
+        self.connections.get_mut(&id).unwrap().work = Some(Work::CatchUp(rooms));
     }
 
     /// One step of one of the rooms; at the end all are settled.
@@ -93,19 +93,19 @@ impl Server {
         if let Some(count) = std::num::NonZero::new(open.len()) {
             let room = &mut rooms[open[self.rng.random_range(0..count.get())]];
             self.step_room(id, room);
-            self.sessions.get_mut(&id).unwrap().work = Some(Work::CatchUp(rooms));
+            self.connections.get_mut(&id).unwrap().work = Some(Work::CatchUp(rooms));
             return;
         }
         let mut failed = None;
         for room in rooms {
-            let session = self.sessions.get_mut(&id).unwrap();
+            let connection = self.connections.get_mut(&id).unwrap();
             match room.stage {
                 Stage::Live => {
-                    session.live.insert(room.room_id);
+                    connection.live.insert(room.room_id);
                 }
                 Stage::Removed => {
                     let removed = json!({"type": "removed", "room_id": room.room_id});
-                    session.answer(room.reference.as_ref(), removed);
+                    connection.answer(room.reference.as_ref(), removed);
                     self.release(id, room.room_id);
                 }
                 _ => {
@@ -114,17 +114,17 @@ impl Server {
                 }
             }
         }
-        let session = self.sessions.get_mut(&id).unwrap();
+        let connection = self.connections.get_mut(&id).unwrap();
         match failed {
-            Some(Some(reference)) => session.refuse(Some(&reference), UNAVAILABLE),
+            Some(Some(reference)) => connection.refuse(Some(&reference), UNAVAILABLE),
             // Nobody asked: the socket closes.
-            Some(None) => session.say(json!({"type": "going_away", "reconnect_after_ms": 0})),
+            Some(None) => connection.say(json!({"type": "going_away", "reconnect_after_ms": 0})),
             None => {}
         }
     }
 
     fn step_room(&mut self, id: ConnectionId, room: &mut Catching) {
-        let user = self.sessions[&id].user;
+        let user = self.connections[&id].user;
         if self.faulty && self.rng.random_bool(0.02) {
             room.stage = Stage::Failed;
             return;
@@ -169,14 +169,14 @@ impl Server {
     }
 
     fn send_page(&mut self, id: ConnectionId, page: &Page) {
-        let session = self.sessions.get_mut(&id).unwrap();
+        let connection = self.connections.get_mut(&id).unwrap();
         for event in &page.events {
             let Outgoing(mut frame) = outgoing(&encode(event, true));
             if self.defect == Some(Defect::CatchUpWithoutPrev) {
                 let frame = std::sync::Arc::make_mut(&mut frame);
                 frame.as_object_mut().unwrap().remove("prev");
             }
-            session.outbox.push_back(Outgoing(frame));
+            connection.outbox.push_back(Outgoing(frame));
         }
     }
 
@@ -202,15 +202,15 @@ impl Server {
             }
         };
         // The greeting comes before what the room replays.
-        let session = self.sessions.get_mut(&id).unwrap();
-        let said = session.outbox.len();
+        let connection = self.connections.get_mut(&id).unwrap();
+        let said = connection.outbox.len();
         if let Some(greeting) = greeting {
-            session.answer(room.reference.as_ref(), greeting);
+            connection.answer(room.reference.as_ref(), greeting);
         }
         match self.attach(id, room_id, at, &standing) {
             Attached::Live => Stage::Live,
             otherwise => {
-                self.sessions.get_mut(&id).unwrap().outbox.truncate(said);
+                self.connections.get_mut(&id).unwrap().outbox.truncate(said);
                 match otherwise {
                     Attached::Behind => Stage::Standing,
                     _ => Stage::Removed,
@@ -229,7 +229,7 @@ impl Server {
                 ..standing
             };
         }
-        let user = self.sessions[&id].user;
+        let user = self.connections[&id].user;
         let later = self.log.rooms[&room.room_id].standing(user);
         later
             .filter(|_| self.rng.random_bool(0.5))

@@ -1,5 +1,5 @@
-//! Live delivery: events from the bus, in the order that the real `hub::order` gives, to the sockets on
-//! which the room is live. What is missing is read from the log; reactions and pins may be joined.
+//! Live delivery: events from the bus, in the order that the real `hub::order` gives, to the sockets on which the room is
+//! live. What is missing is read from the log; reactions and pins may be joined.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -22,14 +22,14 @@ const MAILBOX: usize = 8;
 #[derive(Default)]
 pub(super) struct LiveRoom {
     order: Order,
-    listeners: Vec<Listener>,
+    subscribers: Vec<Subscriber>,
     leases: BTreeSet<ConnectionId>,
     /// A page of the log that was read and isn't there yet.
     filling: Option<Page>,
 }
 
 #[derive(Clone)]
-struct Listener {
+struct Subscriber {
     connection: ConnectionId,
     user: u64,
     at: Rev,
@@ -46,7 +46,8 @@ pub(super) enum Attached {
 impl LiveRoom {
     pub(super) fn forget(&mut self, id: ConnectionId) {
         self.leases.remove(&id);
-        self.listeners.retain(|listener| listener.connection != id);
+        self.subscribers
+            .retain(|subscriber| subscriber.connection != id);
     }
 }
 
@@ -54,7 +55,7 @@ impl Server {
     /// Rooms end that nobody listens to or is about to.
     pub(super) fn retire(&mut self) {
         self.live
-            .retain(|_, room| !room.leases.is_empty() || !room.listeners.is_empty());
+            .retain(|_, room| !room.leases.is_empty() || !room.subscribers.is_empty());
     }
 
     pub(super) fn release(&mut self, id: ConnectionId, room_id: u64) {
@@ -69,9 +70,9 @@ impl Server {
     }
 
     pub(super) fn lagged(&mut self, id: ConnectionId, room_id: u64, rev: Rev) {
-        let session = self.sessions.get_mut(&id).unwrap();
-        session.live.remove(&room_id);
-        session.say(json!({"type": "lagged", "room_id": room_id, "rev": rev}));
+        let connection = self.connections.get_mut(&id).unwrap();
+        connection.live.remove(&room_id);
+        connection.say(json!({"type": "lagged", "room_id": room_id, "rev": rev}));
         self.release(id, room_id);
     }
 
@@ -133,22 +134,24 @@ impl Server {
         let progress = !events.is_empty();
         for parcel in parcels(events.iter(), &mut self.rng, self.defect) {
             if let Some(left) = parcel.left {
-                room.listeners.retain(|listener| {
-                    UserId(listener.user) != left || listener.verified >= parcel.rev
+                room.subscribers.retain(|subscriber| {
+                    UserId(subscriber.user) != left || subscriber.verified >= parcel.rev
                 });
             }
-            room.listeners.retain(|listener| {
-                let Some(session) = self.sessions.get_mut(&listener.connection) else {
+            room.subscribers.retain(|subscriber| {
+                let Some(connection) = self.connections.get_mut(&subscriber.connection) else {
                     return false;
                 };
-                if listener.at >= parcel.rev {
+                if subscriber.at >= parcel.rev {
                     return true;
                 }
-                if session.outbox.len() >= MAILBOX && self.faulty {
-                    session.lags.push((room_id, parcel.prev.max(listener.at)));
+                if connection.outbox.len() >= MAILBOX && self.faulty {
+                    connection
+                        .lags
+                        .push((room_id, parcel.prev.max(subscriber.at)));
                     return false;
                 }
-                session.outbox.push_back(parcel.frame.clone());
+                connection.outbox.push_back(parcel.frame.clone());
                 true
             });
         }
@@ -163,13 +166,13 @@ impl Server {
         standing: &Standing,
     ) -> Attached {
         self.deliver(room_id);
-        let user = self.sessions[&id].user;
+        let user = self.connections[&id].user;
         // It was deleted.
         let Some(room) = self.live.get_mut(&room_id) else {
             return Attached::Removed;
         };
         room.order.adopt(at);
-        if room.listeners.is_empty() {
+        if room.subscribers.is_empty() {
             while room.order.advance().is_some() {}
         }
         let Some(since) = room.order.since(at) else {
@@ -183,12 +186,12 @@ impl Server {
             return Attached::Removed;
         }
         let replay = parcels(since.into_iter(), &mut self.rng, self.defect);
-        let session = self.sessions.get_mut(&id).unwrap();
-        session.lags.retain(|(lagged, _)| *lagged != room_id);
+        let connection = self.connections.get_mut(&id).unwrap();
+        connection.lags.retain(|(lagged, _)| *lagged != room_id);
         let replay = replay.into_iter().map(|parcel| parcel.frame);
-        session.outbox.extend(replay);
-        room.listeners.retain(|other| other.connection != id);
-        room.listeners.push(Listener {
+        connection.outbox.extend(replay);
+        room.subscribers.retain(|other| other.connection != id);
+        room.subscribers.push(Subscriber {
             connection: id,
             user,
             at,

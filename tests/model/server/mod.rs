@@ -1,6 +1,5 @@
-//! A server in memory: the sessions, the live rooms and the bus of `src/ws` and `src/hub` step by
-//! step, so that anything may happen between two steps. The order of live events is the real one; the
-//! frames are written from PROTOCOL.md.
+//! A server in memory: the connections, the live rooms and the bus of `src/ws` and `src/hub` step by step, so that anything
+//! may happen between two steps. The order of live events is the real one; the frames are written from PROTOCOL.md.
 
 mod catch_up;
 mod live;
@@ -38,9 +37,9 @@ pub enum Defect {
     CatchUpWithoutPrev,
     /// A repeated id is stored again.
     StoresTwice,
-    /// `reset` isn't said: who is too far behind gets `synced`.
+    /// `reset` isn't sent: a client that is too far behind gets `synced`.
     SilentReset,
-    /// A user's other sockets aren't told how far he has read.
+    /// A user's other sockets aren't told how far the user has read.
     DropsOwnRead,
     /// Joined reactions and pins don't say what they cover.
     JoinedWithoutPrev,
@@ -56,9 +55,9 @@ pub struct Server {
     pub log: Log,
     pub epoch: u64,
     pub defect: Option<Defect>,
-    /// Faults of the server's own choice: lost hints, retryable errors.
+    /// Whether the server causes faults of its own: lost events, retryable errors.
     pub faulty: bool,
-    pub sessions: BTreeMap<ConnectionId, Session>,
+    pub connections: BTreeMap<ConnectionId, Connection>,
     live: BTreeMap<u64, LiveRoom>,
     /// Events on their way to live rooms.
     bus: Vec<Event>,
@@ -67,7 +66,7 @@ pub struct Server {
     rng: SmallRng,
 }
 
-pub struct Session {
+pub struct Connection {
     user: u64,
     /// The client is gone: what it had sent is still read, what is said to it isn't.
     pub zombie: bool,
@@ -97,7 +96,7 @@ struct Notice {
 enum Work {
     /// Read the user's rooms.
     Open,
-    /// Read where he stands in them, and say `ready`.
+    /// Read the user's standing in them, and send `ready`.
     Greet(Vec<Value>),
     CatchUp(Vec<Catching>),
 }
@@ -109,7 +108,7 @@ impl Server {
             epoch: 1,
             defect,
             faulty: true,
-            sessions: BTreeMap::new(),
+            connections: BTreeMap::new(),
             live: BTreeMap::new(),
             bus: Vec::new(),
             next_connection: 1,
@@ -120,7 +119,7 @@ impl Server {
 
     /// Stops and starts again, maybe with a log that has gone back in time: then it is another epoch.
     pub fn restart(&mut self, backup: Option<Log>) {
-        self.sessions.clear();
+        self.connections.clear();
         self.live.clear();
         self.bus.clear();
         if let Some(log) = backup {
@@ -136,7 +135,7 @@ impl Server {
     pub fn connect(&mut self, user: u64) -> ConnectionId {
         let id = self.next_connection;
         self.next_connection += 1;
-        let session = Session {
+        let connection = Connection {
             user,
             zombie: false,
             inbox: VecDeque::new(),
@@ -150,16 +149,16 @@ impl Server {
             held: BTreeMap::new(),
             work: Some(Work::Open),
         };
-        self.hint(
+        self.tell_ephemeral(
             json!({"type": "presence", "online": [user], "offline": []}),
             |_| true,
         );
-        self.sessions.insert(id, session);
+        self.connections.insert(id, connection);
         id
     }
 
     pub fn disconnect(&mut self, id: ConnectionId) {
-        let gone = self.sessions.remove(&id);
+        let gone = self.connections.remove(&id);
         for room in self.live.values_mut() {
             room.forget(id);
         }
@@ -168,22 +167,25 @@ impl Server {
             && !self.online().contains(&gone.user)
         {
             let frame = json!({"type": "presence", "online": [], "offline": [gone.user]});
-            self.hint(frame, |_| true);
+            self.tell_ephemeral(frame, |_| true);
         }
     }
 
     fn online(&self) -> BTreeSet<u64> {
-        self.sessions.values().map(|session| session.user).collect()
+        self.connections
+            .values()
+            .map(|connection| connection.user)
+            .collect()
     }
 
-    /// Says something that may be dropped, to those whom it concerns.
-    fn hint(&mut self, frame: Value, concerns: impl Fn(&Session) -> bool) {
+    /// Sends a frame that may be dropped, to those whom it concerns.
+    fn tell_ephemeral(&mut self, frame: Value, concerns: impl Fn(&Connection) -> bool) {
         let frame = Outgoing::new(frame);
-        for session in self.sessions.values_mut() {
+        for connection in self.connections.values_mut() {
             // `ready` comes first.
-            let opening = matches!(session.work, Some(Work::Open | Work::Greet(_)));
-            if !opening && concerns(session) && self.rng.random_bool(0.6) {
-                session.outbox.push_back(frame.clone());
+            let opening = matches!(connection.work, Some(Work::Open | Work::Greet(_)));
+            if !opening && concerns(connection) && self.rng.random_bool(0.6) {
+                connection.outbox.push_back(frame.clone());
             }
         }
     }
@@ -192,7 +194,7 @@ impl Server {
     pub fn publish(&mut self, events: Vec<Event>) {
         for event in events {
             self.tell_stay(&event);
-            // The bus only hints: lost, doubled, in any order.
+            // The bus may lose, double and reorder events.
             let times = match self.rng.random_range(0..10) {
                 0 if self.faulty => 0,
                 1 if self.faulty => 2,
@@ -202,7 +204,7 @@ impl Server {
         }
     }
 
-    /// A user's sessions hear of his coming and going; of a change of his role they know already.
+    /// Tells a user's connections that the user came or went; of a change of role they know already.
     fn tell_stay(&mut self, event: &Event) {
         if let Some(stay) = event.stay {
             let notice = Notice {
@@ -216,9 +218,9 @@ impl Server {
     }
 
     fn notify(&mut self, user: u64, notice: Notice) {
-        for session in self.sessions.values_mut() {
-            if session.user == user {
-                session.notices.push_back(notice);
+        for connection in self.connections.values_mut() {
+            if connection.user == user {
+                connection.notices.push_back(notice);
             }
         }
     }
@@ -242,28 +244,28 @@ impl Server {
         }
     }
 
-    /// Somebody has read so far.
+    /// A user has read up to this message.
     pub fn tell_marker(&mut self, user: u64, room_id: u64, seq: Seq) {
         let own = self
-            .sessions
+            .connections
             .values_mut()
-            .filter(|session| session.user == user);
-        for session in own.filter(|_| self.defect != Some(Defect::DropsOwnRead)) {
-            let mark = session.marks.entry(room_id).or_default();
+            .filter(|connection| connection.user == user);
+        for connection in own.filter(|_| self.defect != Some(Defect::DropsOwnRead)) {
+            let mark = connection.marks.entry(room_id).or_default();
             *mark = seq.max(*mark);
         }
         let frame = json!({"type": "read", "room_id": room_id, "user_id": user, "seq": seq});
-        self.hint(frame, |session| {
-            session.user != user && session.live.contains(&room_id)
+        self.tell_ephemeral(frame, |connection| {
+            connection.user != user && connection.live.contains(&room_id)
         });
     }
 
-    /// One step of one session; false when it has nothing to do.
-    pub fn step_session(&mut self, id: ConnectionId) -> bool {
-        let Some(session) = self.sessions.get_mut(&id) else {
+    /// One step of one connection; false when it has nothing to do.
+    pub fn step_connection(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else {
             return false;
         };
-        match session.work.take() {
+        match connection.work.take() {
             Some(Work::Open) => self.open(id),
             Some(Work::Greet(rooms)) => self.greet(id, rooms),
             Some(Work::CatchUp(rooms)) => self.catch_up(id, rooms),
@@ -274,109 +276,109 @@ impl Server {
 
     /// Nothing is under way: what comes next.
     fn attend(&mut self, id: ConnectionId) -> bool {
-        let session = self.sessions.get_mut(&id).unwrap();
-        if !session.lags.is_empty() && session.outbox.is_empty() {
-            for (room_id, rev) in std::mem::take(&mut session.lags) {
+        let connection = self.connections.get_mut(&id).unwrap();
+        if !connection.lags.is_empty() && connection.outbox.is_empty() {
+            for (room_id, rev) in std::mem::take(&mut connection.lags) {
                 self.lagged(id, room_id, rev);
             }
             return true;
         }
-        if let Some(notice) = session.notices.pop_front() {
+        if let Some(notice) = connection.notices.pop_front() {
             self.notice(id, notice);
             return true;
         }
         // Others' requests first, now and then: a mark may be late.
-        if (session.inbox.is_empty() || self.rng.random_bool(0.5))
-            && let Some((room_id, seq)) = session.marks.pop_first()
+        if (connection.inbox.is_empty() || self.rng.random_bool(0.5))
+            && let Some((room_id, seq)) = connection.marks.pop_first()
         {
-            let user = session.user;
+            let user = connection.user;
             let standing = self.log.rooms[&room_id].standing(user);
             let mut frame =
                 json!({"type": "read", "room_id": room_id, "user_id": user, "seq": seq});
             if let Some(standing) = standing {
                 standing.count(&mut frame);
             }
-            session.say(frame);
+            connection.say(frame);
             return true;
         }
-        match session.inbox.pop_front() {
+        match connection.inbox.pop_front() {
             Some(frame) => self.request(id, &frame),
-            None if session.zombie => self.disconnect(id),
+            None if connection.zombie => self.disconnect(id),
             None => return false,
         }
         true
     }
 
     fn open(&mut self, id: ConnectionId) {
-        let session = self.sessions.get_mut(&id).unwrap();
-        let rooms = self.log.rooms_of(session.user);
+        let connection = self.connections.get_mut(&id).unwrap();
+        let rooms = self.log.rooms_of(connection.user);
         let rooms: Vec<Value> = rooms
-            .filter_map(|room| room.room_of(session.user))
+            .filter_map(|room| room.room_of(connection.user))
             .collect();
         let known = rooms.iter().map(|room| {
             let number = |key: &str| room[key].as_u64().unwrap();
             (number("id"), number("rev"))
         });
-        session.known = known.collect();
-        session.work = Some(Work::Greet(rooms));
+        connection.known = known.collect();
+        connection.work = Some(Work::Greet(rooms));
     }
 
     /// The markers, and what is counted above them, may be those of a later moment.
     fn greet(&mut self, id: ConnectionId, mut rooms: Vec<Value>) {
         let (epoch, online) = (self.epoch(), self.online());
-        let session = self.sessions.get_mut(&id).unwrap();
+        let connection = self.connections.get_mut(&id).unwrap();
         for room in &mut rooms {
-            let standing = self.log.rooms[&room["id"].as_u64().unwrap()].standing(session.user);
+            let standing = self.log.rooms[&room["id"].as_u64().unwrap()].standing(connection.user);
             if let Some(standing) = standing {
                 standing.write(room);
             }
         }
-        session.say(
+        connection.say(
             json!({"type": "ready", "protocol": 1, "epoch": epoch, "rooms": rooms,
             "online": online, "online_truncated": false}),
         );
     }
 
     fn notice(&mut self, id: ConnectionId, notice: Notice) {
-        let session = self.sessions.get_mut(&id).unwrap();
+        let connection = self.connections.get_mut(&id).unwrap();
         let Notice {
             room_id,
             rev,
             is_in,
             tells_rev,
         } = notice;
-        let known = session.known.get(&room_id).copied();
+        let known = connection.known.get(&room_id).copied();
         if known.is_some_and(|known| known >= rev) {
             return;
         }
         if !is_in {
             if known.is_some() {
-                session.known.remove(&room_id);
-                session.held.remove(&room_id);
-                session.live.remove(&room_id);
-                session.lags.retain(|(lagged, _)| *lagged != room_id);
+                connection.known.remove(&room_id);
+                connection.held.remove(&room_id);
+                connection.live.remove(&room_id);
+                connection.lags.retain(|(lagged, _)| *lagged != room_id);
                 let mut frame = json!({"type": "removed", "room_id": room_id});
                 if tells_rev {
                     frame["rev"] = json!(rev);
                 }
-                session.say(frame);
+                connection.say(frame);
                 self.release(id, room_id);
             }
             return;
         }
-        let Some(room) = self.log.rooms[&room_id].room_of(session.user) else {
+        let Some(room) = self.log.rooms[&room_id].room_of(connection.user) else {
             return;
         };
         let rev = room["rev"].as_u64().unwrap();
-        session.known.insert(room_id, rev);
-        session.say(json!({"type": "added", "room_id": room_id, "room": room}));
-        if session.synced {
+        connection.known.insert(room_id, rev);
+        connection.say(json!({"type": "added", "room_id": room_id, "room": room}));
+        if connection.synced {
             self.begin(id, vec![(room_id, Start::Added { rev })], None);
         }
     }
 }
 
-impl Session {
+impl Connection {
     fn say(&mut self, frame: Value) {
         self.outbox.push_back(Outgoing::new(frame));
     }

@@ -1,4 +1,4 @@
-//! What a session does about a client's frame, each answered once.
+//! What a connection does about a client's frames, each answered once.
 
 use std::collections::BTreeMap;
 
@@ -81,9 +81,9 @@ impl Server {
         let room_id = frame["room_id"].as_u64().unwrap_or(0);
         let epoch = frame["epoch"].as_str();
         let same_epoch = epoch.is_none_or(|epoch| epoch == self.epoch());
-        let session = self.sessions.get_mut(&id).unwrap();
+        let connection = self.connections.get_mut(&id).unwrap();
         match frame["type"].as_str().unwrap() {
-            "ping" => session.answer(reference.as_ref(), json!({"type": "pong"})),
+            "ping" => connection.answer(reference.as_ref(), json!({"type": "pong"})),
             "sync" => self.sync(id, &frame["rooms"], same_epoch, reference),
             "join" => {
                 let start = frame["rev"].as_u64();
@@ -91,18 +91,18 @@ impl Server {
                 self.begin(id, vec![(room_id, start)], reference);
             }
             "leave" => {
-                session.live.remove(&room_id);
-                session.lags.retain(|(lagged, _)| *lagged != room_id);
+                connection.live.remove(&room_id);
+                connection.lags.retain(|(lagged, _)| *lagged != room_id);
                 let ack = json!({"type": "ack", "room_id": room_id});
-                session.answer(reference.as_ref(), ack);
+                connection.answer(reference.as_ref(), ack);
                 self.release(id, room_id);
             }
             "typing" => {
-                let user = session.user;
-                if session.live.contains(&room_id) {
+                let user = connection.user;
+                if connection.live.contains(&room_id) {
                     let frame = json!({"type": "typing", "room_id": room_id, "user_id": user});
-                    self.hint(frame, |session| {
-                        session.user != user && session.live.contains(&room_id)
+                    self.tell_ephemeral(frame, |connection| {
+                        connection.user != user && connection.live.contains(&room_id)
                     });
                 }
             }
@@ -126,10 +126,10 @@ impl Server {
         reference: Option<Value>,
         answer: Result<Value, Refused>,
     ) {
-        let session = self.sessions.get_mut(&id).unwrap();
+        let connection = self.connections.get_mut(&id).unwrap();
         match answer {
-            Ok(ack) => session.answer(reference.as_ref(), ack),
-            Err(code) => session.refuse(reference.as_ref(), code),
+            Ok(ack) => connection.answer(reference.as_ref(), ack),
+            Err(code) => connection.refuse(reference.as_ref(), code),
         }
     }
 
@@ -152,21 +152,20 @@ impl Server {
         let named: BTreeMap<u64, u64> = rooms
             .map(|(room_id, rev)| (room_id.parse().unwrap(), rev.as_u64().unwrap()))
             .collect();
-        let session = self.sessions.get_mut(&id).unwrap();
+        let connection = self.connections.get_mut(&id).unwrap();
         let after = |(room_id, rev): (&u64, &u64), same_epoch| {
             let rev = *rev;
             (*room_id, Start::After { rev, same_epoch })
         };
         let mut starts: Vec<(u64, Start)> =
             named.iter().map(|one| after(one, same_epoch)).collect();
-        let others = session
-            .known
-            .iter()
-            .filter(|(room_id, _)| !named.contains_key(room_id) && !session.live.contains(room_id));
+        let others = connection.known.iter().filter(|(room_id, _)| {
+            !named.contains_key(room_id) && !connection.live.contains(room_id)
+        });
         starts.extend(others.map(|one| after(one, true)));
-        session.synced = true;
+        connection.synced = true;
         if starts.is_empty() {
-            session.answer(reference.as_ref(), json!({"type": "ack"}));
+            connection.answer(reference.as_ref(), json!({"type": "ack"}));
         } else {
             self.begin(id, starts, reference);
         }
@@ -177,7 +176,7 @@ impl Server {
         if fault == Fault::Before {
             return Err(UNAVAILABLE);
         }
-        let user = self.sessions[&id].user;
+        let user = self.connections[&id].user;
         let room = self.log.rooms.get_mut(&room_id).ok_or("not_found")?;
         let seq = room.read(user, seq).ok_or("not_found")?;
         let standing = room.standing(user).ok_or("not_found")?;
@@ -197,13 +196,13 @@ impl Server {
         let Act::Send { id: message_id, .. } = act else {
             return self.commit(id, room_id, act);
         };
-        let held = &self.sessions[&id].held;
+        let held = &self.connections[&id].held;
         if held.get(&room_id).is_some_and(|held| *held != message_id) {
             let complaint = format!("{message_id} overtakes one whose outcome is open");
             self.complaints.push(complaint);
         }
         let answer = self.commit(id, room_id, act);
-        let held = &mut self.sessions.get_mut(&id).unwrap().held;
+        let held = &mut self.connections.get_mut(&id).unwrap().held;
         match answer {
             Err(UNAVAILABLE) => {
                 held.entry(room_id).or_insert(message_id);
@@ -217,7 +216,7 @@ impl Server {
 
     fn commit(&mut self, id: ConnectionId, room_id: u64, act: Act) -> Result<Value, Refused> {
         let fault = self.fault();
-        let user = self.sessions[&id].user;
+        let user = self.connections[&id].user;
         let room = self.log.rooms.get_mut(&room_id);
         let room = room.filter(|room| !room.deleted);
         if fault == Fault::Before {

@@ -1,4 +1,4 @@
-//! What a device holds beside what REST says.
+//! Compares what a device holds with what REST shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
-//! The model's plan against a real server, by the reference client and by the web client's own state
-//! machine: over real sockets, whose frames a chaos in between loses, delays and doubles, and which are cut before or after what was sent arrived. At the
-//! end each device holds what REST says.
+//! The model's plan against a real server, with the reference client and with the web client's own state machine, over real
+//! sockets. A link between them loses, delays and duplicates frames, and sockets are cut before or after what was sent has
+//! arrived. At the end each device holds what REST shows.
 //!
 //! A seed fixes the plan, not the times: those are the machine's.
 

@@ -1,5 +1,4 @@
-//! What a device runs: the reference client, or the state machine of the web client in a process
-//! beside it.
+//! What a device runs: the reference client, or the web client's state machine in a process beside the test.
 
 use std::collections::{BTreeMap, BTreeSet};
 

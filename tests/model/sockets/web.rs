@@ -1,5 +1,5 @@
-//! The state machine of the web client (frontend/src/realtime), which frontend/model/stdio.ts speaks
-//! for: a call in each line of its standard input, an answer in each line of its output.
+//! The web client's state machine (frontend/src/realtime) over standard input and output, by frontend/model/stdio.ts: one
+//! call a line, one answer a line.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! What I ask the server for on this connection, and live delivery from where I stand.
+//! What the client has asked the server for on this connection, and its live rooms.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What the server says.
+//! What the server's frames do to the client's state.
 
 use std::collections::{BTreeMap, BTreeSet};
 

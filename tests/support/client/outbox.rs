@@ -1,6 +1,5 @@
-//! What I want changed: kept until the server has answered it for good, and sent again, the same, after
-//! every reconnect and every retryable error. Of each room only the first is on its way, so that what I
-//! say and do happens in my order.
+//! Changes that the user wants: kept until the server has answered them for good, and sent again, the same, after every
+//! reconnect and every retryable error. Only the first of each room is in flight, so that they happen in the user's order.
 
 use std::collections::BTreeSet;
 

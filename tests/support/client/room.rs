@@ -1,4 +1,4 @@
-//! A room that I'm a member of, as far as I know.
+//! A room of the client's user, as far as the client knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,416 @@
+//! Roles, settings, the archive and the deletion of a room.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use hearth::{
+    protocol::{
+        RoomId, UserId,
+        rest::{Notify, Role, RoomKind, UserSummary},
+    },
+    store::{Change, EventBody, Outcome, Range, Refused, RoomFilter},
+};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::{
+    node::{Place, listed, refused},
+    state::State,
+};
+
+fn owners(state: &State) -> Vec<UserId> {
+    let owners = state.members.iter();
+    let owners = owners.filter(|(_, stay)| stay.role == Some(Role::Owner));
+    owners.map(|(user, _)| *user).collect()
+}
+
+pub async fn roles_are_given_and_handed_over(place: Place) {
+    let world = place.node().await;
+    let users = world.users(4).await;
+    let [owner, ada, bob, stranger] = &users[..] else {
+        unreachable!();
+    };
+    let room = world.room(RoomKind::Private, owner, &users[1..3]).await;
+    for (by, user, role, why) in [
+        (ada, bob, Role::Admin, Refused::NotOwner),
+        (ada, ada, Role::Owner, Refused::NotOwner),
+        (stranger, bob, Role::Admin, Refused::NoRoom),
+        (owner, stranger, Role::Admin, Refused::NoSuchMember),
+        (owner, owner, Role::Member, Refused::OwnerStays),
+    ] {
+        assert_eq!(refused(&world.set_role(room, by, user, role).await), why);
+    }
+    assert_eq!(refused(&world.leave(room, owner).await), Refused::NoHeir);
+    let head = world.head(room).await;
+    let role = |outcome: Outcome| match outcome {
+        Outcome::Joined {
+            rev,
+            role,
+            changed,
+            last_read_seq: 0,
+            ..
+        } => (rev, role, changed),
+        other => panic!("{other:?}"),
+    };
+    let admin = world.set_role(room, owner, bob, Role::Admin).await;
+    assert_eq!(role(admin), (head + 1, Role::Admin, true));
+    let again = world.set_role(room, owner, bob, Role::Admin).await;
+    assert_eq!(role(again), (head + 1, Role::Admin, false));
+    let handed = world.set_role(room, owner, ada, Role::Owner).await;
+    assert_eq!(role(handed), (head + 2, Role::Owner, true));
+    assert_eq!(
+        world.head(room).await,
+        head + 3,
+        "the old owner's row is one, too"
+    );
+    // The old owner came first.
+    let left = world.leave(room, ada).await;
+    assert_eq!(left, Outcome::Left { rev: head + 4 });
+    assert_eq!(owners(&State::told(&world, room)), [owner.id]);
+    let told = world.told_of(room);
+    let EventBody::Member(heir) = &told.last().unwrap().body else {
+        panic!("{told:?}");
+    };
+    assert_eq!(
+        (heir.user.id, heir.role, heir.by),
+        (owner.id, Some(Role::Owner), Some(ada.id))
+    );
+    assert_eq!(heir.user.username, owner.username);
+    // Admins remove members only.
+    world.add(room, owner.id, ada).await;
+    world.set_role(room, owner, ada, Role::Admin).await;
+    world.add(room, ada.id, stranger).await;
+    assert_eq!(
+        refused(&world.remove(room, ada.id, owner).await),
+        Refused::OwnerStays
+    );
+    assert_eq!(
+        refused(&world.remove(room, ada.id, bob).await),
+        Refused::NotOwner
+    );
+    assert!(matches!(
+        world.remove(room, ada.id, stranger).await,
+        Outcome::Left { .. }
+    ));
+    assert!(matches!(
+        world.remove(room, owner.id, bob).await,
+        Outcome::Left { .. }
+    ));
+    // Who comes back is a member.
+    world.add(room, owner.id, bob).await;
+    let state = State::told(&world, room);
+    assert_eq!(state.members[&bob.id].role, Some(Role::Member));
+    state.check_tables(&place, room).await;
+    state.check_pages(&world, room).await;
+}
+
+pub async fn one_owner_whoever_races(place: Place) {
+    let world = Arc::new(place.node().await);
+    let users = world.users(5).await;
+    for round in 0..20 {
+        let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
+        for heir in &users[1..3] {
+            world.set_role(room, &users[0], heir, Role::Admin).await;
+        }
+        let mut tasks = JoinSet::new();
+        let mut spawn = |change: Change| {
+            let world = world.clone();
+            tasks.spawn(async move {
+                tokio::time::sleep(Duration::from_micros(round * 100)).await;
+                world.append(change).await
+            });
+        };
+        let [by, one, two] = [0, 1, 2].map(|n| users[n].clone());
+        let hand = |user: &UserSummary| Change::SetRole {
+            room_id: room,
+            by: by.clone(),
+            user: user.clone(),
+            role: Role::Owner,
+        };
+        let leave = |user: &UserSummary| Change::Leave {
+            room_id: room,
+            user: user.clone(),
+            heir: None,
+        };
+        if round % 2 == 0 {
+            spawn(hand(&one));
+            spawn(hand(&two));
+        } else {
+            spawn(leave(&by));
+            spawn(leave(&one));
+            spawn(leave(&two));
+        }
+        let outcomes = tasks.join_all().await;
+        let refused = outcomes.iter().filter(|o| matches!(o, Outcome::Refused(_)));
+        assert_eq!(refused.count(), 1, "the last one stays: {outcomes:?}");
+        let state = State::told(&world, room);
+        assert_eq!(owners(&state).len(), 1);
+        let sql =
+            format!("SELECT COUNT(*) FROM room_members WHERE room_id = {room} AND role = 'owner'");
+        assert_eq!(place.numbers(&sql).await, [[1]]);
+        state.check_tables(&place, room).await;
+        state.check_pages(&world, room).await;
+    }
+}
+
+pub async fn settings_and_the_archive(place: Place) {
+    let world = place.node().await;
+    let users = world.users(3).await;
+    let [owner, member, guest] = &users[..] else {
+        unreachable!();
+    };
+    let room = world.room(RoomKind::Public, owner, &users[1..2]).await;
+    let (seq, _) = world.send(room, member).await;
+    let set = async |by: UserId, name: &str, topic: &str| {
+        let change = Change::Settings {
+            room_id: room,
+            by,
+            name: Some(name.into()),
+            topic: Some(topic.into()),
+            archived: None,
+        };
+        world.append(change).await
+    };
+    assert_eq!(refused(&set(member.id, "x", "").await), Refused::NotAdmin);
+    assert_eq!(refused(&set(guest.id, "x", "").await), Refused::NotMember);
+    let head = world.head(room).await;
+    assert_eq!(set(owner.id, "Straße", "a topic").await, Outcome::Set);
+    assert_eq!(set(owner.id, "Straße", "a topic").await, Outcome::Set);
+    assert_eq!(set(owner.id, "STRASSE", "a topic").await, Outcome::Set);
+    assert_eq!(world.head(room).await, head + 2);
+    let found = RoomFilter {
+        user_id: member.id,
+        mine: true,
+        public: false,
+        query: "strasse".into(),
+    };
+    let found = world.store.rooms(found, RoomId(0), 9).await.unwrap();
+    assert_eq!(
+        (found.len(), &*found[0].name),
+        (1, "STRASSE"),
+        "found by its new name"
+    );
+    // A marker, a leaving and the way back; all else is refused.
+    assert_eq!(world.archive(room, owner.id, true).await, Outcome::Set);
+    let id = Uuid::new_v4();
+    for outcome in [
+        world.send_id(room, member, id).await,
+        world
+            .edit(room, member.id, seq, "x", Default::default())
+            .await,
+        world.delete(room, member.id, seq).await,
+        world.react(room, member.id, seq, "e", true).await,
+        world.pin(room, owner.id, seq, true).await,
+        world.join(room, guest).await,
+        world.add(room, member.id, guest).await,
+        world.remove(room, owner.id, member).await,
+        world.set_role(room, owner, member, Role::Admin).await,
+        set(owner.id, "y", "").await,
+        world.delete_room(room, owner.id).await,
+    ] {
+        assert_eq!(refused(&outcome), Refused::Archived);
+    }
+    for room in world
+        .store
+        .rooms(
+            RoomFilter {
+                user_id: guest.id,
+                mine: true,
+                public: true,
+                query: String::new(),
+            },
+            RoomId(0),
+            9,
+        )
+        .await
+        .unwrap()
+    {
+        assert!(room.archived_at.is_some(), "listed as what it is");
+    }
+    assert_eq!(
+        world.read(room, owner.id, seq).await,
+        Outcome::Read { last_read_seq: seq }
+    );
+    assert!(matches!(
+        world.leave(room, member).await,
+        Outcome::Left { .. }
+    ));
+    assert_eq!(world.archive(room, owner.id, false).await, Outcome::Set);
+    assert_eq!(world.archive(room, owner.id, false).await, Outcome::Set);
+    let state = State::told(&world, room);
+    assert!(state.settings.3.is_none());
+    state.check_tables(&place, room).await;
+    state.check_pages(&world, room).await;
+    // What a member wants to be told of takes no rev, and stays with him.
+    let head = world.head(room).await;
+    assert!(
+        world
+            .store
+            .set_notify(room, owner.id, Notify::Mentions)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !world
+            .store
+            .set_notify(room, member.id, Notify::None)
+            .await
+            .unwrap()
+    );
+    let mine = world
+        .store
+        .room(room, owner.id)
+        .await
+        .unwrap()
+        .unwrap()
+        .mine
+        .unwrap();
+    assert_eq!(
+        (mine.notify, world.head(room).await),
+        (Notify::Mentions, head)
+    );
+}
+
+pub async fn a_deleted_room_is_gone_everywhere(place: Place) {
+    let world = place.node().await;
+    let users = world.users(3).await;
+    let [owner, member, guest] = &users[..] else {
+        unreachable!();
+    };
+    let room = world.room(RoomKind::Public, owner, &users[1..2]).await;
+    let other = world.room(RoomKind::Public, owner, &users[1..2]).await;
+    let id = Uuid::new_v4();
+    world.send_id(room, owner, id).await;
+    world.pin(room, owner.id, 1, true).await;
+    assert_eq!(
+        refused(&world.delete_room(room, member.id).await),
+        Refused::NotOwner
+    );
+    assert_eq!(
+        refused(&world.delete_room(room, guest.id).await),
+        Refused::NotMember
+    );
+    let head = world.head(room).await;
+    assert_eq!(
+        world.delete_room(room, owner.id).await,
+        Outcome::RoomDeleted
+    );
+    for outcome in [
+        world.delete_room(room, owner.id).await,
+        world.join(room, guest).await,
+        world.leave(room, member).await,
+        world.read(room, member.id, 1).await,
+        world.archive(room, owner.id, false).await,
+        world.send_id(room, owner, Uuid::new_v4()).await,
+    ] {
+        assert_eq!(refused(&outcome), Refused::NoRoom);
+    }
+    let again = world.send_id(room, owner, id).await;
+    assert!(
+        matches!(
+            again,
+            Outcome::Sent {
+                duplicate: true,
+                ..
+            }
+        ),
+        "for ever: {again:?}"
+    );
+    let heads = world.store.heads(&[room, other]).await.unwrap();
+    assert_eq!(heads, [(room, head + 1, true), (other, 3, false)]);
+    for user in &users {
+        let mine = if user.id == guest.id {
+            vec![]
+        } else {
+            vec![other]
+        };
+        assert_eq!(listed(&world, user.id, true, false).await, mine);
+        assert_eq!(listed(&world, user.id, true, true).await, [other]);
+        let standings = world.store.standings(user.id, None).await.unwrap();
+        assert!(standings.iter().map(|s| s.room_id).eq(mine));
+        assert!(world.store.room(room, user.id).await.unwrap().is_none());
+        assert!(
+            !world
+                .store
+                .set_notify(room, user.id, Notify::None)
+                .await
+                .unwrap()
+        );
+    }
+    assert!(
+        world
+            .store
+            .history(room, Range::Latest, 9)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(world.store.changes(room, 0).await.unwrap().is_none());
+    assert!(world.store.pins(room, 0, 9).await.unwrap().is_none());
+    assert!(
+        world
+            .store
+            .members(room, "", UserId(0), 9)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let state = State::told(&world, room);
+    assert!(state.ended);
+    state.check_tables(&place, room).await;
+}
+
+pub async fn nothing_comes_after_the_end(place: Place) {
+    let world = Arc::new(place.node().await);
+    // Every other round another node deletes: then only the database's locks keep the order.
+    let other = Arc::new(place.node().await);
+    let users = world.users(6).await;
+    for round in 0..16 {
+        let deleter = if round % 2 == 0 { &world } else { &other };
+        let room = world.room(RoomKind::Public, &users[0], &users[1..4]).await;
+        let mut tasks = JoinSet::new();
+        for (n, user) in users.iter().cloned().enumerate() {
+            let world = world.clone();
+            tasks.spawn(async move {
+                let mut revs = Vec::new();
+                loop {
+                    let outcome = match n {
+                        0..4 => world.send_id(room, &user, Uuid::new_v4()).await,
+                        _ if revs.len() % 2 == 0 => world.join(room, &user).await,
+                        _ => world.leave(room, &user).await,
+                    };
+                    match outcome {
+                        Outcome::Sent { rev, .. }
+                        | Outcome::Joined { rev, .. }
+                        | Outcome::Left { rev } => revs.push(rev),
+                        Outcome::Refused(Refused::NoRoom) => return revs,
+                        other => panic!("{other:?}"),
+                    }
+                }
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(round)).await;
+        let ended = deleter.delete_room(room, users[0].id).await;
+        assert_eq!(ended, Outcome::RoomDeleted);
+        let told = deleter.told_of(room);
+        assert!(
+            matches!(told.last().unwrap().body, EventBody::Deleted { .. }),
+            "told before answered"
+        );
+        let revs = tasks.join_all().await.concat();
+        let head = world.head(room).await;
+        assert!(revs.iter().all(|rev| *rev < head));
+        let unique: BTreeSet<_> = revs.iter().collect();
+        assert_eq!(unique.len(), revs.len());
+        let sql =
+            format!("SELECT COUNT(*) FROM room_members WHERE room_id = {room} AND left_at IS NULL");
+        assert_eq!(place.numbers(&sql).await, [[0]]);
+        let newest = format!("SELECT MAX(rev) FROM messages WHERE room_id = {room}");
+        if let [Some(newest)] = &place.select(&newest).await[0][..] {
+            assert!(newest.parse::<u64>().unwrap() < head);
+        }
+        if round % 2 == 0 {
+            let state = State::told(&world, room);
+            state.check_tables(&place, room).await;
+        }
+    }
+}
