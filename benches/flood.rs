@@ -3,6 +3,11 @@
 //! quiet and flooded, with the limits by user lifted and with them. On MariaDB too when `HEARTH_TEST_MYSQL` names one.
 
 #[path = "../tests/support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "a benchmark needs few of the tests' helpers"
+)]
 mod house;
 #[path = "probe/report.rs"]
 #[allow(dead_code, reason = "the probe prints it otherwise")]

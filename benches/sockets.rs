@@ -2,6 +2,11 @@
 //! every member of its room. The readers are a process of their own.
 
 #[path = "../tests/support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "a benchmark needs few of the tests' helpers"
+)]
 mod house;
 mod support;
 

@@ -10,6 +10,11 @@ mod stage;
 mod traffic;
 
 #[path = "../../tests/support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "a benchmark needs few of the tests' helpers"
+)]
 mod house;
 #[path = "../support/mod.rs"]
 mod support;

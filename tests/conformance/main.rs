@@ -12,6 +12,7 @@ mod network;
 mod node;
 mod pages;
 #[path = "../support/patience.rs"]
+#[expect(dead_code, reason = "deadlines of whole minutes are the other tests'")]
 mod patience;
 mod plans;
 mod races;

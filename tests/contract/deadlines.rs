@@ -19,6 +19,7 @@ async fn deadlines_are_kept() {
         who_does_not_say_who_he_is_is_closed_after_ten_seconds(),
         a_socket_outlives_its_token_by_at_most_a_minute(),
         a_renewed_socket_outlives_all_of_its_tokens(),
+        lines_have_the_same_deadlines(),
     );
 }
 
@@ -171,4 +172,58 @@ async fn a_renewed_socket_outlives_all_of_its_tokens() {
     let whole: Vec<u64> = (1..=seqs.len() as u64).collect();
     assert_eq!((&seqs, &line_seqs), (&whole, &whole));
     assert!(seqs.len() >= 5, "{seqs:?}");
+}
+
+async fn lines_have_the_same_deadlines() {
+    let server = Server::with_lines(Db::Sqlite).await;
+    let ada = server.register("ada").await;
+    let started = Moment::now();
+    let nameless = Lines::connect(&server).await;
+    let mut chatty = Lines::connect(&server).await;
+    let silent = Lines::open(&server, &ada).await;
+    let mut pinging = Lines::open(&server, &ada).await;
+
+    tokio::join!(
+        async {
+            assert_eq!(
+                within(nameless).await,
+                Incoming::Closed(4500, "not authenticated".into())
+            );
+            started.assert_took(10..20);
+        },
+        async {
+            // Empty lines are not what is waited for.
+            let closed = loop {
+                if chatty.try_write(b"\n").await.is_err()
+                    || started.elapsed() > Duration::from_secs(9)
+                {
+                    break within(chatty).await;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            };
+            assert_eq!(closed, Incoming::Closed(4500, "not authenticated".into()));
+            started.assert_took(10..20);
+        },
+        async {
+            // No ping comes before the end: over TCP they are the client's alone.
+            assert_eq!(
+                within(silent).await,
+                Incoming::Closed(4002, "heartbeat missed".into())
+            );
+            started.assert_took(60..75);
+        },
+        async {
+            for _ in 0..4 {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                assert!(pinging.fence().await.is_empty(), "who pings lives");
+            }
+        },
+    );
+}
+
+/// What comes next, within more than the longest deadline.
+async fn within(mut lines: Lines) -> Incoming {
+    timeout(LONG, lines.wait())
+        .await
+        .expect("the deadline is kept")
 }

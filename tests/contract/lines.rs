@@ -1,13 +1,11 @@
 //! Lines over plain TCP: the same connection as a WebSocket's, as one JSON object a line.
 
-use std::time::Duration;
-
 use nix::sys::socket::{setsockopt, sockopt::TcpMaxSeg};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
 use crate::support::{
-    Account, Chain, Db, Incoming, Lines, Moment, Server, each_database, resident_kib, timeout, uuid,
+    Account, Chain, Db, Incoming, Lines, Server, each_database, resident_kib, uuid,
 };
 
 const LINE_BYTES_MAX: usize = 128 * 1024;
@@ -331,61 +329,6 @@ async fn everybody_is_told_when_the_server_stops() {
         tokio::net::TcpStream::connect(tcp).await.is_err(),
         "nobody listens any more"
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deadlines_are_kept() {
-    let server = Server::with_lines(Db::Sqlite).await;
-    let ada = server.register("ada").await;
-    let started = Moment::now();
-    let nameless = Lines::connect(&server).await;
-    let mut chatty = Lines::connect(&server).await;
-    let silent = Lines::open(&server, &ada).await;
-    let mut pinging = Lines::open(&server, &ada).await;
-
-    tokio::join!(
-        async {
-            assert_eq!(
-                within(nameless).await,
-                Incoming::Closed(4500, "not authenticated".into())
-            );
-            started.assert_took(10..20);
-        },
-        async {
-            // Empty lines are not what is waited for.
-            let closed = loop {
-                if chatty.try_write(b"\n").await.is_err()
-                    || started.elapsed() > Duration::from_secs(9)
-                {
-                    break within(chatty).await;
-                }
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            };
-            assert_eq!(closed, Incoming::Closed(4500, "not authenticated".into()));
-            started.assert_took(10..20);
-        },
-        async {
-            // No ping comes before the end: over TCP they are the client's alone.
-            assert_eq!(
-                within(silent).await,
-                Incoming::Closed(4002, "heartbeat missed".into())
-            );
-            started.assert_took(60..75);
-        },
-        async {
-            for _ in 0..4 {
-                tokio::time::sleep(Duration::from_secs(20)).await;
-                assert!(pinging.fence().await.is_empty(), "who pings lives");
-            }
-        },
-    );
-}
-
-/// What comes next, with more patience than usual.
-async fn within(mut lines: Lines) -> Incoming {
-    timeout(Duration::from_secs(90), lines.wait())
-        .await
-        .expect("the deadline is kept")
 }
 
 /// A script says all it has to say, and reads what comes of it at its own pace, to the end.

@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
-use crate::support::{Crowd, Db, Progress, Server, Tables, each_database, kills};
+use crate::support::{
+    Crowd, Db, Progress, Server, Tables, each_database, kills, soak_each_database,
+};
 
 /// Acknowledgements between two kills.
 const ACKS: u64 = 500;
 
 async fn nothing_acknowledged_is_lost_by_kills(db: Db) {
-    under_kills(db, kills(20)).await;
+    under_kills(db, kills(14)).await;
 }
 
 async fn under_kills(db: Db, kills: u64) {
@@ -34,30 +36,15 @@ async fn under_kills(db: Db, kills: u64) {
 
 each_database!(nothing_acknowledged_is_lost_by_kills);
 
-/// At length: in rounds, each with a fresh database.
-mod soak {
-    use super::{Db, under_kills};
-    use crate::support::kills;
-
-    async fn soak(db: Db) {
-        let mut left = kills(1_000);
-        while left > 0 {
-            let round = left.min(50);
-            under_kills(db, round).await;
-            left -= round;
-            println!("{db:?}: {left} kills are left");
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    #[ignore = "make soak"]
-    async fn soak_sqlite() {
-        soak(Db::Sqlite).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    #[ignore = "make soak"]
-    async fn soak_mariadb() {
-        soak(Db::MariaDb).await;
+/// In rounds, each with a fresh database.
+async fn nothing_acknowledged_is_lost_by_many_kills(db: Db) {
+    let mut left = kills(1_000);
+    while left > 0 {
+        let round = left.min(50);
+        under_kills(db, round).await;
+        left -= round;
+        println!("{db:?}: {left} kills are left");
     }
 }
+
+soak_each_database!(nothing_acknowledged_is_lost_by_many_kills);

@@ -18,16 +18,16 @@ use super::{Moment, PATIENCE, timeout};
 pub struct Browser {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     next: u64,
-    /// What pages complained of: exceptions, errors on the console, in the log or by the content policy.
+    /// What pages reported: exceptions, errors on the console, in the log or by the content policy.
     pub complaints: Vec<Value>,
     _child: Child,
     _profile: TempDir,
 }
 
-/// A page, in a context that it shares with its tabs alone: its cookies and its storage.
+/// A page with cookies and storage of its own.
 pub struct Page {
+    /// Chromium's name for the connection to it.
     session: Value,
-    context: Value,
 }
 
 impl Browser {
@@ -66,7 +66,7 @@ impl Browser {
             panic!("Chromium ended");
         };
         let url = timeout(PATIENCE, address).await.expect("Chromium starts");
-        // It writes on, and must find somebody who reads.
+        // It writes more, which must be read.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let (stream, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         Self {
@@ -127,16 +127,7 @@ impl Browser {
         let context = self
             .call(None, "Target.createBrowserContext", json!({}))
             .await;
-        self.open_in(context["browserContextId"].clone(), url).await
-    }
-
-    /// Another tab of this page's browser.
-    pub async fn open_tab(&mut self, page: &Page, url: &str) -> Page {
-        self.open_in(page.context.clone(), url).await
-    }
-
-    async fn open_in(&mut self, context: Value, url: &str) -> Page {
-        let target = json!({"url": "about:blank", "browserContextId": context});
+        let target = json!({"url": "about:blank", "browserContextId": context["browserContextId"]});
         let target = self.call(None, "Target.createTarget", target).await;
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let session = self.call(None, "Target.attachToTarget", attach).await["sessionId"].clone();
@@ -148,54 +139,13 @@ impl Browser {
         ] {
             self.call(Some(&session), domain, json!({})).await;
         }
-        let page = Page { session, context };
+        let page = Page { session };
         self.call(Some(&page.session), "Page.navigate", json!({"url": url}))
             .await;
         // Its scripts have run then.
         let loaded = "location.href !== 'about:blank' && document.readyState === 'complete'";
         self.wait(&page, loaded).await;
         page
-    }
-
-    pub async fn reload(&mut self, page: &Page) {
-        self.evaluate(page, "window.before = true").await;
-        self.call(Some(&page.session), "Page.reload", json!({}))
-            .await;
-        self.wait(page, "!window.before && document.readyState === 'complete'")
-            .await;
-    }
-
-    /// Lets none of the page's requests for these addresses through; `*` stands for anything.
-    pub async fn block(&mut self, page: &Page, urls: &[&str]) {
-        self.call(
-            Some(&page.session),
-            "Network.setBlockedURLs",
-            json!({"urls": urls}),
-        )
-        .await;
-    }
-
-    /// The page's window as this large.
-    pub async fn resize(&mut self, page: &Page, width: u32, height: u32) {
-        self.call(
-            Some(&page.session),
-            "Emulation.setDeviceMetricsOverride",
-            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}),
-        )
-        .await;
-    }
-
-    /// Shows the page, and hides the other tabs of its window.
-    pub async fn bring_to_front(&mut self, page: &Page) {
-        self.call(Some(&page.session), "Page.bringToFront", json!({}))
-            .await;
-        self.wait(page, "!document.hidden").await;
-    }
-
-    /// Closes the page, as its tab's cross does.
-    pub async fn close(&mut self, page: Page) {
-        self.call(Some(&page.session), "Page.close", json!({}))
-            .await;
     }
 
     pub async fn evaluate(&mut self, page: &Page, expression: &str) -> Value {
@@ -223,22 +173,7 @@ impl Browser {
         }
     }
 
-    /// Types into the field with this id, once it is to be seen.
-    pub async fn fill(&mut self, page: &Page, id: &str, value: &str) {
-        self.wait(
-            page,
-            &format!("document.getElementById('{id}')?.checkVisibility()"),
-        )
-        .await;
-        let script = format!(
-            "(() => {{ const field = document.getElementById('{id}'); field.focus(); field.value = {}; \
-             field.dispatchEvent(new Event('input', {{bubbles: true}})); }})()",
-            json!(value)
-        );
-        self.evaluate(page, &script).await;
-    }
-
-    /// Clicks on what this selector finds, once it is to be seen.
+    /// Clicks on what this selector finds, once it is visible.
     pub async fn click(&mut self, page: &Page, selector: &str) {
         self.wait(
             page,

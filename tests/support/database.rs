@@ -13,7 +13,7 @@ pub enum Db {
     MariaDb,
 }
 
-/// Makes a test on each database of an `async fn name(db: Db)`.
+/// Declares a test on each database for an `async fn name(db: Db)`.
 #[macro_export]
 macro_rules! each_database {
     ($($name:ident),+ $(,)?) => {
@@ -36,6 +36,34 @@ macro_rules! each_database {
     };
 }
 pub use each_database;
+
+/// As [`each_database`], of tests that only `make soak` runs: long forms of shorter tests.
+#[macro_export]
+macro_rules! soak_each_database {
+    ($($name:ident),+ $(,)?) => {
+        mod soak {
+            mod sqlite {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    #[ignore = "make soak"]
+                    async fn $name() {
+                        super::super::$name($crate::support::Db::Sqlite).await;
+                    }
+                )+
+            }
+            mod mariadb {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    #[ignore = "make soak"]
+                    async fn $name() {
+                        super::super::$name($crate::support::Db::MariaDb).await;
+                    }
+                )+
+            }
+        }
+    };
+}
+pub use soak_each_database;
 
 /// The server's address without a database's name: `mysql://USER:PASSWORD@HOST:PORT`.
 pub fn mariadb() -> String {

@@ -49,10 +49,6 @@ impl MariaDb {
         format!("{}/hearth", self.server())
     }
 
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     fn server(&self) -> String {
         format!("mysql://hearth:hearth@127.0.0.1:{}", self.port)
     }

@@ -7,8 +7,6 @@
 //! The source is the fourth field of `/proc/loadavg` (proc(5)): the tasks that can run at this moment. Where it can't be
 //! read, the clock runs as the wall clock does.
 
-#![allow(dead_code, reason = "each test binary takes what it needs")]
-
 use std::{
     fs,
     future::Future,

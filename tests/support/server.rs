@@ -25,7 +25,8 @@ pub struct Server {
     log: Arc<Log>,
     http: reqwest::Client,
     dir: Arc<TempDir>,
-    schema: Option<Schema>,
+    /// Dropped with the server.
+    _schema: Option<Schema>,
 }
 
 /// Settings that make tests quick: limits by user are off, passwords are hashed lightly. The metrics can be read.
@@ -80,7 +81,7 @@ impl Server {
             log: Arc::default(),
             http: reqwest::Client::new(),
             dir: Arc::new(TempDir::new().unwrap()),
-            schema,
+            _schema: schema,
         };
         server.restart().await;
         server

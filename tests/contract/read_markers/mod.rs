@@ -72,7 +72,7 @@ impl Model {
     }
 }
 
-struct World<'a> {
+struct Run<'a> {
     people: &'a [Account],
     devices: Vec<Device>,
     room: u64,
@@ -80,7 +80,7 @@ struct World<'a> {
     rng: SmallRng,
 }
 
-impl<'a> World<'a> {
+impl<'a> Run<'a> {
     async fn start(people: &'a [Account], seed: u64) -> Self {
         let others: Vec<&Account> = people[1..].iter().collect();
         let room = people[0]
@@ -319,14 +319,14 @@ async fn everybody_is_told_what_is_so(db: Db) {
     }
     for seed in seeds(SEEDS) {
         println!("HEARTH_TEST_SEED={seed}");
-        let mut world = World::start(&people, seed).await;
-        for device in &mut world.devices {
+        let mut run = Run::start(&people, seed).await;
+        for device in &mut run.devices {
             device.connect(true).await;
         }
         for _ in 0..STEPS {
-            world.step().await;
+            run.step().await;
         }
-        world.check().await;
+        run.check().await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, Server, each_database, uuid};
+use crate::support::{Account, Db, Server, Socket, each_database, uuid};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Role {
@@ -179,7 +179,7 @@ fn expected(action: Action, role: Role, kind: Kind) -> &'static str {
     }
 }
 
-struct World {
+struct Setup {
     server: Server,
     owner: Account,
     admin: Account,
@@ -202,7 +202,7 @@ struct Scene {
     witness: Account,
 }
 
-impl World {
+impl Setup {
     async fn start(db: Db) -> Self {
         let server = Server::start(db).await;
         let site_admin = server.admin("root").await;
@@ -404,7 +404,7 @@ fn others(role: Role) -> u64 {
 }
 
 /// The frame for it, where there is one.
-fn by_socket(action: Action, role: Role, room: u64) -> Option<Value> {
+fn frame(action: Action, role: Role, room: u64) -> Option<Value> {
     let frame = match action {
         Send => json!({"type": "message", "id": uuid(), "content": "x"}),
         Reply => json!({"type": "message", "id": uuid(), "content": "x", "reply_to": 1}),
@@ -427,9 +427,14 @@ fn done((status, answer): (u16, Value)) -> Value {
     answer
 }
 
-async fn socket(action: Action, role: Role, scene: &Scene) -> Option<String> {
-    let frame = by_socket(action, role, scene.room)?;
-    let answer = scene.actor.connect().await.ask(frame).await;
+async fn by_socket(
+    action: Action,
+    role: Role,
+    scene: &Scene,
+    socket: &mut Socket,
+) -> Option<String> {
+    let frame = frame(action, role, scene.room)?;
+    let answer = socket.ask(frame).await;
     Some(match answer["type"].as_str().unwrap() {
         "ack" => "ok".into(),
         "error" => answer["code"].as_str().unwrap().into(),
@@ -444,7 +449,7 @@ async fn rev(scene: &Scene) -> u64 {
 }
 
 async fn who_may_do_what(db: Db) {
-    let world = &World::start(db).await;
+    let setup = &Setup::start(db).await;
     let mut cells = Vec::new();
     for kind in KINDS {
         for role in ROLES {
@@ -457,23 +462,24 @@ async fn who_may_do_what(db: Db) {
     }
     let faults = stream::iter(cells).map(|(kind, role)| async move {
         let mut faults = Vec::new();
-        let mut scene = world.scene(role, kind).await;
+        let mut scene = setup.scene(role, kind).await;
+        let mut socket = scene.actor.connect().await;
         for action in ACTIONS {
             let expected = expected(action, role, kind);
             let before = rev(&scene).await;
-            let rest = world.rest(action, role, &scene).await;
+            let rest = setup.rest(action, role, &scene).await;
             if rev(&scene).await != before {
                 if rest != "ok" {
                     faults.push(format!(
                         "{action:?} by {role:?} in {kind:?}: refused, and done"
                     ));
                 }
-                scene = world.scene(role, kind).await;
+                scene = setup.scene(role, kind).await;
             }
             let before = rev(&scene).await;
-            let answered = socket(action, role, &scene).await;
+            let answered = by_socket(action, role, &scene, &mut socket).await;
             if rev(&scene).await != before {
-                scene = world.scene(role, kind).await;
+                scene = setup.scene(role, kind).await;
             }
             for (way, code) in [("REST", Some(rest)), ("the socket", answered)] {
                 if let Some(code) = code

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::routes::{World, answer, frames, later};
+use super::routes::{Site, answer, frames, later};
 use crate::support::{Account, Db, Server, each_database, uuid};
 
 /// How many messages are in the room that must not be touched; in the other there is one.
@@ -177,17 +177,17 @@ async fn what_is_another_rooms_is_never_touched(db: Db) {
 
 /// Where a room is named beside the path, a private one, a deleted one and one that never was are answered alike, too.
 async fn hidden_rooms_are_as_absent_in_queries_and_bodies(db: Db) {
-    let world = World::build(db).await;
-    for who in [&world.stranger, &world.ex_member, &world.site_admin] {
+    let site = Site::build(db).await;
+    for who in [&site.stranger, &site.ex_member, &site.site_admin] {
         let mut answers = [BTreeSet::new(), BTreeSet::new()];
-        for room in world.hidden {
+        for room in site.hidden {
             let search = format!("/api/chat/search?q=hello&room_id={room}");
             let invite = json!({"room_id": room, "max_uses": 1, "expires_at": later()});
             for (at, method, path, body) in [
                 (0, "GET", &*search, Value::Null),
                 (1, "POST", "/api/invites", invite),
             ] {
-                let (status, found) = answer(&world.server, Some(who), method, path, &body).await;
+                let (status, found) = answer(&site.server, Some(who), method, path, &body).await;
                 assert!(
                     status / 100 == 4 || found["items"] == json!([]),
                     "{method} {path} {}: {status} {found}",
@@ -202,7 +202,7 @@ async fn hidden_rooms_are_as_absent_in_queries_and_bodies(db: Db) {
     }
 }
 
-/// As `policy::doors` for bodies: a frame with a field that it doesn't have is refused whole.
+/// As `routes.rs` for bodies: a frame with a field that it doesn't have is refused whole.
 async fn frames_bind_nothing_that_is_not_asked_for(db: Db) {
     let server = Server::start(db).await;
     let rooms = Rooms::build(&server).await;

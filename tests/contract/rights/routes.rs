@@ -9,7 +9,7 @@ use crate::support::{Account, Db, Server, each_database, uuid};
 
 /// What it takes to come in.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Door {
+enum Access {
     Open,
     /// A living log-in of an active account.
     LogIn,
@@ -23,10 +23,10 @@ enum Door {
     Socket,
 }
 
-use Door::*;
+use Access::*;
 
 /// A row for each route. Bodies are well-formed, so that nothing but authority speaks.
-fn routes() -> Vec<(&'static str, &'static str, Door, Value)> {
+fn routes() -> Vec<(&'static str, &'static str, Access, Value)> {
     let none = Value::Null;
     let message = "/api/chat/rooms/{room}/messages/{seq}";
     let reaction = "/api/chat/rooms/{room}/messages/{seq}/reactions/{emoji}";
@@ -226,7 +226,7 @@ pub(super) async fn answer(
     (status, body)
 }
 
-pub(super) struct World {
+pub(super) struct Site {
     pub(super) server: Server,
     /// Hidden from all but ada and bob: a private room; a deleted one; one that never was.
     pub(super) hidden: [u64; 3],
@@ -239,7 +239,7 @@ pub(super) struct World {
     hers: [u64; 2],
 }
 
-impl World {
+impl Site {
     pub(super) async fn build(db: Db) -> Self {
         let server = Server::start(db).await;
         let ada = server.register("ada").await;
@@ -343,16 +343,16 @@ async fn every_route_and_frame_has_a_row(db: Db) {
 
 /// No token, a log-in that has ended, a disabled account: nothing but what is open.
 async fn who_has_no_log_in_stays_outside(db: Db) {
-    let world = World::build(db).await;
-    let server = &world.server;
+    let site = Site::build(db).await;
+    let server = &site.server;
     for (who, status, code, close) in [
         (None, 401, "unauthorized", 4500),
-        (Some(&world.ended), 401, "token_revoked", 4501),
-        (Some(&world.disabled), 403, "forbidden", 4502),
+        (Some(&site.ended), 401, "token_revoked", 4501),
+        (Some(&site.disabled), 403, "forbidden", 4502),
     ] {
-        for (method, pattern, door, body) in routes() {
-            let path = path(pattern, world.hidden[0], 1);
-            if door == Socket {
+        for (method, pattern, access, body) in routes() {
+            let path = path(pattern, site.hidden[0], 1);
+            if access == Socket {
                 let token = who.map_or("", |who| &who.token);
                 let url = format!("ws://{}{path}?token={token}", server.address());
                 let mut socket = crate::support::Socket::open(&url).await;
@@ -360,7 +360,7 @@ async fn who_has_no_log_in_stays_outside(db: Db) {
                 continue;
             }
             let (found, problem) = answer(server, who, method, &path, &body).await;
-            match door {
+            match access {
                 Open => assert_ne!(problem["code"], code, "{method} {pattern}: {problem}"),
                 _ => assert_eq!(
                     (found, problem["code"].as_str()),
@@ -375,17 +375,17 @@ async fn who_has_no_log_in_stays_outside(db: Db) {
 /// A private room, a deleted one and one that never was are answered alike, to a stranger, to one who was in them and
 /// to an admin of the site; so is what is another's own.
 async fn what_is_hidden_is_as_if_it_never_was(db: Db) {
-    let world = World::build(db).await;
-    let server = &world.server;
-    for (method, pattern, door, body) in routes() {
+    let site = Site::build(db).await;
+    let server = &site.server;
+    for (method, pattern, access, body) in routes() {
         let mut answers = BTreeSet::new();
-        for who in [&world.stranger, &world.ex_member, &world.site_admin] {
-            let ids: &[(u64, u64)] = match door {
-                Room => &world.hidden.map(|room| (room, 1)),
+        for who in [&site.stranger, &site.ex_member, &site.site_admin] {
+            let ids: &[(u64, u64)] = match access {
+                Room => &site.hidden.map(|room| (room, 1)),
                 // An admin sees all invites.
                 Own if who.name == "root" => &[],
-                Own if pattern.contains("{session}") => &[(0, world.hers[0]), (0, 999_999)],
-                Own => &[(0, world.hers[1]), (0, 999_999)],
+                Own if pattern.contains("{session}") => &[(0, site.hers[0]), (0, 999_999)],
+                Own => &[(0, site.hers[1]), (0, 999_999)],
                 _ => &[],
             };
             for (room, other) in ids {
@@ -402,10 +402,10 @@ async fn what_is_hidden_is_as_if_it_never_was(db: Db) {
             }
         }
         assert!(answers.len() <= 1, "{method} {pattern}: {answers:#?}");
-        if door == SiteAdmin {
+        if access == SiteAdmin {
             let (status, problem) = answer(
                 server,
-                Some(&world.stranger),
+                Some(&site.stranger),
                 method,
                 &path(pattern, 0, 1),
                 &body,
@@ -418,7 +418,7 @@ async fn what_is_hidden_is_as_if_it_never_was(db: Db) {
             );
             let (status, found) = answer(
                 server,
-                Some(&world.site_admin),
+                Some(&site.site_admin),
                 method,
                 &path(pattern, 0, 1),
                 &body,
@@ -427,11 +427,11 @@ async fn what_is_hidden_is_as_if_it_never_was(db: Db) {
             assert!(matches!(status, 200 | 201), "{method} {pattern}: {found}");
         }
     }
-    for who in [&world.stranger, &world.ex_member, &world.site_admin] {
+    for who in [&site.stranger, &site.ex_member, &site.site_admin] {
         let mut socket = who.connect().await;
         for at in 0..frames(0).len() {
             let mut answers = BTreeSet::new();
-            for room in world.hidden {
+            for room in site.hidden {
                 let (kind, frame) = frames(room).swap_remove(at);
                 let Some(frame) = frame else { continue };
                 let mut answer = socket.ask(frame).await;
@@ -446,7 +446,7 @@ async fn what_is_hidden_is_as_if_it_never_was(db: Db) {
             }
             assert!(answers.len() <= 1, "{answers:#?}");
         }
-        for room in world.hidden {
+        for room in site.hidden {
             for path in [format!("/ws/{room}"), format!("/ws/rooms/{room}")] {
                 assert_eq!(who.open(&path).await.closed().await, 4505, "{path}");
             }
@@ -456,8 +456,8 @@ async fn what_is_hidden_is_as_if_it_never_was(db: Db) {
 
 /// Fields that say who or what one is are refused in every body, and bind nothing.
 async fn nothing_is_bound_that_is_not_asked_for(db: Db) {
-    let world = World::build(db).await;
-    for (method, pattern, door, body) in routes() {
+    let site = Site::build(db).await;
+    for (method, pattern, access, body) in routes() {
         let Value::Object(body) = body else { continue };
         for (name, value) in [
             ("is_admin", json!(true)),
@@ -474,9 +474,9 @@ async fn nothing_is_bound_that_is_not_asked_for(db: Db) {
                 // What is asked for.
                 continue;
             }
-            let who = Some(&world.site_admin).filter(|_| door != Open);
-            let path = path(pattern, world.hidden[0], 1);
-            let (status, problem) = answer(&world.server, who, method, &path, &json!(body)).await;
+            let who = Some(&site.site_admin).filter(|_| access != Open);
+            let path = path(pattern, site.hidden[0], 1);
+            let (status, problem) = answer(&site.server, who, method, &path, &json!(body)).await;
             let named = problem["errors"].as_array().into_iter().flatten();
             let named: Vec<&Value> = named.filter(|error| error["field"] == name).collect();
             assert_eq!(status, 400, "{method} {pattern} {name}: {problem}");
@@ -486,9 +486,9 @@ async fn nothing_is_bound_that_is_not_asked_for(db: Db) {
             );
         }
     }
-    let (_, me) = world.site_admin.get("/api/me").await;
+    let (_, me) = site.site_admin.get("/api/me").await;
     assert_eq!(me["role"], "admin");
-    let (_, she) = world.stranger.get("/api/me").await;
+    let (_, she) = site.stranger.get("/api/me").await;
     assert_eq!(she["role"], "user");
 }
 

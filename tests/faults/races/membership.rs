@@ -11,9 +11,11 @@ use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde_json::{Value, json};
 
-use crate::support::{Account, Chain, Db, Server, each_database, uuid};
+use crate::support::{Account, Chain, Db, Server, each_database, soak_each_database, uuid};
 
-const ROUNDS: u64 = 2_500;
+/// Ends of a membership in `make test`, and in `make soak`.
+const ROUNDS: u64 = 500;
+const ROUNDS_SOAK: u64 = 2_500;
 
 /// Keeps posting until told to stop; the ids that were acknowledged, with their revs. A refusal is no
 /// fault: the member is away then.
@@ -74,8 +76,16 @@ fn one_stay(frames: &[Value], room: u64) -> Option<(u64, Option<u64>)> {
     Some((added, Some(removed)))
 }
 
-/// Bob is added and removed, or leaves, again and again while he and others post and listen.
 async fn what_ends_a_membership_ends_all_of_it(db: Db) {
+    end_memberships(db, ROUNDS).await;
+}
+
+async fn many_ends_of_a_membership_end_all_of_it(db: Db) {
+    end_memberships(db, ROUNDS_SOAK).await;
+}
+
+/// Bob is added and removed, or leaves, again and again while he and others post and listen.
+async fn end_memberships(db: Db, count: u64) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
     let bob = server.register("bob").await;
@@ -98,7 +108,7 @@ async fn what_ends_a_membership_ends_all_of_it(db: Db) {
     let stop = AtomicBool::new(false);
     let rounds = async {
         let (mut told, mut aside) = (Vec::new(), Vec::new());
-        for round in 0..ROUNDS {
+        for round in 0..count {
             let body = json!({"user_id": bob.id});
             let (status, member) = ada.post(&format!("{path}/members"), body).await;
             assert_eq!(status, 201, "{member}");
@@ -159,7 +169,7 @@ async fn what_ends_a_membership_ends_all_of_it(db: Db) {
     let (stays, []) = revs.as_chunks::<2>() else {
         panic!("comings and goings are pairs: {revs:?}")
     };
-    assert_eq!(stays.len() as u64, ROUNDS);
+    assert_eq!(stays.len() as u64, count);
     let during_a_stay = |rev: u64| {
         stays
             .iter()
@@ -175,7 +185,7 @@ async fn what_ends_a_membership_ends_all_of_it(db: Db) {
         his.insert(event["id"].as_str().unwrap().to_owned(), rev);
     }
     assert!(
-        his.len() as u64 > ROUNDS / 10,
+        his.len() as u64 > count / 10,
         "the race was one: {} messages of his",
         his.len()
     );
@@ -191,10 +201,10 @@ async fn what_ends_a_membership_ends_all_of_it(db: Db) {
         assert!(was_told(*stay), "{stay:?} is none of {stays:?}");
     }
     assert!(
-        told.len() as u64 > ROUNDS,
+        told.len() as u64 > count,
         "most stays were told of: {} of {}",
         told.len(),
-        2 * ROUNDS
+        2 * count
     );
     // The room has long gone on: nothing comes after the last `removed`.
     for socket in &mut followers {
@@ -202,7 +212,7 @@ async fn what_ends_a_membership_ends_all_of_it(db: Db) {
     }
     // Without live delivery it is told of stays all the same, and of nothing else.
     assert_eq!(bystander.fence().await, [] as [Value; 0]);
-    assert!(aside.len() as u64 > ROUNDS, "most stays were told of");
+    assert!(aside.len() as u64 > count, "most stays were told of");
     for frames in aside.chunks(2) {
         let stay = one_stay(frames, room).unwrap();
         assert!(was_told(stay), "{stay:?} is none of {stays:?}");
@@ -285,3 +295,5 @@ each_database!(
     what_ends_a_membership_ends_all_of_it,
     storms_of_comings_and_goings_keep_the_numbers_right,
 );
+
+soak_each_database!(many_ends_of_a_membership_end_all_of_it);

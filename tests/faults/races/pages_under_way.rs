@@ -9,14 +9,17 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{
-    Account, Db, PATIENCE, Raw, Server, Socket, each_database, masked, timeout, uuid,
+    Account, Db, PATIENCE, Raw, Server, Socket, each_database, masked, soak_each_database, timeout,
+    uuid,
 };
 
-/// Side by side; what each has under way at once; and how often. Three ends on two databases: 10,080 races.
+/// People side by side; what each has under way at once; and how often a right ends in `make test` and in `make soak`. Three
+/// ends on two databases: 3,600 races, and 10,080.
 const PEOPLE: usize = 2;
 const SOCKETS: usize = 18;
 const PAGES: usize = 2;
-const ROUNDS: usize = 42;
+const ROUNDS: usize = 15;
+const ROUNDS_SOAK: usize = 42;
 /// Joins of one socket that follow each other, how far back they begin, and messages played back to a room's socket.
 const JOINS: usize = 2;
 const BACK: u64 = 4;
@@ -25,7 +28,7 @@ const HISTORY: usize = 5;
 const CROWD: usize = 20;
 const SHORT: usize = 6;
 const LONG: usize = 40;
-const OVERFULL: usize = 21;
+const OVERFULL: usize = 14;
 
 /// A busy room, and who listens there.
 struct Hall {
@@ -261,11 +264,19 @@ async fn read_out(socket: &mut Raw, secret: &str, close: u16) {
 }
 
 async fn after_a_log_out(db: Db) {
+    log_out(db, ROUNDS).await;
+}
+
+async fn after_many_log_outs(db: Db) {
+    log_out(db, ROUNDS_SOAK).await;
+}
+
+async fn log_out(db: Db, rounds: usize) {
     let hall = Hall::open(db).await;
     join_all((0..PEOPLE).map(async |number| {
         let name = format!("person{number}");
         hall.member(&name).await;
-        for round in 0..ROUNDS {
+        for round in 0..rounds {
             let account = hall.log_in(&name).await;
             let end = async || {
                 let path = ("POST", "/api/logout");
@@ -279,6 +290,14 @@ async fn after_a_log_out(db: Db) {
 }
 
 async fn after_a_disabling(db: Db) {
+    disable(db, ROUNDS).await;
+}
+
+async fn after_many_disablings(db: Db) {
+    disable(db, ROUNDS_SOAK).await;
+}
+
+async fn disable(db: Db, rounds: usize) {
     let hall = Hall::open(db).await;
     join_all((0..PEOPLE).map(async |number| {
         let name = format!("person{number}");
@@ -288,7 +307,7 @@ async fn after_a_disabling(db: Db) {
             let body = json!({"is_active": active});
             hall.rule("PATCH", &path, &body, &[200]).await;
         };
-        for round in 0..ROUNDS {
+        for round in 0..rounds {
             let account = hall.log_in(&name).await;
             let end = async || set(false).await;
             hall.last_race(round, &account, 4502, end).await;
@@ -299,6 +318,14 @@ async fn after_a_disabling(db: Db) {
 }
 
 async fn after_a_removal(db: Db) {
+    remove(db, ROUNDS).await;
+}
+
+async fn after_many_removals(db: Db) {
+    remove(db, ROUNDS_SOAK).await;
+}
+
+async fn remove(db: Db, rounds: usize) {
     let hall = Hall::open(db).await;
     join_all((0..PEOPLE).map(async |number| {
         let account = hall.member(&format!("person{number}")).await;
@@ -306,7 +333,7 @@ async fn after_a_removal(db: Db) {
         let mut watch: Socket = hall.witness.connect().await;
         watch.join(hall.room).await;
         let mut sockets = hall.connect(&account).await;
-        for round in 0..ROUNDS {
+        for round in 0..rounds {
             let secret = secret();
             hall.catch_up(&mut sockets).await;
             let end = async || {
@@ -360,3 +387,9 @@ async fn after_a_removal(db: Db) {
 }
 
 each_database!(after_a_log_out, after_a_disabling, after_a_removal);
+
+soak_each_database!(
+    after_many_log_outs,
+    after_many_disablings,
+    after_many_removals,
+);

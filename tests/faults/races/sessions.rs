@@ -11,13 +11,17 @@ use rand::Rng;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Account, Db, Incoming, PATIENCE, Server, Socket, each_database, timeout, uuid,
+    Account, Db, Incoming, PATIENCE, Server, Socket, each_database, soak_each_database, timeout,
+    uuid,
 };
 
-/// Side by side, and rounds of each: 4,000 log-outs and 1,008 disablings on the two databases together.
+/// People side by side, and how often each of them is logged out or disabled in `make test`. `make soak` does 4,000 log-outs
+/// and 1,008 disablings on the two databases together.
 const PEOPLE: usize = 8;
-const LOG_OUTS: usize = 250;
-const DISABLINGS: usize = 63;
+const LOG_OUTS: usize = 50;
+const LOG_OUTS_SOAK: usize = 250;
+const DISABLINGS: usize = 16;
+const DISABLINGS_SOAK: usize = 63;
 /// Disabled at once behind the server's back, so many times: 128 on the two databases together.
 const CROWD: usize = 16;
 const CROWDS: usize = 4;
@@ -138,6 +142,14 @@ async fn assert_none_stored(witness: &Account, late: Vec<(u64, Vec<String>)>) {
 }
 
 async fn nothing_follows_a_log_out(db: Db) {
+    log_out(db, LOG_OUTS).await;
+}
+
+async fn nothing_follows_many_log_outs(db: Db) {
+    log_out(db, LOG_OUTS_SOAK).await;
+}
+
+async fn log_out(db: Db, times: usize) {
     let server = Server::start(db).await;
     let witness = server.register("witness").await;
     let people = join_all((0..PEOPLE).map(async |at| {
@@ -145,7 +157,7 @@ async fn nothing_follows_a_log_out(db: Db) {
         let account = server.register(&name).await;
         let room = witness.create_room(&name, &[&account]).await;
         let mut late = Vec::new();
-        for _ in 0..LOG_OUTS {
+        for _ in 0..times {
             let account = server.log_in(&name).await;
             let end = async || assert_eq!(account.act("/api/logout").await.0, 204);
             late.extend(round(&witness, account.clone(), room, 4501, end).await);
@@ -157,6 +169,14 @@ async fn nothing_follows_a_log_out(db: Db) {
 }
 
 async fn nothing_follows_a_disabling(db: Db) {
+    disable(db, DISABLINGS).await;
+}
+
+async fn nothing_follows_many_disablings(db: Db) {
+    disable(db, DISABLINGS_SOAK).await;
+}
+
+async fn disable(db: Db, times: usize) {
     let server = Server::start(db).await;
     server.register("root").await;
     server.sql("UPDATE users SET role = 'admin'").await;
@@ -172,7 +192,7 @@ async fn nothing_follows_a_disabling(db: Db) {
             assert_eq!(status, 200, "{answer}");
         };
         let mut late = Vec::new();
-        for _ in 0..DISABLINGS {
+        for _ in 0..times {
             let account = server.log_in(&name).await;
             let end = async || set(false).await;
             late.extend(round(&witness, account, room, 4502, end).await);
@@ -249,4 +269,9 @@ each_database!(
     nothing_follows_a_log_out,
     nothing_follows_a_disabling,
     nothing_follows_a_disabling_behind_the_server,
+);
+
+soak_each_database!(
+    nothing_follows_many_log_outs,
+    nothing_follows_many_disablings,
 );

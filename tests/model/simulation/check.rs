@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Device, Outcome, World};
+use super::{Device, Outcome, Simulation};
 use crate::{
     model::{
         log::{self, Message, RoomLog},
@@ -14,7 +14,7 @@ use crate::{
     support::Room,
 };
 
-impl World {
+impl Simulation {
     /// At any time, in the midst of it: whatever the log holds up to a device's position, it holds too.
     pub(super) fn check_invariant(&self) -> Outcome {
         for (index, device) in self.devices.iter().enumerate() {

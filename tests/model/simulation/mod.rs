@@ -24,7 +24,7 @@ use crate::support::{Client, Effect, LoadId};
 const USERS: u64 = 4;
 /// Two for each user but the last, who has none.
 const DEVICES: usize = 6;
-/// Rounds after which a healed world must have come to rest.
+/// Rounds after which a healed simulation must have come to rest.
 const ROUNDS: usize = 4_000;
 
 /// One client of a user, and the way to the server.
@@ -66,7 +66,7 @@ struct Call {
 /// How often things happened, by name: a plan that reaches no corner proves nothing.
 pub type Corners = BTreeMap<&'static str, u64>;
 
-pub struct World {
+pub struct Simulation {
     /// Prints what happens.
     trace: bool,
     corners: Corners,
@@ -86,22 +86,22 @@ type Outcome = Result<(), String>;
 
 /// Runs one seed from beginning to end.
 pub fn run(seed: u64, broken: Option<Broken>, trace: bool) -> Result<Corners, String> {
-    let mut world = World::new(seed, broken);
-    world.trace = trace;
-    let steps = world.rng.random_range(15..75);
+    let mut simulation = Simulation::new(seed, broken);
+    simulation.trace = trace;
+    let steps = simulation.rng.random_range(15..75);
     for step in 0..steps {
-        world.step();
-        world.complain()?;
+        simulation.step();
+        simulation.complain()?;
         if step % 8 == 0 {
-            world.check_invariant()?;
+            simulation.check_invariant()?;
         }
     }
-    world.heal()?;
-    world.check()?;
-    Ok(world.corners)
+    simulation.heal()?;
+    simulation.check()?;
+    Ok(simulation.corners)
 }
 
-impl World {
+impl Simulation {
     fn note(&self, note: impl FnOnce() -> String) {
         if self.trace {
             println!("{}", note());
@@ -496,7 +496,7 @@ impl World {
         self.act(index);
     }
 
-    /// No more faults: all that was late comes, everyone connects, and the world comes to rest. Then
+    /// No more faults: all that was late comes, everyone connects, and the simulation comes to rest. Then
     /// one more change in each room reveals what was lost without a trace.
     fn heal(&mut self) -> Outcome {
         self.server.faulty = false;

@@ -3,7 +3,7 @@
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 use uuid::Uuid;
 
-use super::{USERS, World};
+use super::{Simulation, USERS};
 use crate::{
     model::log::{Act, Role, RoomLog, Seq},
     support::Change,
@@ -13,7 +13,7 @@ const EMOJI: [&str; 3] = ["👍", "🎉", "❤️"];
 /// Rooms that exist at the same time.
 const ROOMS: usize = 4;
 
-impl World {
+impl Simulation {
     /// Now and then it mentions somebody, or all.
     fn text(&mut self) -> String {
         self.next_text += 1;

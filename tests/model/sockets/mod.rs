@@ -60,7 +60,7 @@ struct Device {
 }
 
 /// The people of one seed and their devices.
-struct World {
+struct Run {
     seed: u64,
     rng: SmallRng,
     accounts: Vec<Account>,
@@ -80,7 +80,7 @@ struct World {
 type Answer = (usize, LoadId, Option<Value>);
 type Outcome = Result<(), String>;
 
-impl World {
+impl Run {
     async fn new(server: &Server, seed: u64, program: &Arc<Program>) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let mut accounts = Vec::new();
@@ -675,90 +675,87 @@ const LOST: usize = 1_000;
 async fn every_client_ends_with_what_rest_says(db: Db) {
     if let Some(seed) = super::one_seed() {
         let fall = FALLS[(seed / TOGETHER) as usize % FALLS.len()];
-        return run(db, seed..seed + 1, fall).await;
+        return run_seeds(db, seed..seed + 1, fall).await;
     }
     for (group, fall) in (0..).zip(FALLS) {
-        run(db, group * TOGETHER..(group + 1) * TOGETHER, fall).await;
+        run_seeds(db, group * TOGETHER..(group + 1) * TOGETHER, fall).await;
     }
 }
 
-async fn run(db: Db, seeds: std::ops::Range<u64>, fall: Fall) {
+async fn run_seeds(db: Db, seeds: std::ops::Range<u64>, fall: Fall) {
     let started = std::time::Instant::now();
     let mut server = Server::start(db).await;
     let program = Program::start();
-    let mut worlds = join_all(seeds.map(|seed| World::new(&server, seed, &program))).await;
-    live(&mut worlds, 60).await;
+    let mut runs = join_all(seeds.map(|seed| Run::new(&server, seed, &program))).await;
+    live(&mut runs, 60).await;
     match fall {
         Fall::Killed => server.kill().await,
         Fall::Epoch => {
-            tokio::join!(server.stop(), live(&mut worlds, 20));
+            tokio::join!(server.stop(), live(&mut runs, 20));
             let other = "UPDATE meta SET value = 'another' WHERE name = 'log_epoch'";
             server.sql(other).await;
         }
-        Fall::GoneBack => go_back(&mut server, &mut worlds).await,
+        Fall::GoneBack => go_back(&mut server, &mut runs).await,
     }
     // It comes back while they try.
-    let ((), ()) = tokio::join!(server.restart(), live(&mut worlds, 60));
-    let healing = worlds.iter_mut().map(|world| async {
-        let checked = world.end().await;
-        (world.seed, checked)
+    let ((), ()) = tokio::join!(server.restart(), live(&mut runs, 60));
+    let healing = runs.iter_mut().map(|run| async {
+        let checked = run.end().await;
+        (run.seed, checked)
     });
     for (seed, outcome) in join_all(healing).await {
         if let Err(difference) = outcome {
             panic!("{db:?}, {fall:?}, HEARTH_TEST_SEED={seed}: {difference}");
         }
     }
-    let sum = |count: fn(&World) -> u64| worlds.iter().map(count).sum::<u64>();
+    let sum = |count: fn(&Run) -> u64| runs.iter().map(count).sum::<u64>();
     println!(
         "{db:?}, {fall:?}: {} frames, {} joins, {} connections, {} acks in {:?}",
-        sum(|world| world.frames),
-        sum(|world| world.joins),
-        sum(|world| world.connections),
-        sum(|world| {
-            let acks = world
-                .devices
-                .iter()
-                .map(|device| device.client.acks().len());
+        sum(|run| run.frames),
+        sum(|run| run.joins),
+        sum(|run| run.connections),
+        sum(|run| {
+            let acks = run.devices.iter().map(|device| device.client.acks().len());
             acks.sum::<usize>() as u64
         }),
         started.elapsed(),
     );
 }
 
-/// A device of each world knows the log as it was at the backup; the others see what is lost then.
-async fn go_back(server: &mut Server, worlds: &mut [World]) {
-    let (backup, ()) = tokio::join!(Backup::take(server), live(worlds, 40));
-    for world in &mut *worlds {
-        world.cut(0);
-        world.devices[0].away = true;
+/// A device of each run knows the log as it was at the backup; the others see what is lost then.
+async fn go_back(server: &mut Server, runs: &mut [Run]) {
+    let (backup, ()) = tokio::join!(Backup::take(server), live(runs, 40));
+    for run in &mut *runs {
+        run.cut(0);
+        run.devices[0].away = true;
     }
-    let each = LOST / worlds.len();
-    let writing = worlds.iter().map(|world| world.write(each + each / 2));
+    let each = LOST / runs.len();
+    let writing = runs.iter().map(|run| run.write(each + each / 2));
     let written: usize = join_all(writing).await.into_iter().sum();
     assert!(written >= LOST, "only {written} were written");
-    live(worlds, 60).await;
-    tokio::join!(server.stop(), live(worlds, 20));
+    live(runs, 60).await;
+    tokio::join!(server.stop(), live(runs, 20));
     backup.restore(server).await;
     let mut ahead = 0;
-    for world in &mut *worlds {
-        for room_id in &world.rooms {
+    for run in &mut *runs {
+        for room_id in &run.rooms {
             let head = format!("SELECT CAST(rev AS CHAR) FROM rooms WHERE id = {room_id}");
             let head: u64 = server.select(&head).await.parse().unwrap();
-            let rooms = world
+            let rooms = run
                 .devices
                 .iter()
                 .filter_map(|device| device.client.rooms().remove(room_id));
             ahead += rooms.filter(|room| room.position > head).count();
         }
-        world.devices[0].away = false;
+        run.devices[0].away = false;
     }
     assert!(ahead > 0, "nobody has seen what is lost");
 }
 
-async fn live(worlds: &mut [World], moments: usize) {
-    let living = worlds.iter_mut().map(|world| async move {
-        let lived = world.live(moments).await;
-        lived.map_err(|fault| format!("HEARTH_TEST_SEED={}: {fault}", world.seed))
+async fn live(runs: &mut [Run], moments: usize) {
+    let living = runs.iter_mut().map(|run| async move {
+        let lived = run.live(moments).await;
+        lived.map_err(|fault| format!("HEARTH_TEST_SEED={}: {fault}", run.seed))
     });
     for lived in join_all(living).await {
         lived.unwrap();

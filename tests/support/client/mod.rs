@@ -27,7 +27,7 @@ mod row;
 
 pub use effect::Effect;
 pub use outbox::{Change, Pending};
-pub use room::{Member, Room};
+pub use room::Room;
 pub use row::{mentions, number};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
