@@ -19,7 +19,7 @@ use hearth::{
 };
 use tokio::task::JoinSet;
 
-use crate::node::{Place, World, in_an_hour};
+use crate::node::{Node, Place, in_an_hour};
 
 fn new(name: &str) -> NewUser {
     NewUser {
@@ -30,8 +30,8 @@ fn new(name: &str) -> NewUser {
     }
 }
 
-async fn admin(world: &World, name: &str) -> UserSummary {
-    let made = world.store.create_account(new(name), SiteRole::Admin);
+async fn admin(node: &Node, name: &str) -> UserSummary {
+    let made = node.store.create_account(new(name), SiteRole::Admin);
     made.await.unwrap().user.summary()
 }
 
@@ -100,9 +100,9 @@ pub async fn an_invite_makes_exactly_so_many_accounts(place: Place) {
 }
 
 pub async fn a_taken_name_gives_the_use_back(place: Place) {
-    let world = place.node().await;
-    let store = &world.store;
-    let ada = admin(&world, "ada").await;
+    let node = place.node().await;
+    let store = &node.store;
+    let ada = admin(&node, "ada").await;
     let made = store
         .create_invite(invite(ada.id, 1, 1))
         .await
@@ -144,10 +144,10 @@ pub async fn a_taken_name_gives_the_use_back(place: Place) {
 }
 
 pub async fn an_invite_is_worth_what_its_maker_is(place: Place) {
-    let world = place.node().await;
-    let store = &world.store;
-    let ada = admin(&world, "ada").await;
-    let room = world.room(RoomKind::Private, &ada, &[]).await;
+    let node = place.node().await;
+    let store = &node.store;
+    let ada = admin(&node, "ada").await;
+    let room = node.room(RoomKind::Private, &ada, &[]).await;
     store
         .create_invite(invite(ada.id, 1, 9))
         .await
@@ -327,12 +327,12 @@ pub async fn an_admin_is_left_whoever_races(place: Place) {
     }
 }
 
-/// The right of who asks is judged by the transaction, whatever was asked before it.
+/// The transaction checks the caller's right, whatever was checked before it.
 pub async fn an_account_is_changed_by_active_admins_alone(place: Place) {
-    let world = place.node().await;
-    let store = &world.store;
-    let (ada, eve) = (admin(&world, "ada").await, admin(&world, "eve").await);
-    let bob = world.user().await;
+    let node = place.node().await;
+    let store = &node.store;
+    let (ada, eve) = (admin(&node, "ada").await, admin(&node, "eve").await);
+    let bob = node.user().await;
     let disable = |by: &UserSummary, whom: &UserSummary| AccountChange {
         is_active: Some(false),
         ..change(Some(by), whom)
@@ -349,11 +349,11 @@ pub async fn an_account_is_changed_by_active_admins_alone(place: Place) {
     assert!(store.user(bob.id).await.unwrap().unwrap().user.is_active);
 }
 
-/// A deletion by a password that isn't the user's any more does nothing; else his invites end with him.
+/// A deletion by a password that isn't the user's any more does nothing; else their invites end with them.
 pub async fn an_account_is_deleted_by_its_password(place: Place) {
-    let world = place.node().await;
-    let store = &world.store;
-    let (ada, _) = (admin(&world, "ada").await, admin(&world, "eve").await);
+    let node = place.node().await;
+    let store = &node.store;
+    let (ada, _) = (admin(&node, "ada").await, admin(&node, "eve").await);
     store
         .create_invite(invite(ada.id, 1, 1))
         .await
@@ -381,11 +381,11 @@ pub async fn an_account_is_deleted_by_its_password(place: Place) {
     assert_eq!(again, Err(Undeleted::WrongPassword));
 }
 
-/// What is over goes, however much it is; what lives stays.
+/// Expired rows are removed, however many there are; live ones stay.
 pub async fn what_is_over_is_forgotten(place: Place) {
-    let world = place.node().await;
-    let ada = admin(&world, "ada").await;
-    let store = &world.store;
+    let node = place.node().await;
+    let ada = admin(&node, "ada").await;
+    let store = &node.store;
     let now = Time::now();
     // A clock that is wrong by an hour, or by ten, forgets nothing that lives.
     let (hour, margin) = (3_600_000, CLOCK_MARGIN.as_millis() as i64);
@@ -404,8 +404,8 @@ pub async fn what_is_over_is_forgotten(place: Place) {
         let code = invite(ada.id, id as u8, 1);
         store.create_invite(code).await.unwrap().unwrap();
     }
-    let bob = world.user().await;
-    let cleo = world.user().await;
+    let bob = node.user().await;
+    let cleo = node.user().await;
     store
         .allow_reset(cleo.id, [3; 32], just_over)
         .await

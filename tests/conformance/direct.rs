@@ -16,13 +16,13 @@ use crate::{
 };
 
 pub async fn a_direct_room_is_one(place: Place) {
-    let world = Arc::new(place.node().await);
+    let node = Arc::new(place.node().await);
     let other = Arc::new(place.node().await);
     for _ in 0..50 {
-        let users = world.users(2).await;
+        let users = node.users(2).await;
         let mut tasks = JoinSet::new();
         for n in 0..4 {
-            let node = if n / 2 == 0 { &world } else { &other }.clone();
+            let node = if n / 2 == 0 { &node } else { &other }.clone();
             let (by, with) = (users[n % 2].clone(), users[1 - n % 2].clone());
             tasks.spawn(async move { node.store.direct_room(by, with).await.unwrap().unwrap() });
         }
@@ -34,7 +34,7 @@ pub async fn a_direct_room_is_one(place: Place) {
         );
         assert_eq!(rooms.iter().filter(|direct| direct.new).count(), 1);
         for (user, peer) in [(0, 1), (1, 0)] {
-            let shown = world
+            let shown = node
                 .store
                 .room(room, users[user].id)
                 .await
@@ -49,22 +49,22 @@ pub async fn a_direct_room_is_one(place: Place) {
                 (mine.role, mine.peer.as_ref()),
                 (Role::Member, Some(&users[peer]))
             );
-            assert_eq!(listed(&world, users[user].id, true, true).await, [room]);
+            assert_eq!(listed(&node, users[user].id, true, true).await, [room]);
         }
         // One of the two told its beginning.
-        let told = [&world, &other].map(|node| node.told_of(room).len());
+        let told = [&node, &other].map(|node| node.told_of(room).len());
         assert_eq!(told.iter().sum::<usize>(), 3, "{told:?}");
     }
 }
 
 pub async fn direct_rooms_have_rules_of_their_own(place: Place) {
-    let world = place.node().await;
-    let users = world.users(3).await;
+    let node = place.node().await;
+    let users = node.users(3).await;
     let [ada, bob, stranger] = &users[..] else {
         unreachable!();
     };
     let direct = async |by: &UserSummary, with: &UserSummary| {
-        let made = world.store.direct_room(by.clone(), with.clone());
+        let made = node.store.direct_room(by.clone(), with.clone());
         made.await.unwrap().unwrap()
     };
     let Direct { room_id: room, new } = direct(ada, bob).await;
@@ -75,81 +75,76 @@ pub async fn direct_rooms_have_rules_of_their_own(place: Place) {
                 new: false
             }
     );
-    let (seq, _) = world.send(room, bob).await;
-    world.pin(room, ada.id, seq, true).await;
+    let (seq, _) = node.send(room, bob).await;
+    node.pin(room, ada.id, seq, true).await;
     for outcome in [
-        world.leave(room, ada).await,
-        world.add(room, ada.id, stranger).await,
-        world.remove(room, ada.id, bob).await,
-        world.set_role(room, ada, bob, Role::Owner).await,
-        world.archive(room, ada.id, true).await,
-        world.delete_room(room, ada.id).await,
+        node.leave(room, ada).await,
+        node.add(room, ada.id, stranger).await,
+        node.remove(room, ada.id, bob).await,
+        node.set_role(room, ada, bob, Role::Owner).await,
+        node.archive(room, ada.id, true).await,
+        node.delete_room(room, ada.id).await,
     ] {
         assert_eq!(refused(&outcome), Refused::Direct);
     }
     assert_eq!(
-        refused(&world.delete(room, ada.id, seq).await),
+        refused(&node.delete(room, ada.id, seq).await),
         Refused::NotAuthor
     );
     for outcome in [
-        world.join(room, stranger).await,
-        world.send_id(room, stranger, Uuid::new_v4()).await,
-        world.react(room, stranger.id, seq, "e", true).await,
-        world.read(room, stranger.id, seq).await,
+        node.join(room, stranger).await,
+        node.send_id(room, stranger, Uuid::new_v4()).await,
+        node.react(room, stranger.id, seq, "e", true).await,
+        node.read(room, stranger.id, seq).await,
     ] {
         assert_eq!(refused(&outcome), Refused::NoRoom);
     }
-    assert!(listed(&world, stranger.id, true, true).await.is_empty());
+    assert!(listed(&node, stranger.id, true, true).await.is_empty());
     // With oneself.
     let own = direct(ada, ada).await;
     assert!(own.new && direct(ada, ada).await.room_id == own.room_id);
-    let shown = world
-        .store
-        .room(own.room_id, ada.id)
-        .await
-        .unwrap()
-        .unwrap();
+    let shown = node.store.room(own.room_id, ada.id).await.unwrap().unwrap();
     assert_eq!(shown.member_count, 1);
     assert_eq!(shown.mine.unwrap().peer.as_ref(), Some(ada));
     assert_eq!(
-        listed(&world, ada.id, true, false).await,
+        listed(&node, ada.id, true, false).await,
         [room, own.room_id]
     );
     for room in [room, own.room_id] {
-        let state = State::told(&world, room);
+        let state = State::told(&node, room);
         state.check_tables(&place, room).await;
-        state.check_pages(&world, room).await;
+        state.check_pages(&node, room).await;
     }
 }
 
 /// A room that was deleted is none of those that one may be in, and neither is one that was left.
 pub async fn a_deleted_room_leaves_a_place(place: Place) {
-    let world = Arc::new(place.node().await);
-    let users = world.users(3).await;
+    let node = Arc::new(place.node().await);
+    let users = node.users(3).await;
     let [owner, full, peer] = &users[..] else {
         unreachable!();
     };
     let rooms = limits::ROOMS_PER_USER_MAX as u64;
-    let first = world.room(RoomKind::Public, owner, &users[1..2]).await;
+    let first = node.room(RoomKind::Public, owner, &users[1..2]).await;
     place.in_other_rooms(full.id, rooms - 1).await;
-    let second = world.room(RoomKind::Public, owner, &[]).await;
-    let third = world.room(RoomKind::Public, owner, &[]).await;
+    let second = node.room(RoomKind::Public, owner, &[]).await;
+    let third = node.room(RoomKind::Public, owner, &[]).await;
     let full_up = async || {
         assert_eq!(
-            refused(&world.join(third, full).await),
+            refused(&node.join(third, full).await),
             Refused::TooManyRooms
         );
         assert_eq!(
-            refused(&world.add(third, owner.id, full).await),
+            refused(&node.add(third, owner.id, full).await),
             Refused::TooManyRooms
         );
-        let direct = world
+        let direct = node
             .store
             .direct_room(peer.clone(), full.clone())
             .await
             .unwrap();
         assert_eq!(direct, Err(Refused::TooManyRooms));
-        let made = world.store.create_room(NewRoom {
+        let made = node.store.create_room(NewRoom {
             kind: RoomKind::Private,
             name: "x".into(),
             topic: String::new(),
@@ -159,17 +154,17 @@ pub async fn a_deleted_room_leaves_a_place(place: Place) {
         assert_eq!(made.await.unwrap(), Err(Refused::TooManyRooms));
     };
     full_up().await;
-    world.delete_room(first, owner.id).await;
-    let joined = world.join(second, full).await;
+    node.delete_room(first, owner.id).await;
+    let joined = node.join(second, full).await;
     assert!(
         matches!(joined, Outcome::Joined { changed: true, .. }),
         "{joined:?}"
     );
     full_up().await;
-    world.delete_room(second, owner.id).await;
+    node.delete_room(second, owner.id).await;
     // One place, and two who want it.
-    let direct = world.store.direct_room(full.clone(), peer.clone());
-    let (joined, direct) = tokio::join!(world.join(third, full), direct);
+    let direct = node.store.direct_room(full.clone(), peer.clone());
+    let (joined, direct) = tokio::join!(node.join(third, full), direct);
     let joined = matches!(joined, Outcome::Joined { .. });
     assert!(joined != direct.unwrap().is_ok(), "one of them");
     let sql = format!(

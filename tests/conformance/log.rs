@@ -10,14 +10,14 @@ use uuid::Uuid;
 use crate::node::{Place, refused, send};
 
 pub async fn sends_are_numbered_and_told(place: Place) {
-    let world = place.node().await;
-    let users = world.users(2).await;
-    let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
-    assert_eq!(world.head(room).await, 3, "two members: n + 1");
+    let node = place.node().await;
+    let users = node.users(2).await;
+    let room = node.room(RoomKind::Public, &users[0], &users[1..]).await;
+    assert_eq!(node.head(room).await, 3, "two members: n + 1");
     for n in 1..=5 {
         let sender = &users[n as usize % 2];
-        assert_eq!(world.send(room, sender).await, (n, 3 + n));
-        let told = world.told_of(room);
+        assert_eq!(node.send(room, sender).await, (n, 3 + n));
+        let told = node.told_of(room);
         let last = told.last().unwrap();
         assert_eq!(
             (last.prev, last.rev),
@@ -27,26 +27,26 @@ pub async fn sends_are_numbered_and_told(place: Place) {
         let EventBody::Message(message) = &last.body else {
             panic!("{last:?}");
         };
-        let stored = world.store.message(room, n).await.unwrap().unwrap();
+        let stored = node.store.message(room, n).await.unwrap().unwrap();
         assert_eq!(**message, stored, "what is told is what is stored");
     }
-    assert_eq!(world.store.message(room, 6).await.unwrap(), None);
-    world.check_told(room).await;
-    world.check_room(room).await;
-    world.store.close().await;
-    let after = world.store.append(send(room, &users[0], Uuid::new_v4()));
+    assert_eq!(node.store.message(room, 6).await.unwrap(), None);
+    node.check_told(room).await;
+    node.check_room(room).await;
+    node.store.close().await;
+    let after = node.store.append(send(room, &users[0], Uuid::new_v4()));
     assert!(after.await.is_err(), "a closed log takes nothing");
 }
 
 pub async fn an_id_is_stored_once(place: Place) {
-    let world = place.node().await;
-    let users = world.users(2).await;
+    let node = place.node().await;
+    let users = node.users(2).await;
     let rooms = [
-        world.room(RoomKind::Public, &users[0], &users[1..]).await,
-        world.room(RoomKind::Public, &users[0], &users[1..]).await,
+        node.room(RoomKind::Public, &users[0], &users[1..]).await,
+        node.room(RoomKind::Public, &users[0], &users[1..]).await,
     ];
     let id = Uuid::new_v4();
-    let first = world.send_id(rooms[0], &users[0], id).await;
+    let first = node.send_id(rooms[0], &users[0], id).await;
     let Outcome::Sent {
         seq: 1,
         rev: 4,
@@ -56,7 +56,7 @@ pub async fn an_id_is_stored_once(place: Place) {
     else {
         panic!("{first:?}");
     };
-    world.send(rooms[0], &users[1]).await;
+    node.send(rooms[0], &users[1]).await;
     let again = Outcome::Sent {
         seq: 1,
         rev: 4,
@@ -71,9 +71,9 @@ pub async fn an_id_is_stored_once(place: Place) {
         reply_to: Some(99),
         named: Default::default(),
     };
-    assert_eq!(world.append(other_text).await, again);
+    assert_eq!(node.append(other_text).await, again);
     for (room, sender) in [(rooms[0], &users[1]), (rooms[1], &users[0])] {
-        let other = world.send_id(room, sender, id).await;
+        let other = node.send_id(room, sender, id).await;
         let new = matches!(
             other,
             Outcome::Sent {
@@ -83,18 +83,18 @@ pub async fn an_id_is_stored_once(place: Place) {
         );
         assert!(new, "another author's, another room's: {other:?}");
     }
-    world.check_told(rooms[0]).await;
-    world.check_room(rooms[0]).await;
+    node.check_told(rooms[0]).await;
+    node.check_room(rooms[0]).await;
 }
 
 pub async fn an_id_is_known_for_ever(place: Place) {
-    let world = place.node().await;
-    let users = world.users(2).await;
-    let room = world.room(RoomKind::Private, &users[0], &users[1..]).await;
+    let node = place.node().await;
+    let users = node.users(2).await;
+    let room = node.room(RoomKind::Private, &users[0], &users[1..]).await;
     let (id, refused_id) = (Uuid::new_v4(), Uuid::new_v4());
-    world.send_id(room, &users[1], id).await;
-    world.remove(room, users[0].id, &users[1]).await;
-    let again = world.send_id(room, &users[1], id).await;
+    node.send_id(room, &users[1], id).await;
+    node.remove(room, users[0].id, &users[1]).await;
+    let again = node.send_id(room, &users[1], id).await;
     assert!(
         matches!(
             again,
@@ -106,10 +106,10 @@ pub async fn an_id_is_known_for_ever(place: Place) {
         ),
         "{again:?}"
     );
-    let new = world.send_id(room, &users[1], refused_id).await;
+    let new = node.send_id(room, &users[1], refused_id).await;
     assert_eq!(refused(&new), Refused::NoRoom);
-    world.add(room, users[0].id, &users[1]).await;
-    let new = world.send_id(room, &users[1], refused_id).await;
+    node.add(room, users[0].id, &users[1]).await;
+    let new = node.send_id(room, &users[1], refused_id).await;
     assert!(
         matches!(
             new,
@@ -122,9 +122,9 @@ pub async fn an_id_is_known_for_ever(place: Place) {
         "what was refused was never stored: {new:?}"
     );
     // On another node, after a restart of this one.
-    world.store.close().await;
-    let world = place.node().await;
-    let again = world.send_id(room, &users[1], id).await;
+    node.store.close().await;
+    let node = place.node().await;
+    let again = node.send_id(room, &users[1], id).await;
     assert!(
         matches!(
             again,
@@ -139,14 +139,14 @@ pub async fn an_id_is_known_for_ever(place: Place) {
 }
 
 pub async fn joining_and_leaving(place: Place) {
-    let world = place.node().await;
-    let users = world.users(2).await;
+    let node = place.node().await;
+    let users = node.users(2).await;
     let (owner, guest) = (&users[0], &users[1]);
-    let room = world.room(RoomKind::Public, owner, &[]).await;
-    world.send(room, owner).await;
-    assert_eq!(refused(&world.leave(room, guest).await), Refused::NotMember);
-    assert_eq!(refused(&world.leave(room, owner).await), Refused::NoHeir);
-    let joined = world.join(room, guest).await;
+    let room = node.room(RoomKind::Public, owner, &[]).await;
+    node.send(room, owner).await;
+    assert_eq!(refused(&node.leave(room, guest).await), Refused::NotMember);
+    assert_eq!(refused(&node.leave(room, owner).await), Refused::NoHeir);
+    let joined = node.join(room, guest).await;
     let Outcome::Joined {
         rev: 4,
         role: Role::Member,
@@ -157,7 +157,7 @@ pub async fn joining_and_leaving(place: Place) {
     else {
         panic!("{joined:?}");
     };
-    let again = world.join(room, guest).await;
+    let again = node.join(room, guest).await;
     assert_eq!(
         again,
         Outcome::Joined {
@@ -168,14 +168,14 @@ pub async fn joining_and_leaving(place: Place) {
             joined_at
         }
     );
-    world.send(room, guest).await;
-    let left = world.leave(room, guest).await;
+    node.send(room, guest).await;
+    let left = node.leave(room, guest).await;
     assert_eq!(left, Outcome::Left { rev: 6 });
-    assert_eq!(refused(&world.leave(room, guest).await), Refused::NotMember);
-    let nobody = world.send_id(room, guest, Uuid::new_v4()).await;
+    assert_eq!(refused(&node.leave(room, guest).await), Refused::NotMember);
+    let nobody = node.send_id(room, guest, Uuid::new_v4()).await;
     assert_eq!(refused(&nobody), Refused::NotMember);
-    world.send(room, owner).await;
-    let back = world.join(room, guest).await;
+    node.send(room, owner).await;
+    let back = node.join(room, guest).await;
     assert!(
         matches!(
             back,
@@ -188,7 +188,7 @@ pub async fn joining_and_leaving(place: Place) {
         ),
         "{back:?}"
     );
-    let members: Vec<(Option<Role>, u64)> = world
+    let members: Vec<(Option<Role>, u64)> = node
         .told_of(room)
         .iter()
         .filter_map(|event| match &event.body {
@@ -209,43 +209,40 @@ pub async fn joining_and_leaving(place: Place) {
     let member = Some(Role::Member);
     let expected = [(Some(Role::Owner), 1), (member, 2), (None, 1), (member, 2)];
     assert_eq!(members, expected);
-    world.check_told(room).await;
-    world.check_room(room).await;
+    node.check_told(room).await;
+    node.check_room(room).await;
 }
 
 pub async fn adding_and_removing(place: Place) {
-    let world = place.node().await;
-    let users = world.users(4).await;
+    let node = place.node().await;
+    let users = node.users(4).await;
     let (owner, member, guest) = (&users[0], &users[1], &users[2]);
-    let room = world.room(RoomKind::Public, owner, &users[1..2]).await;
+    let room = node.room(RoomKind::Public, owner, &users[1..2]).await;
     let stranger = users[3].id;
     let table = [
-        (world.add(room, stranger, guest).await, Refused::NotMember),
+        (node.add(room, stranger, guest).await, Refused::NotMember),
         (
-            world.remove(room, stranger, member).await,
+            node.remove(room, stranger, member).await,
             Refused::NotMember,
         ),
+        (node.remove(room, member.id, owner).await, Refused::NotAdmin),
         (
-            world.remove(room, member.id, owner).await,
+            node.remove(room, member.id, member).await,
             Refused::NotAdmin,
         ),
         (
-            world.remove(room, member.id, member).await,
-            Refused::NotAdmin,
-        ),
-        (
-            world.remove(room, owner.id, owner).await,
+            node.remove(room, owner.id, owner).await,
             Refused::OwnerStays,
         ),
         (
-            world.remove(room, owner.id, guest).await,
+            node.remove(room, owner.id, guest).await,
             Refused::NoSuchMember,
         ),
     ];
     for (outcome, why) in &table {
         assert_eq!(refused(outcome), *why);
     }
-    let added = world.add(room, member.id, guest).await;
+    let added = node.add(room, member.id, guest).await;
     assert!(
         matches!(
             added,
@@ -257,7 +254,7 @@ pub async fn adding_and_removing(place: Place) {
         ),
         "{added:?}"
     );
-    let again = world.add(room, owner.id, guest).await;
+    let again = node.add(room, owner.id, guest).await;
     assert!(
         matches!(
             again,
@@ -269,9 +266,9 @@ pub async fn adding_and_removing(place: Place) {
         ),
         "{again:?}"
     );
-    let removed = world.remove(room, owner.id, guest).await;
+    let removed = node.remove(room, owner.id, guest).await;
     assert_eq!(removed, Outcome::Left { rev: 5 });
-    let told = world.told_of(room);
+    let told = node.told_of(room);
     let EventBody::Member(last) = &told.last().unwrap().body else {
         panic!();
     };
@@ -279,39 +276,38 @@ pub async fn adding_and_removing(place: Place) {
         (last.role, last.by, last.user.id),
         (None, Some(owner.id), guest.id)
     );
-    world.check_told(room).await;
+    node.check_told(room).await;
 }
 
 pub async fn private_rooms_hide(place: Place) {
-    let world = place.node().await;
-    let users = world.users(3).await;
-    let room = world.room(RoomKind::Private, &users[0], &users[1..2]).await;
+    let node = place.node().await;
+    let users = node.users(3).await;
+    let room = node.room(RoomKind::Private, &users[0], &users[1..2]).await;
     let missing = hearth::protocol::RoomId(room.0 + 1_000);
     let stranger = &users[2];
     for room in [room, missing] {
         for outcome in [
-            world.join(room, stranger).await,
-            world.leave(room, stranger).await,
-            world.add(room, stranger.id, &users[1]).await,
-            world.remove(room, stranger.id, &users[1]).await,
-            world.read(room, stranger.id, 1).await,
-            world.send_id(room, stranger, Uuid::new_v4()).await,
+            node.join(room, stranger).await,
+            node.leave(room, stranger).await,
+            node.add(room, stranger.id, &users[1]).await,
+            node.remove(room, stranger.id, &users[1]).await,
+            node.read(room, stranger.id, 1).await,
+            node.send_id(room, stranger, Uuid::new_v4()).await,
         ] {
             assert_eq!(refused(&outcome), Refused::NoRoom);
         }
     }
-    let present = world.join(room, &users[1]).await;
+    let present = node.join(room, &users[1]).await;
     assert!(
         matches!(present, Outcome::Joined { changed: false, .. }),
         "{present:?}"
     );
-    world.leave(room, &users[1]).await;
-    assert_eq!(refused(&world.join(room, &users[1]).await), Refused::NoRoom);
-    assert_eq!(world.head(room).await, 4);
-    assert!(world.store.changes(missing, 0).await.unwrap().is_none());
+    node.leave(room, &users[1]).await;
+    assert_eq!(refused(&node.join(room, &users[1]).await), Refused::NoRoom);
+    assert_eq!(node.head(room).await, 4);
+    assert!(node.store.changes(missing, 0).await.unwrap().is_none());
     assert!(
-        world
-            .store
+        node.store
             .room(missing, stranger.id)
             .await
             .unwrap()
@@ -320,14 +316,14 @@ pub async fn private_rooms_hide(place: Place) {
 }
 
 pub async fn markers_only_rise(place: Place) {
-    let world = place.node().await;
-    let users = world.users(2).await;
-    let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
+    let node = place.node().await;
+    let users = node.users(2).await;
+    let room = node.room(RoomKind::Public, &users[0], &users[1..]).await;
     for _ in 0..3 {
-        world.send(room, &users[0]).await;
+        node.send(room, &users[0]).await;
     }
     let marker = async |user: usize| {
-        let standings = world.store.standings(users[user].id, Some(&[room])).await;
+        let standings = node.store.standings(users[user].id, Some(&[room])).await;
         standings.unwrap()[0].last_read_seq
     };
     assert_eq!(
@@ -336,7 +332,7 @@ pub async fn markers_only_rise(place: Place) {
         "sending moves it"
     );
     for (asked, stands) in [(2, 2), (1, 2), (0, 2), (99, 3)] {
-        let outcome = world.read(room, users[1].id, asked).await;
+        let outcome = node.read(room, users[1].id, asked).await;
         assert_eq!(
             outcome,
             Outcome::Read {
@@ -345,14 +341,14 @@ pub async fn markers_only_rise(place: Place) {
         );
         assert_eq!(marker(1).await, stands);
     }
-    assert_eq!(world.head(room).await, 6, "reading takes no rev");
-    world.check_told(room).await;
+    assert_eq!(node.head(room).await, 6, "reading takes no rev");
+    node.check_told(room).await;
 }
 
 pub async fn replies_name_messages(place: Place) {
-    let world = place.node().await;
-    let user = world.user().await;
-    let room = world.room(RoomKind::Public, &user, &[]).await;
+    let node = place.node().await;
+    let user = node.user().await;
+    let room = node.room(RoomKind::Public, &user, &[]).await;
     let reply = |reply_to| Change::Send {
         room_id: room,
         sender: user.clone(),
@@ -362,34 +358,34 @@ pub async fn replies_name_messages(place: Place) {
         named: Default::default(),
     };
     assert_eq!(
-        refused(&world.append(reply(1)).await),
+        refused(&node.append(reply(1)).await),
         Refused::NoSuchMessage
     );
-    world.send(room, &user).await;
+    node.send(room, &user).await;
     assert_eq!(
-        refused(&world.append(reply(0)).await),
+        refused(&node.append(reply(0)).await),
         Refused::NoSuchMessage
     );
     assert_eq!(
-        refused(&world.append(reply(2)).await),
+        refused(&node.append(reply(2)).await),
         Refused::NoSuchMessage
     );
     assert!(matches!(
-        world.append(reply(1)).await,
+        node.append(reply(1)).await,
         Outcome::Sent { seq: 2, .. }
     ));
-    let stored = world.store.message(room, 2).await.unwrap().unwrap();
+    let stored = node.store.message(room, 2).await.unwrap().unwrap();
     assert_eq!(stored.reply_to, Some(1));
     place.meddle("UPDATE rooms SET first_seq = 2").await;
     assert_eq!(
-        refused(&world.append(reply(1)).await),
+        refused(&node.append(reply(1)).await),
         Refused::NoSuchMessage
     );
 }
 
 pub async fn a_room_begins_with_its_members(place: Place) {
-    let world = place.node().await;
-    let users = world.users(4).await;
+    let node = place.node().await;
+    let users = node.users(4).await;
     let room = NewRoom {
         kind: RoomKind::Private,
         name: "Späße 👍".into(),
@@ -403,8 +399,8 @@ pub async fn a_room_begins_with_its_members(place: Place) {
             users[1].clone(),
         ],
     };
-    let room = world.store.create_room(room).await.unwrap().unwrap();
-    let told = world.told_of(room);
+    let room = node.store.create_room(room).await.unwrap().unwrap();
+    let told = node.told_of(room);
     assert_eq!(told.len(), 5, "settings, owner, three members");
     let EventBody::Room(settings) = &told[0].body else {
         panic!("{told:?}");
@@ -419,18 +415,18 @@ pub async fn a_room_begins_with_its_members(place: Place) {
         let role = if n == 1 { Role::Owner } else { Role::Member };
         assert_eq!(member.role, Some(role));
     }
-    world.check_told(room).await;
-    let (events, page) = world.catch_up(room, 0).await;
+    node.check_told(room).await;
+    let (events, page) = node.catch_up(room, 0).await;
     assert_eq!((events.len(), page.head), (5, 5));
-    let seen = world.store.room(room, users[2].id).await.unwrap().unwrap();
+    let seen = node.store.room(room, users[2].id).await.unwrap().unwrap();
     assert_eq!((seen.rev, seen.member_count, seen.last_seq), (5, 4, 0));
     assert_eq!(seen.mine.unwrap().role, Role::Member);
 }
 
 pub async fn a_user_is_in_so_many_rooms(place: Place) {
-    let world = place.node().await;
-    let users = world.users(2).await;
-    let last = world.room(RoomKind::Public, &users[0], &[]).await;
+    let node = place.node().await;
+    let users = node.users(2).await;
+    let last = node.room(RoomKind::Public, &users[0], &[]).await;
     let max = limits::ROOMS_PER_USER_MAX as u64;
     // Rooms that nobody made, to save the test's time.
     let rows: Vec<String> = (1..=max)
@@ -450,10 +446,10 @@ pub async fn a_user_is_in_so_many_rooms(place: Place) {
         ))
         .await;
     assert_eq!(
-        refused(&world.join(last, &users[1]).await),
+        refused(&node.join(last, &users[1]).await),
         Refused::TooManyRooms
     );
-    let added = world.add(last, users[0].id, &users[1]).await;
+    let added = node.add(last, users[0].id, &users[1]).await;
     assert_eq!(refused(&added), Refused::TooManyRooms);
     let new = |owner: usize, member: usize| NewRoom {
         kind: RoomKind::Public,
@@ -463,15 +459,15 @@ pub async fn a_user_is_in_so_many_rooms(place: Place) {
         members: vec![users[member].clone()],
     };
     for (owner, member) in [(0, 1), (1, 0)] {
-        let made = world.store.create_room(new(owner, member)).await.unwrap();
+        let made = node.store.create_room(new(owner, member)).await.unwrap();
         assert_eq!(made, Err(Refused::TooManyRooms));
     }
-    assert_eq!(world.head(last).await, 2, "a refusal takes no rev");
+    assert_eq!(node.head(last).await, 2, "a refusal takes no rev");
     place
         .meddle("UPDATE room_members SET left_at = 1 WHERE room_id = 1000001")
         .await;
     assert!(matches!(
-        world.join(last, &users[1]).await,
+        node.join(last, &users[1]).await,
         Outcome::Joined { .. }
     ));
 }

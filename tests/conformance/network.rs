@@ -23,10 +23,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::node::{Place, World, refused, send};
+use crate::node::{Node, Place, refused, send};
 use crate::patience::{Moment, PATIENCE, timeout};
 
-/// What becomes of a COMMIT.
+/// What happens to a COMMIT.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
     Passes,
@@ -107,7 +107,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, commits: Arc<AtomicU
 }
 
 /// A node that reaches its database through the proxy.
-async fn node(place: &Place, fate: Decide) -> (World, Proxy) {
+async fn node(place: &Place, fate: Decide) -> (Node, Proxy) {
     let Location::Mysql(url) = &place.location else {
         unreachable!("these faults are the network's");
     };
@@ -120,21 +120,21 @@ async fn node(place: &Place, fate: Decide) -> (World, Proxy) {
 }
 
 /// Everything told continues what was told before, up to the room's head.
-async fn check_chain(world: &World, room: RoomId) {
+async fn check_chain(node: &Node, room: RoomId) {
     let mut at = 0;
-    for event in world.told_of(room) {
+    for event in node.told_of(room) {
         assert_eq!(event.prev, at, "room {room} was told with a gap: {event:?}");
         at = event.rev;
     }
-    assert_eq!(at, world.head(room).await, "room {room}: all is told");
+    assert_eq!(at, node.head(room).await, "room {room}: all is told");
 }
 
 /// Sends until it is stored: how often its outcome was unknown.
-async fn send_surely(world: &World, room: RoomId, sender: &UserSummary) -> (u64, Rev, usize) {
+async fn send_surely(node: &Node, room: RoomId, sender: &UserSummary) -> (u64, Rev, usize) {
     let id = Uuid::new_v4();
     let mut unknown = 0;
     loop {
-        match world.store.append(send(room, sender, id)).await {
+        match node.store.append(send(room, sender, id)).await {
             Ok(Outcome::Sent {
                 seq,
                 rev,
@@ -163,27 +163,27 @@ pub async fn unknown_commits_are_told_and_never_doubled(place: Place) {
         150 => Fate::LostUnnoticed,
         _ => Fate::Passes,
     };
-    let (world, proxy) = node(&place, Arc::new(fate)).await;
-    let world = Arc::new(world);
-    let users = world.users(9).await;
+    let (node, proxy) = node(&place, Arc::new(fate)).await;
+    let node = Arc::new(node);
+    let users = node.users(9).await;
     let mut rooms = Vec::new();
     for _ in 0..3 {
-        rooms.push(world.room(RoomKind::Public, &users[0], &users[1..8]).await);
+        rooms.push(node.room(RoomKind::Public, &users[0], &users[1..8]).await);
     }
     let mut tasks = JoinSet::new();
     for user in &users[..8] {
-        let (world, rooms, user) = (world.clone(), rooms.clone(), user.clone());
+        let (node, rooms, user) = (node.clone(), rooms.clone(), user.clone());
         tasks.spawn(async move {
             let mut acks = Vec::new();
             for n in 0..60 {
                 let room = rooms[n % 3];
-                let (seq, _, unknown) = send_surely(&world, room, &user).await;
+                let (seq, _, unknown) = send_surely(&node, room, &user).await;
                 acks.push((room, seq, unknown));
             }
             acks
         });
     }
-    let (guest, of_guest, room) = (users[8].clone(), world.clone(), rooms[0]);
+    let (guest, of_guest, room) = (users[8].clone(), node.clone(), rooms[0]);
     let coming_and_going = tokio::spawn(async move {
         for _ in 0..40 {
             let user = guest.clone();
@@ -205,7 +205,7 @@ pub async fn unknown_commits_are_told_and_never_doubled(place: Place) {
                 .await;
         }
     });
-    let (owner, of_owner) = (users[0].clone(), world.clone());
+    let (owner, of_owner) = (users[0].clone(), node.clone());
     let beginnings = tokio::spawn(async move {
         for n in 0..20 {
             let room = NewRoom {
@@ -246,15 +246,15 @@ pub async fn unknown_commits_are_told_and_never_doubled(place: Place) {
             seqs.iter().copied().eq(1..=160),
             "each message is there once"
         );
-        world.check_room(*room).await;
+        node.check_room(*room).await;
     }
     // A beginning whose commit was lost may be told a little later.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let all: Vec<RoomId> = (1..40).map(RoomId).collect();
-    for (room, ..) in world.store.heads(&all).await.unwrap() {
-        check_chain(&world, room).await;
+    for (room, ..) in node.store.heads(&all).await.unwrap() {
+        check_chain(&node, room).await;
     }
-    world.store.close().await;
+    node.store.close().await;
 }
 
 pub async fn an_end_with_a_lost_answer_is_told(place: Place) {
@@ -265,28 +265,28 @@ pub async fn an_end_with_a_lost_answer_is_told(place: Place) {
             at if at == n => fate,
             _ => Fate::Passes,
         };
-        let (world, proxy) = node(&place, Arc::new(decide)).await;
-        let user = world.user().await;
-        let room = world.room(RoomKind::Public, &user, &[]).await;
-        let (seq, _) = world.send(room, &user).await;
+        let (node, proxy) = node(&place, Arc::new(decide)).await;
+        let user = node.user().await;
+        let room = node.room(RoomKind::Public, &user, &[]).await;
+        let (seq, _) = node.send(room, &user).await;
         armed.store(proxy.commits.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
         let end = Change::DeleteRoom {
             room_id: room,
             by: user.id,
         };
-        let answer = world.store.append(end).await;
+        let answer = node.store.append(end).await;
         assert!(matches!(answer, Err(Error::Unknown(_))), "{answer:?}");
-        // What follows is judged only after the lost commit was looked up, and told.
+        // The next change is decided only after the lost commit was looked up and told.
         let (outcome, expected) = match fate {
-            Fate::AnswerLost => (world.read(room, user.id, seq).await, Refused::NoRoom),
-            _ => (world.leave(room, &user).await, Refused::NoHeir),
+            Fate::AnswerLost => (node.read(room, user.id, seq).await, Refused::NoRoom),
+            _ => (node.leave(room, &user).await, Refused::NoHeir),
         };
         assert_eq!(refused(&outcome), expected);
-        let told = world.told_of(room);
+        let told = node.told_of(room);
         let ended = matches!(told.last().unwrap().body, EventBody::Deleted { .. });
         assert_eq!(ended, fate == Fate::AnswerLost);
-        check_chain(&world, room).await;
-        world.store.close().await;
+        check_chain(&node, room).await;
+        node.store.close().await;
     }
 }
 
@@ -297,20 +297,20 @@ pub async fn silence_is_unknown_and_heals(place: Place) {
         at if at == n => Fate::Silence,
         _ => Fate::Passes,
     };
-    let (world, proxy) = node(&place, Arc::new(fate)).await;
-    let user = world.user().await;
-    let room = world.room(RoomKind::Public, &user, &[]).await;
-    world.send(room, &user).await;
+    let (node, proxy) = node(&place, Arc::new(fate)).await;
+    let user = node.user().await;
+    let room = node.room(RoomKind::Public, &user, &[]).await;
+    node.send(room, &user).await;
     armed.store(proxy.commits.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
     let id = Uuid::new_v4();
     let began = Moment::now();
-    let answer = world.store.append(send(room, &user, id)).await;
+    let answer = node.store.append(send(room, &user, id)).await;
     assert!(matches!(answer, Err(Error::Unknown(_))), "{answer:?}");
     assert!(
         began.quiet_elapsed() < Duration::from_secs(6),
         "said before the asker's deadline"
     );
-    let again = world.send_id(room, &user, id).await;
+    let again = node.send_id(room, &user, id).await;
     assert!(
         matches!(
             again,
@@ -322,9 +322,9 @@ pub async fn silence_is_unknown_and_heals(place: Place) {
         ),
         "{again:?}"
     );
-    assert_eq!(world.send(room, &user).await.0, 3);
-    check_chain(&world, room).await;
-    world.store.close().await;
+    assert_eq!(node.send(room, &user).await.0, 3);
+    check_chain(&node, room).await;
+    node.store.close().await;
 }
 
 pub async fn a_database_that_is_away_is_unavailable(place: Place) {
@@ -334,20 +334,20 @@ pub async fn a_database_that_is_away_is_unavailable(place: Place) {
         true => Fate::Lost,
         false => Fate::Passes,
     };
-    let (world, proxy) = node(&place, Arc::new(fate)).await;
-    let user = world.user().await;
-    let room = world.room(RoomKind::Public, &user, &[]).await;
+    let (node, proxy) = node(&place, Arc::new(fate)).await;
+    let user = node.user().await;
+    let room = node.room(RoomKind::Public, &user, &[]).await;
     armed.store(proxy.commits.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
     let ids = [Uuid::new_v4(), Uuid::new_v4()];
-    let first = world.store.append(send(room, &user, ids[0])).await;
+    let first = node.store.append(send(room, &user, ids[0])).await;
     assert!(matches!(first, Err(Error::Unknown(_))), "{first:?}");
     // While the outcome can't be read, nothing else is begun.
-    let second = world.store.append(send(room, &user, ids[1])).await;
+    let second = node.store.append(send(room, &user, ids[1])).await;
     assert!(matches!(second, Err(Error::Unavailable(_))), "{second:?}");
     armed.store(u64::MAX, Ordering::SeqCst);
     for (n, id) in (1..).zip(ids) {
         let outcome = loop {
-            match world.store.append(send(room, &user, id)).await {
+            match node.store.append(send(room, &user, id)).await {
                 Ok(outcome) => break outcome,
                 Err(Error::Unavailable(_)) => {}
                 other => panic!("{other:?}"),
@@ -355,6 +355,6 @@ pub async fn a_database_that_is_away_is_unavailable(place: Place) {
         };
         assert!(matches!(outcome, Outcome::Sent { seq, duplicate: false, .. } if seq == n));
     }
-    check_chain(&world, room).await;
-    world.store.close().await;
+    check_chain(&node, room).await;
+    node.store.close().await;
 }

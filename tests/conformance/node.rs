@@ -37,12 +37,12 @@ impl Place {
     }
 
     /// Another node on the same database.
-    pub async fn node(&self) -> World {
+    pub async fn node(&self) -> Node {
         self.node_that_hears(|_| {}).await
     }
 
     /// A node whose listener does `first` before it notes what it is told.
-    pub async fn node_that_hears(&self, first: fn(&[Event])) -> World {
+    pub async fn node_that_hears(&self, first: fn(&[Event])) -> Node {
         let told = Arc::new(Mutex::new(Vec::new()));
         let ears = told.clone();
         let listener: Listener = Arc::new(move |events| {
@@ -50,10 +50,10 @@ impl Place {
             ears.lock().unwrap().extend(events);
         });
         let store = Store::open(&self.options(), listener).await.unwrap();
-        World { store, told }
+        Node { store, told }
     }
 
-    /// A statement of the test's own, behind the store's back.
+    /// A statement of the test's own, directly on the database.
     pub async fn meddle(&self, sql: &str) {
         match &self.location {
             Location::Sqlite(path) => {
@@ -78,7 +78,7 @@ fn each(named: &Mentions) -> Named {
 }
 
 impl Place {
-    /// Reads behind the store's back; every value as text.
+    /// Reads directly from the database; every value as text.
     pub async fn select(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         match &self.location {
             Location::Sqlite(path) => {
@@ -186,14 +186,14 @@ pub async fn on_mysql<T: Future<Output = ()> + Send + 'static>(
 }
 
 /// A node: its store, and all that it told, in order.
-pub struct World {
+pub struct Node {
     pub store: Store,
     pub told: Arc<Mutex<Vec<Event>>>,
 }
 
 static PEOPLE: AtomicU64 = AtomicU64::new(1);
 
-impl World {
+impl Node {
     pub async fn user(&self) -> UserSummary {
         let n = PEOPLE.fetch_add(1, Ordering::Relaxed);
         self.named(&format!("user{n}")).await
@@ -462,7 +462,7 @@ impl World {
     }
 }
 
-/// What holds of every page, whoever writes meanwhile.
+/// Checks what holds of every page, whoever writes meanwhile.
 pub fn check_page(page: &Page, after: Rev) {
     let mut at = after;
     for event in &page.events {
@@ -478,14 +478,14 @@ pub fn check_page(page: &Page, after: Rev) {
 }
 
 /// Ids of the rooms in a user's list.
-pub async fn listed(world: &World, user_id: UserId, mine: bool, public: bool) -> Vec<RoomId> {
+pub async fn listed(node: &Node, user_id: UserId, mine: bool, public: bool) -> Vec<RoomId> {
     let filter = RoomFilter {
         user_id,
         mine,
         public,
         query: String::new(),
     };
-    let rooms = world.store.rooms(filter, RoomId(0), 200).await.unwrap();
+    let rooms = node.store.rooms(filter, RoomId(0), 200).await.unwrap();
     rooms.into_iter().map(|room| room.id).collect()
 }
 

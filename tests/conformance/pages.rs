@@ -22,20 +22,20 @@ use crate::{
 };
 
 pub async fn changes_are_complete_while_writers_run(place: Place) {
-    let world = Arc::new(place.node().await);
-    let users = world.users(8).await;
-    let room = world.room(RoomKind::Public, &users[0], &users[1..4]).await;
+    let node = Arc::new(place.node().await);
+    let users = node.users(8).await;
+    let room = node.room(RoomKind::Public, &users[0], &users[1..4]).await;
     let running = Arc::new(AtomicBool::new(true));
     let mut writers = JoinSet::new();
     for (n, user) in users.iter().cloned().enumerate() {
-        let (world, running) = (world.clone(), running.clone());
+        let (node, running) = (node.clone(), running.clone());
         writers.spawn(async move {
             while running.load(Ordering::Relaxed) {
                 if n < 4 {
-                    world.send(room, &user).await;
+                    node.send(room, &user).await;
                 } else {
-                    world.join(room, &user).await;
-                    world.leave(room, &user).await;
+                    node.join(room, &user).await;
+                    node.leave(room, &user).await;
                 }
             }
         });
@@ -43,11 +43,11 @@ pub async fn changes_are_complete_while_writers_run(place: Place) {
     let mut readers = JoinSet::new();
     let pages: Arc<[AtomicUsize; 3]> = Arc::default();
     for (reader, start) in [0, 3, 20].into_iter().enumerate() {
-        let (world, running, pages) = (world.clone(), running.clone(), pages.clone());
+        let (node, running, pages) = (node.clone(), running.clone(), pages.clone());
         readers.spawn(async move {
             let (mut at, mut last_seq): (Rev, Seq) = (start, 0);
             while running.load(Ordering::Relaxed) {
-                let page = world.store.changes(room, at).await.unwrap().unwrap();
+                let page = node.store.changes(room, at).await.unwrap().unwrap();
                 if page.head < at {
                     continue;
                 }
@@ -67,10 +67,10 @@ pub async fn changes_are_complete_while_writers_run(place: Place) {
                 }
                 at = page.upto;
                 pages[reader].fetch_add(1, Ordering::Relaxed);
-                let history = world.store.history(room, Range::Latest, 20).await;
+                let history = node.store.history(room, Range::Latest, 20).await;
                 let history = history.unwrap().unwrap();
                 assert!(history.rev >= page.upto && !history.newer);
-                let (rev, members) = world
+                let (rev, members) = node
                     .store
                     .members(room, "", UserId(0), 20)
                     .await
@@ -94,20 +94,20 @@ pub async fn changes_are_complete_while_writers_run(place: Place) {
     running.store(false, Ordering::Relaxed);
     writers.join_all().await;
     readers.join_all().await;
-    world.check_told(room).await;
+    node.check_told(room).await;
 }
 
 pub async fn changes_are_compacted(place: Place) {
-    let world = place.node().await;
-    let users = world.users(3).await;
-    let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
-    world.send(room, &users[0]).await;
+    let node = place.node().await;
+    let users = node.users(3).await;
+    let room = node.room(RoomKind::Public, &users[0], &users[1..]).await;
+    node.send(room, &users[0]).await;
     for _ in 0..5 {
-        world.leave(room, &users[2]).await;
-        world.join(room, &users[2]).await;
+        node.leave(room, &users[2]).await;
+        node.join(room, &users[2]).await;
     }
-    world.remove(room, users[0].id, &users[1]).await;
-    let (events, page) = world.catch_up(room, 0).await;
+    node.remove(room, users[0].id, &users[1]).await;
+    let (events, page) = node.catch_up(room, 0).await;
     let revs: Vec<Rev> = events.iter().map(|event| event.rev).collect();
     assert_eq!(
         revs,
@@ -129,22 +129,22 @@ pub async fn changes_are_compacted(place: Place) {
         (users[1].id, None, 2)
     );
     for after in [page.head, page.head + 7] {
-        let page = world.store.changes(room, after).await.unwrap().unwrap();
+        let page = node.store.changes(room, after).await.unwrap().unwrap();
         assert!(page.last && page.events.is_empty());
         assert_eq!((page.upto, page.head), (16, 16));
     }
-    let page = world.store.changes(room, 5).await.unwrap().unwrap();
+    let page = node.store.changes(room, 5).await.unwrap().unwrap();
     assert_eq!(page.events[0].prev, 5, "it continues what was asked for");
 }
 
 pub async fn changes_are_cut_by_rows_and_bytes(place: Place) {
-    let world = Arc::new(place.node().await);
-    let user = world.user().await;
-    let room = world.room(RoomKind::Public, &user, &[]).await;
+    let node = Arc::new(place.node().await);
+    let user = node.user().await;
+    let room = node.room(RoomKind::Public, &user, &[]).await;
     let mut tasks = JoinSet::new();
     let short = limits::SYNC_PAGE_ROWS + 20;
     for n in 0..short + 80 {
-        let (world, user) = (world.clone(), user.clone());
+        let (node, user) = (node.clone(), user.clone());
         let content = if n < short {
             "short".into()
         } else {
@@ -159,19 +159,19 @@ pub async fn changes_are_cut_by_rows_and_bytes(place: Place) {
             named: Default::default(),
         };
         if n < short {
-            tasks.spawn(async move { world.append(change).await });
+            tasks.spawn(async move { node.append(change).await });
         } else {
             while tasks.join_next().await.is_some() {}
-            world.append(change).await;
+            node.append(change).await;
         }
     }
-    let page = world.store.changes(room, 0).await.unwrap().unwrap();
+    let page = node.store.changes(room, 0).await.unwrap().unwrap();
     check_page(&page, 0);
     assert_eq!(page.events.len(), limits::SYNC_PAGE_ROWS);
     assert!(!page.last);
     let (mut at, mut seqs, mut pages) = (0, 0, 0);
     loop {
-        let page = world.store.changes(room, at).await.unwrap().unwrap();
+        let page = node.store.changes(room, at).await.unwrap().unwrap();
         check_page(&page, at);
         let (mut bytes, mut of_page) = (0, 0);
         for event in &page.events {
@@ -188,9 +188,9 @@ pub async fn changes_are_cut_by_rows_and_bytes(place: Place) {
             break;
         }
     }
-    assert_eq!((seqs, at), (short + 80, world.head(room).await));
+    assert_eq!((seqs, at), (short + 80, node.head(room).await));
     assert_eq!(pages, 17, "500 rows, the rest and 128 KiB, 128 KiB each");
-    let last = world
+    let last = node
         .store
         .history(room, Range::Latest, 200)
         .await
@@ -201,16 +201,16 @@ pub async fn changes_are_cut_by_rows_and_bytes(place: Place) {
 }
 
 pub async fn history_at_its_edges(place: Place) {
-    let world = place.node().await;
-    let user = world.user().await;
-    let room = world.room(RoomKind::Public, &user, &[]).await;
+    let node = place.node().await;
+    let user = node.user().await;
+    let room = node.room(RoomKind::Public, &user, &[]).await;
     for range in [
         Range::Latest,
         Range::Before(5),
         Range::After(0),
         Range::Around(3),
     ] {
-        let page = world.store.history(room, range, 10).await.unwrap().unwrap();
+        let page = node.store.history(room, range, 10).await.unwrap().unwrap();
         assert!(
             page.messages.is_empty() && !page.older && !page.newer,
             "{range:?}"
@@ -218,7 +218,7 @@ pub async fn history_at_its_edges(place: Place) {
         assert_eq!(page.rev, 2);
     }
     for _ in 0..10 {
-        world.send(room, &user).await;
+        node.send(room, &user).await;
     }
     let table: &[(Range, usize, &[Seq], bool, bool)] = &[
         (Range::Latest, 3, &[8, 9, 10], true, false),
@@ -254,7 +254,7 @@ pub async fn history_at_its_edges(place: Place) {
         (Range::Around(5), 1, &[5], true, true),
     ];
     for (range, limit, seqs, older, newer) in table {
-        let page = world.store.history(room, *range, *limit).await;
+        let page = node.store.history(room, *range, *limit).await;
         let page = page.unwrap().unwrap();
         let found: Vec<Seq> = page.messages.iter().map(|message| message.seq).collect();
         assert_eq!(&found, seqs, "{range:?} {limit}");
@@ -266,28 +266,25 @@ pub async fn history_at_its_edges(place: Place) {
         assert_eq!(page.rev, 12);
     }
     let missing = hearth::protocol::RoomId(room.0 + 1_000);
-    let page = world.store.history(missing, Range::Latest, 5).await;
+    let page = node.store.history(missing, Range::Latest, 5).await;
     assert!(page.unwrap().is_none());
     // A hole is never shown as if it were none.
     place.meddle("DELETE FROM messages WHERE seq = 5").await;
-    let holed = world.store.history(room, Range::Latest, 10).await;
+    let holed = node.store.history(room, Range::Latest, 10).await;
     assert!(holed.is_err(), "{holed:?}");
-    assert!(world.store.history(room, Range::Latest, 5).await.is_ok());
+    assert!(node.store.history(room, Range::Latest, 5).await.is_ok());
 }
 
 pub async fn members_by_page(place: Place) {
-    let world = place.node().await;
+    let node = place.node().await;
     let mut users = Vec::new();
     for name in ["cleo", "clara", "Ünal", "zoe", "bob"] {
-        users.push(world.named(name).await);
+        users.push(node.named(name).await);
     }
-    let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
-    world.leave(room, &users[3]).await;
+    let room = node.room(RoomKind::Public, &users[0], &users[1..]).await;
+    node.leave(room, &users[3]).await;
     let page = async |prefix: &str, after: u64, limit: usize| {
-        let found = world
-            .store
-            .members(room, prefix, UserId(after), limit)
-            .await;
+        let found = node.store.members(room, prefix, UserId(after), limit).await;
         let (rev, members) = found.unwrap().unwrap();
         assert_eq!(rev, 7);
         members
@@ -304,6 +301,6 @@ pub async fn members_by_page(place: Place) {
     assert_eq!(page("un", 0, 9).await, ["Ünal"]);
     assert_eq!(page("%", 0, 9).await, [] as [&str; 0]);
     let missing = hearth::protocol::RoomId(room.0 + 1_000);
-    let none = world.store.members(missing, "", UserId(0), 5).await;
+    let none = node.store.members(missing, "", UserId(0), 5).await;
     assert!(none.unwrap().is_none());
 }

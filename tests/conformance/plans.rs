@@ -23,18 +23,18 @@ use uuid::Uuid;
 
 use crate::{
     million,
-    node::{Place, World, everyone, mentions},
+    node::{Node, Place, everyone, mentions},
 };
 
 const MESSAGES: u64 = 1_000_000;
 /// A number that no other test's statements hold.
 const ROOM: u64 = 918_273_645;
-/// What every statement holds that looks for admins.
+/// A part of every statement that looks for admins.
 const ADMINS: &str = "role = 'admin' AND";
 
 /// Everything that reads a room's log, at every place of it.
-async fn read(world: &World, room: RoomId, user: UserId) {
-    let store = &world.store;
+async fn read(node: &Node, room: RoomId, user: UserId) {
+    let store = &node.store;
     let middle = MESSAGES / 2;
     for range in [
         Range::Latest,
@@ -66,7 +66,7 @@ async fn read(world: &World, room: RoomId, user: UserId) {
 }
 
 /// Everything that changes it: each statement of an append that looks for rows.
-async fn change(world: &World, room: RoomId, members: &[UserSummary]) {
+async fn change(node: &Node, room: RoomId, members: &[UserSummary]) {
     let [owner, ada, bob, ..] = members else {
         unreachable!("there are ten");
     };
@@ -74,33 +74,33 @@ async fn change(world: &World, room: RoomId, members: &[UserSummary]) {
     let seq = MESSAGES / 2;
     let author = members[seq as usize % members.len()].id;
     let named = mentions(&[ada, bob]);
-    world.mention(room, ada, "@bob", named.clone()).await;
-    world.edit(room, author, seq, "other", named).await;
-    world.edit(room, author, seq, "another", everyone()).await;
-    world.set_role(room, owner, ada, Role::Admin).await;
+    node.mention(room, ada, "@bob", named.clone()).await;
+    node.edit(room, author, seq, "other", named).await;
+    node.edit(room, author, seq, "another", everyone()).await;
+    node.set_role(room, owner, ada, Role::Admin).await;
     for on in [true, false] {
-        world.react(room, bob.id, seq, "👎", on).await;
-        world.pin(room, ada.id, seq + 1, on).await;
+        node.react(room, bob.id, seq, "👎", on).await;
+        node.pin(room, ada.id, seq + 1, on).await;
     }
-    world.read(room, bob.id, seq).await;
-    world.delete(room, ada.id, seq).await;
-    let left = world.message(room, seq).await;
+    node.read(room, bob.id, seq).await;
+    node.delete(room, ada.id, seq).await;
+    let left = node.message(room, seq).await;
     assert!(left.content.is_none() && left.reactions.is_empty());
-    world.leave(room, bob).await;
-    world.join(room, bob).await;
+    node.leave(room, bob).await;
+    node.join(room, bob).await;
     assert!(matches!(
-        world.leave(room, owner).await,
+        node.leave(room, owner).await,
         Outcome::Left { .. }
     ));
-    world.archive(room, ada.id, true).await;
-    world.archive(room, ada.id, false).await;
-    assert_eq!(world.delete_room(room, ada.id).await, Outcome::RoomDeleted);
+    node.archive(room, ada.id, true).await;
+    node.archive(room, ada.id, false).await;
+    assert_eq!(node.delete_room(room, ada.id).await, Outcome::RoomDeleted);
 }
 
 pub async fn a_room_of_a_million_messages_is_found_by_index(place: Place) {
-    let world = place.node().await;
-    let members = world.users(10).await;
-    let first = world
+    let node = place.node().await;
+    let members = node.users(10).await;
+    let first = node
         .room(RoomKind::Public, &members[0], &members[1..])
         .await;
     // The next room gets the number that is looked for.
@@ -114,9 +114,9 @@ pub async fn a_room_of_a_million_messages_is_found_by_index(place: Place) {
     place.in_other_rooms(members[2].id, 900).await;
     place.in_other_rooms(members[3].id, 900).await;
     million::fill(&place.location, room, &members, MESSAGES).await;
-    let deeds = async |world: World| {
-        read(&world, room, members[1].id).await;
-        change(&world, room, &members).await;
+    let deeds = async |node: Node| {
+        read(&node, room, members[1].id).await;
+        change(&node, room, &members).await;
     };
     let statements = statements(&place, &ROOM.to_string(), deeds).await;
     assert!(statements.len() >= 40, "{statements:#?}");
@@ -129,8 +129,8 @@ pub async fn a_room_of_a_million_messages_is_found_by_index(place: Place) {
 }
 
 pub async fn admins_are_found_by_index_among_many(place: Place) {
-    let world = place.node().await;
-    let admins = world.users(3).await;
+    let node = place.node().await;
+    let admins = node.users(3).await;
     let change = |who: &UserSummary, role: SiteRole| AccountChange {
         user_id: who.id,
         by: None,
@@ -138,7 +138,7 @@ pub async fn admins_are_found_by_index_among_many(place: Place) {
         role: Some(role),
     };
     for admin in &admins {
-        let changed = world.store.change_account(change(admin, SiteRole::Admin));
+        let changed = node.store.change_account(change(admin, SiteRole::Admin));
         changed.await.unwrap().unwrap();
     }
     place
@@ -153,8 +153,8 @@ pub async fn admins_are_found_by_index_among_many(place: Place) {
     if let Location::Mysql(_) = place.location {
         place.meddle("ANALYZE TABLE users").await;
     }
-    let deeds = async |world: World| {
-        let store = &world.store;
+    let deeds = async |node: Node| {
+        let store = &node.store;
         assert!(store.has_admin().await.unwrap());
         let demoted = store.change_account(change(&admins[0], SiteRole::User));
         demoted.await.unwrap().unwrap();
@@ -198,7 +198,7 @@ pub async fn admins_are_found_by_index_among_many(place: Place) {
 async fn statements(
     place: &Place,
     marker: &str,
-    deeds: impl AsyncFnOnce(World),
+    deeds: impl AsyncFnOnce(Node),
 ) -> BTreeSet<String> {
     match &place.location {
         Location::Sqlite(_) => {

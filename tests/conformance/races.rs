@@ -19,23 +19,23 @@ pub async fn many_senders_leave_no_hole(place: Place) {
     const ROOMS: usize = 7;
     const SENDERS: usize = 40;
     const SENDS: usize = 25;
-    let world = Arc::new(place.node().await);
-    let users = world.users(SENDERS).await;
+    let node = Arc::new(place.node().await);
+    let users = node.users(SENDERS).await;
     let mut rooms = Vec::new();
     for n in 0..ROOMS {
-        rooms.push(world.room(RoomKind::Public, &users[n], &users).await);
+        rooms.push(node.room(RoomKind::Public, &users[n], &users).await);
     }
     let mut tasks = JoinSet::new();
     for (n, user) in users.iter().cloned().enumerate() {
-        let (world, rooms) = (world.clone(), rooms.clone());
+        let (node, rooms) = (node.clone(), rooms.clone());
         tasks.spawn(async move {
             let mut acks = Vec::new();
             for i in 0..SENDS {
                 let room = rooms[(n + i) % ROOMS];
-                let (seq, rev) = world.send(room, &user).await;
+                let (seq, rev) = node.send(room, &user).await;
                 acks.push((room, seq, rev));
                 if i % 5 == 0 {
-                    world.read(room, user.id, seq).await;
+                    node.read(room, user.id, seq).await;
                 }
             }
             acks
@@ -56,24 +56,24 @@ pub async fn many_senders_leave_no_hole(place: Place) {
         let revs: BTreeSet<Rev> = revs.into_iter().collect();
         let first = SENDERS as Rev + 2;
         assert!(revs.into_iter().eq(first..first + seqs.len() as Rev));
-        world.check_told(*room).await;
-        world.check_room(*room).await;
+        node.check_told(*room).await;
+        node.check_room(*room).await;
     }
-    world.store.close().await;
+    node.store.close().await;
 }
 
 pub async fn the_same_id_a_hundred_times_at_once(place: Place) {
-    let world = Arc::new(place.node().await);
+    let node = Arc::new(place.node().await);
     // Two nodes, where the database has room for two.
     let other = Arc::new(place.node().await);
-    let user = world.user().await;
-    let room = world.room(RoomKind::Public, &user, &[]).await;
+    let user = node.user().await;
+    let room = node.room(RoomKind::Public, &user, &[]).await;
     for round in 1..=3 {
         let id = Uuid::new_v4();
         let mut tasks = JoinSet::new();
         for n in 0..100 {
             let (node, user) = (
-                if n % 2 == 0 { &world } else { &other }.clone(),
+                if n % 2 == 0 { &node } else { &other }.clone(),
                 user.clone(),
             );
             tasks.spawn(async move { node.send_id(room, &user, id).await });
@@ -88,24 +88,24 @@ pub async fn the_same_id_a_hundred_times_at_once(place: Place) {
         }
         assert_eq!(first, 1, "one of them was the first");
     }
-    world.check_room(room).await;
+    node.check_room(room).await;
 }
 
 pub async fn nothing_is_sent_after_a_removal(place: Place) {
-    let world = Arc::new(place.node().await);
+    let node = Arc::new(place.node().await);
     // Every other round another node removes: then only the database's locks keep the order.
     let other = Arc::new(place.node().await);
-    let users = world.users(6).await;
+    let users = node.users(6).await;
     for round in 0..16 {
-        let remover = if round % 2 == 0 { &world } else { &other };
-        let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
+        let remover = if round % 2 == 0 { &node } else { &other };
+        let room = node.room(RoomKind::Public, &users[0], &users[1..]).await;
         let mut senders = JoinSet::new();
         for user in users[1..].iter().cloned() {
-            let world = world.clone();
+            let node = node.clone();
             senders.spawn(async move {
                 let mut revs = Vec::new();
                 loop {
-                    match world.send_id(room, &user, Uuid::new_v4()).await {
+                    match node.send_id(room, &user, Uuid::new_v4()).await {
                         Outcome::Sent { rev, .. } => revs.push(rev),
                         Outcome::Refused(Refused::NotMember) => return (user.id, revs),
                         other => panic!("{other:?}"),
@@ -137,17 +137,17 @@ pub async fn nothing_is_sent_after_a_removal(place: Place) {
             assert!(revs.iter().all(|rev| *rev < removal.unwrap()));
         }
         if round % 2 == 0 {
-            world.check_told(room).await;
+            node.check_told(room).await;
         }
-        world.check_room(room).await;
-        let room = world.store.room(room, users[0].id).await.unwrap().unwrap();
+        node.check_room(room).await;
+        let room = node.store.room(room, users[0].id).await.unwrap().unwrap();
         assert_eq!(room.member_count, 1);
     }
 }
 
 pub async fn joins_race_for_the_last_place(place: Place) {
-    let world = Arc::new(place.node().await);
-    let users = world.users(2).await;
+    let node = Arc::new(place.node().await);
+    let users = node.users(2).await;
     let free = 3;
     let rows: Vec<String> = (1..=limits::ROOMS_PER_USER_MAX as u64 - free)
         .map(|n| {
@@ -167,9 +167,9 @@ pub async fn joins_race_for_the_last_place(place: Place) {
         .await;
     let mut tasks = JoinSet::new();
     for _ in 0..12 {
-        let room = world.room(RoomKind::Public, &users[0], &[]).await;
-        let (world, user) = (world.clone(), users[1].clone());
-        tasks.spawn(async move { world.join(room, &user).await });
+        let room = node.room(RoomKind::Public, &users[0], &[]).await;
+        let (node, user) = (node.clone(), users[1].clone());
+        tasks.spawn(async move { node.join(room, &user).await });
     }
     let outcomes = tasks.join_all().await;
     let full = outcomes
@@ -181,13 +181,13 @@ pub async fn joins_race_for_the_last_place(place: Place) {
 }
 
 pub async fn a_full_queue_answers_at_once(place: Place) {
-    let world = Arc::new(place.node().await);
-    let user = world.user().await;
-    let room = world.room(RoomKind::Public, &user, &[]).await;
+    let node = Arc::new(place.node().await);
+    let user = node.user().await;
+    let room = node.room(RoomKind::Public, &user, &[]).await;
     let mut tasks = JoinSet::new();
     for _ in 0..limits::APPEND_QUEUE_MAX * 2 {
-        let (world, user) = (world.clone(), user.clone());
-        tasks.spawn(async move { world.store.append(send(room, &user, Uuid::new_v4())).await });
+        let (node, user) = (node.clone(), user.clone());
+        tasks.spawn(async move { node.store.append(send(room, &user, Uuid::new_v4())).await });
     }
     let (mut sent, mut busy) = (0, 0);
     for answer in tasks.join_all().await {
@@ -199,18 +199,18 @@ pub async fn a_full_queue_answers_at_once(place: Place) {
     }
     assert_eq!(sent + busy, limits::APPEND_QUEUE_MAX * 2);
     assert!(sent > 0);
-    // What was refused was not stored.
-    let room = world.store.room(room, user.id).await.unwrap().unwrap();
+    // Refused changes were not stored.
+    let room = node.store.room(room, user.id).await.unwrap().unwrap();
     assert_eq!(room.last_seq, sent as Seq);
-    world.check_told(room.id).await;
+    node.check_told(room.id).await;
 }
 
 pub async fn a_faulty_room_fails_alone(place: Place) {
-    let world = Arc::new(place.node().await);
-    let user = world.user().await;
+    let node = Arc::new(place.node().await);
+    let user = node.user().await;
     let mut rooms = Vec::new();
     for _ in 0..6 {
-        rooms.push(world.room(RoomKind::Public, &user, &[]).await);
+        rooms.push(node.room(RoomKind::Public, &user, &[]).await);
     }
     // A row that no program of ours wrote stands where the next message must go.
     let broken = rooms[0];
@@ -222,9 +222,9 @@ pub async fn a_faulty_room_fails_alone(place: Place) {
         .await;
     let mut tasks = JoinSet::new();
     for n in 0..120 {
-        let (world, user, room) = (world.clone(), user.clone(), rooms[n % 6]);
+        let (node, user, room) = (node.clone(), user.clone(), rooms[n % 6]);
         tasks.spawn(async move {
-            let answer = world.store.append(send(room, &user, Uuid::new_v4())).await;
+            let answer = node.store.append(send(room, &user, Uuid::new_v4())).await;
             (room, answer)
         });
     }
@@ -236,52 +236,52 @@ pub async fn a_faulty_room_fails_alone(place: Place) {
         }
     }
     for room in &rooms[1..] {
-        world.check_told(*room).await;
-        world.check_room(*room).await;
+        node.check_told(*room).await;
+        node.check_room(*room).await;
     }
-    assert_eq!(world.head(broken).await, 2, "nothing of it was written");
+    assert_eq!(node.head(broken).await, 2, "nothing of it was written");
 }
 
 pub async fn nothing_is_told_before_a_beginning(place: Place) {
     const ROOMS: u64 = 60;
-    // Long enough for a guest to come in between, if he could.
+    // Long enough for a guest to come in between, if that were possible.
     let pause = |events: &[Event]| {
         if let EventBody::Room(_) = events[0].body {
             std::thread::park_timeout(Duration::from_millis(10));
         }
     };
-    let world = Arc::new(place.node_that_hears(pause).await);
-    let users = world.users(4).await;
+    let node = Arc::new(place.node_that_hears(pause).await);
+    let users = node.users(4).await;
     let mut guests = JoinSet::new();
     for guest in &users[1..] {
-        let (world, guest) = (world.clone(), guest.clone());
+        let (node, guest) = (node.clone(), guest.clone());
         // Joins each room the moment it is there, not when its maker has heard of it.
         guests.spawn(async move {
             for room in (1..=ROOMS).map(hearth::protocol::RoomId) {
-                while world.join(room, &guest).await == Outcome::Refused(Refused::NoRoom) {}
+                while node.join(room, &guest).await == Outcome::Refused(Refused::NoRoom) {}
             }
         });
     }
     for _ in 0..ROOMS {
-        world.room(RoomKind::Public, &users[0], &[]).await;
+        node.room(RoomKind::Public, &users[0], &[]).await;
     }
     guests.join_all().await;
     for room in (1..=ROOMS).map(hearth::protocol::RoomId) {
-        world.check_told(room).await;
+        node.check_told(room).await;
     }
 }
 
 pub async fn closing_drains_what_waits(place: Place) {
-    let world = Arc::new(place.node().await);
-    let user = world.user().await;
-    let room = world.room(RoomKind::Public, &user, &[]).await;
+    let node = Arc::new(place.node().await);
+    let user = node.user().await;
+    let room = node.room(RoomKind::Public, &user, &[]).await;
     let mut tasks = JoinSet::new();
     for _ in 0..2_000 {
-        let (world, user) = (world.clone(), user.clone());
-        tasks.spawn(async move { world.store.append(send(room, &user, Uuid::new_v4())).await });
+        let (node, user) = (node.clone(), user.clone());
+        tasks.spawn(async move { node.store.append(send(room, &user, Uuid::new_v4())).await });
     }
     tokio::time::sleep(Duration::from_millis(5)).await;
-    world.store.close().await;
+    node.store.close().await;
     let mut sent = 0;
     for answer in tasks.join_all().await {
         match answer {
@@ -300,16 +300,16 @@ pub async fn closing_drains_what_waits(place: Place) {
 
 pub async fn three_hundred_react_at_once(place: Place) {
     const PEOPLE: usize = 300;
-    let world = Arc::new(place.node().await);
-    let users = world.users(PEOPLE).await;
-    let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
-    let (seq, sent) = world.send(room, &users[0]).await;
+    let node = Arc::new(place.node().await);
+    let users = node.users(PEOPLE).await;
+    let room = node.room(RoomKind::Public, &users[0], &users[1..]).await;
+    let (seq, sent) = node.send(room, &users[0]).await;
     let mut tasks = JoinSet::new();
     for (n, user) in users.iter().enumerate() {
-        let (world, user_id) = (world.clone(), user.id);
+        let (node, user_id) = (node.clone(), user.id);
         tasks.spawn(async move {
             let emoji = if n % 3 == 0 { "👎" } else { "👍" };
-            match world.react(room, user_id, seq, emoji, true).await {
+            match node.react(room, user_id, seq, emoji, true).await {
                 Outcome::Updated {
                     rev, changed: true, ..
                 } => rev,
@@ -322,15 +322,15 @@ pub async fn three_hundred_react_at_once(place: Place) {
         revs.into_iter().eq(sent + 1..=sent + PEOPLE as u64),
         "dense"
     );
-    world.check_told(room).await;
+    node.check_told(room).await;
     let sql = format!(
         "SELECT user_id FROM reactions WHERE room_id = {room} AND LOWER(HEX(emoji)) = 'HEX' ORDER BY rev, user_id"
     );
-    let page = world.store.changes(room, sent).await.unwrap().unwrap();
+    let page = node.store.changes(room, sent).await.unwrap().unwrap();
     let EventBody::Message(paged) = &page.events[0].body else {
         panic!("{page:?}");
     };
-    let stored = world.message(room, seq).await;
+    let stored = node.message(room, seq).await;
     assert_eq!((page.events.len(), &stored), (1, &**paged), "compacted");
     assert_eq!(stored.rev, sent + PEOPLE as u64);
     assert_eq!(stored.reactions.len(), 2);
@@ -353,7 +353,7 @@ pub async fn three_hundred_react_at_once(place: Place) {
     let mut listed = 0;
     let mut after = (String::new(), UserId(0));
     loop {
-        let page = world
+        let page = node
             .store
             .reactions(room, seq, (&after.0, after.1), 64)
             .await
@@ -366,13 +366,13 @@ pub async fn three_hundred_react_at_once(place: Place) {
     // And back.
     let mut tasks = JoinSet::new();
     for (n, user) in users.iter().enumerate() {
-        let (world, user_id) = (world.clone(), user.id);
+        let (node, user_id) = (node.clone(), user.id);
         let emoji = if n % 3 == 0 { "👎" } else { "👍" };
-        tasks.spawn(async move { world.react(room, user_id, seq, emoji, false).await });
+        tasks.spawn(async move { node.react(room, user_id, seq, emoji, false).await });
     }
     tasks.join_all().await;
-    assert!(world.message(room, seq).await.reactions.is_empty());
-    world.check_told(room).await;
-    let state = State::told(&world, room);
+    assert!(node.message(room, seq).await.reactions.is_empty());
+    node.check_told(room).await;
+    let state = State::told(&node, room);
     state.check_tables(&place, room).await;
 }

@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
-    node::{Place, World},
+    node::{Node, Place},
     state::{Row, State},
 };
 
 const PEOPLE: usize = 6;
 const CHANGES: usize = 70;
-/// What each event is recognized by.
+/// What identifies each event.
 const KINDS: [&str; 11] = [
     "Message(",
     "Edited {",
@@ -38,66 +38,65 @@ const KINDS: [&str; 11] = [
 const EMOJI: [&str; 6] = ["👍", "👎", "e", "é", "E", "👍🏽"];
 
 pub async fn what_is_told_is_what_is_stored(place: Place) {
-    let world = Arc::new(place.node().await);
+    let node = Arc::new(place.node().await);
     for seed in [1, 2, 3] {
         eprintln!("seed {seed}");
-        let users = world.users(PEOPLE).await;
+        let users = node.users(PEOPLE).await;
         let mut rooms = Vec::new();
         for kind in [RoomKind::Public, RoomKind::Private, RoomKind::Public] {
-            rooms.push(world.room(kind, &users[0], &users[1..4]).await);
+            rooms.push(node.room(kind, &users[0], &users[1..4]).await);
         }
-        let direct = world.store.direct_room(users[0].clone(), users[1].clone());
+        let direct = node.store.direct_room(users[0].clone(), users[1].clone());
         rooms.push(direct.await.unwrap().unwrap().room_id);
         for room in &rooms[..3] {
-            world
-                .set_role(*room, &users[0], &users[1], Role::Admin)
+            node.set_role(*room, &users[0], &users[1], Role::Admin)
                 .await;
         }
         let mut tasks = JoinSet::new();
         for n in 0..PEOPLE {
             let mut random = SmallRng::seed_from_u64(seed * 1_000 + n as u64);
-            let (world, users, rooms) = (world.clone(), users.clone(), rooms.clone());
+            let (node, users, rooms) = (node.clone(), users.clone(), rooms.clone());
             tasks.spawn(async move {
                 for _ in 0..CHANGES {
                     // Several at once of each, so that they share batches.
                     let changes: Vec<_> = (0..random.random_range(1..4))
                         .map(|_| change(&mut random, &rooms, &users, n))
                         .collect();
-                    let appends = changes.into_iter().map(|change| world.append(change));
+                    let appends = changes.into_iter().map(|change| node.append(change));
                     futures_util::future::join_all(appends).await;
                 }
             });
         }
         tasks.join_all().await;
         // The last room ends in some of the storms by itself, here at the latest.
-        let owners = State::told(&world, rooms[2]).members.into_iter();
+        let owners = State::told(&node, rooms[2]).members.into_iter();
         for (user, stay) in owners {
             if stay.role == Some(Role::Owner) {
-                world.archive(rooms[2], user, false).await;
-                world.delete_room(rooms[2], user).await;
+                node.archive(rooms[2], user, false).await;
+                node.delete_room(rooms[2], user).await;
             }
         }
         for room in rooms {
-            let state = State::told(&world, room);
+            let state = State::told(&node, room);
             state.check_tables(&place, room).await;
             if !state.ended {
-                state.check_pages(&world, room).await;
+                state.check_pages(&node, room).await;
             }
-            check_reads(&world, &state, room, &users).await;
+            check_reads(&node, &state, room, &users).await;
         }
         assert!(
-            world.store.heads(&[]).await.unwrap().is_empty(),
+            node.store.heads(&[]).await.unwrap().is_empty(),
             "nothing is asked for nothing"
         );
     }
-    let told = world.told.lock().unwrap().clone();
+    let told = node.told.lock().unwrap().clone();
     for kind in KINDS {
         let of = told
             .iter()
             .filter(|event| format!("{event:?}").contains(kind));
         assert!(of.count() > 0, "{kind}: a storm without");
     }
-    world.store.close().await;
+    node.store.close().await;
 }
 
 fn change(random: &mut SmallRng, rooms: &[RoomId], users: &[UserSummary], n: usize) -> Change {
@@ -190,15 +189,15 @@ fn change(random: &mut SmallRng, rooms: &[RoomId], users: &[UserSummary], n: usi
     }
 }
 
-/// Whoever reads the room sees this state, in whatever way he reads.
-async fn check_reads(world: &World, state: &State, room_id: RoomId, users: &[UserSummary]) {
-    let store = &world.store;
+/// Every way of reading the room shows this state.
+async fn check_reads(node: &Node, state: &State, room_id: RoomId, users: &[UserSummary]) {
+    let store = &node.store;
     let head = store.heads(&[room_id]).await.unwrap();
     assert_eq!(head, [(room_id, state.rev, state.ended)]);
     for user in users {
         let stay = state.members.get(&user.id).filter(|_| !state.ended);
         let role = stay.and_then(|stay| stay.role);
-        check_standing(world, state, room_id, user.id, role).await;
+        check_standing(node, state, room_id, user.id, role).await;
     }
     let page = store
         .history(room_id, Range::Latest, limits::LIST_ITEMS_MAX)
@@ -221,7 +220,7 @@ async fn check_reads(world: &World, state: &State, room_id: RoomId, users: &[Use
     );
     for message in &page.messages {
         assert_eq!(Row::of(message), state.messages[&message.seq]);
-        assert_eq!(*message, world.message(room_id, message.seq).await);
+        assert_eq!(*message, node.message(room_id, message.seq).await);
     }
     let (rev, members) = members.unwrap();
     assert_eq!(rev, state.rev);
@@ -291,13 +290,13 @@ async fn check_reads(world: &World, state: &State, room_id: RoomId, users: &[Use
 
 /// Where one user stands, by every list of rooms.
 async fn check_standing(
-    world: &World,
+    node: &Node,
     state: &State,
     room_id: RoomId,
     user_id: UserId,
     role: Option<Role>,
 ) {
-    let standings = world
+    let standings = node
         .store
         .standings(user_id, Some(&[room_id]))
         .await
@@ -308,13 +307,13 @@ async fn check_standing(
         public: false,
         query: String::new(),
     };
-    let listed = world
+    let listed = node
         .store
         .rooms(filter, RoomId(room_id.0 - 1), 1)
         .await
         .unwrap();
     let listed = listed.into_iter().find(|room| room.id == room_id);
-    let room = world.store.room(room_id, user_id).await.unwrap();
+    let room = node.store.room(room_id, user_id).await.unwrap();
     assert_eq!(room.is_none(), state.ended);
     let Some(role) = role else {
         assert!(standings.is_empty() && listed.is_none());

@@ -24,12 +24,12 @@ fn owners(state: &State) -> Vec<UserId> {
 }
 
 pub async fn roles_are_given_and_handed_over(place: Place) {
-    let world = place.node().await;
-    let users = world.users(4).await;
+    let node = place.node().await;
+    let users = node.users(4).await;
     let [owner, ada, bob, stranger] = &users[..] else {
         unreachable!();
     };
-    let room = world.room(RoomKind::Private, owner, &users[1..3]).await;
+    let room = node.room(RoomKind::Private, owner, &users[1..3]).await;
     for (by, user, role, why) in [
         (ada, bob, Role::Admin, Refused::NotOwner),
         (ada, ada, Role::Owner, Refused::NotOwner),
@@ -37,10 +37,10 @@ pub async fn roles_are_given_and_handed_over(place: Place) {
         (owner, stranger, Role::Admin, Refused::NoSuchMember),
         (owner, owner, Role::Member, Refused::OwnerStays),
     ] {
-        assert_eq!(refused(&world.set_role(room, by, user, role).await), why);
+        assert_eq!(refused(&node.set_role(room, by, user, role).await), why);
     }
-    assert_eq!(refused(&world.leave(room, owner).await), Refused::NoHeir);
-    let head = world.head(room).await;
+    assert_eq!(refused(&node.leave(room, owner).await), Refused::NoHeir);
+    let head = node.head(room).await;
     let role = |outcome: Outcome| match outcome {
         Outcome::Joined {
             rev,
@@ -51,22 +51,22 @@ pub async fn roles_are_given_and_handed_over(place: Place) {
         } => (rev, role, changed),
         other => panic!("{other:?}"),
     };
-    let admin = world.set_role(room, owner, bob, Role::Admin).await;
+    let admin = node.set_role(room, owner, bob, Role::Admin).await;
     assert_eq!(role(admin), (head + 1, Role::Admin, true));
-    let again = world.set_role(room, owner, bob, Role::Admin).await;
+    let again = node.set_role(room, owner, bob, Role::Admin).await;
     assert_eq!(role(again), (head + 1, Role::Admin, false));
-    let handed = world.set_role(room, owner, ada, Role::Owner).await;
+    let handed = node.set_role(room, owner, ada, Role::Owner).await;
     assert_eq!(role(handed), (head + 2, Role::Owner, true));
     assert_eq!(
-        world.head(room).await,
+        node.head(room).await,
         head + 3,
         "the old owner's row is one, too"
     );
     // The old owner came first.
-    let left = world.leave(room, ada).await;
+    let left = node.leave(room, ada).await;
     assert_eq!(left, Outcome::Left { rev: head + 4 });
-    assert_eq!(owners(&State::told(&world, room)), [owner.id]);
-    let told = world.told_of(room);
+    assert_eq!(owners(&State::told(&node, room)), [owner.id]);
+    let told = node.told_of(room);
     let EventBody::Member(heir) = &told.last().unwrap().body else {
         panic!("{told:?}");
     };
@@ -76,47 +76,47 @@ pub async fn roles_are_given_and_handed_over(place: Place) {
     );
     assert_eq!(heir.user.username, owner.username);
     // Admins remove members only.
-    world.add(room, owner.id, ada).await;
-    world.set_role(room, owner, ada, Role::Admin).await;
-    world.add(room, ada.id, stranger).await;
+    node.add(room, owner.id, ada).await;
+    node.set_role(room, owner, ada, Role::Admin).await;
+    node.add(room, ada.id, stranger).await;
     assert_eq!(
-        refused(&world.remove(room, ada.id, owner).await),
+        refused(&node.remove(room, ada.id, owner).await),
         Refused::OwnerStays
     );
     assert_eq!(
-        refused(&world.remove(room, ada.id, bob).await),
+        refused(&node.remove(room, ada.id, bob).await),
         Refused::NotOwner
     );
     assert!(matches!(
-        world.remove(room, ada.id, stranger).await,
+        node.remove(room, ada.id, stranger).await,
         Outcome::Left { .. }
     ));
     assert!(matches!(
-        world.remove(room, owner.id, bob).await,
+        node.remove(room, owner.id, bob).await,
         Outcome::Left { .. }
     ));
-    // Who comes back is a member.
-    world.add(room, owner.id, bob).await;
-    let state = State::told(&world, room);
+    // A user who comes back is a member.
+    node.add(room, owner.id, bob).await;
+    let state = State::told(&node, room);
     assert_eq!(state.members[&bob.id].role, Some(Role::Member));
     state.check_tables(&place, room).await;
-    state.check_pages(&world, room).await;
+    state.check_pages(&node, room).await;
 }
 
 pub async fn one_owner_whoever_races(place: Place) {
-    let world = Arc::new(place.node().await);
-    let users = world.users(5).await;
+    let node = Arc::new(place.node().await);
+    let users = node.users(5).await;
     for round in 0..20 {
-        let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
+        let room = node.room(RoomKind::Public, &users[0], &users[1..]).await;
         for heir in &users[1..3] {
-            world.set_role(room, &users[0], heir, Role::Admin).await;
+            node.set_role(room, &users[0], heir, Role::Admin).await;
         }
         let mut tasks = JoinSet::new();
         let mut spawn = |change: Change| {
-            let world = world.clone();
+            let node = node.clone();
             tasks.spawn(async move {
                 tokio::time::sleep(Duration::from_micros(round * 100)).await;
-                world.append(change).await
+                node.append(change).await
             });
         };
         let [by, one, two] = [0, 1, 2].map(|n| users[n].clone());
@@ -142,24 +142,24 @@ pub async fn one_owner_whoever_races(place: Place) {
         let outcomes = tasks.join_all().await;
         let refused = outcomes.iter().filter(|o| matches!(o, Outcome::Refused(_)));
         assert_eq!(refused.count(), 1, "the last one stays: {outcomes:?}");
-        let state = State::told(&world, room);
+        let state = State::told(&node, room);
         assert_eq!(owners(&state).len(), 1);
         let sql =
             format!("SELECT COUNT(*) FROM room_members WHERE room_id = {room} AND role = 'owner'");
         assert_eq!(place.numbers(&sql).await, [[1]]);
         state.check_tables(&place, room).await;
-        state.check_pages(&world, room).await;
+        state.check_pages(&node, room).await;
     }
 }
 
 pub async fn settings_and_the_archive(place: Place) {
-    let world = place.node().await;
-    let users = world.users(3).await;
+    let node = place.node().await;
+    let users = node.users(3).await;
     let [owner, member, guest] = &users[..] else {
         unreachable!();
     };
-    let room = world.room(RoomKind::Public, owner, &users[1..2]).await;
-    let (seq, _) = world.send(room, member).await;
+    let room = node.room(RoomKind::Public, owner, &users[1..2]).await;
+    let (seq, _) = node.send(room, member).await;
     let set = async |by: UserId, name: &str, topic: &str| {
         let change = Change::Settings {
             room_id: room,
@@ -168,48 +168,47 @@ pub async fn settings_and_the_archive(place: Place) {
             topic: Some(topic.into()),
             archived: None,
         };
-        world.append(change).await
+        node.append(change).await
     };
     assert_eq!(refused(&set(member.id, "x", "").await), Refused::NotAdmin);
     assert_eq!(refused(&set(guest.id, "x", "").await), Refused::NotMember);
-    let head = world.head(room).await;
+    let head = node.head(room).await;
     assert_eq!(set(owner.id, "Straße", "a topic").await, Outcome::Set);
     assert_eq!(set(owner.id, "Straße", "a topic").await, Outcome::Set);
     assert_eq!(set(owner.id, "STRASSE", "a topic").await, Outcome::Set);
-    assert_eq!(world.head(room).await, head + 2);
+    assert_eq!(node.head(room).await, head + 2);
     let found = RoomFilter {
         user_id: member.id,
         mine: true,
         public: false,
         query: "strasse".into(),
     };
-    let found = world.store.rooms(found, RoomId(0), 9).await.unwrap();
+    let found = node.store.rooms(found, RoomId(0), 9).await.unwrap();
     assert_eq!(
         (found.len(), &*found[0].name),
         (1, "STRASSE"),
         "found by its new name"
     );
     // A marker, a leaving and the way back; all else is refused.
-    assert_eq!(world.archive(room, owner.id, true).await, Outcome::Set);
+    assert_eq!(node.archive(room, owner.id, true).await, Outcome::Set);
     let id = Uuid::new_v4();
     for outcome in [
-        world.send_id(room, member, id).await,
-        world
-            .edit(room, member.id, seq, "x", Default::default())
+        node.send_id(room, member, id).await,
+        node.edit(room, member.id, seq, "x", Default::default())
             .await,
-        world.delete(room, member.id, seq).await,
-        world.react(room, member.id, seq, "e", true).await,
-        world.pin(room, owner.id, seq, true).await,
-        world.join(room, guest).await,
-        world.add(room, member.id, guest).await,
-        world.remove(room, owner.id, member).await,
-        world.set_role(room, owner, member, Role::Admin).await,
+        node.delete(room, member.id, seq).await,
+        node.react(room, member.id, seq, "e", true).await,
+        node.pin(room, owner.id, seq, true).await,
+        node.join(room, guest).await,
+        node.add(room, member.id, guest).await,
+        node.remove(room, owner.id, member).await,
+        node.set_role(room, owner, member, Role::Admin).await,
         set(owner.id, "y", "").await,
-        world.delete_room(room, owner.id).await,
+        node.delete_room(room, owner.id).await,
     ] {
         assert_eq!(refused(&outcome), Refused::Archived);
     }
-    for room in world
+    for room in node
         .store
         .rooms(
             RoomFilter {
@@ -227,36 +226,35 @@ pub async fn settings_and_the_archive(place: Place) {
         assert!(room.archived_at.is_some(), "listed as what it is");
     }
     assert_eq!(
-        world.read(room, owner.id, seq).await,
+        node.read(room, owner.id, seq).await,
         Outcome::Read { last_read_seq: seq }
     );
     assert!(matches!(
-        world.leave(room, member).await,
+        node.leave(room, member).await,
         Outcome::Left { .. }
     ));
-    assert_eq!(world.archive(room, owner.id, false).await, Outcome::Set);
-    assert_eq!(world.archive(room, owner.id, false).await, Outcome::Set);
-    let state = State::told(&world, room);
+    assert_eq!(node.archive(room, owner.id, false).await, Outcome::Set);
+    assert_eq!(node.archive(room, owner.id, false).await, Outcome::Set);
+    let state = State::told(&node, room);
     assert!(state.settings.3.is_none());
     state.check_tables(&place, room).await;
-    state.check_pages(&world, room).await;
-    // What a member wants to be told of takes no rev, and stays with him.
-    let head = world.head(room).await;
+    state.check_pages(&node, room).await;
+    // What a member wants to be told of takes no rev, and stays with them.
+    let head = node.head(room).await;
     assert!(
-        world
-            .store
+        node.store
             .set_notify(room, owner.id, Notify::Mentions)
             .await
             .unwrap()
     );
     assert!(
-        !world
+        !node
             .store
             .set_notify(room, member.id, Notify::None)
             .await
             .unwrap()
     );
-    let mine = world
+    let mine = node
         .store
         .room(room, owner.id)
         .await
@@ -265,46 +263,43 @@ pub async fn settings_and_the_archive(place: Place) {
         .mine
         .unwrap();
     assert_eq!(
-        (mine.notify, world.head(room).await),
+        (mine.notify, node.head(room).await),
         (Notify::Mentions, head)
     );
 }
 
 pub async fn a_deleted_room_is_gone_everywhere(place: Place) {
-    let world = place.node().await;
-    let users = world.users(3).await;
+    let node = place.node().await;
+    let users = node.users(3).await;
     let [owner, member, guest] = &users[..] else {
         unreachable!();
     };
-    let room = world.room(RoomKind::Public, owner, &users[1..2]).await;
-    let other = world.room(RoomKind::Public, owner, &users[1..2]).await;
+    let room = node.room(RoomKind::Public, owner, &users[1..2]).await;
+    let other = node.room(RoomKind::Public, owner, &users[1..2]).await;
     let id = Uuid::new_v4();
-    world.send_id(room, owner, id).await;
-    world.pin(room, owner.id, 1, true).await;
+    node.send_id(room, owner, id).await;
+    node.pin(room, owner.id, 1, true).await;
     assert_eq!(
-        refused(&world.delete_room(room, member.id).await),
+        refused(&node.delete_room(room, member.id).await),
         Refused::NotOwner
     );
     assert_eq!(
-        refused(&world.delete_room(room, guest.id).await),
+        refused(&node.delete_room(room, guest.id).await),
         Refused::NotMember
     );
-    let head = world.head(room).await;
-    assert_eq!(
-        world.delete_room(room, owner.id).await,
-        Outcome::RoomDeleted
-    );
+    let head = node.head(room).await;
+    assert_eq!(node.delete_room(room, owner.id).await, Outcome::RoomDeleted);
     for outcome in [
-        world.delete_room(room, owner.id).await,
-        world.join(room, guest).await,
-        world.leave(room, member).await,
-        world.read(room, member.id, 1).await,
-        world.archive(room, owner.id, false).await,
-        world.send_id(room, owner, Uuid::new_v4()).await,
+        node.delete_room(room, owner.id).await,
+        node.join(room, guest).await,
+        node.leave(room, member).await,
+        node.read(room, member.id, 1).await,
+        node.archive(room, owner.id, false).await,
+        node.send_id(room, owner, Uuid::new_v4()).await,
     ] {
         assert_eq!(refused(&outcome), Refused::NoRoom);
     }
-    let again = world.send_id(room, owner, id).await;
+    let again = node.send_id(room, owner, id).await;
     assert!(
         matches!(
             again,
@@ -315,7 +310,7 @@ pub async fn a_deleted_room_is_gone_everywhere(place: Place) {
         ),
         "for ever: {again:?}"
     );
-    let heads = world.store.heads(&[room, other]).await.unwrap();
+    let heads = node.store.heads(&[room, other]).await.unwrap();
     assert_eq!(heads, [(room, head + 1, true), (other, 3, false)]);
     for user in &users {
         let mine = if user.id == guest.id {
@@ -323,13 +318,13 @@ pub async fn a_deleted_room_is_gone_everywhere(place: Place) {
         } else {
             vec![other]
         };
-        assert_eq!(listed(&world, user.id, true, false).await, mine);
-        assert_eq!(listed(&world, user.id, true, true).await, [other]);
-        let standings = world.store.standings(user.id, None).await.unwrap();
+        assert_eq!(listed(&node, user.id, true, false).await, mine);
+        assert_eq!(listed(&node, user.id, true, true).await, [other]);
+        let standings = node.store.standings(user.id, None).await.unwrap();
         assert!(standings.iter().map(|s| s.room_id).eq(mine));
-        assert!(world.store.room(room, user.id).await.unwrap().is_none());
+        assert!(node.store.room(room, user.id).await.unwrap().is_none());
         assert!(
-            !world
+            !node
                 .store
                 .set_notify(room, user.id, Notify::None)
                 .await
@@ -337,46 +332,44 @@ pub async fn a_deleted_room_is_gone_everywhere(place: Place) {
         );
     }
     assert!(
-        world
-            .store
+        node.store
             .history(room, Range::Latest, 9)
             .await
             .unwrap()
             .is_none()
     );
-    assert!(world.store.changes(room, 0).await.unwrap().is_none());
-    assert!(world.store.pins(room, 0, 9).await.unwrap().is_none());
+    assert!(node.store.changes(room, 0).await.unwrap().is_none());
+    assert!(node.store.pins(room, 0, 9).await.unwrap().is_none());
     assert!(
-        world
-            .store
+        node.store
             .members(room, "", UserId(0), 9)
             .await
             .unwrap()
             .is_none()
     );
-    let state = State::told(&world, room);
+    let state = State::told(&node, room);
     assert!(state.ended);
     state.check_tables(&place, room).await;
 }
 
 pub async fn nothing_comes_after_the_end(place: Place) {
-    let world = Arc::new(place.node().await);
+    let node = Arc::new(place.node().await);
     // Every other round another node deletes: then only the database's locks keep the order.
     let other = Arc::new(place.node().await);
-    let users = world.users(6).await;
+    let users = node.users(6).await;
     for round in 0..16 {
-        let deleter = if round % 2 == 0 { &world } else { &other };
-        let room = world.room(RoomKind::Public, &users[0], &users[1..4]).await;
+        let deleter = if round % 2 == 0 { &node } else { &other };
+        let room = node.room(RoomKind::Public, &users[0], &users[1..4]).await;
         let mut tasks = JoinSet::new();
         for (n, user) in users.iter().cloned().enumerate() {
-            let world = world.clone();
+            let node = node.clone();
             tasks.spawn(async move {
                 let mut revs = Vec::new();
                 loop {
                     let outcome = match n {
-                        0..4 => world.send_id(room, &user, Uuid::new_v4()).await,
-                        _ if revs.len() % 2 == 0 => world.join(room, &user).await,
-                        _ => world.leave(room, &user).await,
+                        0..4 => node.send_id(room, &user, Uuid::new_v4()).await,
+                        _ if revs.len() % 2 == 0 => node.join(room, &user).await,
+                        _ => node.leave(room, &user).await,
                     };
                     match outcome {
                         Outcome::Sent { rev, .. }
@@ -397,7 +390,7 @@ pub async fn nothing_comes_after_the_end(place: Place) {
             "told before answered"
         );
         let revs = tasks.join_all().await.concat();
-        let head = world.head(room).await;
+        let head = node.head(room).await;
         assert!(revs.iter().all(|rev| *rev < head));
         let unique: BTreeSet<_> = revs.iter().collect();
         assert_eq!(unique.len(), revs.len());
@@ -409,7 +402,7 @@ pub async fn nothing_comes_after_the_end(place: Place) {
             assert!(newest.parse::<u64>().unwrap() < head);
         }
         if round % 2 == 0 {
-            let state = State::told(&world, room);
+            let state = State::told(&node, room);
             state.check_tables(&place, room).await;
         }
     }

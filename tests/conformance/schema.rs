@@ -89,17 +89,17 @@ pub async fn a_reset_leaves_nothing(place: Place) {
     store.close().await;
 }
 
-/// What an older program has stored: reactions in several forms, keys by older rules.
+/// Rows of an older program: reactions in several forms, keys by older rules.
 pub async fn what_is_derived_is_made_anew(place: Place) {
-    let world = place.node().await;
+    let node = place.node().await;
     let users = [
-        world.named("İstanbul").await,
-        world.named("bob").await,
-        world.named("carol").await,
+        node.named("İstanbul").await,
+        node.named("bob").await,
+        node.named("carol").await,
     ];
-    let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
-    let (seq, _) = world.send(room, &users[0]).await;
-    let (plain, _) = world.send(room, &users[0]).await;
+    let room = node.room(RoomKind::Public, &users[0], &users[1..]).await;
+    let (seq, _) = node.send(room, &users[0]).await;
+    let (plain, _) = node.send(room, &users[0]).await;
     for (user, emoji) in [
         (&users[0], "🎉"),
         (&users[1], "❤"),
@@ -109,12 +109,12 @@ pub async fn what_is_derived_is_made_anew(place: Place) {
         (&users[2], "👍\u{fe0f}"),
         (&users[0], "👍"),
     ] {
-        world.react(room, user.id, seq, emoji, true).await;
+        node.react(room, user.id, seq, emoji, true).await;
     }
-    world.react(room, users[0].id, plain, "👍", true).await;
-    let rev = world.head(room).await;
-    let before = world.store.epoch();
-    world.store.close().await;
+    node.react(room, users[0].id, plain, "👍", true).await;
+    let rev = node.head(room).await;
+    let before = node.store.epoch();
+    node.store.close().await;
     // The heart that came first is one that bob gave in an older form.
     place
         .meddle("UPDATE reactions SET rev = user_id + 10")
@@ -139,9 +139,9 @@ pub async fn what_is_derived_is_made_anew(place: Place) {
         ))
         .await;
 
-    let world = place.node().await;
-    assert_ne!(world.store.epoch(), before, "rows changed without a rev");
-    let reactions = world.message(room, seq).await.reactions.into_iter();
+    let node = place.node().await;
+    assert_ne!(node.store.epoch(), before, "rows changed without a rev");
+    let reactions = node.message(room, seq).await.reactions.into_iter();
     let reactions: Vec<_> = reactions
         .map(|one| (one.emoji, one.count, one.user_ids))
         .collect();
@@ -159,31 +159,31 @@ pub async fn what_is_derived_is_made_anew(place: Place) {
         .await;
     assert_eq!(extra[0][0].as_deref(), Some(r#"{"reactions":5}"#));
     assert_eq!(extra[1][0].as_deref(), Some(r#"{"reactions":1}"#));
-    let stays = world.message(room, plain).await.reactions;
+    let stays = node.message(room, plain).await.reactions;
     assert_eq!(stays[1].emoji, longer);
-    assert_eq!(world.head(room).await, rev);
-    let found = world.store.users("istan", UserId(0), 9).await.unwrap();
+    assert_eq!(node.head(room).await, rev);
+    let found = node.store.users("istan", UserId(0), 9).await.unwrap();
     assert_eq!(found.len(), 1);
-    let found = world.store.users("deleted", UserId(0), 9).await.unwrap();
+    let found = node.store.users("deleted", UserId(0), 9).await.unwrap();
     assert!(found.is_empty(), "{found:?}");
     let stale = "SELECT COUNT(*) FROM rooms WHERE name_key = 'x'";
     assert_eq!(place.select(stale).await[0][0].as_deref(), Some("0"));
-    let after = world.store.epoch();
-    world.store.close().await;
+    let after = node.store.epoch();
+    node.store.close().await;
 
     // Done once more, it changes nothing, and clients need not read anything anew.
     place
         .meddle("DELETE FROM meta WHERE name = 'derived'")
         .await;
-    let world = place.node().await;
-    assert_eq!(world.store.epoch(), after);
-    world.store.close().await;
+    let node = place.node().await;
+    assert_eq!(node.store.epoch(), after);
+    node.store.close().await;
 }
 
 /// In the log of a program that didn't note them.
 pub async fn older_deletions_are_noted(place: Place) {
-    let world = place.node().await;
-    let users = world.users(2).await;
+    let node = place.node().await;
+    let users = node.users(2).await;
     let mut states = Vec::new();
     // None; one in the middle; the last ones; all; all among which a last message is looked for; an empty room.
     for (messages, deleted) in [
@@ -194,16 +194,16 @@ pub async fn older_deletions_are_noted(place: Place) {
         (103, 2..104),
         (0, 0..0),
     ] {
-        let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
+        let room = node.room(RoomKind::Public, &users[0], &users[1..]).await;
         for _ in 0..messages {
-            world.send(room, &users[0]).await;
+            node.send(room, &users[0]).await;
         }
         for seq in deleted {
-            world.delete(room, users[0].id, seq).await;
+            node.delete(room, users[0].id, seq).await;
         }
-        states.push((room, State::told(&world, room)));
+        states.push((room, State::told(&node, room)));
     }
-    world.store.close().await;
+    node.store.close().await;
     let text = match place.location {
         Location::Sqlite(_) => "TEXT",
         Location::Mysql(_) => "VARBINARY(1200)",
@@ -220,23 +220,23 @@ pub async fn older_deletions_are_noted(place: Place) {
     ] {
         place.meddle(sql).await;
     }
-    let world = place.node().await;
+    let node = place.node().await;
     for (room, state) in states {
         state.check_tables(&place, room).await;
     }
-    world.store.close().await;
+    node.store.close().await;
 }
 
 /// Steps are bounded by rows: the reactions to one message are joined in several, and several messages' in one.
 pub async fn many_reactions_are_joined_in_steps(place: Place) {
-    let world = place.node().await;
-    let users = world.users(2).await;
-    let room = world.room(RoomKind::Public, &users[0], &users[1..]).await;
+    let node = place.node().await;
+    let users = node.users(2).await;
+    let room = node.room(RoomKind::Public, &users[0], &users[1..]).await;
     let mut seqs = Vec::new();
     for _ in 0..6 {
-        seqs.push(world.send(room, &users[0]).await.0);
+        seqs.push(node.send(room, &users[0]).await.0);
     }
-    world.store.close().await;
+    node.store.close().await;
     let [crowded, few @ ..] = &seqs[..] else {
         unreachable!();
     };
@@ -267,7 +267,7 @@ pub async fn many_reactions_are_joined_in_steps(place: Place) {
     place
         .meddle("DELETE FROM meta WHERE name = 'derived'")
         .await;
-    let world = place.node().await;
+    let node = place.node().await;
     let stored = async |seq: &Seq| {
         let sql = format!(
             "SELECT emoji, COUNT(*), SUM(rev) FROM reactions WHERE seq = {seq} GROUP BY emoji ORDER BY emoji"
@@ -299,7 +299,7 @@ pub async fn many_reactions_are_joined_in_steps(place: Place) {
         .concat();
     let of = |count: u64| Some(format!("{{\"reactions\":{count}}}"));
     assert_eq!(extra, [2_700, 2_600, 2_600, 2_600, 2_600, 2_600].map(of));
-    world.store.close().await;
+    node.store.close().await;
 }
 
 pub async fn an_epoch_stays(place: Place) {

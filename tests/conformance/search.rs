@@ -21,10 +21,10 @@ use mysql_async::prelude::Queryable;
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
 use uuid::Uuid;
 
-use crate::node::{Place, World};
+use crate::node::{Node, Place};
 use crate::patience::{PATIENCE, timeout};
 
-impl World {
+impl Node {
     async fn write(&self, room_id: RoomId, sender: &UserSummary, text: &str) -> Seq {
         self.mention(room_id, sender, text, Default::default())
             .await
@@ -115,17 +115,17 @@ fn delete(room_id: RoomId, user: &UserSummary, seq: Seq) -> Change {
 }
 
 pub async fn queries_find_what_the_table_says(place: Place) {
-    let world = place.node().await;
-    let ada = world.user().await;
-    let room = world.room(RoomKind::Private, &ada, &[]).await;
+    let node = place.node().await;
+    let ada = node.user().await;
+    let room = node.room(RoomKind::Private, &ada, &[]).await;
     for (index, text) in table::TEXTS.iter().enumerate() {
-        assert_eq!(world.write(room, &ada, text).await, index as Seq + 1);
+        assert_eq!(node.write(room, &ada, text).await, index as Seq + 1);
     }
-    world.index().await;
+    node.index().await;
     assert!(table::QUERIES.len() >= 200);
     let mut faults = Vec::new();
     for (query, expected) in table::QUERIES {
-        let found = rising(world.finds(&ada, query).await);
+        let found = rising(node.finds(&ada, query).await);
         let expected: Vec<Seq> = expected.iter().map(|seq| *seq as Seq).collect();
         if found != expected {
             faults.push(format!("{query:?}: {found:?} instead of {expected:?}"));
@@ -141,9 +141,9 @@ pub async fn any_text_is_found_as_by_reading_all(place: Place) {
     let seed = rand::random();
     println!("seed {seed}");
     let mut random = SmallRng::seed_from_u64(seed);
-    let world = place.node().await;
-    let ada = world.user().await;
-    let room = world.room(RoomKind::Private, &ada, &[]).await;
+    let node = place.node().await;
+    let ada = node.user().await;
+    let room = node.room(RoomKind::Private, &ada, &[]).await;
     let long = "ж".repeat(30);
     let parts = [
         "a",
@@ -205,10 +205,10 @@ pub async fn any_text_is_found_as_by_reading_all(place: Place) {
     let mut texts = Vec::new();
     for _ in 0..150 {
         let text = text(&mut random, 12);
-        world.write(room, &ada, &text).await;
+        node.write(room, &ada, &text).await;
         texts.push(text);
     }
-    world.index().await;
+    node.index().await;
     let (mut asked, mut hits) = (0, 0);
     while asked < 400 {
         let query = text(&mut random, 5);
@@ -220,7 +220,7 @@ pub async fn any_text_is_found_as_by_reading_all(place: Place) {
             .zip(1..)
             .filter(|(text, _)| parsed.hits(text).is_some());
         let naive: Vec<Seq> = naive.map(|(_, seq)| seq).collect();
-        let found = rising(world.finds(&ada, &query).await);
+        let found = rising(node.finds(&ada, &query).await);
         assert_eq!(found, naive, "seed {seed}: {query:?}");
         (asked, hits) = (asked + 1, hits + naive.len());
     }
@@ -228,23 +228,21 @@ pub async fn any_text_is_found_as_by_reading_all(place: Place) {
 }
 
 pub async fn pages_follow_the_order(place: Place) {
-    let world = place.node().await;
-    let ada = world.user().await;
+    let node = place.node().await;
+    let ada = node.user().await;
     let mut rooms = Vec::new();
     for _ in 0..3 {
-        rooms.push(world.room(RoomKind::Public, &ada, &[]).await);
+        rooms.push(node.room(RoomKind::Public, &ada, &[]).await);
     }
     for n in 0..60 {
-        world
-            .write(rooms[n % 3], &ada, &format!("common {n}"))
-            .await;
+        node.write(rooms[n % 3], &ada, &format!("common {n}")).await;
     }
     // Moments that are shared, and a clock that went back.
     place
         .meddle("UPDATE messages SET created_at = 1000 + (seq * 7) % 5 * 10")
         .await;
-    world.index().await;
-    let whole = world.find_all("common", all_of(&ada), 100).await;
+    node.index().await;
+    let whole = node.find_all("common", all_of(&ada), 100).await;
     assert_eq!(whole.len(), 60);
     let order = |found: &Found| {
         (
@@ -259,45 +257,45 @@ pub async fn pages_follow_the_order(place: Place) {
             .all(|pair| order(&pair[0]) > order(&pair[1]))
     );
     for limit in [1, 7, 20, 59, 60] {
-        let paged = world.find_all("common", all_of(&ada), limit).await;
+        let paged = node.find_all("common", all_of(&ada), limit).await;
         assert_eq!(places(&paged), places(&whole), "by {limit}");
     }
     // A page that is cut by its bytes.
     let big = format!("enormous {}", "x ".repeat(3_990));
     for _ in 0..50 {
-        world.write(rooms[0], &ada, &big).await;
+        node.write(rooms[0], &ada, &big).await;
     }
-    world.index().await;
+    node.index().await;
     assert_eq!(
-        world.find_all("enormous x", all_of(&ada), 100).await.len(),
+        node.find_all("enormous x", all_of(&ada), 100).await.len(),
         50
     );
 }
 
 pub async fn only_ones_own_rooms_are_searched(place: Place) {
-    let world = place.node().await;
-    let (ada, bob, eve) = (world.user().await, world.user().await, world.user().await);
-    let public = world
+    let node = place.node().await;
+    let (ada, bob, eve) = (node.user().await, node.user().await, node.user().await);
+    let public = node
         .room(RoomKind::Public, &ada, std::slice::from_ref(&bob))
         .await;
-    let private = world
+    let private = node
         .room(RoomKind::Private, &ada, std::slice::from_ref(&bob))
         .await;
-    world.write(public, &ada, "secret of ada").await;
-    world.write(public, &bob, "secret of bob").await;
-    world.write(private, &ada, "secret of both").await;
-    world.index().await;
-    let finds = async |user, query| world.finds(user, query).await.len();
+    node.write(public, &ada, "secret of ada").await;
+    node.write(public, &bob, "secret of bob").await;
+    node.write(private, &ada, "secret of both").await;
+    node.index().await;
+    let finds = async |user, query| node.finds(user, query).await.len();
     assert_eq!(
         (finds(&ada, "secret").await, finds(&bob, "secret").await),
         (3, 3)
     );
     assert_eq!(finds(&eve, "secret").await, 0);
-    world.leave(public, &bob).await;
-    assert_eq!(world.finds(&bob, "secret").await, [(private, 1)]);
-    world.remove(private, ada.id, &bob).await;
+    node.leave(public, &bob).await;
+    assert_eq!(node.finds(&bob, "secret").await, [(private, 1)]);
+    node.remove(private, ada.id, &bob).await;
     assert_eq!(finds(&bob, "secret").await, 0);
-    world.join(public, &bob).await;
+    node.join(public, &bob).await;
     assert_eq!(finds(&bob, "secret").await, 2, "the room's whole history");
     let narrow = async |room_id, from| {
         let scope = Scope {
@@ -305,7 +303,7 @@ pub async fn only_ones_own_rooms_are_searched(place: Place) {
             from,
             ..all_of(&ada)
         };
-        places(&world.find_all("secret", scope, 50).await)
+        places(&node.find_all("secret", scope, 50).await)
     };
     assert_eq!(narrow(Some(private), None).await, [(private, 1)]);
     assert_eq!(rising(narrow(None, Some(bob.id)).await), [2]);
@@ -314,9 +312,9 @@ pub async fn only_ones_own_rooms_are_searched(place: Place) {
 }
 
 pub async fn edits_and_deletions_are_followed(place: Place) {
-    let world = place.node().await;
-    let ada = world.user().await;
-    let room = world.room(RoomKind::Private, &ada, &[]).await;
+    let node = place.node().await;
+    let ada = node.user().await;
+    let room = node.room(RoomKind::Private, &ada, &[]).await;
     for text in [
         "first apple",
         "second apple",
@@ -324,22 +322,22 @@ pub async fn edits_and_deletions_are_followed(place: Place) {
         "fourth apple",
         "👍",
     ] {
-        world.write(room, &ada, text).await;
+        node.write(room, &ada, text).await;
     }
-    world.index().await;
+    node.index().await;
     let words = async || place.count("SELECT COUNT(*) FROM message_words").await;
     assert_eq!(words().await, 4, "no row for what has no words");
-    world.append(edit(room, &ada, 1, "first pear")).await;
-    world.append(delete(room, &ada, 2)).await;
-    world.append(edit(room, &ada, 3, "👍")).await;
-    world.append(edit(room, &ada, 5, "fifth apple")).await;
+    node.append(edit(room, &ada, 1, "first pear")).await;
+    node.append(delete(room, &ada, 2)).await;
+    node.append(edit(room, &ada, 3, "👍")).await;
+    node.append(edit(room, &ada, 5, "fifth apple")).await;
     // Before the index has followed: nothing that isn't so.
-    assert_eq!(rising(world.finds(&ada, "apple").await), [4]);
+    assert_eq!(rising(node.finds(&ada, "apple").await), [4]);
     assert_eq!(words().await, 3, "a deletion's commit erases");
-    world.index().await;
-    assert_eq!(rising(world.finds(&ada, "apple").await), [4, 5]);
-    assert_eq!(rising(world.finds(&ada, "pear").await), [1]);
-    assert!(world.finds(&ada, "second").await.is_empty());
+    node.index().await;
+    assert_eq!(rising(node.finds(&ada, "apple").await), [4, 5]);
+    assert_eq!(rising(node.finds(&ada, "pear").await), [1]);
+    assert!(node.finds(&ada, "second").await.is_empty());
     assert_eq!(words().await, 3);
     // Changes that leave the words alone.
     for change in [
@@ -357,11 +355,11 @@ pub async fn edits_and_deletions_are_followed(place: Place) {
             on: true,
         },
     ] {
-        world.append(change).await;
-        assert_eq!(rising(world.finds(&ada, "apple").await), [4, 5]);
+        node.append(change).await;
+        assert_eq!(rising(node.finds(&ada, "apple").await), [4, 5]);
     }
-    world.index().await;
-    let found = world.find_all("fifth", all_of(&ada), 50).await;
+    node.index().await;
+    let found = node.find_all("fifth", all_of(&ada), 50).await;
     let message = &found[0].message;
     assert_eq!(
         (message.reactions.len(), message.pinned_at.is_some()),
@@ -412,7 +410,7 @@ pub async fn several_nodes_index_beside_writers(place: Place) {
             turns
         });
     }
-    // What was deleted has no words, at any moment.
+    // A deleted message has no words, at any moment.
     let orphans = "SELECT COUNT(*) FROM message_words w JOIN messages m ON m.room_id = w.room_id AND m.seq = w.seq
                    WHERE m.deleted_at IS NOT NULL";
     let (checked, mut checks) = (place.clone(), 0);
@@ -484,12 +482,12 @@ pub async fn several_nodes_index_beside_writers(place: Place) {
 }
 
 pub async fn a_long_history_is_indexed_in_pages(place: Place) {
-    let world = place.node().await;
-    let ada = world.user().await;
-    let room = world.room(RoomKind::Private, &ada, &[]).await;
+    let node = place.node().await;
+    let ada = node.user().await;
+    let room = node.room(RoomKind::Private, &ada, &[]).await;
     let mut sends = tokio::task::JoinSet::new();
     for n in 0..2 * SYNC_PAGE_ROWS {
-        let (store, ada) = (world.store.clone(), ada.clone());
+        let (store, ada) = (node.store.clone(), ada.clone());
         sends.spawn(async move {
             let change = Change::Send {
                 room_id: room,
@@ -504,23 +502,23 @@ pub async fn a_long_history_is_indexed_in_pages(place: Place) {
     }
     sends.join_all().await;
     // A room whose rows can't be read holds nobody up.
-    let broken = world.room(RoomKind::Private, &ada, &[]).await;
-    world.write(broken, &ada, "broken").await;
-    let other = world.room(RoomKind::Private, &ada, &[]).await;
-    world.write(other, &ada, "other room").await;
+    let broken = node.room(RoomKind::Private, &ada, &[]).await;
+    node.write(broken, &ada, "broken").await;
+    let other = node.room(RoomKind::Private, &ada, &[]).await;
+    node.write(other, &ada, "other room").await;
     place
         .meddle(&format!(
             "UPDATE messages SET sender_id = -9 WHERE room_id = {broken}"
         ))
         .await;
-    let indexed = timeout(PATIENCE, world.index()).await;
+    let indexed = timeout(PATIENCE, node.index()).await;
     indexed.expect("the index is done in time");
     for n in [0, 1, 500, 999] {
         assert_eq!(
-            world.finds(&ada, &format!("number{n}")).await.len(),
+            node.finds(&ada, &format!("number{n}")).await.len(),
             1,
             "{n}"
         );
     }
-    assert_eq!(world.finds(&ada, "other").await, [(other, 1)]);
+    assert_eq!(node.finds(&ada, "other").await, [(other, 1)]);
 }

@@ -12,7 +12,7 @@ use hearth::{
 };
 use uuid::Uuid;
 
-use crate::node::{Place, World};
+use crate::node::{Node, Place};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -73,9 +73,9 @@ pub struct State {
 
 impl State {
     /// All that the node's listener was told of a room.
-    pub fn told(world: &World, room_id: RoomId) -> Self {
+    pub fn told(node: &Node, room_id: RoomId) -> Self {
         let mut state = State::default();
-        for event in world.told_of(room_id) {
+        for event in node.told_of(room_id) {
             state.apply(&event);
         }
         state
@@ -129,7 +129,7 @@ impl State {
                     self.markers.insert(member.user.id, self.last_seq());
                 }
                 self.members.insert(member.user.id, stay);
-                // What is read back counts the members of its head.
+                // A page counts the members as of its head.
                 if member.at.is_some() {
                     assert_eq!(member.member_count, self.member_count(), "{event:?}");
                 }
@@ -164,7 +164,7 @@ impl State {
         self.messages.last_key_value().map_or(0, |(seq, _)| *seq)
     }
 
-    /// The messages above the user's marker that mention him.
+    /// The messages above the user's marker that mention them.
     pub fn unread_mentions(&self, user: UserId) -> Vec<Seq> {
         let marker = self.markers[&user];
         let above = self.messages.range(marker + 1..);
@@ -313,9 +313,9 @@ impl State {
         assert_eq!(rows, deletions);
     }
 
-    /// Who stood anywhere in the log and reads on from there is where this state is.
-    pub async fn check_pages(&self, world: &World, room_id: RoomId) {
-        let told = world.told_of(room_id);
+    /// Reading on from any position in the log ends in this state.
+    pub async fn check_pages(&self, node: &Node, room_id: RoomId) {
+        let told = node.told_of(room_id);
         let step = (self.rev / 8).max(1) as usize;
         for start in (0..=self.rev).step_by(step) {
             let mut state = State::default();
@@ -323,7 +323,7 @@ impl State {
             for event in numbered.take_while(|event| event.rev <= start) {
                 state.apply(event);
             }
-            let (events, page) = world.catch_up(room_id, start).await;
+            let (events, page) = node.catch_up(room_id, start).await;
             for event in &events {
                 state.apply(event);
             }

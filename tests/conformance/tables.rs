@@ -27,8 +27,8 @@ fn new(username: &str, email: &str) -> NewUser {
 }
 
 pub async fn names_are_taken_once(place: Place) {
-    let world = place.node().await;
-    let store = &world.store;
+    let node = place.node().await;
+    let store = &node.store;
     let ada = store
         .create_user(new("Ada", "Ada@example.org"))
         .await
@@ -78,8 +78,8 @@ pub async fn names_are_taken_once(place: Place) {
 }
 
 pub async fn keys_are_compared_by_bytes(place: Place) {
-    let world = place.node().await;
-    let store = &world.store;
+    let node = place.node().await;
+    let store = &node.store;
     // Folding decides what is one name; the database adds no opinion of its own.
     for name in [
         "strasse",
@@ -118,8 +118,8 @@ pub async fn keys_are_compared_by_bytes(place: Place) {
         .await
         .unwrap();
     // Texts come back as they were, whatever their bytes.
-    let user = world.named("texts").await;
-    let room = world.room(RoomKind::Public, &user, &[]).await;
+    let user = node.named("texts").await;
+    let room = node.room(RoomKind::Public, &user, &[]).await;
     for content in [
         "trailing  ",
         "👍",
@@ -139,25 +139,25 @@ pub async fn keys_are_compared_by_bytes(place: Place) {
             reply_to: None,
             named: Default::default(),
         };
-        world.append(change).await;
-        let last = world
+        node.append(change).await;
+        let last = node
             .store
             .room(room, user.id)
             .await
             .unwrap()
             .unwrap()
             .last_seq;
-        let stored = world.store.message(room, last).await.unwrap().unwrap();
+        let stored = node.store.message(room, last).await.unwrap().unwrap();
         assert_eq!(stored.content.as_deref(), Some(content));
     }
 }
 
 pub async fn users_are_found(place: Place) {
-    let world = place.node().await;
-    let store = &world.store;
+    let node = place.node().await;
+    let store = &node.store;
     let mut ids = Vec::new();
     for name in ["anna", "Anton", "berta", "ANNE", "a.b", "a%b"] {
-        ids.push(world.named(name).await.id);
+        ids.push(node.named(name).await.id);
     }
     let search = async |prefix: &str, after: UserId, limit: usize| {
         let users = store.users(&plain(prefix), after, limit).await.unwrap();
@@ -187,8 +187,8 @@ pub async fn users_are_found(place: Place) {
 }
 
 pub async fn sessions_end(place: Place) {
-    let world = place.node().await;
-    let user = world.user().await;
+    let node = place.node().await;
+    let user = node.user().await;
     let open = async |id: u64, expires_at: Time| {
         let session = NewSession {
             id: SessionId(id),
@@ -198,7 +198,7 @@ pub async fn sessions_end(place: Place) {
             user_agent: "a browser".into(),
             expires_at,
         };
-        world.store.create_session(session).await.unwrap();
+        node.store.create_session(session).await.unwrap();
     };
     open((1 << 53) - 1, in_an_hour()).await;
     open(2, Time(Time::now().0 - 1)).await;
@@ -206,17 +206,17 @@ pub async fn sessions_end(place: Place) {
     place
         .meddle("UPDATE auth_sessions SET revoked_at = 1 WHERE id = 3")
         .await;
-    let found = async |id: u64| world.store.session_user(SessionId(id)).await.unwrap();
+    let found = async |id: u64| node.store.session_user(SessionId(id)).await.unwrap();
     assert_eq!(found((1 << 53) - 1).await.unwrap().user.id, user.id);
     for id in [2, 3, 4] {
         assert!(found(id).await.is_none(), "{id}");
     }
-    assert!(world.store.ping().await.is_ok());
+    assert!(node.store.ping().await.is_ok());
 }
 
 pub async fn lists_of_rooms(place: Place) {
-    let world = place.node().await;
-    let users = world.users(3).await;
+    let node = place.node().await;
+    let users = node.users(3).await;
     let mut rooms: Vec<RoomId> = Vec::new();
     for (kind, name, members) in [
         (RoomKind::Public, "General", 1),
@@ -231,7 +231,7 @@ pub async fn lists_of_rooms(place: Place) {
             owner: users[0].clone(),
             members: users[1..=members].to_vec(),
         };
-        rooms.push(world.store.create_room(room).await.unwrap().unwrap());
+        rooms.push(node.store.create_room(room).await.unwrap().unwrap());
     }
     let list =
         async |user: usize, mine: bool, public: bool, query: &str, after: RoomId, limit: usize| {
@@ -241,7 +241,7 @@ pub async fn lists_of_rooms(place: Place) {
                 public,
                 query: query.into(),
             };
-            let found = world.store.rooms(filter, after, limit).await.unwrap();
+            let found = node.store.rooms(filter, after, limit).await.unwrap();
             found
                 .into_iter()
                 .map(|room| {
@@ -282,8 +282,8 @@ pub async fn lists_of_rooms(place: Place) {
         reply_to: None,
         named: Default::default(),
     };
-    world.append(change).await;
-    let room = world
+    node.append(change).await;
+    let room = node
         .store
         .room(rooms[0], users[1].id)
         .await
@@ -294,20 +294,20 @@ pub async fn lists_of_rooms(place: Place) {
     assert_eq!((room.last_seq, mine.last_read_seq, last.seq), (1, 0, 1));
     assert_eq!(last.snippet, "é".repeat(limits::SNIPPET_CHARS));
     assert_eq!(last.sender, users[0]);
-    let seen = world
+    let seen = node
         .store
         .room(rooms[0], users[2].id)
         .await
         .unwrap()
         .unwrap();
     assert!(seen.mine.is_none());
-    world.remove(rooms[0], users[0].id, &users[1]).await;
+    node.remove(rooms[0], users[0].id, &users[1]).await;
     assert_eq!(list(1, true, false, "", none, 9).await, [(1, true)]);
 }
 
 pub async fn standings_by_room(place: Place) {
-    let world = place.node().await;
-    let users = world.users(2).await;
+    let node = place.node().await;
+    let users = node.users(2).await;
     let mut rooms = Vec::new();
     for n in 0..9 {
         let members = if n % 3 == 0 {
@@ -315,11 +315,11 @@ pub async fn standings_by_room(place: Place) {
         } else {
             &users[1..]
         };
-        rooms.push(world.room(RoomKind::Public, &users[0], members).await);
+        rooms.push(node.room(RoomKind::Public, &users[0], members).await);
     }
-    world.send(rooms[1], &users[0]).await;
-    world.leave(rooms[2], &users[1]).await;
-    let all = world.store.standings(users[1].id, None).await.unwrap();
+    node.send(rooms[1], &users[0]).await;
+    node.leave(rooms[2], &users[1]).await;
+    let all = node.store.standings(users[1].id, None).await.unwrap();
     let ids: Vec<RoomId> = all.iter().map(|standing| standing.room_id).collect();
     assert_eq!(ids, [rooms[1], rooms[4], rooms[5], rooms[7], rooms[8]]);
     assert_eq!(
@@ -328,27 +328,26 @@ pub async fn standings_by_room(place: Place) {
     );
     let mut asked: Vec<RoomId> = (1..1_500).rev().map(RoomId).collect();
     asked.push(rooms[1]);
-    let some = world
+    let some = node
         .store
         .standings(users[1].id, Some(&asked))
         .await
         .unwrap();
     assert_eq!(some, all, "unknown rooms and repeats are left out");
-    let one = world
+    let one = node
         .store
         .standings(users[1].id, Some(&rooms[2..5]))
         .await
         .unwrap();
     assert_eq!(one, all[1..2]);
     assert!(
-        world
-            .store
+        node.store
             .standings(users[1].id, Some(&[]))
             .await
             .unwrap()
             .is_empty()
     );
-    let heads = world.store.heads(&asked).await.unwrap();
+    let heads = node.store.heads(&asked).await.unwrap();
     assert_eq!(heads.len(), 9);
     assert!(heads.contains(&(rooms[1], 4, false)) && heads.contains(&(rooms[2], 4, false)));
 }
@@ -356,8 +355,8 @@ pub async fn standings_by_room(place: Place) {
 /// 500 races on each database of two who exchange the same token at the same moment, from one device and from
 /// two: one successor lives, or none.
 pub async fn refresh_tokens_are_exchanged_once(place: Place) {
-    let world = place.node().await;
-    let user = world.user().await;
+    let node = place.node().await;
+    let user = node.user().await;
     let hash = |race: u64, step: u8| {
         let mut hash = [step; 32];
         hash[..8].copy_from_slice(&race.to_be_bytes());
@@ -372,7 +371,7 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
             user_agent: "a browser".into(),
             expires_at: in_an_hour(),
         };
-        world.store.create_session(session).await.unwrap();
+        node.store.create_session(session).await.unwrap();
         let exchange = async |from: u8, to: u8, user_agent: &str| {
             let exchange = Exchange {
                 shown: hash(race, from),
@@ -382,7 +381,7 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
                 ago: None,
                 expires_at: in_an_hour(),
             };
-            world.store.exchange(exchange).await.unwrap()
+            node.store.exchange(exchange).await.unwrap()
         };
         let other = if race % 2 == 0 {
             "a browser"
@@ -406,7 +405,7 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
                     ago: None,
                     expires_at: in_an_hour(),
                 };
-                let beside = world.store.exchange(left_over).await.unwrap();
+                let beside = node.store.exchange(left_over).await.unwrap();
                 assert!(matches!(beside, Exchanged::Ended), "{race}: {beside:?}");
                 // and alone: whoever shows the first one now has stolen one of them.
                 let again = exchange(0, 1, "a browser").await;
@@ -430,14 +429,14 @@ pub async fn refresh_tokens_are_exchanged_once(place: Place) {
         ago: None,
         expires_at: in_an_hour(),
     };
-    let exchanged = world.store.exchange(unknown).await.unwrap();
+    let exchanged = node.store.exchange(unknown).await.unwrap();
     assert!(matches!(exchanged, Exchanged::Unknown), "{exchanged:?}");
 }
 
 pub async fn so_many_log_ins_live(place: Place) {
-    let world = place.node().await;
-    let user = world.user().await;
-    let other = world.user().await;
+    let node = place.node().await;
+    let user = node.user().await;
+    let other = node.user().await;
     for id in 1..=LOGINS_PER_USER_MAX as u64 + 5 {
         let session = NewSession {
             id: SessionId(id),
@@ -447,7 +446,7 @@ pub async fn so_many_log_ins_live(place: Place) {
             user_agent: String::new(),
             expires_at: in_an_hour(),
         };
-        world.store.create_session(session).await.unwrap();
+        node.store.create_session(session).await.unwrap();
     }
     // A password that was changed since it was verified begins no log-in, and takes no place.
     for (id, verified, begun) in [(1_000, "$argon2id$", true), (1_001, "$2b$", false)] {
@@ -459,14 +458,14 @@ pub async fn so_many_log_ins_live(place: Place) {
             user_agent: String::new(),
             expires_at: in_an_hour(),
         };
-        let made = world.store.create_session(session).await.unwrap();
+        let made = node.store.create_session(session).await.unwrap();
         assert_eq!(made.is_some(), begun);
     }
     assert_eq!(
-        world.store.sessions(user.id).await.unwrap().len(),
+        node.store.sessions(user.id).await.unwrap().len(),
         LOGINS_PER_USER_MAX
     );
-    assert_eq!(world.store.sessions(other.id).await.unwrap().len(), 2);
-    let ended = world.store.revocations_after(0).await.unwrap();
+    assert_eq!(node.store.sessions(other.id).await.unwrap().len(), 2);
+    let ended = node.store.revocations_after(0).await.unwrap();
     assert_eq!(ended.len(), 4);
 }
