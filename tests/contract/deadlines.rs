@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(90);
 async fn deadlines_are_kept() {
     tokio::join!(
         who_says_nothing_is_pinged_and_then_closed(),
-        who_does_not_say_who_he_is_is_closed_after_ten_seconds(),
+        a_socket_without_a_token_is_closed_after_ten_seconds(),
         a_socket_outlives_its_token_by_at_most_a_minute(),
         a_renewed_socket_outlives_all_of_its_tokens(),
         lines_have_the_same_deadlines(),
@@ -72,7 +72,7 @@ async fn who_says_nothing_is_pinged_and_then_closed() {
     spoke.await.unwrap();
 }
 
-async fn who_does_not_say_who_he_is_is_closed_after_ten_seconds() {
+async fn a_socket_without_a_token_is_closed_after_ten_seconds() {
     let server = Server::start(Db::Sqlite).await;
     let started = Moment::now();
     let mut silent = Raw::upgrade(&server, "/ws").await;

@@ -30,7 +30,7 @@ async fn a_conversation_over_both_wires(db: Db) {
     assert_eq!(caught_up, same);
     assert!(!same.is_empty());
 
-    // What one says is one event, whoever reads it.
+    // A message is one event, on either wire.
     let id = uuid();
     let say = json!({"type": "message", "room_id": room, "id": id, "content": "from a\nline 𝄞"});
     let (mut own, ack) = lines.ask_through(say).await;
@@ -75,7 +75,7 @@ async fn a_conversation_over_both_wires(db: Db) {
     let (_, ack) = lines.ask_through(read).await;
     assert_eq!(ack["last_read_seq"], message["seq"], "{ack}");
 
-    // Who is removed hears it the same way.
+    // A removed member is told the same way.
     let (status, _) = ada
         .delete(&format!("/api/chat/rooms/{room}/members/{}", bob.id))
         .await;

@@ -156,7 +156,7 @@ async fn the_listener_of_the_metrics_serves_nothing_else() {
         assert_eq!(is("allow: get, head\r\n"), status == 405, "{request}{head}");
     }
 
-    // What a body may be is never looked at: the connection ends with the answer.
+    // A body is never read: the connection ends with the answer.
     let mut raw = watch(&server).await;
     let request = GET.replace("\r\n\r\n", "\r\nContent-Length: 9\r\n\r\n");
     raw.write(format!("{request}{GET}").as_bytes()).await;
@@ -209,7 +209,7 @@ async fn those_who_watch_have_a_few_places_and_deadlines() {
     tokio::join!(join_all(ends), served);
 }
 
-/// What nobody has asked for is off; the end of the server is theirs, too; and what can't be had stops the start.
+/// The listener is off by default, ends with the server, and an address that can't be used stops the start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_listener_comes_and_goes_with_the_server() {
     let mut server = Server::start_with(Db::Sqlite, &[("HEARTH_LISTEN_METRICS", "")]).await;

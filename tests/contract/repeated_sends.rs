@@ -27,7 +27,7 @@ async fn remove(by: &Account, room: u64, who: &Account) {
     assert_eq!(by.delete(&path).await.0, 204);
 }
 
-/// What both an ack and a REST answer tell of a message.
+/// The fields of a message that both an ack and a REST answer have.
 fn numbers(answer: &Value) -> Vec<Value> {
     ["id", "seq", "rev", "created_at"]
         .map(|name| answer[name].clone())
@@ -108,7 +108,7 @@ async fn a_repeated_id_changes_nothing_whatever_comes_with_it(db: Db) {
     let first = socket.ask(message(room, &id, "the first text")).await;
     let before = history(&ada, room).await;
     witness.expect("message").await;
-    // It is looked up before anything else is judged.
+    // The id is looked up before anything else is checked.
     for body in [
         json!({"id": id, "content": "another text"}),
         json!({"id": id, "content": ""}),
@@ -194,8 +194,8 @@ async fn an_id_is_its_authors_and_its_rooms(db: Db) {
     );
 }
 
-/// Answered to an ex-member, too: he hears of his own message's numbers, and of nothing else.
-async fn who_was_removed_may_repeat_what_he_had_sent(db: Db) {
+/// Answered to an ex-member, too, who gets the numbers of their own message and nothing else.
+async fn an_ex_member_may_repeat_a_message(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
     let bob = server.register("bob").await;
@@ -229,7 +229,7 @@ async fn who_was_removed_may_repeat_what_he_had_sent(db: Db) {
             "{again}"
         );
 
-        // What was not sent in time is refused, by either way, and leaves no trace.
+        // A message that was not sent in time is refused, by REST and by the socket, and leaves no trace.
         let code = if kind == "public" {
             "forbidden"
         } else {
@@ -250,7 +250,7 @@ async fn who_was_removed_may_repeat_what_he_had_sent(db: Db) {
         );
         assert_eq!(history(&ada, room).await.len(), 1);
 
-        // What was refused was never stored: back in the room it succeeds.
+        // The refused message was never stored: back in the room it succeeds.
         let path = format!("/api/chat/rooms/{room}/members");
         assert_eq!(ada.post(&path, json!({"username": "bob"})).await.0, 201);
         let ack = socket.ask(message(room, &new, "in time now")).await;
@@ -307,6 +307,6 @@ each_database!(
     the_same_id_at_once_is_one_message,
     a_repeated_id_changes_nothing_whatever_comes_with_it,
     an_id_is_its_authors_and_its_rooms,
-    who_was_removed_may_repeat_what_he_had_sent,
+    an_ex_member_may_repeat_a_message,
     a_removal_amid_repeats_leaves_one_truth,
 );

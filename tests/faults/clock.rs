@@ -78,7 +78,7 @@ async fn refresh(server: &Server, refresh_token: &str) -> Value {
     tokens
 }
 
-/// Asks as clients do: who is told that his token has expired refreshes.
+/// Asks as clients do: when the token has expired, it is refreshed.
 async fn ask(server: &Server, account: &mut Account) {
     let (status, answer) = account.get("/api/me").await;
     if status == 200 {
@@ -276,7 +276,7 @@ async fn what_lives_is_not_forgotten(db: Db) {
     assert_eq!(shown["member_count"], 2);
 }
 
-/// What ends on a node whose clock is wrong ends on the others.
+/// A session that ends on a node whose clock is wrong ends on the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_in_ends_on_every_node_whatever_their_clocks_say() {
     let database = MariaDb::start().await;

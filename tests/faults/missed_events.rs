@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::support::{Db, Server, each_database};
 
-/// A member was removed and added again, and the log shows only that he is in. He is told so, and what
-/// is said from then on reaches him.
+/// A member was removed and added again, and the log shows only that they are in. They are told so, and
+/// what is said from then on reaches them.
 async fn a_stay_that_was_renewed_unseen_is_told_and_goes_on(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;

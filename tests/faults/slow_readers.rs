@@ -25,7 +25,7 @@ const REACTIONS: u64 = 3;
 /// A pong that nobody asked for (RFC 6455 section 5.5.3): a byte from who doesn't read, so that no heartbeat is missed
 /// before the deadline of who takes nothing has passed.
 const PONG: u8 = 0x8A;
-/// What a step takes of the room's `rev`.
+/// How many `rev` of the room a step takes.
 const STEP_REVS: u64 = STEP + STEP / TOUCHED * (1 + REACTIONS);
 const BURST_REVS: u64 = BURST / STEP * STEP_REVS;
 /// For 1,000 sockets' buffers and allocators under load; 100 mailboxes of 128 KiB are 13 MiB of it.
@@ -271,7 +271,7 @@ async fn who_takes_nothing_is_closed() {
         began.elapsed(),
         stalled.quiet_elapsed()
     );
-    // Who reads at last still finds the reason behind what was on its way.
+    // A client that reads at last still finds the close code behind the frames that were in flight.
     assert_eq!(stuck.closed().await, 4001);
     writer.say(room, "and on").await;
     reader.expect("message").await;

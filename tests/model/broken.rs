@@ -205,7 +205,7 @@ impl Habit {
         }
     }
 
-    /// What `ready` and `added` say is what counts.
+    /// The numbers of `ready` and `added` are taken over.
     fn counts_told(&mut self, frame: &Value, count: &str) {
         let rooms = match frame["type"].as_str().unwrap() {
             "ready" => frame["rooms"].as_array().cloned().unwrap_or_default(),

@@ -40,7 +40,7 @@ pub fn fate(rng: &mut SmallRng, frame: &Value, me: u64) -> Fate {
     }
 }
 
-/// Nothing that comes later would tell a client that this came before an `added` which is late.
+/// No later frame would tell a client that this one preceded an `added` that is late.
 pub fn must_follow(frame: &Value, me: u64) -> bool {
     match frame["type"].as_str().unwrap() {
         "lagged" => true,

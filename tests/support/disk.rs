@@ -64,7 +64,7 @@ impl Disk {
     pub async fn lose_power(&mut self, server: &mut Server) {
         server.kill().await;
         self.life += 1;
-        // What is there at the start was synced long ago.
+        // What exists at the start counts as synced.
         std::fs::create_dir(self.kept()).unwrap();
         for file in std::fs::read_dir(self.directory()).unwrap() {
             let file = file.unwrap();

@@ -44,7 +44,7 @@ pub enum Fault {
 /// when a machine vanishes.
 #[derive(Clone, Copy, Debug)]
 pub struct Silence {
-    /// What the statement holds.
+    /// A part of the statement's text.
     pub at: &'static str,
     /// It is longer than so many bytes, with its values.
     pub above: usize,
@@ -58,11 +58,11 @@ pub struct Proxy {
     _serving: JoinSet<()>,
 }
 
-/// What is to happen on the cables, and what has.
+/// Faults that are to happen, and those that have.
 #[derive(Default)]
 struct Plan {
     commits: Mutex<VecDeque<Fault>>,
-    /// What each command takes longer.
+    /// The delay of each command.
     delay: Mutex<Duration>,
     silence: Mutex<Option<Silence>>,
     /// Sessions keep a day of silence, as MySQL's do: see [`Proxy::let_sessions_last`].

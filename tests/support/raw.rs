@@ -12,7 +12,7 @@ use super::{Account, PATIENCE, Server, timeout};
 
 pub struct Raw<S = TcpStream> {
     pub stream: S,
-    /// What was read and not yet asked for.
+    /// Bytes that were read and not yet asked for.
     early: BytesMut,
 }
 

@@ -5,7 +5,7 @@ use mysql_async::prelude::Queryable;
 use super::Server;
 
 impl Server {
-    /// Runs one statement. The server had better be stopped.
+    /// Runs one statement; best while the server is stopped.
     pub async fn sql(&self, statement: &str) {
         match self.database_url() {
             Some(url) => {

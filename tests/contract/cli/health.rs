@@ -21,7 +21,7 @@ async fn health_follows_the_address() {
         let healthy = (Some(0), format!("healthy: {own}\n"), String::new());
         assert_eq!(asked(&mut server, &listen).await, healthy, "{listen}");
     }
-    // What takes connections and says nothing, and what says something else.
+    // A listener that accepts and is silent, and one that answers something else.
     let deaf = Deaf::bind("127.0.0.1:0").unwrap();
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (silent, odd) = (deaf.local_addr().unwrap(), other.local_addr().unwrap());

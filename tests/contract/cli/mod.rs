@@ -229,7 +229,7 @@ async fn check_tells_what_is_wrong_and_what_to_do(db: Db) {
     let secret = fs::read_to_string(&key).unwrap();
     assert!(!printed.contains(secret.trim()), "{printed}");
 
-    // Nobody administers the site: worth a note, and no fault.
+    // A site without an admin is worth a note, and no error.
     let without = |printed: &str| {
         let note = printed.lines().find(|line| line.contains("admin"));
         note.is_some_and(|note| note.contains("note") && note.contains("hearth user promote NAME"))

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Account, Db, Server, Socket};
 
-/// What differs from run to run.
+/// Values that differ from run to run.
 const TIME: &str = "2026-11-21T09:30:00.000Z";
 
 /// A person's socket, and all that went over it.
@@ -95,7 +95,7 @@ async fn record() -> Value {
         .await;
     hers.hear(&["synced"]).await;
 
-    // What she says and does, and what he says.
+    // What Ada sends and does, and what Bob sends.
     hers.say(json!({"type": "message", "ref": 2, "room_id": room, "id": id(1), "content": "hello, @bob"}))
         .await;
     hers.hear(&["message", "ack"]).await;
@@ -126,7 +126,7 @@ async fn record() -> Value {
         .await;
     hers.hear(&["ack"]).await;
 
-    // What she may not, and what isn't a frame.
+    // What Ada may not do, and what isn't a frame.
     hers.say(json!({"type": "join", "ref": 8, "room_id": 99}))
         .await;
     hers.hear(&["removed"]).await;

@@ -40,7 +40,7 @@ const ENDING: [&str; 12] = [
     "post_register",
     "post_me_password",
 ];
-/// What needs another person, an admin, or something that was told to one person alone.
+/// Operations that need another person, an admin, or a secret of one person.
 const LEFT_OUT: [&str; 10] = [
     "post_refresh",
     "post_password_reset",
@@ -61,7 +61,7 @@ struct Filled {
     body: Option<Value>,
 }
 
-/// What the page would show for this schema.
+/// The value that the page would show for this schema.
 fn example_of<'a>(document: &'a Value, schema: &'a Value) -> Option<&'a Value> {
     let schema = match schema["$ref"].as_str() {
         Some(reference) => document.pointer(reference.strip_prefix('#')?)?,

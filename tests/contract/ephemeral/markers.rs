@@ -56,7 +56,7 @@ async fn markers_of_others_come_joined(db: Db) {
     assert!(told.iter().filter(|(id, _)| *id == bob.id).is_sorted());
     // How many depends on how long it took; a marker each half a second, not one each.
     assert!(told.len() < 40, "{told:?}");
-    // Nobody hears of himself as of another.
+    // Nobody is told of themselves as of another.
     for (socket, other) in [(&mut bobs, &carol), (&mut carols, &bob)] {
         let mut told = Vec::new();
         while told.last() != Some(&(other.id, 40)) {

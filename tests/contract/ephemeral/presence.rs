@@ -138,7 +138,7 @@ async fn only_those_are_seen_with_whom_one_shares_a_room(db: Db) {
     for socket in [&mut all, &mut one] {
         hear(socket, &[dave], &[]).await;
     }
-    // Whoever comes into a room learns who is there, and those learn of him.
+    // Whoever comes into a room is told who is there, and those are told of the newcomer.
     add(ada, hall, dave.id).await;
     hear(&mut daves, &[ada, bob], &[]).await;
     let mut carols = connect(carol).await;
@@ -186,7 +186,7 @@ async fn connect_all(accounts: &[Account]) -> Vec<Socket> {
         .await
 }
 
-/// Who shares two small rooms with 270 people hears of all of them, by few frames of few ids.
+/// A user who shares two small rooms with 270 people is told of all of them, by few frames of few ids.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_come_at_once_are_told_by_few_frames() {
     let server = Server::start(Db::Sqlite).await;
@@ -206,7 +206,7 @@ async fn many_who_come_at_once_are_told_by_few_frames() {
     let coming = tokio::spawn(async move { (connect_all(&guests).await, guests) });
     let (mut online, mut frames) = (BTreeSet::new(), 0);
     while online.len() < 270 {
-        // What she asks for in between makes nothing come earlier.
+        // Requests in between make nothing come earlier.
         for frame in witness.fence().await {
             let (came, went) = (ids(&frame["online"]), ids(&frame["offline"]));
             assert!(came.len() + went.len() <= 200 && went.is_empty(), "{frame}");
@@ -262,7 +262,7 @@ async fn a_large_room_tells_nothing() {
     for socket in late.iter().chain([&bobs]) {
         assert_eq!(ids(&socket.ready["online"]).len(), 1, "himself alone");
     }
-    // What is told of a small room comes after all that a large one might have told.
+    // The news of a small room would come after any of the large one's.
     direct(&ada, &bob).await;
     let expected = (of(&[&bob]), of(&[]));
     assert_eq!(news(&mut witness).await, expected);

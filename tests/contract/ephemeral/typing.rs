@@ -9,7 +9,7 @@ fn typing(room: u64) -> Value {
     json!({"type": "typing", "room_id": room})
 }
 
-/// What came but for presence, up to a message that somebody else sends now.
+/// What came but for presence, up to a message that another user sends now.
 async fn up_to_a_message(socket: &mut Socket, writer: &mut Socket, room: u64) -> Vec<Value> {
     let ack = writer.say(room, "a word").await;
     let mut frames = socket.read_to(room, ack["rev"].as_u64().unwrap()).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{next_of, plain, reaction};
 use crate::support::{Db, Server, Socket, each_database};
 
-/// What one change gives: what its maker hears, what a listener sees.
+/// What one change causes: the answers to its author, and the frames that a subscriber sees.
 async fn by_socket(maker: &mut Socket, listener: &mut Socket, frame: Value) -> (Value, Value) {
     let room = frame["room_id"].as_u64().unwrap();
     let mut ack = maker.ask(frame).await;

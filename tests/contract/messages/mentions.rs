@@ -42,7 +42,7 @@ async fn only_those_who_are_meant_are_mentioned(db: Db) {
     }
 }
 
-/// Whoever isn't in the room takes nobody's mention, however long their name is; whoever is there does.
+/// Only a member's longer name wins over a shorter one; names of users outside the room don't.
 async fn the_longest_name_of_a_member_wins(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;

@@ -203,7 +203,7 @@ async fn mentions_are_those_who_are_there(db: Db) {
         (&json!(3), &json!([1, 2, 4])),
         "a message counts once"
     );
-    // Who comes later isn't mentioned by what was said before, but by what is edited now.
+    // A later member isn't mentioned by older messages, but by an edit that is made now.
     add_all(&ada, room, std::slice::from_ref(&eve)).await;
     let (_, seen) = eve.get(&path).await;
     assert_eq!(seen["mentioned"], json!([]));

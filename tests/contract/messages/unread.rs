@@ -24,7 +24,7 @@ async fn say(by: &Account, room: u64, texts: &[&str]) -> u64 {
     seqs[0]
 }
 
-/// All that a member is told of a room when he comes: `unread` and `deleted` are the same everywhere.
+/// All that a member is told of a room on connecting: `unread` and `deleted` are the same everywhere.
 async fn told(member: &Account, room: u64) -> (Value, Value) {
     let mut socket = member.connect().await;
     let rooms = socket.ready["rooms"].as_array().unwrap().iter();
@@ -72,7 +72,7 @@ async fn three_that_were_sent_and_deleted_leave_nothing(db: Db) {
         (&json!(3), &json!(0)),
         "the numbers stay"
     );
-    // What comes afterwards counts, and is the last.
+    // A message that comes afterwards counts, and is the last one.
     say(&ada, room, &["here"]).await;
     assert_eq!(told(&bob, room).await, (json!(1), json!([1, 2, 3])));
     assert_eq!(last(&bob, room).await, Some((4, "here".into())));
@@ -106,7 +106,7 @@ async fn whatever_is_deleted_is_not_unread(db: Db) {
     delete(&cleo, room, [6]).await;
     assert_eq!(told(&bob, room).await, (json!(4), json!([2, 6])));
     assert_eq!(last(&bob, room).await, Some((5, "5".into())));
-    // What was read counts no more when it is deleted.
+    // Deleting a message that was read changes no count.
     let (_, answer) = bob.post(&format!("{path}/read"), json!({"seq": 3})).await;
     assert_eq!(
         answer,
@@ -114,7 +114,7 @@ async fn whatever_is_deleted_is_not_unread(db: Db) {
     );
     delete(&ada, room, [1, 3]).await;
     assert_eq!(told(&bob, room).await, (json!(2), json!([6])));
-    // Who comes back has read all, and what is deleted then changes nothing.
+    // A member who comes back has read all, and a deletion changes nothing then.
     assert_eq!(bob.post(&format!("{path}/leave"), json!({})).await.0, 204);
     assert_eq!(bob.post(&format!("{path}/join"), json!({})).await.0, 200);
     delete(&ada, room, [4]).await;

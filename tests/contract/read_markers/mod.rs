@@ -17,7 +17,7 @@ use crate::support::{Account, Db, Server, each_database, seeds};
 
 const SEEDS: u64 = 8;
 const STEPS: usize = 80;
-/// Who said what was deleted.
+/// The sender of a deleted message.
 const DELETED: usize = usize::MAX;
 
 /// What a message is, as far as mentions go.
@@ -28,13 +28,13 @@ struct Said {
     all: bool,
 }
 
-/// What is so: people are numbered, a message's seq is its place, from 1.
+/// The expected state: people are numbered, a message's seq is its place, from 1.
 #[derive(Default)]
 struct Model {
     said: Vec<Said>,
-    /// Who is in the room, and his marker.
+    /// Who is in the room, and their markers.
     markers: BTreeMap<usize, u64>,
-    /// What of the markers every device was told: sending raises one's own without a word.
+    /// The markers that every device was told: sending raises one's own without a frame.
     told: BTreeMap<usize, u64>,
 }
 
@@ -269,7 +269,7 @@ impl<'a> Run<'a> {
             let ready = ready
                 .clone()
                 .find(|room| room["id"] == self.room)
-                .expect("a room of his")
+                .expect("a room of the user's")
                 .clone();
             let synced = fresh.join(self.room).await;
             let (_, list) = account

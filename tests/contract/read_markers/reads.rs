@@ -41,7 +41,7 @@ async fn a_read_reaches_all_devices(db: Db) {
     for socket in [&mut plain, &mut live, &mut of_room] {
         assert_eq!(socket.frame().await, read(2, 1));
     }
-    // Who asks again, perhaps because the answer was lost, is told again, and so are the others.
+    // A repeated request, perhaps after a lost answer, is answered and told again.
     let (mut seen, _) = maker.ask_through(asked).await;
     if seen.is_empty() {
         seen.push(maker.frame().await);
@@ -50,7 +50,7 @@ async fn a_read_reaches_all_devices(db: Db) {
     for socket in [&mut plain, &mut live, &mut of_room] {
         assert_eq!(socket.frame().await, read(2, 1));
     }
-    // What lies below the marker is told to nobody; REST is told as the socket is.
+    // A request below the marker is told to nobody; REST behaves as the socket does.
     let path = format!("/api/chat/rooms/{room}/read");
     let (status, answer) = bob.post(&path, json!({"seq": 1})).await;
     assert_eq!(

@@ -231,7 +231,7 @@ async fn every_broken_field_is_named_at_once(db: Db) {
         );
         assert_eq!(faults(&problem), expected, "{body}: {problem}");
     }
-    // Who has a name that is kept from others by now goes on with it.
+    // An account keeps a name that is reserved by now.
     server.register("bob").await;
     let sql = "UPDATE users SET username = 'deleted-bob', username_key = 'deleted-bob' WHERE username = 'bob'";
     server.sql(sql).await;
@@ -328,7 +328,7 @@ async fn names_and_addresses_are_taken_once(db: Db) {
         );
         assert_eq!(faults(&problem), [(field.to_owned(), "taken".to_owned())]);
     }
-    // What only looks alike to a database's collation is another name: 201.
+    // A name that only a database's collation takes for the same is another name: 201.
     for (username, email) in [
         ("strasse1", "a1@example.org"),
         ("strässe", "a2@example.org"),
@@ -435,7 +435,7 @@ async fn people_and_rooms_are_found_as_messages_are(db: Db) {
         ("o'neil", &[], &rooms[1..2]),
         ("Oʻneil", &[], &rooms[1..2]),
         ("บ้านน", &[], &rooms[2..]),
-        // Nothing of these is left: nobody is found, not everybody.
+        // Nothing is left of these queries: they find nobody, not everybody.
         ("\u{301}", &[], &[]),
         ("\u{200d}", &[], &[]),
         ("\u{ad}\u{fe0f}", &[], &[]),

@@ -356,7 +356,7 @@ async fn a_body_is_encoded_by_nobody_on_its_way() {
     }
 }
 
-/// Who asks for leave to send a body is judged by its length first, and sends nothing in vain.
+/// `Expect: 100-continue`: the length is checked first, so that no body is sent in vain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leave_to_go_on_is_given_where_the_head_is_right() {
     let (server, ada, room, _) = started().await;

@@ -68,7 +68,7 @@ async fn the_mode_decides_who_registers(db: Db) {
         (400, &json!("invite")),
         "{problem}"
     );
-    // Who has no invite doesn't hear whether a name is taken.
+    // Without an invite the answer doesn't tell whether a name is taken.
     assert_no_invite(register(&server, "ada", Some("no such code")).await);
     let (status, problem) = register(&server, "bob", Some(code(&open))).await;
     assert_eq!(
@@ -150,13 +150,13 @@ async fn an_invite_leads_into_its_room(db: Db) {
     assert_eq!(
         (&member["user"]["username"], &member["role"], &member["by"]),
         (&json!("bob"), &json!("member"), &json!(ada.id)),
-        "as somebody whom she added"
+        "as a member whom she added"
     );
     assert_eq!(tokens["user"]["role"], "user");
     let bob = server.log_in("bob").await;
     assert_eq!(bob.get(&format!("/api/chat/rooms/{room}")).await.0, 200);
 
-    // Any member invites into his rooms, and nobody but an admin without one.
+    // Any member invites into their rooms; only an admin invites without a room.
     let his = invite(&bob, Some(room), 5).await;
     let other = ada
         .post(
@@ -316,7 +316,7 @@ async fn invites_are_listed_and_revoked_by_their_makers_and_by_admins(db: Db) {
     assert_eq!(ada.delete(&format!("/api/invites/{two}")).await.0, 404);
     assert_no_invite(register(&server, "dave", Some(code(&his))).await);
 
-    // What has expired is answered like what never was.
+    // An expired invite is answered like one that never existed.
     let late = invite(&bob, Some(room), 3).await;
     server.sql("UPDATE invites SET expires_at = 1").await;
     assert_no_invite(register(&server, "dave", Some(code(&late))).await);

@@ -83,7 +83,7 @@ async fn pages_of_the_list_may_read() {
     }
 }
 
-/// What a page of this origin is answered when it opens a socket.
+/// The answer to a page of this origin that opens a socket.
 async fn open(server: &Server, account: &Account, origin: Option<&str>) -> u16 {
     let url = format!("ws://{}/ws?token={}", server.address(), account.token);
     let mut request = url.into_client_request().unwrap();
@@ -167,7 +167,7 @@ async fn nothing_of_the_api_is_kept() {
     ]);
     // Scripts and styles of the documents' pages hold nothing of anybody's.
     endpoints.retain(|(_, path)| !path.ends_with(".js") && !path.ends_with(".css"));
-    // What ends the log-in comes after what is read by it.
+    // The route that ends the session comes after those that need it.
     endpoints.sort_by_key(|(method, _)| *method != "GET");
     for (method, path) in endpoints {
         for token in ["x", &ada.token] {

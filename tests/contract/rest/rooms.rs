@@ -201,7 +201,7 @@ async fn members_come_and_go_by_the_rules(db: Db) {
         format!("{path}/members/{}", who.id)
     });
 
-    // Who isn't in a public room sees it, and may only join.
+    // Users outside a public room see it, and may only join.
     assert_eq!(bob.get(&path).await.0, 200);
     assert!(bob.get(&path).await.1.get("role").is_none());
     assert_eq!(bob.get(&members).await.0, 403);

@@ -191,7 +191,7 @@ async fn what_cannot_be_searched_for_is_refused(db: Db) {
         );
         assert_eq!((status, &*named), (400, expected), "{query}: {problem}");
     }
-    // What the longest queries may be is answered, whatever their characters.
+    // The longest queries are answered, whatever their characters.
     for text in [
         "漢".repeat(200),
         "w ".repeat(20),

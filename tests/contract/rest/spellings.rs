@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Account, Db, Server, Socket, each_database};
 
-/// What a body of this very text is answered.
+/// The answer to a body of exactly this text.
 async fn post(server: &Server, account: &Account, path: &str, body: &str) -> (u16, Value) {
     let answer = reqwest::Client::new()
         .post(server.url(path))
@@ -19,7 +19,7 @@ async fn post(server: &Server, account: &Account, path: &str, body: &str) -> (u1
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-/// What a frame of this very text is answered.
+/// The answer to a frame of exactly this text.
 async fn ask(socket: &mut Socket, text: &str) -> Value {
     socket.wire.send(Message::text(text)).await.unwrap();
     socket.frame().await
@@ -51,7 +51,7 @@ async fn whole_numbers_are_taken_in_every_spelling(db: Db) {
     )
     .await;
     assert_eq!(more["seq"], 21);
-    // Joining set his marker to the 20th: it only rises.
+    // Joining set the marker to the 20th: it only rises.
     for (seq, read) in [
         ("-0", 20),
         ("1.0", 20),
@@ -102,7 +102,7 @@ async fn whole_numbers_are_taken_in_every_spelling(db: Db) {
     socket.wire.send(Message::text(text)).await.unwrap();
     while socket.expect("synced").await["room_id"] != json!(room) {}
 
-    // What is none, or beyond what every JSON reader holds.
+    // No whole numbers, or larger than every JSON reader can hold.
     for number in [
         "1.5",
         "1e-1",

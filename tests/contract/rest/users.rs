@@ -94,7 +94,7 @@ async fn accounts_are_looked_after_by_commands(db: Db) {
     let bob = server.register("bob").await;
     let room = ada.create_room("hall", &[&bob]).await;
 
-    // While the server runs: he is out, and stays a member.
+    // While the server runs: bob is logged out, and stays a member.
     let mut socket = bob.connect().await;
     socket.join(room).await;
     server.done(&["user", "disable", "BOB"]).await;
@@ -174,7 +174,7 @@ async fn a_reset_link_is_good_once(db: Db) {
     assert_eq!(log_in(&server, "ada", &new).await, 200);
     refused(&ada).await;
 
-    // A newer link ends an older one; disabling the user ends his; an expired one does nothing.
+    // A newer link ends an older one; disabling the user ends theirs; an expired one does nothing.
     let link = async || {
         let link = server.done(&["user", "reset", "ada"]).await;
         line(&link).rsplit('=').next().unwrap().to_owned()
@@ -269,7 +269,7 @@ async fn admins_see_and_change_accounts(db: Db) {
     assert_eq!(patch(&ada, &carol, json!({"is_active": true})).await.0, 200);
     assert_eq!(log_in(&server, "carol", "correct horse carol").await, 200);
 
-    // The last active admin stays one, and only he is kept so.
+    // Only the last active admin is kept from losing the role.
     for body in [json!({"is_active": false}), json!({"role": "user"})] {
         let (status, problem) = patch(&ada, &ada, body).await;
         assert_eq!(
@@ -316,7 +316,7 @@ async fn an_admin_is_left_whoever_races(db: Db) {
             let mut answers =
                 <[u16; 2]>::from(tokio::join!(act(&ada, her_target), act(&bob, his_target)));
             answers.sort_unstable();
-            // Whoever was disabled first may not even be let in.
+            // The account that was disabled first may not even be let in.
             assert!(matches!(answers, [200, 401 | 403]), "{answers:?}");
             // The next two are alone.
             server

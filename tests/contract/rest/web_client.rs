@@ -41,7 +41,7 @@ async fn script(server: &Server) -> String {
     format!("/assets/{}", rest.split('"').next().unwrap())
 }
 
-/// What stands under this name, or nothing.
+/// The header of this name, if there is one.
 fn told<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers
         .get(name)
@@ -186,7 +186,7 @@ async fn files_travel_in_the_form_that_is_liked_best() {
         }
         assert!(head.bytes().await.unwrap().is_empty());
 
-        // Who has this form is told so, and nothing else is.
+        // A client that has this form gets 304, and no other does.
         for (tag, _) in &forms {
             let known = (IF_NONE_MATCH.as_str(), tag.as_str());
             let answer = ask(&server, Method::GET, &script, &[accept, known]).await;
@@ -213,7 +213,7 @@ async fn only_what_the_server_serves_may_run_in_the_client() {
         (ACCEPT_ENCODING.as_str(), "br"),
         (IF_NONE_MATCH.as_str(), &tag),
     ];
-    // What is kept of the page takes the policy of the 304.
+    // A cached page takes the policy of the 304.
     let again = ask(&server, Method::GET, "/room/1", &known).await;
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
     for answer in [page, again] {

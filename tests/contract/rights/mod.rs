@@ -50,7 +50,7 @@ const KINDS: [Kind; 6] = [
     Kind::Deleted,
 ];
 
-/// What somebody may want to do. "Own" and "other's" is a message's author.
+/// What a user may try. "Own" and "others'" refer to a message's author.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Action {
     See,
@@ -187,7 +187,7 @@ struct Setup {
     former: Account,
     stranger: Account,
     site_admin: Account,
-    /// A member and an admin to be removed, and somebody to be invited.
+    /// A member and an admin to be removed, and a user to be invited.
     victim: Account,
     rival: Account,
     guest: Account,
@@ -198,7 +198,7 @@ struct Setup {
 struct Scene {
     room: u64,
     actor: Account,
-    /// Somebody who sees the room whatever happens to the actor.
+    /// A user who sees the room whatever happens to the actor.
     witness: Account,
 }
 

@@ -7,25 +7,25 @@ use serde_json::{Value, json};
 
 use crate::support::{Account, Db, Server, each_database, uuid};
 
-/// What it takes to come in.
+/// What a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Access {
     Open,
-    /// A living log-in of an active account.
+    /// A live session of an active account.
     LogIn,
-    /// And a room that is there for who asks.
+    /// And a room that the caller can see.
     Room,
-    /// And something of one's own: a log-in, an invite.
+    /// And something of the caller's own: a session, an invite.
     Own,
     /// And an admin of the site.
     SiteAdmin,
-    /// A socket says by how it closes who may not come in.
+    /// A socket, which refuses by its close code.
     Socket,
 }
 
 use Access::*;
 
-/// A row for each route. Bodies are well-formed, so that nothing but authority speaks.
+/// A row for each route. Bodies are well-formed, so that only rights decide.
 fn routes() -> Vec<(&'static str, &'static str, Access, Value)> {
     let none = Value::Null;
     let message = "/api/chat/rooms/{room}/messages/{seq}";

@@ -41,7 +41,7 @@ async fn a_direct_room_is_one_for_both(db: Db) {
     );
     let (_, page) = bob.get("/api/chat/rooms?scope=mine").await;
     assert_eq!(page["items"], json!([his]));
-    // Nobody else knows of it.
+    // Others can't see it.
     assert_eq!(eve.get(&format!("/api/chat/rooms/{id}")).await.0, 404);
     assert_eq!(eve.get("/api/chat/rooms").await.1["items"], json!([]));
     // They talk, and each may pin.
@@ -186,7 +186,7 @@ async fn the_other_one_must_be_there(db: Db) {
     assert_eq!(ada.get("/api/chat/rooms").await.1["items"], json!([]));
 }
 
-/// What was said between the two stays, and is found as it was before.
+/// The messages between the two stay, and are found as before.
 async fn the_room_with_who_has_gone_is_there(db: Db) {
     let server = Server::start(db).await;
     let ada = server.admin("ada").await;

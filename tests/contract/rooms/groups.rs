@@ -51,7 +51,7 @@ async fn groups_are_made_whole(db: Db) {
     );
 }
 
-/// Who isn't there, or is no more, is named, wherever it stands among the others; and nothing is made.
+/// Unknown and deleted users are named in the refusal, wherever they stand in the list; and no room is made.
 async fn members_who_are_not_there_are_named(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;

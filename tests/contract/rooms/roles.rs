@@ -46,7 +46,7 @@ async fn a_role_is_one_event_and_a_hand_over_two(db: Db) {
     assert_eq!(
         set_role(&ada, room, &ada, "member").await.0,
         403,
-        "he hands it over"
+        "the owner hands it over"
     );
     assert_eq!(set_role(&ada, room, &ada, "owner").await.0, 200);
     assert_eq!(set_role(&bob, room, &ada, "member").await.0, 403);

@@ -174,7 +174,7 @@ async fn a_deleted_room_is_gone_for_everybody(db: Db) {
         frames.iter().all(|frame| frame["type"] != "message"),
         "{frames:?}"
     );
-    // Who wasn't in it hears nothing, and the other rooms live on.
+    // Users outside it are told nothing, and the other rooms go on.
     assert_eq!(stranger.fence().await, [] as [Value; 0]);
     ada.connect().await.say(other, "on").await;
     assert_eq!(told(&mut live, "message", other).await["content"], "on");
@@ -209,7 +209,11 @@ async fn what_one_wants_to_be_told_of_is_kept(db: Db) {
     }
     let (_, now) = patch(&bob, &format!("{path}/me"), json!({})).await;
     assert_eq!(now["notify"], "mentions", "nothing given: it stays");
-    assert_eq!(ada.get(&path).await.1["notify"], "all", "each has his own");
+    assert_eq!(
+        ada.get(&path).await.1["notify"],
+        "all",
+        "each member has their own"
+    );
     assert_eq!(bob.connect().await.ready["rooms"][0]["notify"], "mentions");
     for body in [
         json!({"notify": "some"}),

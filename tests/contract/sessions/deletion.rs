@@ -116,7 +116,7 @@ async fn a_deleted_account_leaves_what_it_wrote(db: Db) {
         .await;
     assert_eq!(status, 401);
 
-    // Nobody brings it back.
+    // It can't be brought back.
     server
         .sql("UPDATE users SET role = 'admin' WHERE username = 'bob'")
         .await;
@@ -126,7 +126,7 @@ async fn a_deleted_account_leaves_what_it_wrote(db: Db) {
         .await;
     assert_eq!(status, 404);
 
-    // The name and the address are free; whoever takes them is somebody else.
+    // The name and the address are free; whoever takes them is another user.
     let another = server.register("ada").await;
     assert_ne!(another.id, ada.id);
     assert_eq!(

@@ -63,7 +63,7 @@ async fn one_log_in_too_many_ends_the_least_used(db: Db) {
     assert_alive(&first).await;
     assert!(socket.fence().await.is_empty());
     let last = server.log_in("ada").await;
-    // What is said from now on isn't for the first one.
+    // The first one gets nothing that is sent from now on.
     bob.post_many(room, 1).await;
     let end = socket.next().await;
     assert!(matches!(end, Incoming::Closed(4501, _)), "{end:?}");
@@ -93,7 +93,7 @@ async fn log_ins_are_listed_and_ended(db: Db) {
     );
     let theirs = mine.iter().find(|of| of["current"] == false).unwrap()["id"].clone();
     let path = format!("/api/me/sessions/{theirs}");
-    assert_eq!(bob.delete(&path).await.0, 404, "it isn't his");
+    assert_eq!(bob.delete(&path).await.0, 404, "it isn't bob's");
     assert_alive(&laptop).await;
     let mut socket = laptop.connect().await;
     assert_eq!(phone.delete(&path).await.0, 204);
@@ -184,7 +184,7 @@ each_database!(
     a_profile_changes,
 );
 
-/// What ends on one node ends on the other: nothing but the database is between them.
+/// A session that ends on one node ends on the other: only the database connects them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_is_seen_by_the_other_node() {
     let schema = Schema::create().await;

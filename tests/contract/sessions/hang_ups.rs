@@ -79,7 +79,7 @@ async fn an_invited_user_comes_into_the_room(db: Db) {
     see(&mut socket, expected, true).await;
 }
 
-async fn a_deleted_user_leaves_his_rooms(db: Db) {
+async fn a_deleted_user_leaves_all_rooms(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
     let mut people: Vec<Account> = Vec::new();
@@ -125,8 +125,8 @@ async fn a_deleted_user_leaves_his_rooms(db: Db) {
     }
 }
 
-/// Somebody is added to a room by one who still saw his account, after he has left all of his rooms.
-async fn who_is_added_while_he_goes_leaves_again(db: Db) {
+/// A user is added to a room by one who still saw their account, after they have left all of their rooms.
+async fn a_user_who_is_added_while_leaving_leaves_again(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
     let bob = server.register("bob").await;
@@ -175,6 +175,6 @@ async fn a_chore_that_is_done_again_brings_nobody_back(db: Db) {
 each_database!(
     a_chore_that_is_done_again_brings_nobody_back,
     an_invited_user_comes_into_the_room,
-    a_deleted_user_leaves_his_rooms,
-    who_is_added_while_he_goes_leaves_again
+    a_deleted_user_leaves_all_rooms,
+    a_user_who_is_added_while_leaving_leaves_again
 );

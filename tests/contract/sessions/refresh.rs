@@ -54,7 +54,7 @@ async fn a_refresh_token_is_exchanged(db: Db) {
     assert_eq!(again["refresh_token"], next["refresh_token"]);
     assert!(socket.fence().await.is_empty(), "the socket lives on");
 
-    // Whoever else shows it has stolen it: the log-in ends, with all of its tokens.
+    // From another device the token counts as stolen: the session ends, with all of its tokens.
     let (status, problem) = refresh(&server, first, "a thief").await;
     assert_eq!((status, &problem["code"]), (401, &json!("token_revoked")));
     assert_eq!(socket.closed().await, 4501);
@@ -71,7 +71,7 @@ async fn a_refresh_token_is_exchanged(db: Db) {
     );
 }
 
-/// Every token that was exchanged is kept for long: nobody makes them without end. Whoever is refused keeps his.
+/// Every token that was exchanged is kept for long: so their number is limited. A refused client keeps its token.
 async fn a_log_in_is_refreshed_so_often(db: Db) {
     let server = Server::start_with(db, &[("HEARTH_RATE_LIMITS", "on")]).await;
     let ada = server.register("ada").await;
@@ -98,7 +98,7 @@ async fn a_log_in_is_refreshed_so_often(db: Db) {
     assert_eq!(refresh(&server, &bob.refresh_token, "").await.0, 200);
     assert_eq!(me(&server, &other.token).await.0, 200);
 
-    // Whoever keeps the token of a log-in that was ended holds back nobody with it.
+    // The token of a revoked session uses up no limit.
     let stolen = server.log_in("bob").await;
     assert_eq!(stolen.request("POST", "/api/logout", None).await.0, 204);
     let mut refused = 0;
@@ -274,7 +274,7 @@ async fn by_cookie(server: &Server, name: &str) -> String {
     cookie(&login.json(&body).send().await.unwrap()).0
 }
 
-/// What a refresh with these lines of cookies is answered.
+/// The answer to a refresh with these lines of cookies.
 async fn refresh_by(server: &Server, lines: &[&[u8]], user_agent: &str) -> Response {
     let mut request = reqwest::Client::new()
         .post(server.url("/api/refresh"))
@@ -290,7 +290,7 @@ async fn of_several_cookies_the_living_one_counts(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
     server.register("bob").await;
-    // What other paths and hosts may have left in a browser.
+    // Cookies that other paths and hosts may have left in a browser.
     let never = "hearth_refresh=never-a-token".to_owned();
     let ended = by_cookie(&server, "bob").await;
     let bob = server.log_in("bob").await;

@@ -43,7 +43,7 @@ async fn bounded(server: &Server, account: &Account) -> Socket {
     socket
 }
 
-/// Somebody in as many rooms as one may be, of the longest names and topics, each with a hundred messages that
+/// A user in as many rooms as allowed, with the longest names and topics, each with a hundred messages that
 /// mention them and that nobody has read.
 async fn in_many_rooms(db: Db) -> (Server, Account, Account) {
     let mut server = Server::start(db).await;
@@ -129,7 +129,7 @@ async fn each_room_of_the_largest_account_arrives(db: Db) {
     }
     assert_eq!((synced, news), (ids, vec![said["id"].clone()]));
 
-    // Whoever has few rooms has them all in one frame, and so has a room's socket.
+    // Few rooms fit into one frame; so does the one room of a room's socket.
     let mut one = ada.open(&format!("/ws/{last}?history=0")).await;
     assert_eq!(greeted(&mut one).await.1, 1);
 
@@ -176,7 +176,7 @@ async fn the_longest_frames_are_within_the_bound(db: Db) {
     assert_eq!(message["reactions"].as_array().unwrap().len(), 20);
     assert!(message.to_string().len() > 48_000 && message.to_string().len() < FRAME_BYTES_MAX / 4);
 
-    // What a client makes long isn't repeated to it.
+    // A long `ref` isn't repeated.
     let long = "x".repeat(120 * 1024);
     for bad in [
         json!({"type": "ping", long.clone(): 1}),

@@ -109,7 +109,7 @@ async fn a_new_room_is_added_for_its_maker_and_its_members(db: Db) {
     assert_eq!(sockets[1].fence().await, [] as [Value; 0]);
 }
 
-/// What one does on one device shows on the others.
+/// A change on one device shows on the user's others.
 async fn joining_and_leaving_show_on_other_devices(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
@@ -216,7 +216,7 @@ async fn nothing_follows_a_removal(db: Db) {
             assert!(answer.get("rev").is_none(), "{answer}");
         }
     }
-    // Back again: the whole history is his to see.
+    // Back again: the whole history is visible.
     let rev = add(&ada, room, &bob).await;
     let added = live.expect("added").await;
     assert_eq!(added["room"]["rev"], rev);
@@ -302,7 +302,7 @@ async fn the_higher_rev_wins_when_things_change_fast(db: Db) {
                     );
                     continue;
                 }
-                // Nobody else comes or goes.
+                // No other member comes or goes.
                 other => panic!("{other}: {frame}"),
             };
             assert!(now > rev, "at {rev}: {frame}");

@@ -27,7 +27,7 @@ fn grown(server: &Server, before: u64) -> u64 {
     resident_kib(server.pid()).saturating_sub(before)
 }
 
-/// The server stops reading from who doesn't read its answers; once he reads, every request that came
+/// The server stops reading from a client that doesn't read its answers; once it reads, every request that came
 /// through is answered, once and in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_requests_whose_answers_nobody_reads() {

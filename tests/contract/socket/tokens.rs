@@ -262,7 +262,7 @@ async fn a_bad_token_closes_after_the_upgrade() {
     let server = Server::start_with(Db::Sqlite, &[("HEARTH_JWT_SECRET", SECRET)]).await;
     let ada = server.register("ada").await;
     server.register("bob").await;
-    // The forger's tools are good: what he signs with the server's key and leaves whole is taken.
+    // The forger's tools work: a token that is signed with the server's key and left whole is accepted.
     let (header, claims) = token::open(&ada.token);
     let good = token::sign(HMAC_SHA256, &header, &claims, SECRET);
     assert_eq!(

@@ -202,7 +202,7 @@ async fn whatever_a_batch_holds_it_takes_few_round_trips() {
     assert!(far.proxy.writes() - before < rooms.len());
 }
 
-/// What a batch that isn't done in time is split into: it passes, and nothing is stored twice.
+/// A batch that isn't done in time is split: its parts succeed, and nothing is stored twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_is_too_much_is_tried_again_in_halves() {
     const TEXT: usize = 1_000;

@@ -220,7 +220,7 @@ async fn nobody_elses_connection_is_killed_for_a_lost_one() {
             break;
         }
     }
-    // What is lost is only noticed now, and what it may hold is waited for at once.
+    // The loss is only noticed now, and the locks that the lost connection may hold are waited for at once.
     let mut locking = others.pop().unwrap();
     locking.query_drop("BEGIN").await.unwrap();
     let lock = format!("SELECT id FROM rooms WHERE id = {room} FOR UPDATE");
@@ -247,7 +247,7 @@ async fn nobody_elses_connection_is_killed_for_a_lost_one() {
     }
 }
 
-/// Who hangs up while a connection is got for them leaves it to others, and wakes the next who waits.
+/// A client that hangs up while a connection is got for it leaves the connection to others, and the next one that waits is woken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_hangs_up_takes_no_connection_along() {
     const STAYING: usize = 8;
@@ -271,7 +271,7 @@ async fn who_hangs_up_takes_no_connection_along() {
             left.fetch_add(1, Ordering::Relaxed);
         }
     });
-    // Somebody waits all the time. On a busy machine the server may say for a while that it can't, never for ever.
+    // There is always a request that waits. On a busy machine the server may refuse for a while, never for ever.
     let staying = (0..STAYING).map(async |_| {
         while left.load(Ordering::Relaxed) < LEAVING * TIMES {
             let (status, answer) = ada.served("GET", "/api/chat/rooms", None).await;

@@ -63,7 +63,7 @@ async fn nothing_is_lost_or_doubled_when_mariadb_stops_for_ten_seconds() {
     tokio::time::sleep(FROZEN).await;
     let after = crowd.acks();
     database.thaw();
-    // What was on its way when it stopped may have been answered; nothing that needs it was.
+    // Changes that were in flight when it stopped may have been answered, no later ones.
     assert!(
         after - before < ACKS,
         "{} acks without a database",

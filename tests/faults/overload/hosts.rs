@@ -96,7 +96,7 @@ async fn a_host_has_its_share_of_the_connections() {
     let mut refused = Lines::on(from("127.0.0.2", server.tcp_address()).await);
     assert!(matches!(refused.next().await, Incoming::Closed(4008, _)));
 
-    // Nobody else notices, nor do those who have a place.
+    // Others don't notice, nor do those who have a place.
     let ada = server.register("ada").await;
     let auth = json!({"type": "auth", "token": ada.token});
     socket.text(&auth.to_string()).await;
@@ -157,7 +157,7 @@ async fn who_comes_by_a_proxy_is_counted_and_the_proxy_is_not() {
     for network in ["198.51.100.7, 203.0.113.7", "2001:db8:1:2"] {
         for number in 0..SHARE {
             let address = match network.contains('.') {
-                // What the client claims itself isn't looked at.
+                // An address that the client itself claims is ignored.
                 true => network.to_owned(),
                 false => format!("[{network}::{number:x}]:443"),
             };
@@ -183,7 +183,7 @@ async fn who_comes_by_a_proxy_is_counted_and_the_proxy_is_not() {
             assert_eq!(raw.answer().await.0, status, "{of}");
         }
     }
-    // Nobody else may say so.
+    // From any other address the header is ignored.
     let mut stranger = http_from("127.0.0.2", &server).await;
     let request = "GET /api/info HTTP/1.1\r\nHost: hearth\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n";
     stranger.write(request.as_bytes()).await;
@@ -250,13 +250,13 @@ async fn slow_bodies_are_bounded_by_host_and_in_all() {
     // Everybody is served who asks for little.
     let ada = server.register("ada").await;
     ada.connect().await;
-    // What is finished is not held any more.
+    // The bytes of finished requests are not counted any more.
     drop(kept);
     metric_becomes(&server, "body_bytes_held", |held| held == 0).await;
     assert_eq!(whole_body(&server, "127.0.0.2", BODY).await, 401);
 }
 
-/// What one connection can fill before it is known is small.
+/// An unauthenticated connection can fill only little memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn heads_are_short() {
     let server = Server::start(Db::Sqlite).await;
@@ -293,7 +293,7 @@ async fn sockets_say_little_before_they_are_let_in() {
     let _ = lines.try_write(large.as_bytes()).await;
     assert!(matches!(lines.next().await, Incoming::Closed(1009, _)));
 
-    // Who is in may say more, at once too.
+    // An authenticated connection may send more, at once too.
     let mut lines = Lines::open(&server, &ada).await;
     let mut socket = ada.connect().await;
     let content = "x".repeat(8_000);

@@ -17,7 +17,7 @@ async fn people(server: &Server, count: usize) -> Vec<Account> {
     registered.buffer_unordered(16).collect().await
 }
 
-/// What a listener's socket carried.
+/// What a subscriber's socket carried.
 #[derive(Clone, Copy, Debug)]
 struct Carried {
     frames: usize,

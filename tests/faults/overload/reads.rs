@@ -101,7 +101,7 @@ async fn what_one_floods_fails_nobody_else_s_requests(db: Db) {
     tokio::join!(join_all(sockets), join_all(connections), others);
 }
 
-/// Pages of this room wait for its row, which somebody holds: they take no more than a few of the connections that read.
+/// Pages of this room wait for its row, which is locked: they take no more than a few of the connections that read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_user_s_reads_that_wait_leave_the_pool_to_others() {
     let mut server = Server::start(Db::MariaDb).await;
@@ -149,7 +149,7 @@ async fn one_user_s_reads_that_wait_leave_the_pool_to_others() {
     tokio::join!(join_all(sockets), join_all(connections), others);
 }
 
-/// Who hangs up while the database works for them has their turns no sooner: the database would go on all the same.
+/// A client that hangs up while the database works for it gets its turns no sooner: the database goes on all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_hangs_up_has_no_more_turns() {
     const POOL: &str = "8";
@@ -249,7 +249,7 @@ async fn who_reads_too_much_is_told_when_to_go_on(db: Db) {
     );
     other.say(room, "still there").await;
     assert_eq!(socket.expect("message").await["content"], "still there");
-    // What comes back is enough, after a while.
+    // After a while the budget has been refilled far enough.
     loop {
         let answer = socket
             .ask(json!({"type": "join", "room_id": room, "rev": 0}))
@@ -266,7 +266,7 @@ each_database!(
     who_reads_too_much_is_told_when_to_go_on,
 );
 
-/// Every route that reads for somebody, and every frame that has the log read.
+/// Every route that reads for a user, and every frame that has the log read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_reads_has_a_price() {
     let server = Server::start(Db::Sqlite).await;

@@ -48,7 +48,7 @@ async fn post_on(
     taken
 }
 
-/// What a synced socket was told of one stay: the revs of `added` and `removed`. Live events come in order of
+/// What a synced socket was told of one membership: the revs of `added` and `removed`. Live events come in order of
 /// `rev` and none from beyond the end. `None`: it was over before the session could tell of it.
 ///
 /// On MariaDB a plain read may show a room's new head beside a membership that had ended before it: then
@@ -123,7 +123,7 @@ async fn end_memberships(db: Db, count: u64) {
                 // Answered after all that had happened before it.
                 told.extend(one_stay(&socket.fence().await, room));
             }
-            // Who is silent for longer than a heartbeat allows is hung up on.
+            // A client that is silent for longer than the heartbeat is disconnected.
             if round % 100 == 99 {
                 aside.extend(bystander.fence().await);
             }
@@ -181,12 +181,12 @@ async fn end_memberships(db: Db, count: u64) {
         .filter(|event| event["sender"]["id"] == bob.id)
     {
         let rev = event["rev"].as_u64().unwrap();
-        assert!(during_a_stay(rev), "stored while he was away: {event}");
+        assert!(during_a_stay(rev), "stored while bob was away: {event}");
         his.insert(event["id"].as_str().unwrap().to_owned(), rev);
     }
     assert!(
         his.len() as u64 > count / 10,
-        "the race was one: {} messages of his",
+        "the race was one: {} messages of bob's",
         his.len()
     );
     let acknowledged: HashMap<String, u64> = by_socket.into_iter().chain(by_rest).collect();

@@ -125,7 +125,7 @@ impl Hall {
         join_all(short.chain(long).map(async |text| self.say(&text).await)).await;
     }
 
-    /// Sockets of somebody: one third for the room alone, which are opened anew in each race.
+    /// An account's sockets: one third for the room alone, which are opened anew in each race.
     async fn connect(&self, account: &Account) -> Vec<Raw> {
         let sockets = (0..SOCKETS).map(async |number| match number % 3 {
             0 => self.playback(account).await,
@@ -207,8 +207,8 @@ impl Hall {
         }
     }
 
-    /// One race of all that somebody has under way with its `end`, which answers when it has come. The secret is
-    /// said after it.
+    /// One race of all that an account has under way with `end`, which returns when the end was answered. The secret
+    /// is sent after it.
     async fn race(
         self: &Arc<Self>,
         round: usize,
@@ -259,7 +259,7 @@ async fn read_out(socket: &mut Raw, secret: &str, close: u16) {
             let _ = socket.stream.write_all(&masked(0x88, &payload[..2])).await;
         }
     }
-    // Who reads too slowly on a busy machine isn't told why.
+    // A client that reads too slowly on a busy machine may miss the close frame.
     assert!(code.is_none_or(|code| code == close), "{code:?}");
 }
 
@@ -340,7 +340,7 @@ async fn remove(db: Db, rounds: usize) {
                 hall.rule("DELETE", &path, &json!({}), &[204, 404]).await;
             };
             hall.race(round, &account, &secret, end).await;
-            // What the room has told others it has told them, if it does.
+            // What the room sends to the witness it has sent to the others before, if at all.
             loop {
                 let frame = watch.frame().await;
                 if frame["content"] == secret {

@@ -14,12 +14,12 @@ use crate::support::{Account, Chain, Db, Server, Socket, Tables, each_database};
 
 const ROUNDS: u64 = 150;
 
-/// Anything from nothing to some changes happens meanwhile.
+/// Up to some changes happen meanwhile.
 async fn a_moment() {
     tokio::time::sleep(Duration::from_micros(rand::random_range(0..8_000))).await;
 }
 
-/// What somebody was answered who keeps trying: the revs of what was done, and how often it was forbidden.
+/// The answers to repeated attempts: the revs of what was done, and how often it was refused.
 #[derive(Default)]
 struct Tried {
     revs: Vec<u64>,
@@ -39,7 +39,7 @@ impl Tried {
     }
 }
 
-/// Edits and reacts to his own message, over a socket, until told to stop.
+/// Edits and reacts to the account's own message, over a socket, until told to stop.
 async fn edit_on(account: &Account, room: u64, seq: u64, stop: &AtomicBool) -> Tried {
     let mut socket = account.connect().await;
     let mut tried = Tried::default();
@@ -123,7 +123,7 @@ fn spans(events: &[Value], user_id: u64, gives: impl Fn(&Value) -> bool) -> Vec<
     spans
 }
 
-/// All that somebody did, as the witness saw it, lies in a span. A joined frame's whole run does.
+/// All changes, as the witness saw them, lie in a span; of a joined frame all the changes that it joins.
 fn assert_within(events: &[&Value], spans: &[(u64, u64)]) {
     for event in events {
         let rev = event["rev"].as_u64().unwrap();
@@ -146,7 +146,7 @@ async fn nothing_is_edited_after_a_removal(db: Db) {
     let carol = server.register("carol").await;
     let room = ada.create_room("hall", &[&bob, &carol]).await;
     let path = format!("/api/chat/rooms/{room}");
-    // Of his own, so that nobody else touches it.
+    // Bob's own message, which nobody else changes.
     let seq = bob.connect().await.say(room, "bob's").await["seq"]
         .as_u64()
         .unwrap();
@@ -167,8 +167,8 @@ async fn nothing_is_edited_after_a_removal(db: Db) {
             a_moment().await;
             let (status, _) = ada.delete(&format!("{path}/members/{}", bob.id)).await;
             assert_eq!(status, 204);
-            // Answered after all that had happened before it: the last word of the room is its end. A stay
-            // that was over before the session could tell of it isn't told.
+            // The fence is answered after all that had happened before it: the room's last frame is `removed`. A
+            // membership that ended before the connection could tell of it isn't told.
             let told = follower.fence().await;
             if let Some((last, before)) = told.split_last() {
                 assert_eq!(
@@ -211,15 +211,15 @@ async fn nothing_is_edited_after_a_removal(db: Db) {
     assert_eq!(spans.len() as u64, ROUNDS + 1);
     let his = |event: &&Value| event["type"] == "message_updated" && event["seq"] == seq;
     assert_within(&events.iter().filter(his).collect::<Vec<_>>(), &spans);
-    assert!(tried.refused > 0, "he tried while he was away");
+    assert!(tried.refused > 0, "bob tried while away");
     for rev in tried.revs {
         let within = spans.iter().any(|(from, to)| (from..to).contains(&&rev));
-        assert!(within, "acknowledged at {rev}, when he was away");
+        assert!(within, "acknowledged at {rev}, while bob was away");
     }
 }
 
 /// Bob pins and renames while he is made an admin and a member again.
-async fn nobody_rules_after_his_role_was_taken(db: Db) {
+async fn nobody_acts_after_losing_a_role(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
     let bob = server.register("bob").await;
@@ -253,11 +253,11 @@ async fn nobody_rules_after_his_role_was_taken(db: Db) {
     );
     let spans = spans(&events, bob.id, |event| event["role"] == "admin");
     assert_eq!(spans.len() as u64, ROUNDS);
-    // Nobody else pins, and the last change of the settings is Ada's.
+    // Only Bob pins, and the last change of the settings is Ada's.
     let (_, his) = events.split_last().unwrap();
     let his = his.iter().filter(|event| event["type"] != "member");
     assert_within(&his.collect::<Vec<_>>(), &spans);
-    assert!(tried.refused > 0, "he tried while he was a member");
+    assert!(tried.refused > 0, "bob tried while a member");
 }
 
 /// All who are in a room change it while it is deleted: whatever comes later is refused, nothing is
@@ -355,6 +355,6 @@ async fn nothing_happens_in_a_room_after_its_end(db: Db) {
 
 each_database!(
     nothing_is_edited_after_a_removal,
-    nobody_rules_after_his_role_was_taken,
+    nobody_acts_after_losing_a_role,
     nothing_happens_in_a_room_after_its_end,
 );

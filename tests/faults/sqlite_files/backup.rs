@@ -293,7 +293,7 @@ async fn what_is_no_backup_is_not_restored() {
     assert_eq!(last_seq(&server.here(&ada), room).await, 301);
 }
 
-/// What was there is kept with its write-ahead log, and can be restored in its turn.
+/// The replaced database is kept with its write-ahead log, and can be restored in its turn.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_restore_replaces_is_kept() {
     let (mut server, ada, room) = filled(10).await;
@@ -308,7 +308,7 @@ async fn what_a_restore_replaces_is_kept() {
     let data = own.parent().unwrap();
     assert!(fs::metadata(beside(&own, "-wal")).unwrap().len() > 0);
     let first = epoch(&backup.path);
-    // Who restores may be somebody else than the server, if they may give files away.
+    // A restore may run as another user than the server, if that user may give files away.
     let owner = match nix::unistd::geteuid().is_root() {
         true => 65_534,
         false => nix::unistd::geteuid().as_raw(),
@@ -340,7 +340,7 @@ async fn what_a_restore_replaces_is_kept() {
     assert_eq!(last_seq(&here, room).await, 10);
     assert_eq!(here.connect().await.ready["epoch"], second);
     say(&here, room, "another eleventh").await;
-    // Whoever came later is nobody, and not whoever gets his number now.
+    // A user who came after the backup is unknown, and is not the one who gets their number now.
     let eve = server.register("eve").await;
     assert_eq!(eve.id, bob.id);
     assert_eq!(server.here(&bob).get("/api/me").await.0, 401);

@@ -45,7 +45,7 @@ fn count(lines: &[String], text: &str) -> usize {
     lines.iter().filter(|line| line.contains(text)).count()
 }
 
-/// What can be said of a disk that takes nothing: no room, no quota, no luck, no leave.
+/// The errors of a disk that accepts no writes: no space, no quota, an I/O error, no permission.
 const ERRORS: [&str; 4] = ["28", "122", "5", "30"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +75,7 @@ async fn a_disk_that_takes_nothing_refuses_changes_alone() {
             .request("POST", "/api/register", None, Some(&body))
             .await;
         assert_eq!(status, 503, "{error}");
-        // What is there can be read, and the process is alive.
+        // What is stored can be read, and the process is alive.
         let (status, page) = ada.get(&format!("/api/chat/rooms/{room}/messages")).await;
         assert_eq!(
             (status, &page["items"][0]["content"]),
@@ -167,7 +167,7 @@ impl Drop for Small {
     }
 }
 
-/// Filled by messages while somebody reads, so that the write-ahead log can't be used anew, then by a file.
+/// Filled by messages while a reader is open, so that the write-ahead log can't be used anew, then by a file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_waited_for() {
     let Some(disk) = Small::mount(16) else {
@@ -226,7 +226,7 @@ async fn a_full_disk_is_waited_for() {
     assert_eq!(send(&ada, room, "on").await, 201);
 }
 
-/// By name, not as a database that somebody has locked: at the start, in `hearth check`, and by every command.
+/// By name, not as a database that is locked: at the start, in `hearth check`, and by every command.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_system_without_locks_is_called_that() {
     let mut server = Server::start(Db::Sqlite).await;

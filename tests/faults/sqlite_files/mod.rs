@@ -28,9 +28,9 @@ const SOON: Duration = Duration::from_secs(2);
 struct Deed {
     name: &'static str,
     act: fn(&Path),
-    /// What undoes it, where something does.
+    /// How it is undone, where it can be.
     undo: Option<fn(&Path)>,
-    /// What the log's line says of it.
+    /// What the server's log says of it.
     says: &'static str,
     /// Where all that was acknowledged is found then, whatever becomes of the process.
     kept: Option<fn(&Path) -> PathBuf>,
@@ -46,7 +46,7 @@ fn rename(from: PathBuf, to: PathBuf) {
     fs::rename(from, to).unwrap();
 }
 
-/// A database of somebody else's, or of another day.
+/// Another server's database, or one of another day.
 fn another(database: &Path) -> PathBuf {
     let other = beside(database, ".other");
     let conn = rusqlite::Connection::open(&other).unwrap();
@@ -261,7 +261,7 @@ async fn nothing_is_acknowledged_that_the_files_do_not_keep() {
             (503, json!("unavailable")),
             "{name}"
         );
-        // What was acknowledged can be read for as long as the process lives, and nothing else is taken for it.
+        // What was acknowledged can be read for as long as the process lives, and no other file is read instead.
         let written_over = deed.says.contains("another program");
         let (status, page) = ada.get(&messages).await;
         let expected = if written_over { 503 } else { 200 };
@@ -315,7 +315,7 @@ async fn nothing_is_acknowledged_that_the_files_do_not_keep() {
     .await;
 }
 
-/// Nobody writes, and it is noticed all the same.
+/// It is noticed without any write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quiet_server_looks_at_its_files() {
     for_each_deed(async |deed| {
@@ -375,7 +375,7 @@ async fn an_orderly_end_leaves_whole_databases() {
     .await;
 }
 
-/// Whether somebody else's database is whole, and what is in it.
+/// Whether the other database is whole, and what is in it.
 fn notes(database: &Path) -> (bool, String) {
     // As it would be without a log that isn't its own, and with one that is empty.
     let wal = beside(database, "-wal");
@@ -503,7 +503,7 @@ async fn all_goes_on(server: &Server, socket: &mut Socket, room: u64) {
     assert_eq!(told(server), (0, 0), "{}", server.log());
 }
 
-/// What was committed just when the files were away is there when they are back, and those whom it is about are told.
+/// A change that was committed just when the files were away is stored when they are back, and its subscribers are told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_committed_meanwhile_is_told_when_the_files_are_back() {
     let (server, ada, _, _) = begin().await;

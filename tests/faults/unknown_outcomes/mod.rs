@@ -331,7 +331,7 @@ async fn a_membership_whose_commit_was_not_answered_reaches_its_user() {
             (&removed["room_id"], &removed["rev"]),
             (&json!(house.room), &member["rev"])
         );
-        assert_eq!(house.ada.delete(&cyd).await.0, 404, "he is gone already");
+        assert_eq!(house.ada.delete(&cyd).await.0, 404, "cyd is gone already");
 
         house.proxy.at_next_commit(Fault::LoseAnswer);
         let body = json!({"user_id": house.cyd.id});
@@ -354,7 +354,7 @@ async fn a_membership_whose_commit_was_not_answered_reaches_its_user() {
         assert_eq!(
             house.ada.post(&members, body).await.0,
             200,
-            "he is there already"
+            "cyd is there already"
         );
     }
     house.proxy.at_next_commit(Fault::LoseAnswer);

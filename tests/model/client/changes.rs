@@ -58,7 +58,7 @@ fn small_changes_amend_the_row() {
         ),
         (&json!("@ann"), &json!([ME]), &json!("…"), &json!(15))
     );
-    // What an edit leaves out is gone; so is a pin that is null, and a reaction that nobody has.
+    // Fields that an edit leaves out are gone; so is a pin that is null, and a reaction without users.
     client.receive(&updated(
         16,
         1,

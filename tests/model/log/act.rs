@@ -270,7 +270,7 @@ impl RoomLog {
         vec![self.set_role(user, Some(role), by)]
     }
 
-    /// When the owner leaves, his heir's row is a change of its own.
+    /// When the owner leaves, the heir's row is a change of its own.
     fn leave(&mut self, user: u64, by: u64) -> Vec<Event> {
         let heir = match self.role(user) {
             None => return Vec::new(),
@@ -282,7 +282,7 @@ impl RoomLog {
         events
     }
 
-    /// Who is made owner takes the room over; who was it becomes admin.
+    /// The new owner takes the room over; the former one becomes an admin.
     fn give(&mut self, by: u64, user: u64, role: Role) -> Vec<Event> {
         if self.role(user) == Some(role) {
             return Vec::new();

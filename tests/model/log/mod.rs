@@ -89,7 +89,7 @@ pub struct Event {
 #[derive(Clone, Copy, Debug)]
 pub struct Stay {
     pub user: u64,
-    /// Since which rev he is in it, or out of it.
+    /// Since which rev the user is in it, or out of it.
     pub rev: Rev,
     pub is_in: bool,
 }

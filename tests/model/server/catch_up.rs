@@ -117,7 +117,7 @@ impl Server {
         let connection = self.connections.get_mut(&id).unwrap();
         match failed {
             Some(Some(reference)) => connection.refuse(Some(&reference), UNAVAILABLE),
-            // Nobody asked: the socket closes.
+            // No request to answer: the socket closes.
             Some(None) => connection.say(json!({"type": "going_away", "reconnect_after_ms": 0})),
             None => {}
         }

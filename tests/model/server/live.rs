@@ -38,7 +38,7 @@ struct Subscriber {
 
 pub(super) enum Attached {
     Live,
-    /// What the room holds doesn't reach back so far.
+    /// The room's ring doesn't reach back so far.
     Behind,
     Removed,
 }
@@ -215,7 +215,7 @@ pub(super) fn encode(event: &Event, chained: bool) -> Encoded {
             bytes.extend(text)
         }),
         left: left.map(|stay| UserId(stay.user)),
-        // What is joined, and how a room ends, is the model's own.
+        // Which frames are joined, and how a room ends, is the model's own choice.
         ends: false,
         touch: None,
     }

@@ -30,7 +30,7 @@ impl Outgoing {
     }
 }
 
-/// What can be wrong with a server, on purpose.
+/// A defect that is built into the server on purpose.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Defect {
     /// Catch-up frames don't say what they cover.
@@ -274,7 +274,7 @@ impl Server {
         true
     }
 
-    /// Nothing is under way: what comes next.
+    /// Nothing is under way: begins what comes next.
     fn attend(&mut self, id: ConnectionId) -> bool {
         let connection = self.connections.get_mut(&id).unwrap();
         if !connection.lags.is_empty() && connection.outbox.is_empty() {

@@ -41,7 +41,7 @@ struct Device {
     pause: u32,
     /// Rooms whose live delivery it has ended itself.
     left: BTreeSet<u64>,
-    /// What it said: room, id, in order.
+    /// The messages that it sent, in order: room and id.
     said: Vec<(u64, Uuid)>,
 }
 
@@ -59,7 +59,7 @@ struct Call {
     load: LoadId,
     room_id: u64,
     effect: Effect,
-    /// What the log answered, when it has: `None` for any other status.
+    /// The log's answer, once there is one: `None` for any other status.
     answer: Option<Option<Value>>,
 }
 
@@ -77,7 +77,7 @@ pub struct Simulation {
     backup: Option<Log>,
     /// Acked messages that a log which went back in time has lost.
     lost: BTreeSet<Uuid>,
-    /// Every id that somebody gave a message.
+    /// Every id that was given to a message.
     given: BTreeSet<Uuid>,
     next_text: u64,
 }
@@ -510,7 +510,7 @@ impl Simulation {
             if let Some(link) = &mut device.link {
                 link.clean = false;
             }
-            // Whoever joins by hand has live delivery where he asked for it; now he asks for all.
+            // A device that joins by hand has live delivery where it asked for it; now it asks for all rooms.
             if !device.client.syncs_itself || rng.random_bool(0.2) {
                 let rooms = device.client.rooms.keys().copied();
                 let named: Vec<u64> = rooms.filter(|_| rng.random_bool(0.5)).collect();

@@ -14,7 +14,7 @@ const EMOJI: [&str; 3] = ["👍", "🎉", "❤️"];
 const ROOMS: usize = 4;
 
 impl Simulation {
-    /// Now and then it mentions somebody, or all.
+    /// Now and then it mentions a user, or all.
     fn text(&mut self) -> String {
         self.next_text += 1;
         let text = format!("text {}", self.next_text);
@@ -36,7 +36,7 @@ impl Simulation {
         id
     }
 
-    /// Somebody changes something by REST.
+    /// A user changes something by REST.
     pub(super) fn change(&mut self) {
         let user = self.rng.random_range(1..=USERS);
         let other = self.rng.random_range(1..=USERS);
@@ -113,7 +113,7 @@ impl Simulation {
         }
     }
 
-    /// Whoever may not is refused, and nothing happens.
+    /// Without the right to it the change is refused, and nothing happens.
     fn apply(&mut self, room_id: u64, by: u64, act: Act) {
         let deletes = matches!(act, Act::DeleteRoom);
         let corner = corner(&act);

@@ -171,7 +171,7 @@ impl Run {
             if self.rng.random_bool(0.5) {
                 self.take_answer().await;
             }
-            // What was said to be done shows up in the meantime, or later.
+            // Changes that were answered show up in the meantime, or later.
             sleep(PACE).await;
         }
         Ok(())
@@ -190,7 +190,7 @@ impl Run {
         }
     }
 
-    /// Somebody changes something by REST, and doesn't wait for the answer.
+    /// A user changes something by REST, and doesn't wait for the answer.
     fn change(&mut self) {
         let text = self.text();
         let rng = &mut self.rng;

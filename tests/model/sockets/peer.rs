@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Change, Client, Effect, LoadId};
 
-/// What the driver is to do.
+/// A request to the driver.
 pub(super) enum Deed {
     /// Write this frame to the socket.
     Send(Value),
@@ -55,7 +55,7 @@ pub(super) trait Peer {
     fn take_deeds(&mut self) -> Vec<Deed>;
 
     fn epoch(&self) -> Option<String>;
-    /// What is still to come, in words.
+    /// What is still awaited, in words.
     fn awaits(&self) -> Option<String>;
     fn rooms(&self) -> BTreeMap<u64, Place>;
     fn held(&self, room_id: u64) -> Held;
@@ -63,7 +63,7 @@ pub(super) trait Peer {
     fn acks(&self) -> &[Value];
     /// The message with this id was refused for good.
     fn is_refused(&self, id: &str) -> bool;
-    /// What the server should never have said.
+    /// Frames that the server should never have sent.
     fn complaints(&self) -> &[String];
 
     fn say(&mut self, room_id: u64, id: String, content: String);

@@ -71,9 +71,9 @@ pub struct Client {
     pub acks: Vec<Value>,
     /// What was refused for good, each with the error.
     pub refused: Vec<(Pending, Value)>,
-    /// What the server should never have said.
+    /// Frames that the server should never have sent.
     pub complaints: Vec<String>,
-    /// Who is online of those that I was told of.
+    /// Which of the users that I was told of are online.
     pub online: BTreeSet<UserId>,
     /// Who types where, until a message of theirs comes; six seconds later the driver lets them go.
     pub typing: BTreeSet<(RoomId, UserId)>,

@@ -120,7 +120,7 @@ impl Order {
             path,
             ..
         } = self;
-        // Who has handed a room over can't do it again, and an archived one isn't archived.
+        // A room that was handed over can't be handed over again, and an archived one can't be archived.
         let once = match thing {
             Thing::Owner(_) => true,
             Thing::Archived(_) => self.value == true,
@@ -191,7 +191,7 @@ pub async fn pin(by: Account, room_id: u64, shared: Arc<Shared>) {
     }
 }
 
-/// Rules a room: renames it, makes somebody an admin and a member again, hands the room over and takes it back.
+/// Administers a room: renames it, makes a user an admin and a member again, hands the room over and takes it back.
 pub async fn rule(
     [owner, heir, subject]: [Account; 3],
     (room_id, name): (u64, Value),

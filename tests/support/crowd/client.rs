@@ -93,7 +93,7 @@ async fn converse(person: &Person, shared: &Shared, mut socket: Socket, loads: &
             incoming = socket.wait() => match incoming {
                 Incoming::Frame(frame) => {
                     take(person, shared, &frame);
-                    // Those who only read lose their connection often, to catch up while others write.
+                    // Readers lose their connection often, so that they catch up while others write.
                     if !person.writes && shared.phase() == Phase::Write && rand::random_range(0..FRAMES) == 0 {
                         return;
                     }
@@ -166,7 +166,7 @@ fn answered(person: &Person, shared: &Shared, frame: &Value) {
     } else {
         let mut record = shared.record();
         let thing = state.pending.answered(frame, now, heard, &mut record);
-        // What a message refuses because it was deleted is looked at in the end.
+        // Whether a refusing message was deleted is checked at the end.
         thing.and_then(|thing| {
             let outcome = &record.get(&thing)?.all.last()?.outcome;
             let gone = *outcome == Outcome::Refused("not_found".to_owned());
@@ -192,7 +192,7 @@ fn a_room(state: &State) -> Option<u64> {
     (!archived || rand::random_range(0..10) == 0).then_some(*room_id)
 }
 
-/// Something new to say, which names somebody now and then.
+/// A new text, which names a user now and then.
 fn text(person: &Person, shared: &Shared, number: u64) -> String {
     let mut text = format!("{} says {number} 👍 e\u{301}", person.account.name);
     match rand::random_range(0..200) {
@@ -266,7 +266,7 @@ fn act(person: &Person, state: &mut State, shared: &Shared) {
     }
 }
 
-/// Edits one of his messages, or deletes it: what, its text at first, and what it is to be.
+/// Edits one of the person's messages, or deletes it: which, its text at first, and what it is to be.
 fn amend(person: &Person, state: &State, shared: &Shared) -> Option<(Thing, Value, Value)> {
     let acked = &state.outbox.acked;
     let index = rand::random_range(0..acked.len().max(1));

@@ -40,7 +40,7 @@ pub const STALL: Duration = Duration::from_secs(90);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     Write,
-    /// Nothing new is written or changed; what is open is brought to its end.
+    /// Nothing new is written or changed; open requests are completed.
     Drain,
     End,
 }
@@ -55,7 +55,7 @@ pub struct Shared {
     moments: AtomicU64,
     /// Locked after a person's state, where both are needed.
     record: Mutex<Record>,
-    /// Everybody's name and id, and whether he comes and goes.
+    /// Each person's name and id, and whether they come and go.
     pub names: Vec<(String, u64, bool)>,
     /// The room that is archived now and then.
     pub archivable: u64,
@@ -68,9 +68,9 @@ pub struct Shared {
 /// One client and what it holds.
 pub struct Person {
     pub account: Account,
-    /// Who doesn't write reacts and marks only, and loads all of the history.
+    /// Readers react and mark only, and load the whole history.
     pub writes: bool,
-    /// Comes and goes: what he writes may be refused.
+    /// Comes and goes: what they write may be refused.
     pub wanders: bool,
     pub state: Mutex<State>,
 }
@@ -199,7 +199,7 @@ impl Crowd {
         let owner = account(0);
         let open = &rooms[..ROOMS - 1];
         for (index, wanderer) in self.people[WRITERS + READERS..].iter().enumerate() {
-            // Each membership has one who changes it, so that he knows what it must be.
+            // One person changes each membership, and so knows what it must be.
             for (number, room_id) in open.iter().enumerate() {
                 let by_himself = (index + number) % 2 == 0;
                 let by = if by_himself {
@@ -267,7 +267,7 @@ impl Crowd {
         .await;
     }
 
-    /// Waits until every client holds every room of his up to its `rev`, and awaits nothing more.
+    /// Waits until every client holds each of its rooms up to its `rev`, and awaits nothing more.
     pub async fn caught_up(&mut self, heads: &BTreeMap<u64, u64>) {
         let people = self.people.clone();
         self.unless_stalled(async {

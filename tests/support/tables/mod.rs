@@ -158,7 +158,7 @@ impl Room {
             .map(|(user_id, _)| user_id)
     }
 
-    /// The messages above a member's marker that mention him.
+    /// The messages above a member's marker that mention them.
     pub fn mentioned(&self, user_id: u64) -> BTreeSet<u64> {
         let marker = self.members[&user_id].last_read_seq;
         let unread = self.mentions.range(marker + 1..);
@@ -228,14 +228,14 @@ impl Room {
             let least = sent.get(user_id).copied().unwrap_or(0);
             assert!(
                 (least..=self.last_seq).contains(&member.last_read_seq),
-                "room {id}: {user_id} has sent message {least} of {}, and his marker is at {}",
+                "room {id}: {user_id} has sent message {least} of {}, and their marker is at {}",
                 self.last_seq,
                 member.last_read_seq
             );
         }
     }
 
-    /// What hangs on the messages is what their rows say; a deleted message has none of it.
+    /// Reactions, mentions and pins agree with the messages' rows; a deleted message has none.
     fn check_messages(&self, id: u64) {
         let (mut pins, mut deletions) = (BTreeSet::new(), BTreeSet::new());
         for (seq, row) in &self.messages {

@@ -10,7 +10,7 @@ use super::super::{
     record::{Outcome, Record, Requests, Thing},
 };
 
-/// Each thing is as it was last answered before `moment`, or as somebody asked it to be since; and nothing is there
+/// Each thing is as it was last answered before `moment`, or as it was asked to be since; and nothing is there
 /// that nobody asked for.
 pub fn check(crowd: &Crowd, rooms: &Rooms, moment: u64) {
     let record = crowd.shared.record();

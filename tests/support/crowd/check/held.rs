@@ -10,7 +10,7 @@ use super::super::{
     Person,
 };
 
-/// A client holds the rooms that he is in, each as the tables do.
+/// A client holds the rooms that its user is in, each as the tables do.
 pub fn check(person: &Person, rooms: &Rooms) {
     let (name, user_id) = (&person.account.name, person.account.id);
     let client = &person.state().client;

@@ -82,7 +82,7 @@ async fn check_pins(reader: &Account, id: u64, room: &Room) {
     assert_eq!(pins, room.pins, "pins of room {id}");
 }
 
-/// Who catches up from any point gets what changed since, each row once, in the order of `rev`.
+/// Catch-up from any point brings what changed since, each row once, in the order of `rev`.
 async fn check_catch_up(reader: &Account, id: u64, room: &Room) {
     let mut socket = reader.connect().await;
     for from in [0, rand::random_range(0..=room.rev)] {
@@ -92,7 +92,7 @@ async fn check_catch_up(reader: &Account, id: u64, room: &Room) {
         let (mut at, mut rows) = (from, BTreeMap::new());
         loop {
             let frame = socket.frame().await;
-            // A hint of what was read before.
+            // An ephemeral frame about an earlier read.
             if frame["type"] == "read" {
                 continue;
             }
