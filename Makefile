@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # Debian keeps mariadbd outside an ordinary user's PATH.
 export PATH := $(PATH):/usr/sbin
 
-# How often `make soak` kills the server and the database.
+# How often each of the tests that kill something kills it in `make soak`.
 KILLS ?= 1000
 
 # More than cores: many tests wait for a deadline of the server's, and others run meanwhile.
@@ -76,7 +76,7 @@ client-bench: setup client ## measure the client in a browser
 probe: client ## measure a server on one core; one subject: PROBE="delivery --rounds 5"
 	$(BESIDE_MARIADB) cargo bench --bench probe -- $(PROBE)
 
-soak: setup client ## kill the server and the database KILLS=1000 times under load, and walk through every view
+soak: setup client ## run the long forms of tests: KILLS=1000 kills under load, thousands of races, every view of the client
 	HEARTH_TEST_KILLS=$(KILLS) scripts/with-mariadb cargo test --test hearth soak -- --ignored --nocapture
 	E2E_LONG=1 npm --prefix frontend run e2e -- --grep @long
 

@@ -197,7 +197,7 @@ pub async fn an_invite_is_worth_what_its_maker_is(place: Place) {
     assert_eq!(works(2, "e2").await, None);
     store.change_account(active(true)).await.unwrap().unwrap();
     assert_eq!(works(2, "e2").await, Some(Some(Task::Join(room, ada.id))));
-    // Judged again when it is used, whatever was asked before.
+    // Checked again when it is used, whatever was asked before.
     place
         .meddle("UPDATE invites SET expires_at = 1 WHERE room_id IS NULL")
         .await;

@@ -448,7 +448,7 @@ pub async fn so_many_log_ins_live(place: Place) {
         };
         node.store.create_session(session).await.unwrap();
     }
-    // A password that was changed since it was verified begins no log-in, and takes no place.
+    // A password that was changed since it was verified begins no session, and takes no place.
     for (id, verified, begun) in [(1_000, "$argon2id$", true), (1_001, "$2b$", false)] {
         let session = NewSession {
             id: SessionId(id),

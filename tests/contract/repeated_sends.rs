@@ -292,7 +292,7 @@ async fn a_removal_amid_repeats_leaves_one_truth(db: Db) {
                 Some(message) if answer["type"] == "ack" => {
                     assert_eq!(numbers(answer), numbers(message))
                 }
-                // Judged after the removal and before the one that was stored? Then it came too late for
+                // Decided after the removal and before the one that was stored? Then it came too late for
                 // all: the removal is before, and nobody stores after it.
                 Some(message) => panic!("{answer}, and yet {message}"),
                 None => assert_eq!(answer["code"], "forbidden", "{answer}"),

@@ -115,7 +115,7 @@ async fn a_clock_that_steps_logs_nobody_out(db: Db) {
             // As long as the machine took to come here.
             let stepped = after - before - (to - from);
             assert!((0..600).contains(&stepped), "the clock steps: {stepped}");
-            // A log-in of this moment, and one whose last answer was lost.
+            // A session of this moment, and one whose last answer was lost.
             let mut fresh = fresh;
             ask(&server, &mut fresh).await;
             let again = refresh(&server, &old).await;

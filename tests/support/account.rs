@@ -13,7 +13,7 @@ pub struct Account {
     pub id: u64,
     pub name: String,
     pub token: String,
-    /// Of the log-in, as it was given; empty where it came as a cookie.
+    /// The session's, as it was given; empty where it came as a cookie.
     pub refresh_token: String,
     pub(super) address: SocketAddr,
     pub(super) http: reqwest::Client,

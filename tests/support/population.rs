@@ -10,7 +10,7 @@ use super::{
 
 impl Server {
     /// Gives a room that was just made, of `owner` and its first members, `count` more members, named
-    /// `guest00000` and so on; the first `logged_in` of them have a log-in. The server is stopped
+    /// `guest00000` and so on; the first `logged_in` of them have a session. The server is stopped
     /// meanwhile, and has to have been started with [`SECRET`].
     pub async fn populate(
         &mut self,

@@ -227,7 +227,7 @@ impl Server {
         self.account(&tokens)
     }
 
-    /// Another log-in of an account whose password is `correct horse NAME`, or `correct horse`.
+    /// Another session of an account whose password is `correct horse NAME`, or `correct horse`.
     pub async fn log_in(&self, name: &str) -> Account {
         for password in [&*format!("correct horse {name}"), "correct horse"] {
             let body = json!({"username": name, "password": password});

@@ -285,7 +285,7 @@ async fn migrating_twice_and_resetting(db: Db) {
     let (code, printed) = run_beside(&server, &["reset", "--yes"]);
     assert_eq!(code, Some(0), "{printed}");
     server.restart().await;
-    assert_eq!(ada.get("/api/me").await.0, 401, "the log-in is gone");
+    assert_eq!(ada.get("/api/me").await.0, 401, "the session is gone");
     let eve = server.register("eve").await;
     assert_ne!(
         eve.connect().await.ready["epoch"],

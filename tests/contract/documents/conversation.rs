@@ -42,7 +42,7 @@ impl Recorder {
     }
 }
 
-/// Replaces times, the token, the log's name and the log-in's number.
+/// Replaces times, the token, the log's name and the session's number.
 fn normalise(value: &mut Value) {
     match value {
         Value::Object(object) => {

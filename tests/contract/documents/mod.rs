@@ -125,6 +125,6 @@ async fn the_api_is_as_its_document_says() {
     let (status, _) = ada.get("/api/me").await;
     assert_eq!(
         status, 200,
-        "a route ended the log-in under which the rest was tried: see schemathesis.toml"
+        "a route ended the session under which the rest was tried: see schemathesis.toml"
     );
 }

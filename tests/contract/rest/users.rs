@@ -20,7 +20,7 @@ async fn log_in(server: &Server, name: &str, password: &str) -> u16 {
         .0
 }
 
-/// Waits until this account's token is refused: its log-in was remembered for a moment.
+/// Waits until this account's token is refused: its session was cached for a moment.
 async fn refused(account: &Account) -> Value {
     let waiting = async {
         loop {

@@ -235,7 +235,7 @@ pub(super) struct Site {
     pub(super) site_admin: Account,
     disabled: Account,
     ended: Account,
-    /// A log-in and an invite of ada's.
+    /// A session and an invite of ada's.
     hers: [u64; 2],
 }
 
@@ -341,7 +341,7 @@ async fn every_route_and_frame_has_a_row(db: Db) {
     );
 }
 
-/// No token, a log-in that has ended, a disabled account: nothing but what is open.
+/// No token, a revoked session, a disabled account: only open routes answer.
 async fn who_has_no_log_in_stays_outside(db: Db) {
     let site = Site::build(db).await;
     let server = &site.server;

@@ -119,7 +119,7 @@ async fn who_has_been_there_longest_follows_the_owner(db: Db) {
         roles(&ada, room)
             .await
             .contains(&("dan".into(), "member".into())),
-        "a role ends with the stay"
+        "a role ends with the membership"
     );
     for account in [&dan, &bob, &carol] {
         assert_eq!(set_role(&ada, room, account, "admin").await.0, 200);

@@ -146,7 +146,7 @@ async fn a_user_who_is_added_while_leaving_leaves_again(db: Db) {
     see(&mut socket, BTreeSet::from([bob.id]), false).await;
 }
 
-/// Chores that were done but for being forgotten: whoever went meanwhile stays away.
+/// Pending jobs that were done but not removed: a user who left meanwhile isn't added again.
 async fn a_chore_that_is_done_again_brings_nobody_back(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;

@@ -67,7 +67,7 @@ async fn a_refresh_token_is_exchanged(db: Db) {
     assert_eq!(
         me(&server, &ada.token).await.0,
         200,
-        "her other log-in lives"
+        "her other session lives"
     );
 }
 
@@ -92,7 +92,7 @@ async fn a_log_in_is_refreshed_so_often(db: Db) {
         (REFRESHES_BURST..REFRESHES_BURST + 30).contains(&refreshed),
         "{refreshed}"
     );
-    // By user: another log-in of hers waits, too, and nobody else.
+    // By user: another session of hers waits, too, and nobody else's.
     let other = server.log_in("ada").await;
     assert_eq!(refresh(&server, &other.refresh_token, "").await.0, 429);
     assert_eq!(refresh(&server, &bob.refresh_token, "").await.0, 200);
@@ -252,7 +252,7 @@ async fn the_token_may_come_as_a_cookie() {
         let refused = by_cookie("/api/refresh", &second, Some(&own), "").await;
         assert_eq!(refused.status(), 401);
 
-        // A log-out that comes late leaves the next log-in its cookie.
+        // A log-out that comes late leaves the next session its cookie.
         let earlier = server.log_in("ada").await;
         let login = http.post(server.url("/api/login")).json(&body).send().await;
         let (third, _) = cookie(&login.unwrap());
@@ -266,7 +266,7 @@ async fn the_token_may_come_as_a_cookie() {
     }
 }
 
-/// A log-in whose refresh token comes as a cookie: the cookie.
+/// Logs in so that the refresh token comes as a cookie: the cookie.
 async fn by_cookie(server: &Server, name: &str) -> String {
     let body =
         json!({"username": name, "password": format!("correct horse {name}"), "cookie": true});
@@ -328,7 +328,7 @@ async fn of_several_cookies_the_living_one_counts(db: Db) {
     }
     assert_eq!(me(&server, &elsewhere).await.0, 200, "it ends nothing");
 
-    // Nor do several that are left over of living log-ins; and a living one behind too many isn't looked for.
+    // Nor do several cookies of live sessions; and a live one behind too many isn't looked for.
     let left_over = by_cookie(&server, "ada").await;
     refresh_by(&server, &[left_over.as_bytes()], "another").await;
     for (cookies, status, code) in [
@@ -355,7 +355,7 @@ async fn of_several_cookies_the_living_one_counts(db: Db) {
     );
 
     // What was exchanged and comes alone is what a thief shows, or who was robbed. It is alone when it is there twice, or
-    // beside what anybody could have put there: no token, or one of a log-in that has ended or expired.
+    // beside what anybody could have put there: no token, or one of a revoked or expired session.
     let eve = server.register("eve").await;
     let expired = by_cookie(&server, "eve").await;
     let sql = format!(
@@ -377,6 +377,6 @@ async fn of_several_cookies_the_living_one_counts(db: Db) {
         let answer = refresh_by(&server, &[cookies.as_bytes()], "a browser").await;
         assert_eq!(answer.status(), 401, "{cookies}");
         let thief = me(&server, text(&thief["access_token"])).await.0;
-        assert_eq!(thief, 401, "its log-in ends: {cookies}");
+        assert_eq!(thief, 401, "its session ends: {cookies}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{Db, MariaDb, Server, each_database, statements};
 
-/// Requests with the token of a log-in that has ended, and for `/readyz`, share what the database says.
+/// Requests with the token of a revoked session, and those for `/readyz`, share the database's answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_cost_the_database_little() {
     let database = MariaDb::start().await;

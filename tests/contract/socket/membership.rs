@@ -233,7 +233,7 @@ async fn nothing_follows_a_removal(db: Db) {
     );
 }
 
-/// A room that is over before a synced socket could follow it, whatever ends the stay: its end is told once, by its `rev`.
+/// A membership that ends before a synced socket could follow the room, whatever ends it: its end is told once, by its `rev`.
 async fn an_end_is_told_once(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
@@ -289,7 +289,7 @@ async fn the_higher_rev_wins_when_things_change_fast(db: Db) {
             let frame = socket.frame().await;
             let now = match frame["type"].as_str().unwrap() {
                 "added" => frame["room"]["rev"].as_u64().unwrap(),
-                // Found by an older notice, when a newer stay that had been told of had ended, too.
+                // Found by an older notice, when a newer membership that had been told of had ended, too.
                 "removed" if frame.get("rev").is_none() => continue,
                 "removed" => frame["rev"].as_u64().unwrap(),
                 // A synced socket that follows what `added` gave may find in the log that it was renewed

@@ -231,7 +231,7 @@ fn forged(account: &Account) -> Vec<(&'static str, String)> {
             claiming("aud", json!(["hearth", "elsewhere"])),
         ),
         (
-            "another user's log-in",
+            "another user's session",
             claiming("sub", json!((account.id + 1).to_string())),
         ),
         ("a user who isn't a number", claiming("sub", json!("ada"))),

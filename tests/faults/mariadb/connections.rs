@@ -113,8 +113,8 @@ async fn a_server_ends_the_session_that_it_has_lost() {
     assert_eq!(page["items"].as_array().map(Vec::len), Some(1), "{page}");
 }
 
-/// A log-in is ended, and then the database doesn't say which ones still live: once the log-out is answered, no socket of
-/// the user's hears anything more. Who still has a log-in comes back.
+/// A session is ended, and then the database doesn't say which ones still live: once the log-out is answered, no socket of
+/// the user's hears anything more. A client with a live session comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_out_closes_the_sockets_though_the_database_falls_silent() {
     let schema = Schema::create().await;

@@ -51,7 +51,7 @@ async fn follow(raw: &mut Raw, from: u64, to: u64, mut take: impl FnMut(&Value))
             .expect("the connection lives");
         let frame: Value = serde_json::from_slice(&text).unwrap();
         if frame["rev"].is_null() {
-            // A hint: who is online.
+            // Presence, which is ephemeral.
             continue;
         }
         chain.take(&frame);

@@ -202,7 +202,7 @@ async fn end_memberships(db: Db, count: u64) {
     }
     assert!(
         told.len() as u64 > count,
-        "most stays were told of: {} of {}",
+        "most memberships were told of: {} of {}",
         told.len(),
         2 * count
     );
@@ -210,9 +210,9 @@ async fn end_memberships(db: Db, count: u64) {
     for socket in &mut followers {
         assert_eq!(socket.fence().await, [] as [Value; 0]);
     }
-    // Without live delivery it is told of stays all the same, and of nothing else.
+    // Without live delivery it is told of memberships all the same, and of nothing else.
     assert_eq!(bystander.fence().await, [] as [Value; 0]);
-    assert!(aside.len() as u64 > count, "most stays were told of");
+    assert!(aside.len() as u64 > count, "most memberships were told of");
     for frames in aside.chunks(2) {
         let stay = one_stay(frames, room).unwrap();
         assert!(was_told(stay), "{stay:?} is none of {stays:?}");

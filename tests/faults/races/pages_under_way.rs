@@ -183,7 +183,7 @@ impl Hall {
         }
     }
 
-    /// A race with the end of the log-in, which closes all sockets with this code.
+    /// A race with the end of the session, which closes all sockets with this code.
     async fn last_race(
         self: &Arc<Self>,
         round: usize,

@@ -193,7 +193,7 @@ async fn nothing_is_edited_after_a_removal(db: Db) {
             let body = json!({"user_id": bob.id});
             assert_eq!(ada.post(&format!("{path}/members"), body).await.0, 201);
         }
-        assert!(stays > ROUNDS / 2, "most stays are told of: {stays}");
+        assert!(stays > ROUNDS / 2, "most memberships are told of: {stays}");
         ada.delete(&format!("{path}/members/{}", bob.id)).await;
         stop.store(true, Ordering::Relaxed);
         let archived = json!({"archived": true});

@@ -35,7 +35,7 @@ fn time(rev: Rev) -> String {
 /// All rooms; a clone is a backup.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
-    /// Those that were deleted stay, so that what was acknowledged can be judged; nobody is shown them.
+    /// Deleted rooms stay here, so that what was acknowledged can be checked; nobody is shown them.
     pub rooms: BTreeMap<u64, RoomLog>,
 }
 
@@ -121,7 +121,7 @@ pub struct RoomLog {
 pub struct MemberRow {
     pub rev: Rev,
     pub role: Option<Role>,
-    /// When the present stay began.
+    /// When the present membership began.
     pub joined_rev: Rev,
     pub last_read_seq: Seq,
 }

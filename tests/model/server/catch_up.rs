@@ -83,7 +83,7 @@ impl Server {
         self.connections.get_mut(&id).unwrap().work = Some(Work::CatchUp(rooms));
     }
 
-    /// One step of one of the rooms; at the end all are settled.
+    /// One step of one of the rooms; at the end all are done.
     pub(super) fn catch_up(&mut self, id: ConnectionId, mut rooms: Vec<Catching>) {
         let ended = |stage: &Stage| matches!(stage, Stage::Live | Stage::Removed | Stage::Failed);
         let open: Vec<usize> = (0..rooms.len())

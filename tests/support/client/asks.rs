@@ -104,7 +104,7 @@ impl Client {
         self.ask(json!({"type": "ping"}), Asked::Ping);
     }
 
-    /// Tells the others that I'm typing: a hint, without an answer.
+    /// Tells the others that I'm typing; it has no answer.
     pub fn type_in(&mut self, room_id: RoomId) {
         if self.link == Link::Up {
             let frame = json!({"type": "typing", "room_id": room_id});

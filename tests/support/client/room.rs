@@ -23,7 +23,7 @@ pub struct Room {
     pub(super) patches: BTreeMap<Seq, Vec<Value>>,
     /// Those who have left stay, so that no late page brings them back.
     pub members: BTreeMap<UserId, Member>,
-    /// How far others have read, as far as I was told: those are hints.
+    /// How far others have read, as far as I was told: these frames are ephemeral.
     pub markers: BTreeMap<UserId, Seq>,
     /// Kind, name, topic and when it was archived.
     pub settings: Value,

@@ -93,7 +93,7 @@ fn check_thing(thing: &Thing, requests: &Requests, room: &Room, moment: u64) {
     }
 }
 
-/// When all has settled: a message that refused something as not found was deleted.
+/// At the end: a message that refused a change as not found was deleted.
 pub fn check_refused(crowd: &Crowd, rooms: &Rooms) {
     for (thing, requests) in crowd.shared.record().iter() {
         let Some(seq) = thing.seq() else { continue };
@@ -110,7 +110,7 @@ pub fn check_refused(crowd: &Crowd, rooms: &Rooms) {
     }
 }
 
-/// When all has settled: whom each text mentions. Of those who come and go nobody knows whether they were
+/// At the end: whom each text mentions. Of those who come and go it isn't known whether they were
 /// in when it was stored.
 pub fn check_texts(crowd: &Crowd, rooms: &Rooms) {
     let people = &crowd.shared.names;

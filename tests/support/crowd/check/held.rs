@@ -71,7 +71,7 @@ fn check_standing(who: &str, user_id: u64, held: &Held, room: &Room) {
         room.roles(),
         "{who}: members"
     );
-    // Hints: late, or never told.
+    // Ephemeral: late, or never told.
     let ahead = held.markers.iter().find(|(user_id, seq)| {
         let member = room.members.get(user_id);
         member.is_none_or(|member| member.last_read_seq < **seq)
