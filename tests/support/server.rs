@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::{Account, Db, PATIENCE, account::request, database::Schema, log::Log, timeout};
+use super::{Account, Db, Moment, PATIENCE, account::request, database::Schema, log::Log, timeout};
 
 /// A running server. Dropping it kills the process and removes its data.
 pub struct Server {
@@ -227,16 +227,26 @@ impl Server {
         self.account(&tokens)
     }
 
-    /// Another session of an account whose password is `correct horse NAME`, or `correct horse`.
+    /// Another session of an account whose password is `correct horse NAME`, or `correct horse`. What is answered 503 is
+    /// asked again.
     pub async fn log_in(&self, name: &str) -> Account {
-        for password in [&*format!("correct horse {name}"), "correct horse"] {
-            let body = json!({"username": name, "password": password});
-            let login = self.request("POST", "/api/login", None, Some(&body));
-            if let (200, tokens) = login.await {
-                return self.account(&tokens);
+        let began = Moment::now();
+        loop {
+            let mut answers = Vec::new();
+            for password in [&*format!("correct horse {name}"), "correct horse"] {
+                let body = json!({"username": name, "password": password});
+                let login = self.request("POST", "/api/login", None, Some(&body));
+                match login.await {
+                    (200, tokens) => return self.account(&tokens),
+                    answer => answers.push(answer),
+                }
             }
+            let busy = answers.iter().any(|(status, _)| *status == 503);
+            assert!(
+                busy && began.quiet_elapsed() < PATIENCE,
+                "{name} can't log in: {answers:?}"
+            );
         }
-        panic!("{name} can't log in");
     }
 
     /// Whom these tokens are of.
