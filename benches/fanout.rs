@@ -43,6 +43,7 @@ impl Stage {
         let options = Options {
             location: Location::Sqlite(dir.path().join("hearth.db")),
             pool: 1,
+            sha256: |bytes| hearth::auth::tokens::hash(bytes),
         };
         hub.start(Store::open(&options, hub.listener()).await.unwrap());
 

@@ -22,7 +22,7 @@ use hearth::{
     },
     store::{
         Change, NewRoom, Store,
-        search::{Indexer, Query, Scope},
+        search::{Indexer, Query, SearchFilter},
     },
 };
 use tokio::runtime::Runtime;
@@ -91,7 +91,7 @@ fn search(
         let query = Query::parse(text).unwrap();
         group.bench_function(name, |bencher| {
             bencher.to_async(runtime).iter(|| async {
-                let scope = Scope {
+                let scope = SearchFilter {
                     user_id: member.id,
                     room_id: None,
                     from: None,

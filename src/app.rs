@@ -33,7 +33,7 @@ use crate::{
     hub::Hub,
     limits::*,
     shutdown::{self, Shutdown},
-    store::{self, Listener, Store, backup::Stop, migrate, search::Indexer},
+    store::{self, CommitHook, Store, backup::Stop, migrate, search::Indexer},
     telemetry, users,
     ws::{self, Gateway},
 };
@@ -354,7 +354,7 @@ async fn listen(
 }
 
 /// What the store tells of its commits: to the search index, which notes the rooms, and to the hub.
-fn listener_of(hub: &Hub, indexer: &Arc<Indexer>) -> Listener {
+fn listener_of(hub: &Hub, indexer: &Arc<Indexer>) -> CommitHook {
     let (hub, indexer) = (hub.listener(), indexer.clone());
     Arc::new(move |events| {
         indexer.note(&events);

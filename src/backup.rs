@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     #[error(transparent)]
-    Copy(#[from] backup::Fault),
+    Copy(#[from] backup::BackupError),
     #[error("{0}; `hearth check` tells more")]
     Store(#[from] store::Error),
     #[error(

@@ -248,7 +248,7 @@ pub const INVITE_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub const RESET_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// How often what accounts have still to do in rooms is looked for, and how much of it is read at once.
 pub const CHORES_INTERVAL: Duration = Duration::from_secs(5);
-pub const CHORES_PAGE: usize = 100;
+pub const PENDING_JOBS_PAGE: usize = 100;
 /// A request that saw an account alive is over by then, its append too, whatever two nodes' clocks say.
 pub const DELETION_SETTLED_AFTER: Duration = Duration::from_secs(180);
 /// Rows that are over and forgotten in one statement, and how many of these follow each other: more than can be

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hearth::{
+    auth::tokens::hash,
     protocol::rest::UserSummary,
-    store::{Listener, Location, NewUser, Options, Store},
+    store::{CommitHook, Location, NewUser, Options, Store},
 };
 use tempfile::TempDir;
 
@@ -31,7 +32,7 @@ pub async fn open(db: Db) -> Placed {
 }
 
 /// As [`open`], with somebody who hears of the commits.
-pub async fn open_heard(db: Db, listener: Listener) -> Placed {
+pub async fn open_heard(db: Db, commit_hook: CommitHook) -> Placed {
     let (place, location) = match db {
         Db::Sqlite => {
             let dir = TempDir::new().unwrap();
@@ -47,8 +48,9 @@ pub async fn open_heard(db: Db, listener: Listener) -> Placed {
     let options = Options {
         location: location.clone(),
         pool: 4,
+        sha256: |bytes| hash(bytes),
     };
-    let store = Store::open(&options, listener).await.unwrap();
+    let store = Store::open(&options, commit_hook).await.unwrap();
     Placed {
         store,
         location,

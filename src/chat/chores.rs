@@ -13,14 +13,14 @@ use crate::{
     protocol::{RoomId, UserId, error::Refusal, rest::User},
     store::{
         Change, Outcome,
-        chores::{Chore, Task},
+        pending_jobs::{PendingJob, Task},
     },
 };
 
 impl Chat {
     /// Does a chore that a sweep met so long ago; by the request that made it: just now. What fails is left to
     /// [`Chat::sweep`], and told of ever less often.
-    pub(super) async fn attend(&self, chore: Chore, age: Duration) {
+    pub(super) async fn attend(&self, chore: PendingJob, age: Duration) {
         if let Err(refusal) = self.finish(chore, age).await {
             let rounds = age.as_millis() / CHORES_INTERVAL.as_millis();
             if rounds == 0 || rounds.is_power_of_two() {
@@ -41,7 +41,7 @@ impl Chat {
         let mut after = 0;
         loop {
             // A database that is away is told of by those who need more of it.
-            let Ok(chores) = self.store.chores(after).await else {
+            let Ok(chores) = self.store.pending_jobs(after).await else {
                 return;
             };
             let Some(last) = chores.last() else {
@@ -60,7 +60,7 @@ impl Chat {
         }
     }
 
-    async fn finish(&self, chore: Chore, age: Duration) -> Result<(), Refusal> {
+    async fn finish(&self, chore: PendingJob, age: Duration) -> Result<(), Refusal> {
         let row = self.store.user(chore.user_id).await.map_err(refuse)?;
         match (row, chore.task) {
             // Whose account is gone by now has left for good.
@@ -75,7 +75,7 @@ impl Chat {
             }
             (None, _) => {}
         }
-        self.store.done(&chore).await.map_err(refuse)
+        self.store.delete_pending_job(&chore).await.map_err(refuse)
     }
 
     /// A room that can't be joined, because its inviter has left it or it is archived or gone, is no fault of

@@ -211,7 +211,7 @@ impl Chat {
 /// What the asker hears when the store gave no answer; the log is told the cause, unless the store did.
 pub fn refuse(error: Error) -> Refusal {
     match error {
-        _ if error.passes() => {
+        _ if error.is_retryable() => {
             error.tell();
             Refusal::unavailable()
         }

@@ -14,7 +14,7 @@ use crate::{
         error::Refusal,
         rest::{Found, List},
     },
-    store::search::{Place, Query, Scope, Unsearchable},
+    store::search::{Place, Query, SearchFilter, Unsearchable},
 };
 
 /// What is searched for, and where.
@@ -41,7 +41,7 @@ impl Chat {
         {
             return Err(Refusal::not_found());
         }
-        let scope = Scope {
+        let scope = SearchFilter {
             user_id: who.user.id,
             room_id: search.room_id,
             from: search.from,

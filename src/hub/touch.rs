@@ -6,7 +6,7 @@ use super::encode::{Encoded, Framing, framed};
 use crate::{
     protocol::{
         RoomId, Seq, Time,
-        server::{Frame, Live, MessageUpdate, ReactionCount, UpdatedBy},
+        server::{Action, Frame, Live, MessageUpdate, ReactionCount, UpdatedBy},
     },
     store::{Event, Update, What},
 };
@@ -52,6 +52,17 @@ impl Touch {
     }
 }
 
+fn action(what: &What) -> Action {
+    match what {
+        What::Edited { .. } => Action::Edit,
+        What::Deleted { .. } => Action::Delete,
+        What::Reacted { on: true, .. } => Action::React,
+        What::Reacted { on: false, .. } => Action::Unreact,
+        What::Pinned { at: Some(_) } => Action::Pin,
+        What::Pinned { at: None } => Action::Unpin,
+    }
+}
+
 /// What a change of a message is told as.
 pub fn updated<'a>(event: &Event, update: &'a Update) -> MessageUpdate<'a> {
     let emoji = match &update.what {
@@ -60,7 +71,7 @@ pub fn updated<'a>(event: &Event, update: &'a Update) -> MessageUpdate<'a> {
     };
     let by = UpdatedBy {
         user_id: update.by,
-        action: update.what.action(),
+        action: action(&update.what),
         emoji,
     };
     let mut frame = MessageUpdate {

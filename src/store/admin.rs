@@ -1,19 +1,23 @@
-//! What is done to the accounts of others: by site admins over REST, and by the operator's commands.
+//! The administration of accounts: by site admins over REST, and by the operator's commands.
 //!
-//! Invariants: an admin's right is judged in the transaction that uses it; over REST the last active admin
-//! stays one; whoever is disabled or gets another password has no log-in left, and every node is told by a
-//! row of `revocations`.
+//! Invariants: an admin's right is checked in the transaction that uses it. Over REST the last active admin stays one. A user who
+//! is disabled or gets another password has no session left, and a row of `revocations` tells every node.
 
 use super::{
-    Result, Store, UserRow, rows, sessions,
-    sql::{Conn, Fault, params, script},
+    Store,
+    account::UserRow,
+    connection::{Conn, script},
+    error::{Result, SqlError},
+    rows::{self, HAS_ADMIN, Word},
+    sessions,
+    values::params,
 };
 use crate::protocol::{
     Time, UserId,
     rest::{SiteRole, User},
 };
 
-/// What is to change of an account; what is `None` stays.
+/// A change of an account. What is `None` stays.
 #[derive(Clone, Copy, Debug)]
 pub struct AccountChange {
     pub user_id: UserId,
@@ -26,18 +30,15 @@ pub struct AccountChange {
 /// Why an account was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unchanged {
-    /// Who asks is no active admin.
+    /// The user who asks isn't an active admin.
     NotAdmin,
     NoSuchUser,
-    /// Nobody would be left to administer the site.
+    /// The site would have no admin.
     LastAdmin,
 }
 
-pub(super) const HAS_ADMIN: &str =
-    "SELECT 1 FROM users WHERE role = 'admin' AND is_active = 1 LIMIT 1";
-
 impl Store {
-    /// Changes an account; answers it as it is then.
+    /// Changes an account, and returns it as it is then.
     pub async fn change_account(
         &self,
         change: AccountChange,
@@ -48,12 +49,12 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
-    /// Whether anybody can administer the site.
+    /// Whether the site has an admin.
     pub async fn has_admin(&self) -> Result<bool> {
         Ok(!self.db().query(HAS_ADMIN, params![]).await?.is_empty())
     }
 
-    /// All accounts by rising id after `after`, disabled and deleted ones too.
+    /// All accounts, disabled and deleted ones too, by rising id after `after`.
     pub async fn accounts(&self, after: UserId, limit: usize) -> Result<Vec<UserRow>> {
         let sql = format!(
             "SELECT {} FROM users u WHERE u.id > ? ORDER BY u.id LIMIT ?",
@@ -61,10 +62,10 @@ impl Store {
         );
         let found = self.db().query(sql, params![after, limit]).await?;
         let users = found.into_iter().map(rows::user);
-        Ok(users.collect::<Result<_, Fault>>()?)
+        Ok(users.collect::<Result<_, SqlError>>()?)
     }
 
-    /// Keeps the hash of the code with which a user may set a new password; an older code ends.
+    /// Stores the hash of the code with which a user may set a new password. An older code is revoked.
     pub async fn allow_reset(
         &self,
         user_id: UserId,
@@ -77,7 +78,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether this code would set a password now: asked before anything costly is done for it.
+    /// Whether this code is valid: asked before anything costly is done for it.
     pub async fn reset_lives(&self, code_hash: [u8; 32]) -> Result<bool> {
         let sql = "SELECT 1 FROM password_resets WHERE code_hash = ? AND expires_at > ?";
         let found = self
@@ -87,8 +88,8 @@ impl Store {
         Ok(!found.is_empty())
     }
 
-    /// Sets a new password and ends all of the user's log-ins, once for each code. `None`: it is no
-    /// code, or is over, or its user is disabled.
+    /// Sets a new password and ends all of the user's sessions, once for each code. `None`: there is no such code, it has expired, or
+    /// its user is disabled.
     pub async fn reset_password(
         &self,
         code_hash: [u8; 32],
@@ -108,15 +109,15 @@ impl Store {
 async fn apply(
     conn: &mut Conn<'_>,
     change: AccountChange,
-) -> Result<std::result::Result<User, Unchanged>, Fault> {
-    // All whom the judgement is about are locked: the admins by rising id, then the account itself.
+) -> Result<std::result::Result<User, Unchanged>, SqlError> {
+    // All rows that decide are locked: the admins by rising id, then the account itself.
     let columns = rows::USER_COLUMNS;
     let sql = format!(
         "SELECT {columns} FROM users u WHERE u.role = 'admin' AND u.is_active = 1 ORDER BY u.id"
     );
     let found = conn.query_update(&sql, params![]).await?;
     let admins = found.into_iter().map(|row| Ok(rows::user(row)?.user));
-    let admins = admins.collect::<Result<Vec<User>, Fault>>()?;
+    let admins = admins.collect::<Result<Vec<User>, SqlError>>()?;
     if let Some(by) = change.by
         && !admins.iter().any(|admin| admin.id == by)
     {
@@ -125,7 +126,7 @@ async fn apply(
     let sql = format!("SELECT {columns} FROM users u WHERE u.id = ?");
     let found = conn.query_update(&sql, params![change.user_id]).await?;
     let target = found.into_iter().next().map(rows::user).transpose()?;
-    // A deleted account has no address any more, and doesn't come back.
+    // A deleted account can't be restored.
     let target = target.filter(|row| !row.is_deleted());
     let Some(before) = target.map(|row| row.user) else {
         return Ok(Err(Unchanged::NoSuchUser));
@@ -143,16 +144,15 @@ async fn apply(
     }
     let now = Time::now();
     let sql = "UPDATE users SET is_active = ?, role = ?, updated_at = ? WHERE id = ?";
-    let role = rows::Word::word(user.role);
+    let role = user.role.word();
     conn.execute(sql, params![user.is_active, role, now, user.id])
         .await?;
-    match user.is_active {
-        true => sessions::note(conn, user.id, None, now).await?,
-        false => {
-            let sql = "DELETE FROM password_resets WHERE user_id = ?";
-            conn.execute(sql, params![user.id]).await?;
-            sessions::end_all(conn, user.id, None, now).await?;
-        }
+    if user.is_active {
+        sessions::note(conn, user.id, None, now).await?;
+    } else {
+        let sql = "DELETE FROM password_resets WHERE user_id = ?";
+        conn.execute(sql, params![user.id]).await?;
+        sessions::end_all(conn, user.id, None, now).await?;
     }
     Ok(Ok(user))
 }
@@ -161,7 +161,7 @@ async fn reset(
     conn: &mut Conn<'_>,
     code_hash: [u8; 32],
     password_hash: String,
-) -> Result<Option<UserId>, Fault> {
+) -> Result<Option<UserId>, SqlError> {
     let now = Time::now();
     let sql = "SELECT user_id FROM password_resets WHERE code_hash = ? AND expires_at > ?";
     let found = conn.query_update(sql, params![code_hash, now]).await?;

@@ -1,8 +1,8 @@
-//! Backups of an SQLite database, and the log's epoch. MySQL and MariaDB have programs for backups of their own.
+//! Backups of an SQLite database. MySQL and MariaDB have programs of their own for that.
 //!
-//! Invariants: a backup has its name once it is whole, was found sound, and is on the disk. A restore that was interrupted has either
-//! changed nothing, or nothing opens the database before it was run again: what is new is never mixed with the
-//! write-ahead log of what was there.
+//! Invariants: a backup gets its name when it is complete, checked, and synced to the disk. A restore that was interrupted has either
+//! changed nothing, or nothing opens the database before it is run again: the new database is never mixed with the write-ahead log of
+//! the old one.
 
 use std::{
     ffi::OsString,
@@ -25,39 +25,47 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Location, Options,
-    migrate::{self, blocking, new_epoch},
-    sqlite::{self, RESTORED, beside},
+    blocking::blocking,
+    epoch::new_epoch,
+    error::Error,
+    migrate,
+    options::{Location, Options},
+    sqlite::{
+        STEPS_UNWATCHED,
+        files::open_all,
+        locks::{self, LOCKS, beside},
+        open::{RESTORED, open_reader_of, whole},
+    },
 };
 use crate::{limits::BACKUP_PAGES, protocol::Time};
 
-/// Why there is no backup, or nothing was restored: for whoever typed the command.
+/// Why a backup or a restore failed, for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Fault(String);
+pub struct BackupError(String);
 
-type Result<T> = std::result::Result<T, Fault>;
+type Result<T> = std::result::Result<T, BackupError>;
 
-impl From<super::Error> for Fault {
-    fn from(error: super::Error) -> Self {
+impl From<Error> for BackupError {
+    fn from(error: Error) -> Self {
         Self(error.to_string())
     }
 }
 
-/// What is wrong, where it isn't said of the server's own database.
-fn cause(error: super::Error) -> String {
+/// The cause alone, where the error isn't about the server's own database.
+fn cause(error: Error) -> String {
     match error {
-        super::Error::Unavailable(cause) | super::Error::Schema(cause) => cause,
+        Error::Unavailable(cause) | Error::Schema(cause) => cause,
         other => other.to_string(),
     }
 }
 
-/// What is said about a file.
-fn about(path: &Path, what: impl Display) -> Fault {
-    Fault(format!("{}: {what}", path.display()))
+/// An error about a file.
+fn about(path: &Path, what: impl Display) -> BackupError {
+    BackupError(format!("{}: {what}", path.display()))
 }
 
-/// Set when the work isn't wanted any more; it ends soon, and leaves nothing behind.
+/// Set to cancel the work. It ends soon, and leaves nothing behind.
 pub type Stop = Arc<AtomicBool>;
 
 /// A copy of a database.
@@ -67,44 +75,44 @@ pub struct Copy {
     pub schema: u32,
 }
 
-/// What took the database's place.
+/// A database that was restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     pub copy: Copy,
-    /// Where what was there is now.
+    /// Where the old database is now.
     pub kept: Option<PathBuf>,
 }
 
 fn file_of<'a>(options: &'a Options, instead: &str) -> Result<&'a Path> {
     match &options.location {
         Location::Sqlite(path) => Ok(path),
-        Location::Mysql(_) => Err(Fault(format!(
+        Location::Mysql(_) => Err(BackupError(format!(
             "the database is in MySQL or MariaDB: {instead}; README.md has the steps under \"Backups\""
         ))),
     }
 }
 
-/// Copies the database, as it is at one moment, to a file that isn't there yet; a server may be writing meanwhile.
+/// Copies the database, as it is at one moment, to a file that doesn't exist yet. A server may write meanwhile.
 pub async fn backup(options: &Options, to: &Path, stop: Stop) -> Result<Copy> {
     let path = file_of(options, "mariadb-dump copies it")?.to_owned();
     let to = to.to_owned();
-    blocking(move || Ok(write_backup(&path, &to, &stop))).await?
+    blocking(move || write_backup(&path, &to, &stop)).await?
 }
 
-/// Puts a backup in the database's place, under another epoch, so that clients know that the log went back. What was there
+/// Puts a backup in the database's place, with another epoch, so that clients know that the log went back in time. The old database
 /// stays beside it under another name. No server may use the database.
 pub async fn restore(options: &Options, from: &Path, stop: Stop) -> Result<Restored> {
     let path = file_of(options, "mariadb reads the dump")?.to_owned();
     let from = from.to_owned();
-    blocking(move || Ok(put_back(&path, &from, &stop))).await?
+    blocking(move || put_back(&path, &from, &stop)).await?
 }
 
 fn write_backup(path: &Path, to: &Path, stop: &Stop) -> Result<Copy> {
     let name = new_name(path, to)?;
-    sqlite::whole(path)?;
+    whole(path)?;
     fs::metadata(path).map_err(|error| about(path, format!("no database: {error}")))?;
-    let _used = sqlite::used(path)?;
-    let from = sqlite::open_reader_of(path)?;
+    let _used = locks::used(path)?;
+    let from = open_reader_of(path)?;
     let partial = Partial::beside(to, &name)?;
     let copy = copy(&from, &partial.path, stop)?;
     drop(from);
@@ -112,7 +120,7 @@ fn write_backup(path: &Path, to: &Path, stop: &Stop) -> Result<Copy> {
     Ok(copy)
 }
 
-/// The last part of a backup's path, if a backup may be there.
+/// The file name of a backup's path, if a backup may be written there.
 fn new_name(path: &Path, to: &Path) -> Result<OsString> {
     if to.is_dir() {
         return Err(about(
@@ -152,7 +160,7 @@ fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
-/// A file that is being written. Without its final name it is removed again.
+/// A file that is being written. Unless it gets its final name it is removed.
 struct Partial {
     path: PathBuf,
 }
@@ -164,17 +172,17 @@ impl Partial {
         Self::at(to.with_file_name(partial))
     }
 
-    /// An empty file, for its user alone as all that this process makes.
+    /// An empty file, which only its user can read, as all files that this process creates.
     fn at(path: PathBuf) -> Result<Self> {
         File::create_new(&path).map_err(|error| about(&path, error))?;
         Ok(Self { path })
     }
 
-    /// Gives it a name that nothing has: a whole file, and on the disk.
+    /// Gives it a name that no file has. It is complete and on the disk.
     fn publish(self, to: &Path) -> Result<()> {
         let named = match fs::hard_link(&self.path, to) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-            // Some file systems have no second names.
+            // Some file systems have no hard links.
             Err(_) if !is_there(to) => fs::rename(&self.path, to),
             done => done,
         };
@@ -186,7 +194,7 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // What isn't there need not be removed, and what can't be has a name that tells what it is.
+        // Some of these don't exist. One that can't be removed tells by its name what it is.
         for suffix in ["", "-journal", "-wal", "-shm"] {
             let _ = fs::remove_file(beside(&self.path, suffix));
         }
@@ -199,23 +207,26 @@ fn sync_directory(path: &Path) -> Result<()> {
     synced.map_err(|error| about(&directory, error))
 }
 
-/// Copies one snapshot of a database into an empty file, looks it through, and writes it to the disk.
+/// Copies one snapshot of a database into an empty file, checks it, and syncs it to the disk.
 fn copy(from: &Connection, to: &Path, stop: &Stop) -> Result<Copy> {
-    let failed = |error: rusqlite::Error| match stop.load(Ordering::Relaxed) {
-        true => Fault("stopped before it was done: nothing was changed".into()),
-        false => about(to, error),
+    let failed = |error: rusqlite::Error| {
+        if stop.load(Ordering::Relaxed) {
+            BackupError("stopped before it was done: nothing was changed".into())
+        } else {
+            about(to, error)
+        }
     };
     let mut copy = Connection::open(to).map_err(failed)?;
-    // The file is of no use before it is whole: it is synced once, below.
+    // The file is of no use before it is complete. It is synced once, below.
     let quickly = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF";
     copy.execute_batch(quickly).map_err(failed)?;
     let wanted = stop.clone();
     let stopped = move || wanted.load(Ordering::Relaxed);
-    copy.progress_handler(sqlite::STEPS_UNWATCHED, Some(stopped))
+    copy.progress_handler(STEPS_UNWATCHED, Some(stopped))
         .map_err(failed)?;
-    // One moment's state for all pages: what is committed meanwhile doesn't begin the copy anew.
+    // In a read transaction all pages are of one moment, and commits meanwhile don't restart the copy.
     from.execute_batch("BEGIN").map_err(failed)?;
-    sqlite::open_all(from).map_err(failed)?;
+    open_all(from).map_err(failed)?;
     {
         let pages = Backup::new(from, &mut copy).map_err(failed)?;
         loop {
@@ -228,28 +239,28 @@ fn copy(from: &Connection, to: &Path, stop: &Stop) -> Result<Copy> {
         }
     }
     from.execute_batch("ROLLBACK").map_err(failed)?;
-    // One file, which needs no log beside it.
+    // The copy is one file, which needs no log beside it.
     let mode = "PRAGMA journal_mode = DELETE";
     copy.query_row(mode, [], |_| Ok(())).map_err(failed)?;
-    let sound = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
-    let sound = copy.query_row("PRAGMA integrity_check(1)", [], sound);
-    let sound = sound.map_err(failed)?;
-    if sound != "ok" {
-        // Of several lines, often.
-        let sound = sound.replace('\n', " ");
-        return Err(Fault(format!(
-            "the database is damaged, and so would be its copy: {sound}"
+    let found: String = copy
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(failed)?;
+    if found != "ok" {
+        return Err(BackupError(format!(
+            "the database is damaged, and so would be its copy: {}",
+            // It often has several lines.
+            found.replace('\n', " ")
         )));
     }
     let schema = migrate::known_schema(&copy)?;
-    let schema =
-        schema.ok_or_else(|| Fault("the database isn't Hearth's: it has no tables".into()))?;
+    let schema = schema
+        .ok_or_else(|| BackupError("the database isn't Hearth's: it has no tables".into()))?;
     copy.close().map_err(|(_, error)| failed(error))?;
     let bytes = sync(to)?;
     Ok(Copy { bytes, schema })
 }
 
-/// Its size then.
+/// Syncs a file to the disk, and returns its size.
 fn sync(path: &Path) -> Result<u64> {
     let synced = File::open(path).and_then(|file| {
         file.sync_all()?;
@@ -260,39 +271,39 @@ fn sync(path: &Path) -> Result<u64> {
 
 fn put_back(path: &Path, from: &Path, stop: &Stop) -> Result<Restored> {
     let source = open_backup(path, from)?;
-    // Nobody opens the database before this function ends; what was being opened is through.
-    let _server = sqlite::only_server(path)?;
-    let _unserved = sqlite::unserved(path)?;
-    let _unmigrated = sqlite::unmigrated(path)?;
+    // With these locks nothing opens the database before this function ends.
+    let _server = locks::only_server(path)?;
+    let _unserved = locks::unserved(path)?;
+    let _unmigrated = locks::unmigrated(path)?;
     let new = beside(path, "-restoring");
     for suffix in ["", "-journal", "-wal", "-shm"] {
-        // Of one that was killed.
+        // Left over from a restore that was killed.
         let _ = fs::remove_file(beside(&new, suffix));
     }
     let partial = Partial::at(new)?;
     let mut copy = copy(&source, &partial.path, stop)
-        .map_err(|fault| Fault(format!("{} can't be restored: {fault}", from.display())))?;
+        .map_err(|error| BackupError(format!("{} can't be restored: {error}", from.display())))?;
     drop(source);
     renew_in(&partial.path)?;
     copy.bytes = sync(&partial.path)?;
     owned_alike(&partial.path, path)?;
-    let again = sqlite::whole(path).is_err();
-    // From here on nothing opens the database until it is done.
+    let again = whole(path).is_err();
+    // From here on nothing opens the database until the restore is done.
     let ready = beside(path, RESTORED);
     rename(&partial.path, &ready)?;
     drop(partial);
     let done = put_aside(path, again).and_then(|kept| rename(&ready, path).map(|()| kept));
-    let kept = done.map_err(|fault| {
-        Fault(format!("{fault}; the restore is half done, and nothing opens the database before it was run again"))
+    let kept = done.map_err(|error| {
+        BackupError(format!("{error}; the restore is half done, and nothing opens the database before it was run again"))
     })?;
-    // The locks that were taken here may be new, too.
-    for suffix in sqlite::LOCKS {
+    // The lock files may be new too.
+    for suffix in LOCKS {
         owned_alike(&beside(path, suffix), path)?;
     }
     Ok(Restored { copy, kept })
 }
 
-/// A backup, read as it is: nothing is made beside it, unless it has a write-ahead log.
+/// Opens a backup to read it. Nothing is created beside it, unless it has a write-ahead log.
 fn open_backup(path: &Path, from: &Path) -> Result<Connection> {
     let found = fs::metadata(from).map_err(|error| about(from, error))?;
     if !found.is_file() {
@@ -318,8 +329,8 @@ fn open_backup(path: &Path, from: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(url.as_str(), flags);
-    let conn = conn.map_err(|error| about(from, error))?;
+    let conn =
+        Connection::open_with_flags(url.as_str(), flags).map_err(|error| about(from, error))?;
     match migrate::known_schema(&conn) {
         Ok(Some(_)) => Ok(conn),
         Ok(None) => Err(about(
@@ -333,14 +344,13 @@ fn open_backup(path: &Path, from: &Path) -> Result<Connection> {
     }
 }
 
-/// What stands at the database's path gets another name, its log before it. `again`: one that was interrupted may have
-/// begun with it.
+/// Renames the old database, its log first. `again`: a restore that was interrupted may have begun with it.
 fn put_aside(path: &Path, again: bool) -> Result<Option<PathBuf>> {
     const LOGS: [&str; 2] = ["-wal", "-journal"];
-    // It says where pages are in a log that isn't there any more; SQLite makes it anew.
+    // It is an index of a log that isn't there any more. SQLite creates it anew.
     let _ = fs::remove_file(beside(path, "-shm"));
     if !is_there(path) {
-        // It would be read with what comes, and may be of a database that was moved away.
+        // A log that is left would be read with the new database, and may belong to a database that was moved away.
         let mut left = None;
         for suffix in LOGS {
             let log = beside(path, suffix);
@@ -366,11 +376,12 @@ fn put_aside(path: &Path, again: bool) -> Result<Option<PathBuf>> {
     Ok(Some(kept))
 }
 
-/// Gives a file to the owner of the one that it replaces, or else of the directory: the server may run as another user
-/// than the one who restores. Whoever may not give files away keeps it.
+/// Gives a file to the owner of the one that it replaces, or else of the directory: the server may run as another user than the one who
+/// restores. A user who may not change owners keeps it.
 fn owned_alike(new: &Path, old: &Path) -> Result<()> {
-    let model = fs::metadata(old).or_else(|_| fs::metadata(directory_of(old)));
-    let model = model.map_err(|error| about(old, error))?;
+    let model = fs::metadata(old)
+        .or_else(|_| fs::metadata(directory_of(old)))
+        .map_err(|error| about(old, error))?;
     let now = fs::metadata(new).map_err(|error| about(new, error))?;
     if (now.uid(), now.gid()) == (model.uid(), model.gid()) {
         return Ok(());
@@ -386,10 +397,10 @@ fn is_there(path: &Path) -> bool {
 }
 
 const ASIDE: &str = "-replaced-";
-/// Of a log whose database isn't there.
+/// For a log whose database isn't there.
 const LEFT: &str = "-left-";
 
-/// By the time, and a number where there is one of the same second.
+/// A name with the time, and a number where there is one of the same second.
 fn new_aside(path: &Path, aside: &str) -> Result<PathBuf> {
     let now = Time::now().to_string();
     let digits = now.chars().filter(char::is_ascii_digit).take(14);
@@ -404,7 +415,7 @@ fn new_aside(path: &Path, aside: &str) -> Result<PathBuf> {
     kept.ok_or_else(|| about(&name, "is there already"))
 }
 
-/// Where a log was put whose database didn't follow yet.
+/// The new name of a log whose database was not renamed yet.
 fn begun_aside(path: &Path) -> Option<PathBuf> {
     let prefix = beside(path, ASIDE);
     let prefix = prefix.file_name()?.to_str()?.to_owned();

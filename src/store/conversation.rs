@@ -1,13 +1,16 @@
-//! What hangs on messages, to be looked at: pins, who reacted, and names in texts.
+//! Pins, reactions, and the users whom a text names.
 //!
-//! Invariant: as all pages, those of pins are read under the room's lock, complete to the `rev` that they give.
+//! Invariant: a page of pins is read under the room's lock, so that it is complete up to the `rev` that it gives.
 
 use std::collections::HashMap;
 
 use super::{
-    Result, Store, log, rows,
-    sql::{Conn, Fault, params, script, with_ids},
-    users::bounded,
+    Store,
+    connection::{Conn, script},
+    error::{Result, SqlError},
+    log::messages::{PAGE_BYTES, head, with_reactions},
+    rows,
+    values::{params, with_ids},
 };
 use crate::protocol::{
     Rev, RoomId, Seq, UserId,
@@ -27,7 +30,7 @@ impl Store {
         Ok(self.db().read(script).await?)
     }
 
-    /// Who reacted to a message with what, by emoji and user after `after`.
+    /// The reactions to a message, by emoji and user after `after`.
     pub async fn reactions(
         &self,
         room_id: RoomId,
@@ -46,7 +49,7 @@ impl Store {
                 user: rows::summary(&mut row, 0)?,
             })
         });
-        Ok(reactions.collect::<Result<_, Fault>>()?)
+        Ok(reactions.collect::<Result<_, SqlError>>()?)
     }
 
     /// The user's own reactions to these messages of a room.
@@ -67,9 +70,10 @@ impl Store {
         Ok(reactions)
     }
 
-    /// The users of these names, which are folded ([`crate::protocol::fold::fold`]).
+    /// The users with these folded usernames ([`crate::protocol::fold::fold`]).
     pub async fn users_by_names(&self, names: &[String]) -> Result<HashMap<String, UserId>> {
-        let keys: Vec<String> = names.iter().cloned().map(bounded).map(Into::into).collect();
+        let keys = names.iter().cloned().map(|name| self.bounded(name));
+        let keys: Vec<String> = keys.collect();
         let of_key: HashMap<&str, &str> = keys
             .iter()
             .zip(names)
@@ -95,8 +99,8 @@ async fn pins(
     room_id: RoomId,
     after: Seq,
     limit: usize,
-) -> Result<Option<(Rev, Vec<Message>, bool)>, Fault> {
-    let Some(head) = log::head(&mut conn, room_id).await? else {
+) -> Result<Option<(Rev, Vec<Message>, bool)>, SqlError> {
+    let Some(head) = head(&mut conn, room_id).await? else {
         return Ok(None);
     };
     let sql = format!(
@@ -105,9 +109,9 @@ async fn pins(
         rows::MESSAGE_COLUMNS
     );
     let params = params![room_id, after, limit + 1];
-    let (mut found, cut) = conn.query_upto(&sql, params, log::PAGE_BYTES).await?;
+    let (mut found, cut) = conn.query_upto(&sql, params, PAGE_BYTES).await?;
     let more = cut || found.len() > limit;
     found.truncate(limit);
-    let (messages, more) = log::with_reactions(&mut conn, room_id, found, more).await?;
+    let (messages, more) = with_reactions(&mut conn, room_id, found, more).await?;
     Ok(Some((head.rev, messages, more)))
 }

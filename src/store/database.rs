@@ -1,15 +1,18 @@
-//! The two databases behind one face: single statements, scripts that read, scripts that write.
+//! One interface for both databases: single statements, scripts that read, scripts that write.
 
 use std::sync::atomic::Ordering;
 
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
 use super::{
-    Change, Error, Event, Outcome, Result,
-    mysql::{Mysql, appender},
+    change::{Change, Outcome},
+    connection::{Conn, Script, script},
+    error::{Error, Result, SqlError},
+    event::Event,
+    mysql::{self, Mysql},
     queue::Memory,
-    sql::{Conn, Done, Fault, Row, Script, Value, script},
-    sqlite::{Sqlite, writer},
+    sqlite::{self, Sqlite, jobs::job},
+    values::{Done, Row, Value},
 };
 
 #[derive(Clone)]
@@ -24,18 +27,18 @@ impl Database {
         &self,
         sql: impl Into<String>,
         params: Vec<Value>,
-    ) -> Result<Vec<Row>, Fault> {
+    ) -> Result<Vec<Row>, SqlError> {
         Ok(self.query_upto(sql, params, usize::MAX).await?.0)
     }
 
-    /// As [`Database::query`], but no further once the rows' texts exceed `bytes_max`: the first row
-    /// always comes. Whether rows were left out.
+    /// As [`Database::query`], but reads no further once the rows' texts exceed `bytes_max`; the first row always comes. Returns with
+    /// the rows whether some were left out.
     pub async fn query_upto(
         &self,
         sql: impl Into<String>,
         params: Vec<Value>,
         bytes_max: usize,
-    ) -> Result<(Vec<Row>, bool), Fault> {
+    ) -> Result<(Vec<Row>, bool), SqlError> {
         match self {
             Database::Sqlite(db) => db.query(sql.into(), params, bytes_max).await,
             Database::Mysql(db) => db.query(sql.into(), params, bytes_max).await,
@@ -43,24 +46,24 @@ impl Database {
     }
 
     /// Statements that read, in one transaction.
-    pub async fn read<T: Send + 'static>(&self, script: impl Script<T>) -> Result<T, Fault> {
+    pub async fn read<T: Send + 'static>(&self, script: impl Script<T>) -> Result<T, SqlError> {
         match self {
             Database::Sqlite(db) => db.read(script).await,
             Database::Mysql(db) => db.read(script).await,
         }
     }
 
-    /// Statements that write, in one transaction. Its events are told before the answer. The outer
-    /// error: no transaction, or an unknown outcome; the inner one: what the script met.
+    /// Statements that write, in one transaction. Its events are told before the answer. The outer error: there was no transaction, or
+    /// its outcome is unknown. The inner error: the script's.
     pub async fn write<T: Send + 'static>(
         &self,
         script: impl Script<(T, Vec<Event>)>,
-    ) -> Result<Result<T, Fault>> {
+    ) -> Result<Result<T, SqlError>> {
         match self {
             Database::Sqlite(db) => {
-                let (job, ticket) = writer::job(script);
+                let (job, ticket) = job(script);
                 db.writer
-                    .try_send(writer::Command::Write(job))
+                    .try_send(sqlite::writer::Command::Write(job))
                     .map_err(refused)?;
                 ticket.wait().await
             }
@@ -68,12 +71,12 @@ impl Database {
         }
     }
 
-    /// One statement that writes, committed when it answers.
+    /// One statement that writes. It is committed when this returns.
     pub async fn execute(
         &self,
         sql: &'static str,
         params: Vec<Value>,
-    ) -> Result<Result<Done, Fault>> {
+    ) -> Result<Result<Done, SqlError>> {
         let script = script(move |mut conn: Conn<'_>| {
             let params = params.clone();
             Box::pin(async move { Ok((conn.execute(sql, params).await?, Vec::new())) })
@@ -88,42 +91,53 @@ impl Database {
         match self {
             Database::Sqlite(db) => db
                 .writer
-                .try_send(writer::Command::Append(op))
+                .try_send(sqlite::writer::Command::Append(op))
                 .map_err(refused)?,
             Database::Mysql(db) => db
-                .appender(room_id)
-                .try_send(appender::Command::Append(op))
+                .writer(room_id)
+                .try_send(mysql::writer::Command::Append(op))
                 .map_err(refused)?,
         }
         ticket.wait().await
     }
 
-    /// Whether what is written is stored: those that write still run, and the files are those that were opened.
+    /// Whether what is written is stored: the writers run, and the files are those that were opened.
     pub fn stores(&self) -> Result<()> {
         match self {
             Database::Sqlite(db) => db.stores(),
-            Database::Mysql(db) => match db.appenders.iter().any(|appender| appender.is_closed()) {
-                true => Err(Error::Unavailable("the log has ended".into())),
-                false => Ok(()),
-            },
+            Database::Mysql(db) => {
+                if db.writers.iter().any(|writer| writer.is_closed()) {
+                    return Err(Error::Unavailable("the log has ended".into()));
+                }
+                Ok(())
+            }
         }
     }
 
-    /// Drains what waits, then closes all connections.
+    /// Commits what waits, then closes all connections.
     pub async fn close(&self) {
         match self {
             Database::Sqlite(db) => {
                 let (done, drained) = oneshot::channel();
-                if db.writer.send(writer::Command::Close(done)).await.is_ok() {
+                if db
+                    .writer
+                    .send(sqlite::writer::Command::Close(done))
+                    .await
+                    .is_ok()
+                {
                     let _ = drained.await;
                 }
                 db.close_readers();
             }
             Database::Mysql(db) => {
                 db.closing().store(true, Ordering::Release);
-                let drains = db.appenders.each_ref().map(|appender| async {
+                let drains = db.writers.each_ref().map(|writer| async {
                     let (done, drained) = oneshot::channel();
-                    if appender.send(appender::Command::Close(done)).await.is_ok() {
+                    if writer
+                        .send(mysql::writer::Command::Close(done))
+                        .await
+                        .is_ok()
+                    {
                         let _ = drained.await;
                     }
                 });

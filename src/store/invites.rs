@@ -1,18 +1,20 @@
-//! Invites: making, listing and revoking them, and the account that uses one.
+//! Invites: creating, listing and revoking them, and creating the account that uses one.
 //!
-//! Invariants: an invite's use and the account are one transaction, under the lock of the invite's row: an
-//! invite makes at most `max_uses` accounts, and a name that is taken uses nothing. An invite is worth what
-//! its maker is worth when it is used: nothing when he is disabled, and nothing without a room when he is no
-//! admin any more.
+//! Invariants: an invite is used in the transaction that creates the account, under the lock of the invite's row. So it creates at
+//! most `max_uses` accounts, and a name that is taken uses nothing. What an invite allows depends on its creator when it is used:
+//! it is invalid if they are disabled, and an invite without a room is invalid if they aren't an admin any more.
 
 use std::sync::Arc;
 
 use super::{
-    NewUser, Result, Store, UserRow,
-    chores::{self, Chore, Task},
+    Store,
+    account::{NewUser, UserRow},
+    connection::{Conn, script},
+    error::{Result, SqlError},
+    pending_jobs::{self, PendingJob, Task},
     rows::Word,
-    sql::{Conn, Fault, Row, params, script},
     users,
+    values::{Row, params},
 };
 use crate::{
     limits::INVITES_PER_USER_MAX,
@@ -22,7 +24,7 @@ use crate::{
     },
 };
 
-/// An invite to be made.
+/// An invite to be created.
 #[derive(Clone, Debug)]
 pub struct NewInvite {
     pub code_hash: [u8; 32],
@@ -34,7 +36,7 @@ pub struct NewInvite {
 
 const COLUMNS: &str = "id, room_id, created_by, max_uses, uses, created_at, expires_at";
 
-fn invite(row: &Row) -> Result<Invite, Fault> {
+fn invite(row: &Row) -> Result<Invite, SqlError> {
     Ok(Invite {
         id: row.u64(0)?,
         room_id: row.opt_u64(1)?.map(RoomId),
@@ -47,7 +49,7 @@ fn invite(row: &Row) -> Result<Invite, Fault> {
 }
 
 impl Store {
-    /// Makes an invite, and forgets those of its maker that are over. `None`: he has as many as one may have.
+    /// Creates an invite, and deletes those of its creator that are used up or expired. `None`: they have the greatest number.
     pub async fn create_invite(&self, new: NewInvite) -> Result<Option<Invite>> {
         let script = script(move |conn| {
             let new = new.clone();
@@ -56,7 +58,7 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
-    /// Living invites by rising id after `after`: all of them, or those of one maker.
+    /// Valid invites by rising id after `after`: all of them, or those of one creator.
     pub async fn invites(
         &self,
         created_by: Option<UserId>,
@@ -72,10 +74,10 @@ impl Store {
         let sql = format!("SELECT {COLUMNS} FROM invites WHERE {living}{of} ORDER BY id LIMIT ?");
         let found = self.db().query(sql, params).await?;
         let invites = found.iter().map(invite);
-        Ok(invites.collect::<Result<_, Fault>>()?)
+        Ok(invites.collect::<Result<_, SqlError>>()?)
     }
 
-    /// Revokes an invite: anybody's, or only if it is this maker's. Whether there was one.
+    /// Revokes an invite; with `created_by` only one of that user. Returns whether there was one.
     pub async fn delete_invite(&self, id: u64, created_by: Option<UserId>) -> Result<bool> {
         let script = script(move |mut conn: Conn<'_>| {
             Box::pin(async move {
@@ -93,7 +95,7 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
-    /// Whether an invite of this code could be used now: asked before anything costly is done for it.
+    /// Whether this code is an invite's that could be used now: asked before anything costly is done for it.
     pub async fn invite_lives(&self, code_hash: [u8; 32]) -> Result<bool> {
         let sql =
             "SELECT 1 FROM invites WHERE code_hash = ? AND uses < max_uses AND expires_at > ?";
@@ -104,25 +106,25 @@ impl Store {
         Ok(!found.is_empty())
     }
 
-    /// Makes an account that uses an invite, and the chore of taking it into the invite's room. `None`: the
-    /// code is no living invite's. `Error::Taken` as [`Store::create_user`], and the invite isn't used then.
+    /// Creates an account that uses an invite, and the pending job that adds it to the invite's room. `None`: there is no valid invite
+    /// of this code. `Error::Taken` as [`Store::create_user`]; the invite isn't used then.
     pub async fn create_invited_user(
         &self,
         user: NewUser,
         code_hash: [u8; 32],
-    ) -> Result<Option<(UserRow, Option<Chore>)>> {
-        let user = Arc::new(user);
+    ) -> Result<Option<(UserRow, Option<PendingJob>)>> {
+        let user = Arc::new(self.keyed(user));
         let script = script(move |mut conn: Conn<'_>| {
             let user = user.clone();
             Box::pin(async move {
-                let Some(invite) = take(&mut conn, code_hash).await? else {
+                let Some(invite) = use_invite(&mut conn, code_hash).await? else {
                     return Ok((None, Vec::new()));
                 };
                 let row = users::insert(&mut conn, &user, SiteRole::User).await?;
                 let joining = match invite.room_id {
                     Some(room_id) => {
                         let task = Task::Join(room_id, invite.created_by);
-                        Some(chores::insert(&mut conn, row.user.id, task).await?)
+                        Some(pending_jobs::insert(&mut conn, row.user.id, task).await?)
                     }
                     None => None,
                 };
@@ -133,9 +135,9 @@ impl Store {
     }
 }
 
-async fn create(mut conn: Conn<'_>, new: &NewInvite) -> Result<Option<Invite>, Fault> {
+async fn create(mut conn: Conn<'_>, new: &NewInvite) -> Result<Option<Invite>, SqlError> {
     let (now, by) = (Time::now(), new.created_by);
-    // Locked, so that two can't both take the last place.
+    // Locked, so that two requests can't both take the last place.
     let sql = "SELECT id FROM users WHERE id = ?";
     conn.query_update(sql, params![by]).await?;
     let sql = "DELETE FROM invites WHERE created_by = ? AND (uses >= max_uses OR expires_at <= ?)";
@@ -168,8 +170,8 @@ async fn create(mut conn: Conn<'_>, new: &NewInvite) -> Result<Option<Invite>, F
     }))
 }
 
-/// Takes one use of a living invite, within the transaction that makes the account.
-async fn take(conn: &mut Conn<'_>, code_hash: [u8; 32]) -> Result<Option<Invite>, Fault> {
+/// Uses a valid invite once, within the transaction that creates the account.
+async fn use_invite(conn: &mut Conn<'_>, code_hash: [u8; 32]) -> Result<Option<Invite>, SqlError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM invites WHERE code_hash = ? AND uses < max_uses AND expires_at > ?"
     );

@@ -1,7 +1,7 @@
-//! What waits for a transaction, and how its asker hears what became of it.
+//! What waits for a transaction, and how its caller hears the outcome.
 //!
-//! Invariant: one asker hears one answer, and `Unavailable` only when his change will never be executed.
-//! The asker's deadline and the log's grip on a change meet in one atomic: whoever is first decides.
+//! Invariant: a caller hears one answer, and `Unavailable` only when the change will never be executed. The caller's deadline and
+//! the writer's start of the change meet in one atomic: the first decides.
 
 use std::{
     sync::{
@@ -16,16 +16,19 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Change, Error, Outcome, Result};
+use super::{
+    change::{Change, Outcome},
+    error::{Error, Result},
+};
 use crate::limits;
 
 const WAITING: u8 = 0;
 /// In a transaction that may commit.
-const TAKEN: u8 = 1;
-/// Its asker has gone with `Unavailable`: never to be executed.
+const STARTED: u8 = 1;
+/// Its caller has heard `Unavailable`: it must not be executed.
 const ABANDONED: u8 = 2;
 
-/// The log's half of something asked.
+/// The writer's half of a change or a job.
 #[derive(Debug)]
 pub struct Claim<T> {
     state: Arc<AtomicU8>,
@@ -33,7 +36,7 @@ pub struct Claim<T> {
     answer: oneshot::Sender<Result<T>>,
 }
 
-/// The asker's half.
+/// The caller's half.
 #[derive(Debug)]
 pub struct Ticket<T> {
     state: Arc<AtomicU8>,
@@ -41,7 +44,7 @@ pub struct Ticket<T> {
     answer: oneshot::Receiver<Result<T>>,
 }
 
-/// Both halves, the deadline being `after` from now.
+/// Both halves. The deadline is `after` from now.
 pub fn ticket<T>(after: Duration) -> (Claim<T>, Ticket<T>) {
     let state = Arc::new(AtomicU8::new(WAITING));
     let deadline = Instant::now() + after;
@@ -60,35 +63,35 @@ pub fn ticket<T>(after: Duration) -> (Claim<T>, Ticket<T>) {
 }
 
 impl<T> Claim<T> {
-    /// Before a transaction: whether the change may still be executed. When not, its asker has been
-    /// or is being told, and the claim is to be dropped ([`Claim::refuse`]).
-    pub fn take(&self) -> bool {
+    /// Before a transaction: whether it may still be executed. If not, its caller has heard so or hears it now, and the claim is to be
+    /// dropped ([`Claim::refuse`]).
+    pub fn start(&self) -> bool {
         if Instant::now() >= self.deadline {
             return false;
         }
         self.state
-            .compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire)
+            .compare_exchange(WAITING, STARTED, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
-    /// After a transaction that wrote nothing: the change waits again.
+    /// After a transaction that wrote nothing: it waits again.
     pub fn release(&self) {
         self.state.store(WAITING, Ordering::Release);
     }
 
     pub fn answer(self, answer: Result<T>) {
-        // An asker that has gone has heard `Unknown`, or hears nothing at all.
+        // A caller that is gone has heard `Unknown`, or hears nothing at all.
         let _ = self.answer.send(answer);
     }
 
-    /// Answers a change that could not be taken.
+    /// Answers what could not be started.
     pub fn refuse(self) {
         self.answer(Err(late()));
     }
 }
 
 impl<T> Ticket<T> {
-    /// The answer, or at the deadline what is known without it.
+    /// The answer; at the deadline what is known without it.
     pub async fn wait(self) -> Result<T> {
         match tokio::time::timeout_at(self.deadline, self.answer).await {
             Ok(Ok(answer)) => answer,
@@ -118,11 +121,11 @@ fn late() -> Error {
 pub struct Op {
     pub change: Change,
     pub claim: Claim<Outcome>,
-    /// Its share of [`Memory`], given back when it is dropped.
+    /// Its share of [`Memory`], which is given back when it is dropped.
     _bytes: OwnedSemaphorePermit,
 }
 
-/// The memory that changes may take while they wait or run; the queues bound their number.
+/// The memory that changes may take while they wait or run. The queues bound their number.
 #[derive(Clone, Debug)]
 pub struct Memory(Arc<Semaphore>);
 
@@ -154,25 +157,25 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     #[tokio::test]
-    async fn unavailable_is_never_executed_and_taken_is_unknown() {
+    async fn unavailable_is_never_executed_and_started_is_unknown() {
         let (claim, waiting) = ticket::<()>(SHORT);
         assert!(matches!(waiting.wait().await, Err(Error::Unavailable(_))));
-        assert!(!claim.take());
+        assert!(!claim.start());
 
-        let (claim, taken) = ticket::<()>(SHORT);
-        assert!(claim.take());
-        assert!(matches!(taken.wait().await, Err(Error::Unknown(_))));
+        let (claim, started) = ticket::<()>(SHORT);
+        assert!(claim.start());
+        assert!(matches!(started.wait().await, Err(Error::Unknown(_))));
 
         let (claim, released) = ticket::<()>(limits::APPEND_DEADLINE);
-        assert!(claim.take());
+        assert!(claim.start());
         claim.release();
-        assert!(claim.take(), "a released change may be taken again");
+        assert!(claim.start(), "a released change may be started again");
         claim.answer(Ok(()));
         assert!(released.wait().await.is_ok());
 
         let (claim, late) = ticket::<()>(SHORT);
         tokio::time::sleep(2 * SHORT).await;
-        assert!(!claim.take(), "nothing is begun after the deadline");
+        assert!(!claim.start(), "nothing is begun after the deadline");
         claim.refuse();
         assert!(matches!(late.wait().await, Err(Error::Unavailable(_))));
     }

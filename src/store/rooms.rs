@@ -1,14 +1,19 @@
-//! Rooms and who is in them: making, listing, standings, members. What changes a room that is there
-//! goes through the log ([`super::append`]).
+//! Rooms and their members: creating and listing rooms, standings, members. Changes of a room that exists go through the log
+//! ([`Store::append`]).
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Direct, Event, EventBody, MemberEvent, NewRoom, Refused, Result, RoomFilter, Standing, Store,
-    log,
+    Store,
+    change::Refused,
+    connection::{Conn, script},
+    error::{Result, SqlError},
+    event::{Event, EventBody, MemberEvent},
+    log::messages::head,
+    names::prefix_range,
+    room::{Direct, NewRoom, RoomFilter, Standing},
     rows::{self, Word},
-    sql::{Conn, Fault, IDS_MAX, Row, Value, params, script, with_ids},
-    users::prefix_range,
+    values::{IDS_MAX, Row, Value, params, with_ids},
 };
 use crate::{
     limits,
@@ -22,8 +27,8 @@ use crate::{
 type Made = Result<RoomId, Refused>;
 
 impl Store {
-    /// Makes a room with its members, in one transaction: settings at rev 1, the owner at rev 2, …
-    /// `TooManyRooms` when one of them is in as many as one may be.
+    /// Creates a room with its members, in one transaction: its settings at rev 1, the owner at rev 2, and so on. `TooManyRooms`: one
+    /// of them is in the greatest number of rooms.
     pub async fn create_room(&self, mut room: NewRoom) -> Result<Made> {
         let owner = room.owner.id;
         room.members.sort_by_key(|user| user.id);
@@ -43,13 +48,13 @@ impl Store {
         Ok(found.first().map(|row| row.room_id(0)).transpose()?)
     }
 
-    /// Finds the direct room of two users, or makes it; asked for at the same moment, it is one room.
+    /// Finds or creates the direct room of two users. Two requests at the same moment get the same room.
     pub async fn direct_room(
         &self,
         by: UserSummary,
         with: UserSummary,
     ) -> Result<Result<Direct, Refused>> {
-        // Whoever loses the race finds the winner's.
+        // If another request has created the room meanwhile, it is found.
         loop {
             if let Some(room_id) = self.direct_between(by.id, with.id).await? {
                 return Ok(Ok(Direct {
@@ -69,13 +74,13 @@ impl Store {
             let script = script(move |conn| Box::pin(create(conn, room.clone(), now)));
             match self.db().write(script).await? {
                 Ok(made) => return Ok(made.map(|room_id| Direct { room_id, new: true })),
-                Err(Fault::Unique(index)) if index.contains("direct") => {}
+                Err(SqlError::Unique(index)) if index.contains("direct") => {}
                 Err(fault) => return Err(fault.into()),
             }
         }
     }
 
-    /// Keeps what a member wants to be told of. False: he isn't one.
+    /// Stores what a member wants to be notified of. False: the user isn't a member.
     pub async fn set_notify(
         &self,
         room_id: RoomId,
@@ -91,7 +96,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Those of these rooms that the user is in.
+    /// The rooms among these that the user is in.
     pub async fn rooms_of(&self, user_id: UserId, rooms: &[RoomId]) -> Result<Vec<RoomId>> {
         let sql = "SELECT room_id FROM room_members WHERE user_id = ? AND left_at IS NULL AND room_id IN (#)";
         let mut mine = Vec::new();
@@ -103,12 +108,11 @@ impl Store {
         Ok(mine)
     }
 
-    /// Where the user stands in these rooms (all of his rooms when `None`), by room id; rooms that
-    /// he isn't in are left out. `last_read_seq` may be ahead of `last_seq` by what is just being sent.
+    /// The user's standings in these rooms (`None`: in all of their rooms), by room id. Rooms that they aren't in are left out.
+    /// `last_read_seq` may be ahead of `last_seq` by what is just being sent.
     ///
-    /// A plain read on MySQL may show a room at N + 1 beside a membership from before N, while both are
-    /// being committed. A membership holds as of what was known before this was asked, not as of the
-    /// `rev` that comes with it.
+    /// A plain read on MySQL may show a room at N + 1 beside a membership from before N, while both are being committed. So a
+    /// membership is as new as what was known before this was called, and not as new as the `rev` that comes with it.
     pub async fn standings(
         &self,
         user_id: UserId,
@@ -167,22 +171,27 @@ impl Store {
                 });
             }
         }
-        let some = standings.iter().filter(|standing| standing.deletions > 0);
-        let some: Vec<RoomId> = some.map(|standing| standing.room_id).collect();
-        let mut deleted = self.deleted(user_id, &some).await?;
-        for standing in &mut standings {
-            standing.deleted = deleted.remove(&standing.room_id).unwrap_or_default();
-            let above = standing.last_read_seq + 1..=standing.last_seq;
-            standing.deleted.retain(|seq| above.contains(seq));
-            // One may have come since they were counted.
-            let listed = standing.deleted.len() as u64;
-            standing.deletions = standing.deletions.max(listed);
-        }
+        self.add_deletions(user_id, &mut standings).await?;
         Ok(standings)
     }
 
-    /// The deleted messages above the user's markers in these rooms, rising: the newest [`limits::MENTIONED_MAX`]
-    /// of each.
+    /// Adds the seqs of the deleted messages above the read markers, where there are any.
+    async fn add_deletions(&self, user_id: UserId, standings: &mut [Standing]) -> Result<()> {
+        let some = standings.iter().filter(|standing| standing.deletions > 0);
+        let some: Vec<RoomId> = some.map(|standing| standing.room_id).collect();
+        let mut deleted = self.deleted(user_id, &some).await?;
+        for standing in standings {
+            standing.deleted = deleted.remove(&standing.room_id).unwrap_or_default();
+            let above = standing.last_read_seq + 1..=standing.last_seq;
+            standing.deleted.retain(|seq| above.contains(seq));
+            // Another one may have been deleted since they were counted.
+            let listed = standing.deleted.len() as u64;
+            standing.deletions = standing.deletions.max(listed);
+        }
+        Ok(())
+    }
+
+    /// The deleted messages above the user's read markers in these rooms, rising: the newest [`limits::MENTIONED_MAX`] of each.
     async fn deleted(
         &self,
         user_id: UserId,
@@ -204,16 +213,18 @@ impl Store {
         Ok(deleted)
     }
 
-    /// A room as `viewer` sees it: with `mine` when he is a member.
+    /// A room as `viewer` sees it, with `mine` where they are a member.
     pub async fn room(&self, room_id: RoomId, viewer: UserId) -> Result<Option<Room>> {
         let sql = format!("{} AND r.id = ?", room_select("LEFT JOIN"));
         let found = self.db().query(sql, params![viewer, room_id]).await?;
-        let rooms = found.into_iter().map(room);
-        let rooms = rooms.collect::<Result<Vec<Room>, Fault>>()?;
+        let rooms = found
+            .into_iter()
+            .map(room)
+            .collect::<Result<Vec<Room>, SqlError>>()?;
         Ok(self.with_marks(rooms, viewer).await?.pop())
     }
 
-    /// The rooms with the viewer's unread mentions, and the deleted messages above his markers.
+    /// Adds the viewer's unread mentions, and the deleted messages above their read markers.
     async fn with_marks(&self, mut rooms: Vec<Room>, viewer: UserId) -> Result<Vec<Room>> {
         let mine = rooms.iter().filter(|room| room.mine.is_some());
         let mine: Vec<RoomId> = mine.map(|room| room.id).collect();
@@ -246,15 +257,17 @@ impl Store {
             mine.deleted = deleted.remove(&room.id).unwrap_or_default();
             let above = mine.last_read_seq + 1..=room.last_seq;
             mine.deleted.retain(|seq| above.contains(seq));
-            let left = room.last_seq.saturating_sub(mine.last_read_seq);
-            let left = left.saturating_sub(mine.deleted.len() as u64);
+            let left = room
+                .last_seq
+                .saturating_sub(mine.last_read_seq)
+                .saturating_sub(mine.deleted.len() as u64);
             mine.unread = mine.unread.min(left);
         }
         Ok(rooms)
     }
 
-    /// Rooms of the user and, with `public`, public rooms too (`mine: false`: only those he isn't
-    /// in), by rising id after `after`.
+    /// The user's rooms and, with `public`, public rooms too (`mine: false`: only those that they aren't in), by rising id after
+    /// `after`.
     pub async fn rooms(
         &self,
         filter: RoomFilter,
@@ -273,7 +286,7 @@ impl Store {
         let mut params = params![filter.user_id, after];
         let mut named = "";
         if !filter.query.is_empty() {
-            // Both sides in one form: found whatever their case and their diacritics. INSTR takes no wildcards.
+            // Both are in the same form, so that case and diacritics don't matter. INSTR has no wildcards.
             named = "AND INSTR(r.name_key, ?) > 0";
             params.extend(params![sought(&filter.query)]);
         }
@@ -283,8 +296,10 @@ impl Store {
             room_select(join)
         );
         let found = self.db().query(sql, params).await?;
-        let rooms = found.into_iter().map(room);
-        let rooms = rooms.collect::<Result<_, Fault>>()?;
+        let rooms = found
+            .into_iter()
+            .map(room)
+            .collect::<Result<_, SqlError>>()?;
         self.with_marks(rooms, filter.user_id).await
     }
 
@@ -294,10 +309,10 @@ impl Store {
              WHERE m.user_id = ? AND m.left_at IS NULL AND r.deleted_at IS NULL AND r.member_count <= ?";
         let found = self.db().query(sql, params![user_id, members_max]).await?;
         let rooms = found.iter().map(|row| row.room_id(0));
-        Ok(rooms.collect::<Result<_, Fault>>()?)
+        Ok(rooms.collect::<Result<_, SqlError>>()?)
     }
 
-    /// Who may follow a room's owner that goes for good: another member, before all one whose account is active.
+    /// Who becomes the owner of a room whose owner deletes their account: another member, one with an active account first.
     pub async fn heir(&self, room_id: RoomId, owner: UserId) -> Result<Option<UserSummary>> {
         let sql = "SELECT u.id, u.username, u.full_name FROM room_members m JOIN users u ON u.id = m.user_id
              WHERE m.room_id = ? AND m.user_id <> ? AND m.left_at IS NULL
@@ -307,8 +322,8 @@ impl Store {
         Ok(heir.transpose()?)
     }
 
-    /// Present members by rising user id after `after`, and the room's `rev` that the page is
-    /// complete to. `prefix` is one of the username, in the form of searches ([`plain`]).
+    /// Members by rising user id after `after`, and the room's `rev`, which the page is complete up to. `prefix`: of a form of their
+    /// names ([`plain`]).
     pub async fn members(
         &self,
         room_id: RoomId,
@@ -329,8 +344,8 @@ async fn members(
     prefix: Arc<str>,
     after: UserId,
     limit: usize,
-) -> Result<Option<(Rev, Vec<Member>)>, Fault> {
-    let Some(head) = log::head(&mut conn, room_id).await? else {
+) -> Result<Option<(Rev, Vec<Member>)>, SqlError> {
+    let Some(head) = head(&mut conn, room_id).await? else {
         return Ok(None);
     };
     let mut params = params![room_id, after];
@@ -353,10 +368,10 @@ async fn members(
         member.last_read_seq = member.last_read_seq.filter(|_| markers);
         Ok(member)
     });
-    Ok(Some((head.rev, members.collect::<Result<_, Fault>>()?)))
+    Ok(Some((head.rev, members.collect::<Result<_, SqlError>>()?)))
 }
 
-/// Rooms with the viewer's membership and, for a member, the last message: one statement for a list.
+/// Selects rooms with the viewer's membership and, for a member, the last message, in one statement.
 fn room_select(join: &str) -> String {
     format!(
         "SELECT r.id, r.kind, r.name, r.topic, r.created_by, r.created_at, r.rev, r.last_seq, r.member_count,
@@ -376,7 +391,7 @@ fn room_select(join: &str) -> String {
     )
 }
 
-fn room(mut row: Row) -> Result<Room, Fault> {
+fn room(mut row: Row) -> Result<Room, SqlError> {
     let mine = if row.is_null(9)? {
         None
     } else {
@@ -402,9 +417,10 @@ fn room(mut row: Row) -> Result<Room, Fault> {
             mentioned: Vec::new(),
             deleted: Vec::new(),
             last_message,
-            peer: match row.is_null(19)? {
-                true => None,
-                false => Some(rows::summary(&mut row, 19)?),
+            peer: if row.is_null(19)? {
+                None
+            } else {
+                Some(rows::summary(&mut row, 19)?)
             },
         })
     };
@@ -427,35 +443,13 @@ async fn create(
     mut conn: Conn<'_>,
     new: Arc<NewRoom>,
     now: Time,
-) -> Result<(Made, Vec<Event>), Fault> {
-    let everybody: Vec<_> = std::iter::once(&new.owner).chain(&new.members).collect();
-    let ids: Vec<UserId> = everybody.iter().map(|user| user.id).collect();
+) -> Result<(Made, Vec<Event>), SqlError> {
+    let users: Vec<&UserSummary> = std::iter::once(&new.owner).chain(&new.members).collect();
+    let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
     if full(&mut conn, &ids).await? {
         return Ok((Err(Refused::TooManyRooms), Vec::new()));
     }
-    let count = everybody.len() as u64;
-    let direct_key = match new.kind {
-        RoomKind::Direct => Some(direct_key(ids[0], ids[ids.len() - 1])),
-        RoomKind::Public | RoomKind::Private => None,
-    };
-    let done = conn
-        .execute(
-            "INSERT INTO rooms (kind, name, name_key, topic, direct_key, created_by, created_at, last_seq, rev, \
-             settings_rev, member_count) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 1, ?)",
-            params![
-                new.kind.word(),
-                new.name.as_str(),
-                plain(&new.name),
-                new.topic.as_str(),
-                direct_key,
-                new.owner.id,
-                now,
-                count + 1,
-                count,
-            ],
-        )
-        .await?;
-    let room_id = RoomId(done.last_id);
+    let room_id = insert_room(&mut conn, &new, &ids, now).await?;
     let room = Room {
         id: room_id,
         kind: new.kind,
@@ -476,7 +470,7 @@ async fn create(
         body: EventBody::Room(Arc::new(room)),
     }];
     let mut rows = Vec::new();
-    for (rev, user) in (2..).zip(everybody) {
+    for (rev, user) in (2..).zip(users) {
         let role = match rev {
             2 if new.kind != RoomKind::Direct => Role::Owner,
             _ => Role::Member,
@@ -510,14 +504,41 @@ async fn create(
     Ok((Ok(room_id), events))
 }
 
-/// One for each pair of users.
+/// Inserts the row of a room that begins with these members, the owner first: each takes a `rev`, after that of the settings.
+async fn insert_room(
+    conn: &mut Conn<'_>,
+    new: &NewRoom,
+    members: &[UserId],
+    now: Time,
+) -> Result<RoomId, SqlError> {
+    let direct_key = match new.kind {
+        RoomKind::Direct => Some(direct_key(members[0], members[members.len() - 1])),
+        RoomKind::Public | RoomKind::Private => None,
+    };
+    let sql = "INSERT INTO rooms (kind, name, name_key, topic, direct_key, created_by, created_at, last_seq, rev, \
+               settings_rev, member_count) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 1, ?)";
+    let params = params![
+        new.kind.word(),
+        new.name.as_str(),
+        plain(&new.name),
+        new.topic.as_str(),
+        direct_key,
+        new.owner.id,
+        now,
+        members.len() + 1,
+        members.len(),
+    ];
+    Ok(RoomId(conn.execute(sql, params).await?.last_id))
+}
+
+/// A key that is the same for both orders of two users.
 fn direct_key(one: UserId, other: UserId) -> String {
     format!("{}:{}", one.min(other), one.max(other))
 }
 
-/// Whether one of these users is in as many rooms as one may be. Locks their rows in the order of
-/// ids, as every transaction that makes members does, so that two can't both take the last place.
-async fn full(conn: &mut Conn<'_>, users: &[UserId]) -> Result<bool, Fault> {
+/// Whether one of these users is in the greatest number of rooms. Locks their rows in the order of ids, as every transaction that adds
+/// members does, so that two can't both take the last place.
+async fn full(conn: &mut Conn<'_>, users: &[UserId]) -> Result<bool, SqlError> {
     let mut users = users.to_vec();
     users.sort_unstable();
     for chunk in users.chunks(IDS_MAX) {

@@ -1,11 +1,10 @@
-//! Between columns and types: the lists of columns that several statements share, and their readers.
+//! Columns and types: SQL that several files share, and the functions that read its rows.
 //!
-//! Invariant: a text that the program doesn't know where it expects one of its own words is an error,
-//! never a guess.
+//! Invariant: an unknown text where one of the program's own words is expected is an error, never a guess.
 
 use serde::{Deserialize, Serialize};
 
-use super::sql::{Fault, Row};
+use super::{account::UserRow, error::SqlError, values::Row};
 use crate::protocol::{
     RoomId, Seq,
     rest::{
@@ -14,13 +13,19 @@ use crate::protocol::{
     },
 };
 
-/// An enum as it stands in the tables.
+/// Whether anybody can administer the site.
+pub const HAS_ADMIN: &str = "SELECT 1 FROM users WHERE role = 'admin' AND is_active = 1 LIMIT 1";
+
+/// Erases the words of a message from the index of searches: room, seq.
+pub const ERASE_WORDS: &str = "DELETE FROM message_words WHERE room_id = ? AND seq = ?";
+
+/// An enum that the tables hold as a word.
 pub trait Word: Copy + Sized + 'static {
     const WORDS: &'static [(&'static str, Self)];
     fn word(self) -> &'static str;
-    fn from_word(text: &str) -> Result<Self, Fault> {
+    fn from_word(text: &str) -> Result<Self, SqlError> {
         let found = Self::WORDS.iter().find(|(word, _)| *word == text);
-        let unknown = || Fault::Refused(format!("the table holds an unknown word: {text:?}"));
+        let unknown = || SqlError::Refused(format!("the table holds an unknown word: {text:?}"));
         found.map(|(_, value)| *value).ok_or_else(unknown)
     }
 }
@@ -43,8 +48,8 @@ words!(MessageKind: "text" = Text);
 words!(UserKind: "person" = Person, "bot" = Bot);
 words!(SiteRole: "admin" = Admin, "user" = User);
 
-/// Three columns of `users u`, from `at`.
-pub fn summary(row: &mut Row, at: usize) -> Result<UserSummary, Fault> {
+/// Reads id, username and full name, from the column `at` on.
+pub fn summary(row: &mut Row, at: usize) -> Result<UserSummary, SqlError> {
     Ok(UserSummary {
         id: row.user_id(at)?,
         username: row.text(at + 1)?,
@@ -56,7 +61,7 @@ pub fn summary(row: &mut Row, at: usize) -> Result<UserSummary, Fault> {
 pub const MESSAGE_COLUMNS: &str = "m.room_id, m.seq, m.rev, m.id, m.kind, m.content, m.created_at, m.reply_to, \
      u.id, u.username, u.full_name, m.edited_at, m.deleted_at, m.pinned_at, m.extra";
 
-/// What stands in `extra` of a message: NULL where none of it applies.
+/// The column `extra` of a message: NULL where none of this applies.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extra {
     #[serde(flatten)]
@@ -78,12 +83,12 @@ impl Extra {
         }
     }
 
-    pub fn from_column(text: Option<&str>) -> Result<Self, Fault> {
+    pub fn from_column(text: Option<&str>) -> Result<Self, SqlError> {
         let Some(text) = text else {
             return Ok(Self::default());
         };
         serde_json::from_str(text)
-            .map_err(|error| Fault::Refused(format!("a message's extra can't be read: {error}")))
+            .map_err(|error| SqlError::Refused(format!("a message's extra can't be read: {error}")))
     }
 
     pub fn to_column(&self) -> Option<String> {
@@ -92,12 +97,9 @@ impl Extra {
     }
 }
 
-/// A message without its reactions, and how many it has.
-pub fn message(mut row: Row) -> Result<(Message, u64), Fault> {
-    let extra = match row.is_null(14)? {
-        true => Extra::default(),
-        false => Extra::from_column(Some(row.str(14)?))?,
-    };
+/// Reads a message without its reactions, and how many it has.
+pub fn message(mut row: Row) -> Result<(Message, u64), SqlError> {
+    let extra = Extra::from_column(row.opt_str(14)?)?;
     let message = Message {
         room_id: row.room_id(0)?,
         seq: row.u64(1)?,
@@ -117,8 +119,8 @@ pub fn message(mut row: Row) -> Result<(Message, u64), Fault> {
     Ok((message, extra.reactions))
 }
 
-/// Of the columns seq, emoji, user id and count, by the order of a message's emoji and of who reacted.
-pub fn reaction(row: &mut Row) -> Result<(Seq, Reaction), Fault> {
+/// Reads seq, emoji, user id and count.
+pub fn reaction(row: &mut Row) -> Result<(Seq, Reaction), SqlError> {
     let reaction = Reaction {
         emoji: row.text(1)?,
         count: row.u64(3)?,
@@ -132,7 +134,7 @@ pub fn reaction(row: &mut Row) -> Result<(Seq, Reaction), Fault> {
 pub const MEMBER_COLUMNS: &str =
     "u.id, u.username, u.full_name, m.role, m.joined_at, m.rev, m.last_read_seq";
 
-pub fn member(mut row: Row) -> Result<Member, Fault> {
+pub fn member(mut row: Row) -> Result<Member, SqlError> {
     Ok(Member {
         user: summary(&mut row, 0)?,
         role: Role::from_word(row.str(3)?)?,
@@ -145,8 +147,8 @@ pub fn member(mut row: Row) -> Result<Member, Fault> {
 /// What [`user`] reads, of `users u`.
 pub const USER_COLUMNS: &str = "u.id, u.username, u.full_name, u.email, u.kind, u.role, u.is_active, u.created_at, u.password_hash";
 
-pub fn user(mut row: Row) -> Result<super::UserRow, Fault> {
-    Ok(super::UserRow {
+pub fn user(mut row: Row) -> Result<UserRow, SqlError> {
+    Ok(UserRow {
         user: User {
             kind: UserKind::from_word(row.str(4)?)?,
             role: SiteRole::from_word(row.str(5)?)?,
@@ -161,7 +163,7 @@ pub fn user(mut row: Row) -> Result<super::UserRow, Fault> {
     })
 }
 
-/// A room's row as one reads it to judge changes or to cut pages.
+/// What of a room's row a page needs.
 #[derive(Clone, Debug)]
 pub struct Head {
     pub id: RoomId,
@@ -171,8 +173,8 @@ pub struct Head {
     pub member_count: u64,
 }
 
-/// Of the columns id, rev, last_seq, first_seq, member_count.
-pub fn head(row: &Row) -> Result<Head, Fault> {
+/// Reads id, rev, last_seq, first_seq, member_count.
+pub fn head(row: &Row) -> Result<Head, SqlError> {
     Ok(Head {
         id: row.room_id(0)?,
         rev: row.u64(1)?,

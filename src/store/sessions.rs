@@ -1,14 +1,19 @@
-//! Log-ins: rows of `auth_sessions`, the exchange of their refresh tokens, and their end.
+//! Sessions: rows of `auth_sessions`, the exchange of their refresh tokens, and their end.
 //!
-//! Invariants: a refresh token is exchanged under the lock of its log-in's row, so that a log-in has one
-//! living token; what ends a log-in writes a row of `revocations` in the same transaction, and every node
-//! reads those ([`Store::revocations_after`]).
+//! Invariants: a refresh token is exchanged under the lock of its session's row, so that a session has one valid token. What ends
+//! a session writes a row of `revocations` in the same transaction, and every node reads those
+//! ([`Store::revocations_after`]).
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Result, Store, UserRow, rows,
-    sql::{Conn, Fault, params, script, with_ids},
+    Store,
+    account::UserRow,
+    connection::{Conn, script},
+    error::{Result, SqlError},
+    event::Event,
+    rows,
+    values::{params, with_ids},
 };
 use crate::{
     limits::{
@@ -18,15 +23,15 @@ use crate::{
     protocol::{SessionId, Time, UserId, rest::LogIn},
 };
 
-/// SHA-256 of a token or a code: all that is kept of it.
+/// SHA-256 of a token or a code. Nothing else is stored of it.
 pub type Hash = [u8; 32];
 
-/// A log-in to be written to `auth_sessions`.
+/// A session to be created.
 #[derive(Clone, Debug)]
 pub struct NewSession {
     pub id: SessionId,
     pub user_id: UserId,
-    /// The password's hash that was verified for it: if it isn't the user's any more, there is no log-in.
+    /// The hash of the password that was verified. If it isn't the user's any more, no session is created.
     pub verified: Option<String>,
     pub refresh_hash: Hash,
     pub user_agent: String,
@@ -39,49 +44,50 @@ pub struct Exchange {
     pub shown: Hash,
     pub successor: Hash,
     pub user_agent: String,
-    /// Whether a token that was exchanged before ends its log-in. Not where it is shown among others of living log-ins:
-    /// then it is left over in a browser, and says nothing of a thief.
+    /// Whether a token that was exchanged before ends its session. Not where it is shown together with tokens of active sessions: then
+    /// a browser still has it, and it doesn't point to a thief.
     pub reuse_ends: bool,
-    /// How long ago this node exchanged it, if it did and remembers: told by a clock that doesn't step.
+    /// How long ago this node exchanged it, if it did and remembers it, by a monotonic clock.
     pub ago: Option<Duration>,
-    /// When the log-in ends unless it is refreshed again.
+    /// When the session expires unless it is refreshed again.
     pub expires_at: Time,
 }
 
 /// What became of an exchange.
 #[derive(Debug)]
 pub enum Exchanged {
-    /// The successor is the log-in's token now.
+    /// The successor is the session's token now.
     Successor(SessionId, Box<UserRow>),
-    /// It is so since the same device exchanged the same token a moment ago, and has perhaps not heard of it.
+    /// The successor is the session's token already: the same device exchanged the same token a moment ago. It may not have received
+    /// the answer.
     Again(SessionId, Box<UserRow>),
-    /// An old token was shown again: its log-in, of this user, ended just now.
+    /// An old token was shown again. Its session, of this user, was ended just now.
     Reused(UserId, SessionId),
-    /// Its log-in has ended; or the token was exchanged before, and its log-in goes on ([`Exchange::reuse_ends`]).
+    /// Its session has ended; or the token was exchanged before, and its session goes on ([`Exchange::reuse_ends`]).
     Ended,
-    /// No log-in ever had it.
+    /// No session ever had it.
     Unknown,
 }
 
 /// A row of `revocations`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// Rising, but not in the order of commits.
+    /// Rises, but not in the order of commits.
     pub id: u64,
     pub user_id: UserId,
 }
 
 impl Store {
-    /// Writes a log-in. Those of the user that are long over are forgotten, and beyond
-    /// [`LOGINS_PER_USER_MAX`] living ones the least used end: how many. `None`: the user's password was changed,
-    /// or he was disabled, since it was verified.
+    /// Creates a session. Sessions of the user that expired long ago are deleted, and beyond [`LOGINS_PER_USER_MAX`] active ones the
+    /// least recently used end. Returns how many ended. `None`: the user's password was changed, or the account was disabled, since
+    /// it was verified.
     pub async fn create_session(&self, session: NewSession) -> Result<Option<usize>> {
         let session = Arc::new(session);
         let script = script(move |conn| Box::pin(create(conn, session.clone())));
         Ok(self.db().write(script).await??)
     }
 
-    /// The user of a log-in that is neither revoked nor expired; of any, where the user isn't active.
+    /// The user of a session that is neither revoked nor expired; of any session, where the user isn't active.
     pub async fn session_user(&self, id: SessionId) -> Result<Option<UserRow>> {
         self.one_user(
             "SELECT (#) FROM auth_sessions s JOIN users u ON u.id = s.user_id
@@ -91,7 +97,7 @@ impl Store {
         .await
     }
 
-    /// Whose log-in has, or had, this refresh token; and which one, when it was ended or has expired.
+    /// The user of the session that has, or had, this refresh token. With the session, where it was revoked or has expired.
     pub async fn refreshed(
         &self,
         refresh_hash: Hash,
@@ -105,7 +111,7 @@ impl Store {
         let whose = found.first().map(|row| {
             let id = SessionId(row.u64(1)?);
             let ended = row.opt_u64(2)?.is_some() || row.time(3)? <= Time::now();
-            Ok::<_, Fault>((row.user_id(0)?, ended.then_some(id)))
+            Ok::<_, SqlError>((row.user_id(0)?, ended.then_some(id)))
         });
         Ok(whose.transpose()?)
     }
@@ -117,7 +123,7 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
-    /// A user's living log-ins, the last used first.
+    /// A user's active sessions, the last used first.
     pub async fn sessions(&self, user_id: UserId) -> Result<Vec<LogIn>> {
         let sql = "SELECT id, user_agent, created_at, last_used_at FROM auth_sessions
              WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY last_used_at DESC, id LIMIT ?";
@@ -132,10 +138,10 @@ impl Store {
                 current: false,
             })
         });
-        Ok(sessions.collect::<Result<_, Fault>>()?)
+        Ok(sessions.collect::<Result<_, SqlError>>()?)
     }
 
-    /// Of these log-ins, those that live; and whether the user is active.
+    /// The sessions among these that aren't revoked, and whether the user is active.
     pub async fn living(
         &self,
         user_id: UserId,
@@ -148,7 +154,7 @@ impl Store {
                 living.push(SessionId(row.u64(0)?));
             }
         }
-        // After the log-ins: what ended with the account's disabling is known to be of a disabled one.
+        // Read after the sessions: where these ended because the account was disabled, it is known to be disabled.
         let active = self
             .user(user_id)
             .await?
@@ -156,13 +162,13 @@ impl Store {
         Ok((living, active))
     }
 
-    /// Ends one log-in of this user. Whether it lived.
+    /// Ends one session of this user. Returns whether it was active.
     pub async fn end_session(&self, user_id: UserId, id: SessionId) -> Result<bool> {
         let script = script(move |conn| Box::pin(end(conn, user_id, id)));
         Ok(self.db().write(script).await??)
     }
 
-    /// Ends all log-ins of this user, but perhaps one.
+    /// Ends all sessions of this user, except one if given.
     pub async fn end_sessions(&self, user_id: UserId, but: Option<SessionId>) -> Result<()> {
         let script = script(move |mut conn: Conn<'_>| {
             Box::pin(async move {
@@ -173,8 +179,8 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
-    /// Sets another password in place of the one with this hash, and ends all log-ins but one, and any link
-    /// that would set yet another. Whether the password was still that one.
+    /// Replaces the password with this hash, ends all sessions but one, and revokes any link that would set yet another password.
+    /// Returns whether the password was still that one.
     pub async fn change_password(
         &self,
         user_id: UserId,
@@ -188,7 +194,7 @@ impl Store {
         Ok(self.db().write(script).await??)
     }
 
-    /// What ended after the row with this id, by rising id: at most [`REVOCATIONS_PAGE`].
+    /// The revocations after this id, by rising id: at most [`REVOCATIONS_PAGE`].
     pub async fn revocations_after(&self, id: u64) -> Result<Vec<Revocation>> {
         let sql = "SELECT id, user_id FROM revocations WHERE id > ? ORDER BY id LIMIT ?";
         let found = self.db().query(sql, params![id, REVOCATIONS_PAGE]).await?;
@@ -198,7 +204,7 @@ impl Store {
                 user_id: row.user_id(1)?,
             })
         });
-        Ok(revocations.collect::<Result<_, Fault>>()?)
+        Ok(revocations.collect::<Result<_, SqlError>>()?)
     }
 
     /// The id of the newest row of `revocations`.
@@ -209,8 +215,8 @@ impl Store {
         Ok(last.flatten().unwrap_or(0))
     }
 
-    /// Forgets what nobody asks for any more, some of it at a time: revocations that every node has read, used
-    /// tokens whose life would have ended, and log-ins, invites and links that have been over for [`CLOCK_MARGIN`].
+    /// Deletes what isn't needed any more, a part at a time: revocations that every node has read, used tokens that would have
+    /// expired, and sessions, invites and links that expired [`CLOCK_MARGIN`] ago.
     pub async fn forget_ended(&self, used_before: Time) -> Result<()> {
         let now = Time::now();
         let read = Time(now.0 - REVOCATIONS_KEPT.as_millis() as i64);
@@ -233,7 +239,7 @@ impl Store {
     }
 }
 
-type Written<T> = Result<(T, Vec<super::Event>), Fault>;
+type Written<T> = Result<(T, Vec<Event>), SqlError>;
 
 async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<usize>> {
     let now = Time::now();
@@ -259,7 +265,7 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<
         let id = SessionId(row.u64(0)?);
         end_one(&mut conn, user_id, id, now).await?;
     }
-    // A clock that was set back doesn't make a new log-in the least used one.
+    // Even if the clock was set back, the new session is the last used one.
     let last = living.first().map(|row| row.time(1)).transpose()?;
     let used = last.map_or(now, |last| now.max(Time(last.0 + 1)));
     let params = params![
@@ -277,27 +283,26 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<
     Ok((Some(least_used.len()), Vec::new()))
 }
 
-/// Deletes the oldest rows of a table, those whose time is before another. Whether there may be more.
+/// Deletes the oldest rows of a table, of those from before this time. Returns whether there may be more.
 async fn forget(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Written<bool> {
-    // MySQL, MariaDB and SQLite share no DELETE of so many rows at most that goes by an index.
+    // MySQL, MariaDB and SQLite share no DELETE with a limit that uses an index.
     let sql = format!("SELECT {at} FROM {table} WHERE {at} < ? ORDER BY {at} LIMIT 1 OFFSET ?");
     let found = conn.query(&sql, params![before, FORGOTTEN_AT_ONCE]).await?;
     let next = found.first().map(|row| row.time(0)).transpose()?;
     let sql = format!("DELETE FROM {table} WHERE {at} < ?");
-    // With all of the same moment, however many they are.
+    // With all rows of the same moment, however many they are.
     let before = next.map_or(before, |next| Time(next.0 + 1));
     conn.execute(&sql, params![before]).await?;
     Ok((next.is_some(), Vec::new()))
 }
 
 async fn swap(mut conn: Conn<'_>, exchange: Arc<Exchange>) -> Written<Exchanged> {
-    let exchanged = judge(&mut conn, &exchange).await?;
+    let exchanged = exchange_token(&mut conn, &exchange).await?;
     Ok((exchanged, Vec::new()))
 }
 
-/// Every way leads over the lock of the log-in's row, so that two who show the same token come one after the
-/// other.
-async fn judge(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, Fault> {
+/// Exchanges a token under the lock of its session's row, so that two requests with the same token come one after the other.
+async fn exchange_token(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, SqlError> {
     let now = Time::now();
     let sql = "SELECT id FROM auth_sessions WHERE refresh_hash = ?";
     let found = conn.query_update(sql, params![exchange.shown]).await?;
@@ -341,7 +346,7 @@ async fn judge(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, Fa
     let Some(user) = living(conn, id, now).await? else {
         return Ok(Exchanged::Ended);
     };
-    // Of another node, or from before a restart, the clock alone tells: what it says lies ahead was a moment ago.
+    // For an exchange by another node, or from before a restart, only the clock tells. A time that lies ahead counts as now.
     let by_the_clock = Duration::from_millis((now.0 - used_at.0).max(0) as u64);
     let in_time = exchange.ago.unwrap_or(by_the_clock) <= REFRESH_GRACE;
     if in_time && same_device && current {
@@ -354,8 +359,12 @@ async fn judge(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exchanged, Fa
     Ok(Exchanged::Reused(user_id, id))
 }
 
-/// A log-in that is neither revoked nor expired, or whose user is disabled, and the user.
-async fn living(conn: &mut Conn<'_>, id: SessionId, now: Time) -> Result<Option<UserRow>, Fault> {
+/// The user of a session that is neither revoked nor expired, or whose user is disabled.
+async fn living(
+    conn: &mut Conn<'_>,
+    id: SessionId,
+    now: Time,
+) -> Result<Option<UserRow>, SqlError> {
     let sql = format!(
         "SELECT {} FROM auth_sessions s JOIN users u ON u.id = s.user_id
          WHERE s.id = ? AND (s.revoked_at IS NULL AND s.expires_at > ? OR u.is_active = 0)",
@@ -382,33 +391,33 @@ async fn end_one(
     user_id: UserId,
     id: SessionId,
     now: Time,
-) -> Result<(), Fault> {
+) -> Result<(), SqlError> {
     let sql = "UPDATE auth_sessions SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL";
     conn.execute(sql, params![now, id]).await?;
     note(conn, user_id, Some(id), now).await
 }
 
-/// Ends all log-ins of a user, but perhaps one, within a transaction.
+/// Ends all sessions of a user, except one if given, within a transaction.
 pub(super) async fn end_all(
     conn: &mut Conn<'_>,
     user_id: UserId,
     but: Option<SessionId>,
     now: Time,
-) -> Result<(), Fault> {
-    // No log-in has the id 0.
+) -> Result<(), SqlError> {
+    // No session has the id 0.
     let but = but.unwrap_or(SessionId(0));
     let sql = "UPDATE auth_sessions SET revoked_at = ? WHERE user_id = ? AND id <> ? AND revoked_at IS NULL";
     conn.execute(sql, params![now, user_id, but]).await?;
     note(conn, user_id, None, now).await
 }
 
-/// Makes every node look at this user's connections, once the transaction has committed.
+/// Has every node look at this user's connections once the transaction has committed.
 pub(super) async fn note(
     conn: &mut Conn<'_>,
     user_id: UserId,
     session_id: Option<SessionId>,
     now: Time,
-) -> Result<(), Fault> {
+) -> Result<(), SqlError> {
     let sql = "INSERT INTO revocations (user_id, session_id, revoked_at) VALUES (?, ?, ?)";
     conn.execute(sql, params![user_id, session_id, now])
         .await

@@ -1,4 +1,4 @@
-//! What the log counts and measures. Names are listed here only.
+//! The store's metrics, whose names are only here, and how often a cause is logged.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::limits::TOLD_AGAIN_AFTER;
 
-/// Seconds of a COMMIT, and changes that shared it.
+/// The time of a COMMIT, and how many changes shared it.
 pub fn committed(log: &'static str, changes: usize, took: Duration) {
     metrics::histogram!("hearth_log_commit_seconds", "log" => log).record(took.as_secs_f64());
     metrics::histogram!("hearth_log_batch_changes", "log" => log).record(changes as f64);
@@ -25,17 +25,17 @@ pub fn queue_depth(log: &'static str, waiting: usize) {
     metrics::gauge!("hearth_log_queue", "log" => log).set(waiting as f64);
 }
 
-/// Batches that failed before their COMMIT and were tried again.
+/// Batches that failed before their COMMIT and were retried.
 pub fn retried(log: &'static str) {
     metrics::counter!("hearth_log_retries_total", "log" => log).increment(1);
 }
 
-/// A limit or a state of the database server's, by its variable, stood against a statement. The log has one line of it in
-/// [`TOLD_AGAIN_AFTER`], however many requests fail of it.
+/// A limit or a state of the database server stood in the way of a statement. It is logged once in [`TOLD_AGAIN_AFTER`], however many
+/// requests fail because of it.
 pub fn limit_met(variable: &'static str, cause: &str) {
     metrics::counter!("hearth_database_limits_total", "variable" => variable).increment(1);
     static TOLD: Mutex<Told> = Mutex::new(Told::new());
-    // Apart from other causes, which could fill the memory. There are few variables.
+    // Apart from other causes, which could fill the map. There are few variables.
     if first(&TOLD, variable) {
         tracing::error!(
             variable,
@@ -45,16 +45,16 @@ pub fn limit_met(variable: &'static str, cause: &str) {
     }
 }
 
-/// Causes that are remembered.
+/// How many causes are remembered at most.
 const CAUSES_MAX: usize = 100;
 
-/// Whether the log is to be told this: not when it was told the same less than [`TOLD_AGAIN_AFTER`] ago.
+/// Whether this is to be logged: not if the same was logged less than [`TOLD_AGAIN_AFTER`] ago.
 pub fn due(cause: &str) -> bool {
     static TOLD: Mutex<Told> = Mutex::new(Told::new());
     first(&TOLD, cause)
 }
 
-/// Causes that were told, and when.
+/// The causes that were logged, and when.
 type Told = BTreeMap<String, Instant>;
 
 fn first(told: &Mutex<Told>, cause: &str) -> bool {

@@ -1,52 +1,55 @@
-//! Accounts and log-ins.
+//! Accounts: creating, changing and deleting them, and finding users.
 //!
-//! Invariant: a name and an address are unique by their folded keys, and the database's unique indexes
-//! decide, not a look beforehand.
+//! Invariant: a username and an address are unique by their folded keys. The database's unique indexes decide, and no look
+//! beforehand.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use super::{
-    Error, Event, NewUser, Profile, Result, Store, UserRow,
-    chores::{self, Chore, Task},
+    Store,
+    account::{NewUser, Profile, UserRow},
+    connection::{Conn, script},
+    error::{Error, Result, SqlError},
+    event::Event,
+    names::{insert_names, prefix_range},
+    pending_jobs::{self, PendingJob, Task},
     rows::{self, Word},
     sessions,
-    sql::{Conn, Fault, Value, params, script, with_ids},
+    values::{Value, params, with_ids},
 };
 use crate::protocol::{
     Time, UserId,
     check::DELETED_PREFIX,
-    fold::{fold, name_forms},
+    fold::fold,
     rest::{SiteRole, User, UserKind, UserSummary},
 };
 
-/// The longest key that is stored as it is; what folds to more is stored as its hash.
+/// The longest key that is stored as it is.
 const KEY_BYTES_MAX: usize = 1_100;
 
-/// An address may fold to several times its length, and indexes are bounded.
-pub fn bounded(key: String) -> Cow<'static, str> {
-    if key.len() <= KEY_BYTES_MAX {
-        return key.into();
-    }
-    let digest = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
-    let hex: String = digest.as_ref().iter().map(|b| format!("{b:02x}")).collect();
-    // NUL is in no key that was typed.
-    format!("\0sha256:{hex}").into()
+/// A user to be created, with the keys of the unique indexes.
+pub(super) struct KeyedUser {
+    user: NewUser,
+    username_key: String,
+    email_key: String,
 }
 
 /// Writes an account's row, within a transaction.
 pub(super) async fn insert(
     conn: &mut Conn<'_>,
-    user: &NewUser,
+    KeyedUser {
+        user,
+        username_key,
+        email_key,
+    }: &KeyedUser,
     role: SiteRole,
-) -> Result<UserRow, Fault> {
+) -> Result<UserRow, SqlError> {
     let now = Time::now();
-    let username_key = bounded(fold(&user.username)).into_owned();
-    let email_key = bounded(fold(&user.email)).into_owned();
     let params = params![
         user.username.as_str(),
-        username_key,
+        username_key.as_str(),
         user.email.as_str(),
-        email_key,
+        email_key.as_str(),
         user.full_name.clone(),
         user.password_hash.as_str(),
         role.word(),
@@ -73,26 +76,35 @@ pub(super) async fn insert(
     Ok(user)
 }
 
-/// Inserts the forms by which users are found ([`name_forms`]), of their usernames and full names. They have none yet.
-pub(super) async fn insert_names(conn: &mut Conn<'_>, users: &[UserSummary]) -> Result<(), Fault> {
-    let mut rows = Vec::new();
-    for user in users {
-        let forms = name_forms(&user.username, user.full_name.as_deref());
-        rows.extend(forms.into_iter().map(|form| [form.into(), user.id.into()]));
-    }
-    conn.insert("user_names (name, user_id)", &rows).await
-}
-
-/// A unique index of the accounts' that holds the key already, as the field that it is about.
-pub(super) fn taken(fault: Fault) -> Error {
+/// Maps a violation of a unique index to the field that is taken.
+pub(super) fn taken(fault: SqlError) -> Error {
     match fault {
-        Fault::Unique(index) if index.contains("username") => Error::Taken("username"),
-        Fault::Unique(index) if index.contains("email") => Error::Taken("email"),
+        SqlError::Unique(index) if index.contains("username") => Error::Taken("username"),
+        SqlError::Unique(index) if index.contains("email") => Error::Taken("email"),
         fault => fault.into(),
     }
 }
 
 impl Store {
+    /// A key that fits into an index: an address may fold to several times its length. A longer one is stored as its hash.
+    pub(super) fn bounded(&self, key: String) -> String {
+        if key.len() <= KEY_BYTES_MAX {
+            return key;
+        }
+        let hash = (self.sha256)(key.as_bytes());
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        // No key that was typed has a NUL.
+        format!("\0sha256:{hex}")
+    }
+
+    pub(super) fn keyed(&self, user: NewUser) -> KeyedUser {
+        KeyedUser {
+            username_key: self.bounded(fold(&user.username)),
+            email_key: self.bounded(fold(&user.email)),
+            user,
+        }
+    }
+
     /// `Error::Taken("username" | "email")`.
     pub async fn create_user(&self, user: NewUser) -> Result<UserRow> {
         self.create_account(user, SiteRole::User).await
@@ -100,7 +112,7 @@ impl Store {
 
     /// As [`Store::create_user`], with a role on the site.
     pub async fn create_account(&self, user: NewUser, role: SiteRole) -> Result<UserRow> {
-        let user = Arc::new(user);
+        let user = Arc::new(self.keyed(user));
         let script = script(move |mut conn: Conn<'_>| {
             let user = user.clone();
             Box::pin(async move { Ok((insert(&mut conn, &user, role).await?, Vec::new())) })
@@ -108,17 +120,17 @@ impl Store {
         self.db().write(script).await?.map_err(taken)
     }
 
-    /// Sets another hash of the same password, unless it was changed meanwhile.
+    /// Replaces the hash of a password by another hash of it, unless the password was changed meanwhile.
     pub async fn replace_hash(&self, id: UserId, old: &str, new: String) -> Result<()> {
         let sql = "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?";
         self.db().execute(sql, params![new, id, old]).await??;
         Ok(())
     }
 
-    /// `Error::Taken("email")`; `None` when the user is gone.
+    /// `Error::Taken("email")`. `None`: there is no such user.
     pub async fn set_profile(&self, id: UserId, profile: Profile) -> Result<Option<UserRow>> {
         let email_key = profile.email.as_deref();
-        let email_key = email_key.map(|email| bounded(fold(email)).into_owned());
+        let email_key = email_key.map(|email| self.bounded(fold(email)));
         let named = profile.full_name.is_some();
         let full_name = profile.full_name.filter(|name| !name.is_empty());
         let params = params![named, full_name, profile.email, email_key, Time::now(), id];
@@ -126,14 +138,14 @@ impl Store {
         self.db().write(script).await?.map_err(taken)
     }
 
-    /// Takes a user's name, address and password away and ends his log-ins: what he wrote stays, by a
-    /// "Deleted user". `verified` is the hash of the password that he gave. The chore of leaving his rooms, or
-    /// why nothing was done.
+    /// Removes a user's name, address and password, and ends their sessions. What they wrote stays, by a "Deleted user".
+    /// `verified`: the hash of the password that they gave. Returns the pending job that leaves their rooms, or why nothing was
+    /// done.
     pub async fn delete_user(
         &self,
         id: UserId,
         verified: String,
-    ) -> Result<std::result::Result<Chore, Undeleted>> {
+    ) -> Result<std::result::Result<PendingJob, Undeleted>> {
         let script = script(move |conn| Box::pin(delete(conn, id, verified.clone())));
         Ok(self.db().write(script).await??)
     }
@@ -149,9 +161,9 @@ impl Store {
             .await
     }
 
-    /// By folded key.
+    /// By the folded username.
     pub async fn user_by_name(&self, username_key: &str) -> Result<Option<UserRow>> {
-        let key = bounded(username_key.to_owned()).into_owned();
+        let key = self.bounded(username_key.to_owned());
         self.one_user(
             "SELECT (#) FROM users u WHERE u.username_key = ?",
             params![key],
@@ -159,14 +171,14 @@ impl Store {
         .await
     }
 
-    /// Those of these users who exist, by rising id.
+    /// The users among these who exist, by rising id.
     pub async fn users_by_ids(&self, ids: &[UserId]) -> Result<Vec<UserSummary>> {
         let sql =
             "SELECT u.id, u.username, u.full_name FROM users u WHERE u.id IN (#) ORDER BY u.id";
         self.summaries(sql, ids).await
     }
 
-    /// Those of these users who are active, by rising id.
+    /// The users among these who are active, by rising id.
     pub async fn active_users(&self, ids: &[UserId]) -> Result<Vec<UserSummary>> {
         let sql = "SELECT u.id, u.username, u.full_name FROM users u WHERE u.id IN (#) AND u.is_active = 1 \
                    ORDER BY u.id";
@@ -183,7 +195,7 @@ impl Store {
         Ok(users)
     }
 
-    /// Active users one of whose names begins with `prefix` ([`name_forms`]), by rising id after `after`.
+    /// Active users with a form of their names that begins with `prefix`, by rising id after `after`.
     pub async fn users(
         &self,
         prefix: &str,
@@ -206,11 +218,11 @@ impl Store {
         );
         let found = self.db().query(sql, params).await?;
         let users = found.into_iter().map(|mut row| rows::summary(&mut row, 0));
-        Ok(users.collect::<Result<_, Fault>>()?)
+        Ok(users.collect::<Result<_, SqlError>>()?)
     }
 }
 
-/// Admins besides one user, the row of each locked when it is asked so.
+/// An active admin other than this user.
 const ADMIN_BESIDE: &str =
     "SELECT id FROM users WHERE role = 'admin' AND is_active = 1 AND id <> ? ORDER BY id LIMIT 1";
 
@@ -219,7 +231,7 @@ const ADMIN_BESIDE: &str =
 pub enum Undeleted {
     /// The password was changed since it was verified.
     WrongPassword,
-    /// Nobody would be left to administer the site.
+    /// The site would have no admin.
     LastAdmin,
 }
 
@@ -229,7 +241,7 @@ async fn set_profile(
     id: UserId,
     named: bool,
     params: Vec<Value>,
-) -> Result<(Option<UserRow>, Vec<Event>), Fault> {
+) -> Result<(Option<UserRow>, Vec<Event>), SqlError> {
     let sql = "UPDATE users SET full_name = CASE WHEN ? = 1 THEN ? ELSE full_name END, email = COALESCE(?, email), \
                email_key = COALESCE(?, email_key), updated_at = ? WHERE id = ? AND is_active = 1";
     conn.execute(sql, params).await?;
@@ -246,19 +258,19 @@ async fn set_profile(
     Ok((Some(row), Vec::new()))
 }
 
-type Deleted = std::result::Result<Chore, Undeleted>;
+type Deleted = std::result::Result<PendingJob, Undeleted>;
 
 async fn delete(
     mut conn: Conn<'_>,
     id: UserId,
     verified: String,
-) -> Result<(Deleted, Vec<Event>), Fault> {
+) -> Result<(Deleted, Vec<Event>), SqlError> {
     let sql = "SELECT role, password_hash FROM users WHERE id = ?";
     let mut found = conn.query_update(sql, params![id]).await?;
-    // Nobody takes a user's row away.
+    // A user's row is never deleted.
     let row = found
         .first_mut()
-        .ok_or_else(|| Fault::Refused("a log-in's user is gone".into()))?;
+        .ok_or_else(|| SqlError::Refused("a session's user is gone".into()))?;
     if row.opt_text(1)? != Some(verified) {
         return Ok((Err(Undeleted::WrongPassword), Vec::new()));
     }
@@ -271,7 +283,7 @@ async fn delete(
         return Ok((Err(Undeleted::LastAdmin), Vec::new()));
     }
     let now = Time::now();
-    // NUL is in no key that was typed.
+    // No key that was typed has a NUL.
     let key = format!("\0deleted:{id}");
     let params = params![
         format!("{DELETED_PREFIX}{id}"),
@@ -293,14 +305,9 @@ async fn delete(
         conn.execute(sql, params![id]).await?;
     }
     sessions::end_all(&mut conn, id, None, now).await?;
-    let chore = chores::insert(&mut conn, id, Task::LeaveAll).await?;
-    Ok((Ok(chore), Vec::new()))
+    let job = pending_jobs::insert(&mut conn, id, Task::LeaveAll).await?;
+    Ok((Ok(job), Vec::new()))
 }
 
-/// The full name of who deleted his account.
+/// The full name of a deleted account.
 const DELETED_NAME: &str = "Deleted user";
-
-/// Keys that begin with `prefix` are at least the first and below the second, byte by byte.
-pub fn prefix_range(prefix: &str) -> (String, String) {
-    (prefix.to_owned(), format!("{prefix}\u{10FFFF}"))
-}

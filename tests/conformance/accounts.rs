@@ -11,8 +11,8 @@ use hearth::{
     store::{
         Error, NewUser,
         admin::{AccountChange, Unchanged},
-        chores::Task,
         invites::NewInvite,
+        pending_jobs::Task,
         sessions::NewSession,
         users::Undeleted,
     },
@@ -163,7 +163,7 @@ pub async fn an_invite_is_worth_what_its_maker_is(place: Place) {
             .create_invited_user(new(name), [code; 32])
             .await
             .unwrap();
-        made.map(|(_, joining)| joining.map(|chore| chore.task))
+        made.map(|(_, joining)| joining.map(|job| job.task))
     };
     assert_eq!(works(1, "b1").await, Some(None));
     assert_eq!(works(2, "b2").await, Some(Some(Task::Join(room, ada.id))));

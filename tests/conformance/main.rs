@@ -130,6 +130,7 @@ on_both! {
         what_is_derived_is_made_anew,
         older_deletions_are_noted,
         many_reactions_are_joined_in_steps,
+        pending_jobs_survive_an_upgrade,
         an_epoch_stays;
 }
 

@@ -14,7 +14,7 @@ use hearth::{
         rest::{Mentions, Message, Role, RoomKind, UserSummary},
     },
     store::{
-        Change, EVERYONE, Event, EventBody, Listener, Location, Named, NewRoom, NewUser, Options,
+        Change, CommitHook, EVERYONE, Event, EventBody, Location, Named, NewRoom, NewUser, Options,
         Outcome, Page, Refused, RoomFilter, Store,
     },
 };
@@ -33,6 +33,7 @@ impl Place {
         Options {
             location: self.location.clone(),
             pool: 8,
+            sha256: |bytes| hearth::auth::tokens::hash(bytes),
         }
     }
 
@@ -45,7 +46,7 @@ impl Place {
     pub async fn node_that_hears(&self, first: fn(&[Event])) -> Node {
         let told = Arc::new(Mutex::new(Vec::new()));
         let ears = told.clone();
-        let listener: Listener = Arc::new(move |events| {
+        let listener: CommitHook = Arc::new(move |events| {
             first(&events);
             ears.lock().unwrap().extend(events);
         });

@@ -1,14 +1,20 @@
 //! The schema: made once, by whichever node comes first, and never downgraded.
 
 use hearth::{
-    protocol::{Seq, UserId, rest::RoomKind},
-    store::{Error, Location, Store, migrate},
+    protocol::{
+        Seq, UserId,
+        rest::{RoomKind, UserSummary},
+    },
+    store::{Error, Location, Store, migrate, pending_jobs::PendingJob},
 };
 use tokio::task::JoinSet;
 
-use crate::{node::Place, state::State};
+use crate::{
+    node::{Node, Place},
+    state::State,
+};
 
-fn listener() -> hearth::store::Listener {
+fn listener() -> hearth::store::CommitHook {
     std::sync::Arc::new(|_| {})
 }
 
@@ -213,6 +219,7 @@ pub async fn older_deletions_are_noted(place: Place) {
         "ALTER TABLE rooms DROP COLUMN shown_seq",
         "ALTER TABLE rooms DROP COLUMN deleted_seq",
         "ALTER TABLE reactions RENAME COLUMN rev TO created_at",
+        "ALTER TABLE pending_jobs RENAME TO chores",
         "DROP TABLE user_names",
         &format!("ALTER TABLE users ADD COLUMN search_key {text} NOT NULL DEFAULT ''"),
         "CREATE INDEX users_search ON users (search_key)",
@@ -225,6 +232,32 @@ pub async fn older_deletions_are_noted(place: Place) {
         state.check_tables(&place, room).await;
     }
     node.store.close().await;
+}
+
+/// The table of pending jobs had another name.
+pub async fn pending_jobs_survive_an_upgrade(place: Place) {
+    let node = place.node().await;
+    let [user, other] = [node.user().await, node.user().await];
+    let job = delete_account(&node, &user).await;
+    node.store.close().await;
+    for sql in [
+        "ALTER TABLE pending_jobs RENAME TO chores",
+        "DELETE FROM schema_history WHERE version >= 12",
+    ] {
+        place.meddle(sql).await;
+    }
+    let node = place.node().await;
+    assert_eq!(node.store.pending_jobs(0).await.unwrap(), [job]);
+    // A number is used once, whichever name the table had when it was given.
+    node.store.delete_pending_job(&job).await.unwrap();
+    let next = delete_account(&node, &other).await;
+    assert!(next.id > job.id, "{next:?}");
+    node.store.close().await;
+}
+
+async fn delete_account(node: &Node, user: &UserSummary) -> PendingJob {
+    let deleted = node.store.delete_user(user.id, "$argon2id$".into()).await;
+    deleted.unwrap().unwrap()
 }
 
 /// Steps are bounded by rows: the reactions to one message are joined in several, and several messages' in one.

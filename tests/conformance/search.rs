@@ -14,7 +14,7 @@ use hearth::{
     },
     store::{
         Change, Location,
-        search::{Indexer, Query, Scope},
+        search::{Indexer, Query, SearchFilter},
     },
 };
 use mysql_async::prelude::Queryable;
@@ -36,7 +36,7 @@ impl Node {
     }
 
     /// All that is found, page by page.
-    async fn find_all(&self, query: &str, mut scope: Scope, limit: usize) -> Vec<Found> {
+    async fn find_all(&self, query: &str, mut scope: SearchFilter, limit: usize) -> Vec<Found> {
         let query = Query::parse(query).unwrap_or_else(|why| panic!("{query:?}: {why:?}"));
         let mut all = Vec::new();
         loop {
@@ -56,8 +56,8 @@ impl Node {
     }
 }
 
-fn all_of(user: &UserSummary) -> Scope {
-    Scope {
+fn all_of(user: &UserSummary) -> SearchFilter {
+    SearchFilter {
         user_id: user.id,
         room_id: None,
         from: None,
@@ -298,7 +298,7 @@ pub async fn only_ones_own_rooms_are_searched(place: Place) {
     node.join(public, &bob).await;
     assert_eq!(finds(&bob, "secret").await, 2, "the room's whole history");
     let narrow = async |room_id, from| {
-        let scope = Scope {
+        let scope = SearchFilter {
             room_id,
             from,
             ..all_of(&ada)

@@ -1,12 +1,11 @@
-//! What the program derives from texts and keeps in tables, made anew after its rules have changed: keys for
-//! searches, and the form of reactions. A migration can't say it in SQL.
+//! Columns that are derived from texts, which are derived anew after the rules have changed: keys for searches, and the form of
+//! reactions. A migration can't do it in SQL.
 //!
-//! Invariants: a step is a transaction, and all of them done twice change nothing more; whoever changes a message without a
-//! `rev` changes the log's epoch with it, so that clients read the room anew.
+//! Invariants: each step is a transaction, and doing all of them again changes nothing. A step that changes a message without a `rev`
+//! changes the log's epoch with it, so that clients read the rooms anew.
 
 use std::{collections::BTreeMap, fmt, time::Instant};
 
-use super::new_epoch;
 use crate::{
     limits::DERIVED_TOLD_EVERY,
     protocol::{
@@ -14,18 +13,21 @@ use crate::{
         rest::UserSummary,
     },
     store::{
+        connection::Conn,
+        epoch::new_epoch,
+        error::SqlError,
+        names::insert_names,
         rows::Extra,
-        sql::{Conn, Fault, Value, params, with_ids},
-        users::insert_names,
+        values::{Value, params, with_ids},
     },
 };
 
-/// The version of the rules, noted in `meta` when all is made by them.
+/// The version of the rules. It is stored in `meta` when everything is derived by them.
 const RULES: &str = "10";
-/// Rows that a step reads, and changes.
+/// The rows that a step reads and changes at most.
 const STEP_ROWS: usize = 1_000;
 
-/// After what the next step goes on.
+/// Where the next step goes on.
 #[derive(Clone, Debug)]
 pub enum Place {
     Begin,
@@ -50,12 +52,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// Says in the log how far it is, if there is anything to do: the server doesn't listen yet.
+/// Logs the progress, if there is anything to do: the server doesn't listen yet.
 #[derive(Default)]
 pub struct Progress(Option<Instant>);
 
 impl Progress {
-    /// Before a step: at the first, and then every so often.
+    /// Before each step. Logs the first one, and then one at intervals.
     pub fn tell(&mut self, at: &Place) {
         let told = self.0.is_some_and(|at| at.elapsed() < DERIVED_TOLD_EVERY);
         if !told && !matches!(at, Place::Begin) {
@@ -71,8 +73,8 @@ impl Progress {
     }
 }
 
-/// One step, but for its COMMIT; `None` when all is done.
-pub async fn step(mut conn: Conn<'_>, at: Place) -> Result<Option<Place>, Fault> {
+/// One step, without its COMMIT. `None`: everything is done.
+pub async fn step(mut conn: Conn<'_>, at: Place) -> Result<Option<Place>, SqlError> {
     match at {
         Place::Begin => begin(&mut conn).await,
         Place::Users(after) => users(&mut conn, after).await,
@@ -81,21 +83,22 @@ pub async fn step(mut conn: Conn<'_>, at: Place) -> Result<Option<Place>, Fault>
     }
 }
 
-async fn begin(conn: &mut Conn<'_>) -> Result<Option<Place>, Fault> {
+async fn begin(conn: &mut Conn<'_>) -> Result<Option<Place>, SqlError> {
     let sql = "SELECT value FROM meta WHERE name = 'derived'";
     let known = conn.query(sql, Vec::new()).await?;
     if known.first().map(|row| row.str(0)).transpose()? == Some(RULES) {
         return Ok(None);
     }
     let sql = "SELECT id FROM users LIMIT 1";
-    match conn.query(sql, Vec::new()).await?.is_empty() {
-        // A new database.
-        true => end(conn).await,
-        false => Ok(Some(Place::Users(UserId(0)))),
+    let is_new = conn.query(sql, Vec::new()).await?.is_empty();
+    if is_new {
+        end(conn).await
+    } else {
+        Ok(Some(Place::Users(UserId(0))))
     }
 }
 
-async fn end(conn: &mut Conn<'_>) -> Result<Option<Place>, Fault> {
+async fn end(conn: &mut Conn<'_>) -> Result<Option<Place>, SqlError> {
     let sql = "DELETE FROM meta WHERE name = 'derived'";
     conn.execute(sql, Vec::new()).await?;
     let sql = "INSERT INTO meta (name, value) VALUES ('derived', ?)";
@@ -103,16 +106,16 @@ async fn end(conn: &mut Conn<'_>) -> Result<Option<Place>, Fault> {
     Ok(None)
 }
 
-async fn users(conn: &mut Conn<'_>, after: UserId) -> Result<Option<Place>, Fault> {
+async fn users(conn: &mut Conn<'_>, after: UserId) -> Result<Option<Place>, SqlError> {
     let sql = "SELECT id, username, full_name FROM users WHERE id > ? ORDER BY id LIMIT ?";
-    // Locked, because another node may rename or delete them.
+    // They are locked, because another node may rename or delete them.
     let mut rows = conn.query_update(sql, params![after, STEP_ROWS]).await?;
     let mut last = None;
     let mut named = Vec::new();
     for row in &mut rows {
         let (id, username, full_name) = (row.user_id(0)?, row.text(1)?, row.opt_text(2)?);
         last = Some(id);
-        // Who deleted their account isn't searched for.
+        // Deleted accounts aren't found by a search.
         if !username.starts_with(DELETED_PREFIX) {
             named.push(UserSummary {
                 id,
@@ -130,7 +133,7 @@ async fn users(conn: &mut Conn<'_>, after: UserId) -> Result<Option<Place>, Faul
     Ok(Some(Place::Users(last)))
 }
 
-async fn rooms(conn: &mut Conn<'_>, after: RoomId) -> Result<Option<Place>, Fault> {
+async fn rooms(conn: &mut Conn<'_>, after: RoomId) -> Result<Option<Place>, SqlError> {
     let sql = "SELECT id, name, name_key FROM rooms WHERE id > ? ORDER BY id LIMIT ?";
     let mut rows = conn.query(sql, params![after, STEP_ROWS]).await?;
     let mut last = None;
@@ -154,8 +157,8 @@ async fn reactions(
     conn: &mut Conn<'_>,
     room_id: RoomId,
     after: ReactionKey,
-) -> Result<Option<Place>, Fault> {
-    // As all writers of a room do; before it is read, so that what is read is all there is.
+) -> Result<Option<Place>, SqlError> {
+    // Locked as by all writers of a room, before its rows are read, so that these are complete.
     let sql = "SELECT rev FROM rooms WHERE id = ?";
     conn.query_update(sql, params![room_id]).await?;
     let rows = some_reactions(conn, room_id, after).await?;
@@ -193,12 +196,12 @@ async fn reactions(
     Ok(Some(next))
 }
 
-/// The next reactions: of whole messages, or, where one message has more than a step takes, a part of its.
+/// The next reactions: those of whole messages, or a part of one message's where it has more than a step takes.
 async fn some_reactions(
     conn: &mut Conn<'_>,
     room_id: RoomId,
     (seq, emoji, user_id): ReactionKey,
-) -> Result<Vec<ReactionKey>, Fault> {
+) -> Result<Vec<ReactionKey>, SqlError> {
     let sql = "SELECT seq, emoji, user_id FROM reactions WHERE room_id = ? AND seq >= ?
              AND (seq > ? OR emoji > ? OR (emoji = ? AND user_id > ?)) ORDER BY seq, emoji, user_id LIMIT ?";
     let params = params![
@@ -221,8 +224,8 @@ async fn some_reactions(
     Ok(rows)
 }
 
-/// Where a step has read an emoji that isn't in its form. Of whole messages, or of one message: it has read all from the first
-/// of these messages and users to the last.
+/// Where a step has found an emoji that isn't in its present form. The step has read all of its reactions from the first of these
+/// messages and users to the last.
 struct Stale {
     form: String,
     seqs: (Seq, Seq),
@@ -244,15 +247,15 @@ impl Stale {
     }
 }
 
-/// Gives an emoji its form: of a user's reactions that become the same the earliest stays. Notes by how many a message
-/// has `fewer`.
+/// Gives an emoji its form. Of a user's reactions that become the same the earliest stays. Adds to `fewer` how many fewer reactions a
+/// message has.
 async fn join(
     conn: &mut Conn<'_>,
     room_id: RoomId,
     emoji: &str,
     stale: &Stale,
     fewer: &mut BTreeMap<Seq, u64>,
-) -> Result<(), Fault> {
+) -> Result<(), SqlError> {
     let these =
         "s.room_id = ? AND s.seq BETWEEN ? AND ? AND s.emoji = ? AND s.user_id BETWEEN ? AND ?";
     let same = "k.room_id = s.room_id AND k.seq = s.seq AND k.emoji = ? AND k.user_id = s.user_id";
@@ -279,12 +282,12 @@ async fn join(
     conn.execute(sql, range.clone()).await.map(drop)
 }
 
-/// Corrects the numbers of reactions in these messages' rows.
+/// Corrects the counts of reactions in the messages' rows.
 async fn count(
     conn: &mut Conn<'_>,
     room_id: RoomId,
     fewer: &BTreeMap<Seq, u64>,
-) -> Result<(), Fault> {
+) -> Result<(), SqlError> {
     let seqs: Vec<Seq> = fewer.keys().copied().collect();
     let sql = "SELECT seq, extra FROM messages WHERE room_id = ? AND seq IN (#)";
     for (sql, params) in with_ids(sql, &[room_id.into()], &seqs) {

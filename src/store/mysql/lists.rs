@@ -1,18 +1,18 @@
-//! Lists of rows on their way into statements: JSON texts that JSON_TABLE takes apart. One statement takes
-//! any number of rows, so that 256 changes take as many round trips as one, on MariaDB and MySQL alike.
+//! Lists of rows as a statement's parameter: JSON texts, which JSON_TABLE turns into rows. One statement takes any number of
+//! rows, so that 256 changes need as many round trips as one, on MariaDB and MySQL alike.
 //! (MySQL has no bulk command. Row constructors in IN were thirty times slower on MariaDB 10.11.)
 //!
-//! Texts travel as they are: JSON escapes control characters, quotes and backslashes, and nothing else. Keys that
-//! are bytes travel in hexadecimal digits. MariaDB's JSON_TABLE cuts what is longer than its column, and puts `?` in place of
-//! what the database's own character set doesn't hold, without a word: columns of texts are MEDIUMTEXT CHARACTER SET utf8mb4.
+//! Texts are sent as they are: JSON escapes control characters, quotes and backslashes, and nothing else. Keys that are bytes are
+//! sent as hexadecimal digits. MariaDB's JSON_TABLE silently cuts what is longer than its column, and silently puts `?` in place
+//! of what the database's own character set doesn't hold. So columns of texts are MEDIUMTEXT CHARACTER SET utf8mb4.
 
 use serde::Serialize;
 
-/// What of a packet is left to everything beside a list: the command, other parameters.
+/// How much of a packet is kept for everything beside a list: the command, other parameters.
 const PACKET_RESERVED: usize = 1_024;
 
-/// The rows in their order, as few lists as the packet allows; none for no rows. A row that no packet holds has a
-/// list of its own, which the driver refuses ([`crate::store::sql::Fault::TooMuch`]).
+/// The rows in their order, in as few lists as the packet allows; no list for no rows. A row that is larger than a packet has a
+/// list of its own, which the driver refuses ([`crate::store::error::SqlError::TooMuch`]).
 pub fn lists<T: Serialize>(rows: impl IntoIterator<Item = T>, packet: usize) -> Vec<String> {
     let (mut lists, mut list) = (Vec::new(), String::new());
     for row in rows {
@@ -31,7 +31,7 @@ pub fn lists<T: Serialize>(rows: impl IntoIterator<Item = T>, packet: usize) -> 
     lists
 }
 
-/// Whether a packet holds a list of so many bytes.
+/// Whether a packet holds a list of this many bytes.
 pub fn fits(bytes: usize, packet: usize) -> bool {
     bytes + PACKET_RESERVED <= packet
 }

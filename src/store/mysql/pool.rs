@@ -1,11 +1,11 @@
-//! Connections that are lent: one to each who reads, or writes anything but an append.
+//! The pool of database connections, for everything but the writers of the log.
 //!
-//! The driver's own pool isn't used: when who waits in it goes away while they are woken, or while a resting connection is
-//! checked for them, that wake or that connection is lost, and whoever asks next waits for ever.
+//! The driver's own pool isn't used. When a caller that waits in it is dropped while it is woken, or while an idle connection is
+//! checked for it, that wake-up or that connection is lost, and the next caller waits for ever.
 //!
-//! Invariants: at most so many connections are lent; they are given in the order in which they were asked for, and
-//! nothing is lost when who asks goes away; one comes back only from who says what its last statement gave, and is
-//! closed, within a deadline, when it is dropped in the middle of anything.
+//! Invariants: the number of connections that are lent is bounded. They are lent in the order in which they were asked for, and
+//! none is lost when a caller is dropped. A connection comes back only with the result of its last statement; one that is
+//! dropped in the middle of anything is closed within a deadline.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -21,17 +21,17 @@ use tokio::{
     time::timeout,
 };
 
-use super::fault;
+use super::error::sql_error;
 use crate::{
     limits::{SESSION_REST, STATEMENT_DEADLINE},
-    store::sql::Fault,
+    store::error::SqlError,
 };
 
 pub struct Pool {
     opts: Opts,
     size: u32,
     places: Arc<Semaphore>,
-    /// The one that was used last stands last.
+    /// Idle connections, the one that was used last at the end.
     resting: Mutex<Vec<Resting>>,
 }
 
@@ -40,9 +40,9 @@ struct Resting {
     since: Instant,
 }
 
-/// A connection, until it is given back or dropped.
+/// A connection until it is given back or dropped.
 pub struct Lent<'a> {
-    /// `None`: given back, its place, too.
+    /// `None`: given back, with its place.
     conn: Option<Conn>,
     pool: &'a Pool,
     place: Option<OwnedSemaphorePermit>,
@@ -59,14 +59,14 @@ impl Pool {
         }
     }
 
-    /// A connection that rests, or a new one, within [`STATEMENT_DEADLINE`].
-    pub async fn lend(&self) -> Result<Lent<'_>, Fault> {
+    /// An idle connection or a new one, within [`STATEMENT_DEADLINE`].
+    pub async fn lend(&self) -> Result<Lent<'_>, SqlError> {
         let lending = async {
-            let closed = |_| Fault::Gone("the server stops".into());
+            let closed = |_| SqlError::Gone("the server stops".into());
             let place = self.places.clone().acquire_owned().await.map_err(closed)?;
-            let conn = match self.rested() {
+            let conn = match self.idle() {
                 Some(conn) => conn,
-                None => Conn::new(self.opts.clone()).await.map_err(fault)?,
+                None => Conn::new(self.opts.clone()).await.map_err(sql_error)?,
             };
             Ok(Lent {
                 conn: Some(conn),
@@ -74,25 +74,25 @@ impl Pool {
                 place: Some(place),
             })
         };
-        // Not `Gone`: a read would be repeated at once, and wait at the end of the queue again.
-        let late = |_| Fault::Transient("no connection before the deadline".into());
+        // Not `Gone`: a read would be retried at once, and wait at the end of the queue again.
+        let late = |_| SqlError::Transient("no connection before the deadline".into());
         timeout(STATEMENT_DEADLINE, lending).await.map_err(late)?
     }
 
-    /// The one that was used last, if the server isn't about to end it.
-    fn rested(&self) -> Option<Conn> {
+    /// The connection that was used last, if the server isn't about to close it.
+    fn idle(&self) -> Option<Conn> {
         let last = self.resting().pop()?;
         (last.since.elapsed() < SESSION_REST).then_some(last.conn)
     }
 
-    /// Closes those that the server would end soon.
+    /// Closes the connections that the server would close soon.
     pub fn prune(&self) {
         let mut resting = self.resting();
         let rested = resting.partition_point(|resting| resting.since.elapsed() >= SESSION_REST);
         resting.drain(..rested);
     }
 
-    /// Waits for all that are lent, then closes them, all within [`STATEMENT_DEADLINE`]; lends none any more.
+    /// Waits for all that are lent and closes them, within [`STATEMENT_DEADLINE`]. Lends none any more.
     pub async fn close(&self) {
         let closing = async {
             let _all = self.places.acquire_many(self.size).await;
@@ -111,12 +111,12 @@ impl Pool {
 }
 
 impl Lent<'_> {
-    /// Gives the connection back after its last statement, or closes it where that shows that it isn't to be used
-    /// again. When it is gone, those that rest are not trusted either.
-    pub fn after<T>(mut self, answer: Result<T, Fault>) -> Result<T, Fault> {
+    /// Gives the connection back after its last statement, or closes it where the result shows that it must not be used again. When
+    /// it was lost, the idle ones are closed too.
+    pub fn after<T>(mut self, answer: Result<T, SqlError>) -> Result<T, SqlError> {
         match answer {
-            Err(Fault::TooMuch(_)) => {}
-            Err(Fault::Gone(_)) => self.pool.resting().clear(),
+            Err(SqlError::TooMuch(_)) => {}
+            Err(SqlError::Gone(_)) => self.pool.resting().clear(),
             _ if self.pool.places.is_closed() => {}
             _ => {
                 let since = Instant::now();
@@ -132,18 +132,22 @@ impl Deref for Lent<'_> {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
-        self.conn.as_ref().expect("it isn't given back yet")
+        self.conn
+            .as_ref()
+            .expect("a connection that isn't given back yet")
     }
 }
 
 impl DerefMut for Lent<'_> {
     fn deref_mut(&mut self) -> &mut Conn {
-        self.conn.as_mut().expect("it isn't given back yet")
+        self.conn
+            .as_mut()
+            .expect("a connection that isn't given back yet")
     }
 }
 
 impl Drop for Lent<'_> {
-    /// Its place is free when it is closed.
+    /// Closes the connection. Its place is free after that.
     fn drop(&mut self) {
         if let (Some(conn), Some(place), Ok(runtime)) =
             (self.conn.take(), self.place.take(), Handle::try_current())

@@ -1,31 +1,39 @@
-//! What of the server's settings and state keeps Hearth from its promises: for the log at the start, and for
-//! `hearth check`. Asked in text, on a connection of its own, so that it is told where no statement can be prepared.
+//! Finds settings and states of the server that break one of Hearth's promises: for the log at the start, and for `hearth check`.
+//! The questions are plain text on a connection of their own, so that they work where no statement can be prepared.
 
 use mysql_async::{Conn, Opts, prelude::Queryable};
 
-use super::{APPENDERS, STATEMENTS_MAX, deadline, options};
+use super::{
+    connect::{self, STATEMENTS_MAX},
+    statements::deadline,
+    writer::WRITERS,
+};
 use crate::{
     limits::PACKET_BYTES_MIN,
-    store::{Error, Result, Weakness, search, sql::Fault},
+    store::{
+        error::{Error, Result, SqlError},
+        options::Weakness,
+        search::tokens::{CODE_MAX, CODE_MIN},
+    },
 };
 
-/// Of a database that has Hearth's schema, and a pool of so many connections.
+/// Looks at a database that has Hearth's schema. `pool`: how many connections the pool has.
 pub async fn weaknesses(url: &str, pool: usize) -> Result<Vec<Weakness>> {
-    let opts = Opts::from(options(url, &[])?);
+    let opts = Opts::from(connect::options(url, &[])?);
     let mut conn = deadline(Conn::new(opts)).await?;
     let mut found = settings(&mut conn, pool).await?;
-    // Each finds no row, and fails as every such write would.
+    // Each finds no row, and fails where every such write would.
     let writes = [
         "INSERT INTO meta (name, value) SELECT name, value FROM meta WHERE name = ''",
         "UPDATE meta SET value = value WHERE name = ''",
         "DELETE FROM meta WHERE name = ''",
     ];
     for write in writes {
-        let Err(fault) = deadline(conn.query_drop(write)).await else {
+        let Err(error) = deadline(conn.query_drop(write)).await else {
             continue;
         };
         found.push(Weakness {
-            what: format!("nothing can be written: {}", fault.cause()),
+            what: format!("nothing can be written: {}", error.cause()),
             remedy: "Let the server write (read_only, super_read_only, innodb_read_only, \
                      transaction_read_only off), and this user too (GRANT), or name the server that may in \
                      HEARTH_DATABASE_URL."
@@ -46,7 +54,7 @@ async fn settings(conn: &mut Conn, pool: usize) -> Result<Vec<Weakness>, Error> 
     let row = deadline(conn.query_first::<(i64, usize, usize, usize, usize), _>(sql)).await?;
     let sql = "SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'";
     let prepared = deadline(conn.query_first::<(String, usize), _>(sql)).await?;
-    let none = || Fault::Refused("the server doesn't tell its variables".into());
+    let none = || SqlError::Refused("the server doesn't tell its variables".into());
     let (flush, token_min, token_max, packet, statements_max) = row.ok_or_else(none)?;
     let (_, prepared) = prepared.ok_or_else(none)?;
 
@@ -59,7 +67,7 @@ async fn settings(conn: &mut Conn, pool: usize) -> Result<Vec<Weakness>, Error> 
             "Set innodb_flush_log_at_trx_commit = 1 in the database's configuration.".into(),
         );
     }
-    if token_min > *search::TOKEN_BYTES.start() || token_max < *search::TOKEN_BYTES.end() {
+    if token_min > CODE_MIN || token_max < CODE_MAX {
         add(
             "innodb_ft_min_token_size or innodb_ft_max_token_size isn't the default: some words are not found by a search"
                 .into(),
@@ -76,7 +84,7 @@ async fn settings(conn: &mut Conn, pool: usize) -> Result<Vec<Weakness>, Error> 
             ),
         );
     }
-    let wanted = (pool + APPENDERS) * STATEMENTS_MAX;
+    let wanted = (pool + WRITERS) * STATEMENTS_MAX;
     let remedy = format!(
         "Raise max_prepared_stmt_count: each connection of Hearth's keeps up to {STATEMENTS_MAX}, {wanted} in all. Or \
          see who else prepares them."

@@ -1,12 +1,12 @@
-//! The task that indexes what was committed: it hears of rooms, reads what changed in them after their
-//! cursors, cuts the texts, and writes words and cursor in one transaction.
+//! The task that indexes what was committed. It is told of rooms, reads what changed in them after their cursors, cuts the texts,
+//! and writes words and cursor in one transaction.
 //!
-//! Invariants: words are written only while the message's row is locked and still is what was cut, so that a
-//! deletion's commit is final; a cursor moves only over what an earlier statement knew to be committed; a
-//! room that fails is tried again and stops no other.
+//! Invariants: words are written only while the message's row is locked and is unchanged since it was read, so that the commit of a
+//! deletion is final. A cursor moves only over what an earlier statement knew to be committed. A room that fails is retried, and
+//! stops no other.
 //!
-//! Locks are taken in one order, by all nodes alike: the cursor, the messages by rising seq (as appends
-//! do), their words. The room's row is never locked: nobody who sends waits for the index.
+//! All nodes take locks in one order: the cursor, the messages by rising seq (as the writers of the log do), their words. The room's
+//! row is never locked, so no send waits for the index.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -19,38 +19,43 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-use super::{ERASE, blocking, tokens};
+use super::tokens;
 use crate::{
     limits::*,
     protocol::{Rev, RoomId, Seq, Time, UserId},
     store::{
-        Event, Result, Store,
+        Store,
+        blocking::blocking,
+        connection::{Conn, script},
         database::Database,
+        error::{Result, SqlError},
+        event::Event,
         mysql::{
-            self,
             lists::{fits, lists},
+            statements,
         },
-        sql::{Conn, Fault, Row, params, script, with_ids},
+        rows::ERASE_WORDS,
         telemetry,
+        values::{Row, params, with_ids},
     },
 };
 
-/// See the module's documentation. One per process, shared with the store's listener.
+/// See the module's documentation. There is one in each process, shared with the commit hook.
 #[derive(Default)]
 pub struct Indexer {
     waiting: Mutex<Waiting>,
     woken: Notify,
 }
 
-/// Rooms to be looked at.
+/// The rooms that may be behind.
 #[derive(Default)]
 struct Waiting {
     rooms: BTreeSet<RoomId>,
-    /// More rooms than are noted, or unknown ones: all are to be looked through.
+    /// All rooms may be behind: more than are noted, or unknown ones.
     all: bool,
 }
 
-/// A message as it was read, and its words: none when it is deleted.
+/// A message as it was read, and its words: none where it is deleted.
 struct Cut {
     seq: Seq,
     rev: Rev,
@@ -145,7 +150,7 @@ impl Indexer {
             match done {
                 Ok(false) => {}
                 Ok(true) => queue.push_back(*room_id),
-                Err(error) if error.passes() => {
+                Err(error) if error.is_retryable() => {
                     queue.push_back(*room_id);
                     away = Err(error);
                 }
@@ -216,7 +221,7 @@ async fn index_page(store: &Store, room_id: RoomId) -> Result<bool> {
     let cuts = blocking(move || {
         rows.into_iter()
             .map(cut_row)
-            .collect::<Result<Vec<Cut>, Fault>>()
+            .collect::<Result<Vec<Cut>, SqlError>>()
     });
     let mut cuts = cuts.await??;
     let upto = match cuts.last() {
@@ -230,7 +235,7 @@ async fn index_page(store: &Store, room_id: RoomId) -> Result<bool> {
     Ok(full)
 }
 
-fn cut_row(mut row: Row) -> Result<Cut, Fault> {
+fn cut_row(mut row: Row) -> Result<Cut, SqlError> {
     let deleted = !row.is_null(5)?;
     let text = row.opt_text(4)?.filter(|_| !deleted).unwrap_or_default();
     let codes = tokens::tokens(&text)
@@ -245,7 +250,7 @@ fn cut_row(mut row: Row) -> Result<Cut, Fault> {
     })
 }
 
-/// By itself: were it part of the transaction, two nodes would lock the same gap and wait for each other.
+/// In a transaction of its own. Otherwise two nodes would lock the same gap and wait for each other.
 async fn make_cursor(store: &Store, room_id: RoomId) -> Result<()> {
     let sql = match store.db() {
         Database::Sqlite(_) => "INSERT OR IGNORE INTO search_cursors (room_id, rev) VALUES (?, 0)",
@@ -255,8 +260,8 @@ async fn make_cursor(store: &Store, room_id: RoomId) -> Result<()> {
     Ok(())
 }
 
-/// Words of messages that had none, by rising seq.
-async fn insert(conn: &mut Conn<'_>, room_id: RoomId, cuts: &[&Cut]) -> Result<(), Fault> {
+/// Inserts words of messages that had none, by rising seq.
+async fn insert(conn: &mut Conn<'_>, room_id: RoomId, cuts: &[&Cut]) -> Result<(), SqlError> {
     let Conn::Mysql(tx) = conn else {
         let sql = "INSERT INTO message_words (room_id, seq, sender_id, created_at, tokens) VALUES (?, ?, ?, ?, ?)";
         for cut in cuts {
@@ -269,8 +274,8 @@ async fn insert(conn: &mut Conn<'_>, room_id: RoomId, cuts: &[&Cut]) -> Result<(
     if cuts.is_empty() {
         return Ok(());
     }
-    // One statement, as appends do it (store/mysql/append.rs).
-    let packet = mysql::packet(*tx).await?;
+    // In one statement, as in store/mysql/batch.rs.
+    let packet = statements::packet(*tx).await?;
     let rows = cuts
         .iter()
         .map(|cut| (cut.seq, cut.sender_id, cut.created_at.0, &cut.tokens));
@@ -279,32 +284,32 @@ async fn insert(conn: &mut Conn<'_>, room_id: RoomId, cuts: &[&Cut]) -> Result<(
                FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (seq BIGINT PATH '$[0]',
                     sender_id BIGINT PATH '$[1]', created_at BIGINT PATH '$[2]', tokens MEDIUMTEXT PATH '$[3]')) k";
     for list in lists(rows, packet) {
-        // Its room waits until the limit is lifted.
+        // Its room is indexed when the limit is raised.
         if !fits(list.len(), packet) {
             let cause = format!("max_allowed_packet ({packet}) is too small for a text's words");
-            return Err(Fault::Refused(cause));
+            return Err(SqlError::Refused(cause));
         }
-        mysql::execute(*tx, sql, params![room_id, list]).await?;
+        statements::execute(*tx, sql, params![room_id, list]).await?;
     }
     Ok(())
 }
 
-/// The one transaction, but for its COMMIT.
+/// The transaction, without its COMMIT.
 async fn write(
     mut conn: Conn<'_>,
     room_id: RoomId,
     cuts: Arc<Vec<Cut>>,
     upto: Rev,
-) -> Result<((), Vec<Event>), Fault> {
+) -> Result<((), Vec<Event>), SqlError> {
     let sql = "SELECT rev FROM search_cursors WHERE room_id = ?";
     let cursor = conn.query_update(sql, params![room_id]).await?;
     let cursor = cursor.first().map(|row| row.u64(0)).transpose()?;
-    // Made anew, or moved by another node.
+    // It was created anew, or moved by another node.
     if cursor.is_none_or(|rev| rev >= upto) {
         return Ok(((), Vec::new()));
     }
     let seqs: Vec<Seq> = cuts.iter().map(|cut| cut.seq).collect();
-    // The index is named so that no other row is locked on the way, and each in its turn.
+    // The index is named so that no other row is locked on the way, and the rows in their order.
     let primary = match conn {
         Conn::Sqlite(_) => "",
         Conn::Mysql(_) => "FORCE INDEX (PRIMARY)",
@@ -330,7 +335,7 @@ async fn write(
     let mut new = Vec::new();
     for cut in cuts.iter() {
         if present.binary_search(&(cut.seq, cut.rev)).is_err() {
-            // It has changed since: there is a higher rev to come.
+            // It has changed since then: its higher rev is still to be indexed.
             continue;
         }
         let at = known.binary_search_by_key(&cut.seq, |(seq, _)| *seq);
@@ -340,7 +345,7 @@ async fn write(
             // A reaction, or a pin.
             Some(tokens) if *tokens == cut.tokens => {}
             Some(_) if cut.tokens.is_empty() => {
-                conn.execute(ERASE, params![room_id, cut.seq]).await?;
+                conn.execute(ERASE_WORDS, params![room_id, cut.seq]).await?;
             }
             Some(_) => {
                 let sql = "UPDATE message_words SET tokens = ? WHERE room_id = ? AND seq = ?";

@@ -1,26 +1,28 @@
-//! Search in messages: an index filled behind the log's commits ([`Indexer`]), and what finds in it.
+//! Search in messages: an index that is filled after the log's commits ([`Indexer`]), and queries of it.
 //!
-//! Texts and queries are cut into the same tokens ([`tokens`]), which each database indexes as words of its
-//! own: FTS5 on SQLite, FULLTEXT on MySQL. They find candidates; each candidate's present text is then cut
-//! once more and decides ([`query`]), so that both give the same answers, and an index that is behind shows
-//! nothing that isn't so.
+//! Texts and queries are cut into the same tokens ([`tokens`]), which each database indexes as words: FTS5 on SQLite, FULLTEXT on
+//! MySQL. The index finds candidates. The present text of each is then cut once more and decides ([`query`]), so that both
+//! databases give the same results, and an index that is behind shows nothing false.
 //!
-//! Invariants: `message_words` holds no text of a deleted message, from the deletion's commit on; a room's
-//! cursor stands at a `rev` up to which every message is indexed, as it was then or later.
+//! Invariants: from the commit of a deletion on, `message_words` holds no text of the message. A room's cursor is a `rev` up to
+//! which every message is indexed, as it was then or later.
 //!
-//! **Who deletes a message** runs [`ERASE`], or the same for a list, in the same transaction, *after* the update of the message's row:
-//! the indexer writes words only while it holds that row as it has read it, so that whoever comes second
-//! finds what the first one did. On SQLite triggers take the words out of FTS5 at once. InnoDB hides them at
-//! once, and keeps their bare codes in its files until `OPTIMIZE TABLE message_words`.
+//! **The deletion of a message** runs [`rows::ERASE_WORDS`], or the same for a list, in its transaction, *after* the update of the
+//! message's row. The indexer writes words only while it holds the lock of that row, unchanged since it was read. So the second of
+//! both finds what the first one did. On SQLite triggers remove the words from FTS5 at once. InnoDB hides them at once, and keeps
+//! their codes in its files until `OPTIMIZE TABLE message_words`.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use super::{
-    Result, Store,
+    Store,
+    blocking::blocking,
+    connection::script,
     database::Database,
-    log,
+    error::{Result, SqlError},
+    log::messages::reactions_to,
     rows::{self, Word},
-    sql::{Fault, Row, Value, params, script},
+    values::{Row, Value, params},
 };
 use crate::{
     limits::{self, SEARCH_CANDIDATES},
@@ -33,40 +35,33 @@ use crate::{
 mod indexer;
 mod query;
 mod snippet;
-mod tokens;
+pub(super) mod tokens;
 
 pub use self::{
     indexer::Indexer,
     query::{Query, Unsearchable},
 };
 
-/// Takes a message's words out of the index: room, seq.
-pub const ERASE: &str = "DELETE FROM message_words WHERE room_id = ? AND seq = ?";
-
-/// How long an indexed token may be: MySQL must take them all.
-pub const TOKEN_BYTES: std::ops::RangeInclusive<usize> = tokens::CODE_MIN..=tokens::CODE_MAX;
-
-/// Texts held at once for one page; a message more may come on top.
+/// The text that is held at once for one page; a message more may come on top.
 const PAGE_BYTES: usize = 256 * 1024;
 
-/// MariaDB and MySQL end a search by themselves before its asker gives up, each told by a comment that the
-/// other one doesn't read.
+/// MariaDB and MySQL end a search by themselves before its deadline here. Each reads a comment that the other one ignores.
 const SELECT_ON_MYSQL: &str =
     "/*M! SET STATEMENT max_statement_time = 4 FOR */ SELECT /*+ MAX_EXECUTION_TIME(4000) */";
 
-/// Where, and from where on, a user searches.
+/// What a search is limited to.
 #[derive(Clone, Copy, Debug)]
-pub struct Scope {
-    /// Who asks: what is found is in rooms that he is in.
+pub struct SearchFilter {
+    /// The user who searches. Only their rooms are searched.
     pub user_id: UserId,
     pub room_id: Option<RoomId>,
     pub from: Option<UserId>,
-    /// The last one of the page before.
+    /// The last message of the page before.
     pub after: Option<Place>,
 }
 
-/// A message's place in the order of what is found: the newest first; of one moment, by falling room and
-/// seq. It never changes, and is the same on both databases.
+/// A message's place in the order of results: the newest first; at the same moment by falling room and seq. It never changes, and
+/// is the same on both databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     created_at: Time,
@@ -84,7 +79,7 @@ impl Place {
     }
 }
 
-/// As it travels in cursors.
+/// The form in which cursors hold it.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.created_at.0, self.room_id, self.seq)
@@ -96,9 +91,8 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut numbers = text.split('.').map(|number| {
-            let number = number.parse::<u64>().ok();
-            let number = number.filter(|number| *number <= limits::ID_MAX);
-            number.ok_or(())
+            let number = number.parse::<u64>().map_err(drop)?;
+            (number <= limits::ID_MAX).then_some(number).ok_or(())
         });
         let mut next = || numbers.next().ok_or(())?;
         let (created_at, room_id, seq) = (next()?, next()?, next()?);
@@ -107,28 +101,30 @@ impl FromStr for Place {
             room_id: RoomId(room_id),
             seq,
         };
-        // In its one form, and nothing after it.
+        // Only the canonical form is accepted.
         (place.to_string() == text).then_some(place).ok_or(())
     }
 }
 
-/// What was found, and whether there may be more after `last`.
+/// A page of results.
 #[derive(Debug)]
 pub struct Page {
     pub found: Vec<Found>,
+    /// The place after which there may be more.
     pub more_after: Option<Place>,
 }
 
 impl Store {
-    /// At most `limit` messages that match, fewer when some of the candidates didn't. The memberships are
-    /// those of about the same moment: who asks checks them once more after it.
-    pub async fn search(&self, query: &Query, scope: Scope, limit: usize) -> Result<Page> {
-        // Who looks for words side by side looks at more texts than will match.
-        let most = match query.has_phrases() {
-            true => limit.max(SEARCH_CANDIDATES),
-            false => limit,
+    /// At most `limit` messages that match; fewer where some of the candidates don't match. The memberships are those of about the same
+    /// moment, so the caller checks them again after it.
+    pub async fn search(&self, query: &Query, filter: SearchFilter, limit: usize) -> Result<Page> {
+        // A phrase has more candidates than matches.
+        let most = if query.has_phrases() {
+            limit.max(SEARCH_CANDIDATES)
+        } else {
+            limit
         };
-        let (statement, params) = statement(self.db(), query, scope, most);
+        let (statement, params) = statement(self.db(), query, filter, most);
         let answer = self.db().query_upto(statement, params, PAGE_BYTES).await;
         let (mut rows, mut cut) = answer?;
         if rows.len() > most {
@@ -139,7 +135,7 @@ impl Store {
         let candidates = rows
             .into_iter()
             .filter_map(|row| candidate(row).transpose());
-        let candidates = candidates.collect::<Result<Vec<_>, Fault>>()?;
+        let candidates = candidates.collect::<Result<Vec<_>, SqlError>>()?;
         let query = query.clone();
         let found = blocking(move || {
             let candidates = candidates.into_iter();
@@ -159,7 +155,7 @@ impl Store {
         })
     }
 
-    /// What was found with its reactions: the flags tell where there are any.
+    /// Adds reactions to the messages that are flagged to have any.
     async fn with_reactions(&self, found: Vec<(Found, bool)>) -> Result<Vec<Found>> {
         let mut reacted: BTreeMap<RoomId, Vec<Seq>> = BTreeMap::new();
         for (found, _) in found.iter().filter(|(_, has_reactions)| *has_reactions) {
@@ -170,7 +166,7 @@ impl Store {
         for (room_id, seqs) in reacted {
             let script = script(move |mut conn| {
                 let seqs = seqs.clone();
-                Box::pin(async move { log::reactions_to(&mut conn, room_id, &seqs).await })
+                Box::pin(async move { reactions_to(&mut conn, room_id, &seqs).await })
             });
             let mut of = self.db().read(script).await?;
             for found in found.iter_mut().filter(|found| found.room.id == room_id) {
@@ -182,9 +178,14 @@ impl Store {
     }
 }
 
-/// The candidates are sorted before the rest of them is read: the message, unless it is deleted, its room, and
-/// the other one of a direct room, its place.
-fn statement(db: &Database, query: &Query, scope: Scope, limit: usize) -> (String, Vec<Value>) {
+/// Candidates are sorted before the rest is read: the message unless it is deleted, its room, the other member of a direct room, and
+/// its place.
+fn statement(
+    db: &Database,
+    query: &Query,
+    filter: SearchFilter,
+    limit: usize,
+) -> (String, Vec<Value>) {
     let (select, from, matches, asked) = match db {
         Database::Sqlite(_) => (
             "SELECT",
@@ -200,20 +201,20 @@ fn statement(db: &Database, query: &Query, scope: Scope, limit: usize) -> (Strin
         ),
     };
     let mut conditions = String::new();
-    let mut params = params![scope.user_id, asked];
-    if let Some(room_id) = scope.room_id {
+    let mut params = params![filter.user_id, asked];
+    if let Some(room_id) = filter.room_id {
         conditions.push_str(" AND w.room_id = ?");
         params.extend(params![room_id]);
     }
-    if let Some(from) = scope.from {
+    if let Some(from) = filter.from {
         conditions.push_str(" AND w.sender_id = ?");
         params.extend(params![from]);
     }
-    if let Some(place) = scope.after {
+    if let Some(place) = filter.after {
         conditions.push_str(" AND (w.created_at, w.room_id, w.seq) < (?, ?, ?)");
         params.extend(params![place.created_at, place.room_id, place.seq]);
     }
-    params.extend(params![limit + 1, scope.user_id]);
+    params.extend(params![limit + 1, filter.user_id]);
     let statement = format!(
         "{select} {columns}, r.kind, r.name, v.id, v.username, v.full_name, k.created_at, k.room_id, k.seq FROM (
              SELECT w.created_at, w.room_id, w.seq FROM {from}
@@ -233,7 +234,7 @@ fn statement(db: &Database, query: &Query, scope: Scope, limit: usize) -> (Strin
     (statement, params)
 }
 
-fn place(row: &Row) -> Result<Place, Fault> {
+fn place(row: &Row) -> Result<Place, SqlError> {
     let at = row.0.len() - 3;
     Ok(Place {
         created_at: row.time(at)?,
@@ -245,14 +246,15 @@ fn place(row: &Row) -> Result<Place, Fault> {
 /// A message that may match, and whether it has reactions.
 type Candidate = (Message, FoundRoom, bool);
 
-fn candidate(mut row: Row) -> Result<Option<Candidate>, Fault> {
+fn candidate(mut row: Row) -> Result<Option<Candidate>, SqlError> {
     if row.is_null(0)? {
         return Ok(None);
     }
     let kind = row.0.len() - 8;
-    let peer = match row.is_null(kind + 2)? {
-        true => None,
-        false => Some(rows::summary(&mut row, kind + 2)?),
+    let peer = if row.is_null(kind + 2)? {
+        None
+    } else {
+        Some(rows::summary(&mut row, kind + 2)?)
     };
     let room = FoundRoom {
         id: row.room_id(0)?,
@@ -274,12 +276,6 @@ fn found(query: &Query, (message, room, has_reactions): Candidate) -> Option<(Fo
         room,
     };
     Some((found, has_reactions))
-}
-
-/// Work on texts, which may take milliseconds.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| super::Error::Broken(error.to_string()))
 }
 
 #[cfg(test)]

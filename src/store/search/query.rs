@@ -1,4 +1,4 @@
-//! What was searched for: words, phrases and beginnings, all of which must be there. Pure.
+//! The query of a search: words, phrases and beginnings of words, all of which must be in the text. Pure.
 //!
 //! Invariant: of what a user typed only encoded tokens reach a database's own language of queries. What the
 //! database finds with them may be a little more than what matches; [`Query::hits`] decides, on the text.
@@ -35,9 +35,10 @@ impl Query {
         let (mut terms, mut words) = (Vec::new(), 0);
         let mut quoted = false;
         for part in text.split(['"', '“', '”', '„']) {
-            let phrases: Vec<&str> = match quoted {
-                true => vec![part],
-                false => part.split_whitespace().collect(),
+            let phrases: Vec<&str> = if quoted {
+                vec![part]
+            } else {
+                part.split_whitespace().collect()
             };
             for phrase in phrases {
                 let pieces = pieces(phrase);

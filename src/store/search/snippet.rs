@@ -72,11 +72,14 @@ mod tests {
     }
 
     fn marked(pieces: &[Piece]) -> String {
-        let marked = pieces.iter().map(|piece| match piece.hit {
-            true => format!("[{}]", piece.text),
-            false => piece.text.clone(),
-        });
-        marked.collect()
+        let mark = |piece: &Piece| {
+            if piece.hit {
+                format!("[{}]", piece.text)
+            } else {
+                piece.text.clone()
+            }
+        };
+        pieces.iter().map(mark).collect()
     }
 
     #[test]

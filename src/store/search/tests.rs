@@ -9,7 +9,11 @@ use crate::store::{Location, NewRoom, NewUser, Options};
 
 /// A store with two members in each of some rooms: an empty table has another plan.
 async fn open(location: Location) -> Store {
-    let options = Options { location, pool: 2 };
+    let options = Options {
+        location,
+        pool: 2,
+        sha256: |bytes| crate::auth::tokens::hash(bytes),
+    };
     let store = Store::open(&options, Arc::new(|_| {})).await.unwrap();
     let mut people = Vec::new();
     for name in ["ada", "bob"] {
@@ -34,24 +38,24 @@ async fn open(location: Location) -> Store {
     store
 }
 
-/// The plan's rows, each as the words of its columns, for each kind of scope.
+/// The plan's rows, each as the words of its columns, for each kind of filter.
 async fn plans(store: &Store, explain: &str) -> Vec<Vec<String>> {
     let query = Query::parse("word \"a phrase\" beg*").unwrap();
-    let all = Scope {
+    let all = SearchFilter {
         user_id: UserId(1),
         room_id: None,
         from: None,
         after: None,
     };
-    let narrow = Scope {
+    let narrow = SearchFilter {
         room_id: Some(RoomId(1)),
         from: Some(UserId(1)),
         after: Some("9.1.1".parse().unwrap()),
         ..all
     };
     let mut plans = Vec::new();
-    for scope in [all, narrow] {
-        let (statement, params) = statement(store.db(), &query, scope, 50);
+    for filter in [all, narrow] {
+        let (statement, params) = statement(store.db(), &query, filter, 50);
         let statement = statement.replacen(SELECT_ON_MYSQL, "SELECT", 1);
         let rows = store
             .db()

@@ -190,7 +190,7 @@ fn plain_code(token: &str) -> String {
     code
 }
 
-/// FNV-1a: who makes two words collide finds one of his messages by the other's word, until the text itself
+/// FNV-1a: a user who makes two words collide finds one message by the other's word, until the text itself
 /// is looked at.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

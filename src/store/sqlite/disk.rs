@@ -1,8 +1,8 @@
-//! A disk that takes nothing: it is full, over its quota, read-only or broken. What would be written is refused at once, what is read goes
-//! on, and the writer tries again by itself.
+//! A disk that takes no writes: it is full, over its quota, read-only or broken. Changes are refused at once, reads go on, and the
+//! writer tries again by itself.
 //!
-//! Invariant: the log says once that it began and once that it is over, however many changes meet it; when it comes and goes, the
-//! log is told at intervals, and always of one that lasts.
+//! Invariant: the beginning and the end are logged once, however many changes fail. A state that comes and goes is logged at
+//! intervals, and one that lasts is always logged.
 
 use std::{
     fs::{self, File},
@@ -11,26 +11,26 @@ use std::{
     time::Instant,
 };
 
-use super::beside;
+use super::locks::beside;
 use crate::limits::{DISK_RETRY, DISK_TOLD_INTERVAL};
 
-/// The disk, as the writer knows it.
+/// The state of the disk.
 #[derive(Default)]
 pub struct Disk {
-    /// What it said when it took nothing, and when it was tried last.
+    /// Its error, and when it was tried last. `None`: it works.
     fails: Option<(String, Instant)>,
     told: Option<Instant>,
-    /// Whether this time was told.
+    /// Whether the present failure was logged.
     tells: bool,
 }
 
 impl Disk {
-    /// Why nothing can be written now; `None` when it may be tried.
+    /// Why nothing can be written now. `None`: a write may be tried.
     pub fn fails(&self) -> Option<&str> {
         self.fails.as_ref().map(|(why, _)| why.as_str())
     }
 
-    /// Whether it is to be tried again; it counts as tried then.
+    /// Whether it is to be tried again. Then it counts as tried.
     pub fn is_due(&mut self) -> bool {
         match &mut self.fails {
             Some((_, tried)) if tried.elapsed() >= DISK_RETRY => {
@@ -41,12 +41,12 @@ impl Disk {
         }
     }
 
-    /// It took nothing.
+    /// A write failed.
     pub fn failed(&mut self, database: &Path, error: &str) {
         if self.fails.is_none() {
             let why = match refusal(database) {
                 Ok(()) => error.to_owned(),
-                // The system's word says more than SQLite's.
+                // The system's error says more than SQLite's.
                 Err(system) => format!("{error}: {system}"),
             };
             self.tells = false;
@@ -66,7 +66,7 @@ impl Disk {
         }
     }
 
-    /// It took something.
+    /// A write succeeded.
     pub fn works(&mut self) {
         if self.fails.take().is_some() && self.tells {
             tracing::warn!("the disk takes changes again");
@@ -74,7 +74,7 @@ impl Disk {
     }
 }
 
-/// What the system says to a file beside the database.
+/// Tries to write a file beside the database, for the system's error.
 fn refusal(database: &Path) -> io::Result<()> {
     let path = beside(database, "-tried");
     let tried = File::create(&path).and_then(|mut file| {
@@ -89,7 +89,7 @@ fn refusal(database: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// One that comes back soon is not told, and one that comes back and lasts is.
+    /// A failure that comes back soon isn't logged; one that comes back and lasts is.
     #[test]
     fn what_lasts_is_told() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,11 +1,10 @@
-//! The files of a database that is open: whether their names still lead to them, and whether anything but SQLite wrote
-//! there.
+//! The files of an open database: whether their names still lead to them, and whether a program other than SQLite wrote there.
 //!
-//! Who has a file open goes on with it when it is removed, renamed or replaced: whatever is stored then is lost with the
-//! process. So names and files are compared before anything is acknowledged.
+//! A process that has a file open goes on with it when the file is removed, renamed or replaced. What is stored then is lost with
+//! the process. So names and files are compared before anything is acknowledged.
 //!
-//! Deliberately absent: a descriptor of these files that is ever closed. Closing one would give up all locks that this
-//! process has on that file (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+//! Deliberately absent: a descriptor of these files that is ever closed. Closing one would release all locks that this process
+//! has on that file (<https://sqlite.org/howtocorrupt.html>, section 2.2).
 
 use std::{
     fs::{self, File, Metadata},
@@ -25,12 +24,12 @@ use rusqlite::Connection;
 
 use crate::{
     limits::FILES_DOUBT,
-    store::{Error, migrate::unavailable},
+    store::error::{Error, unavailable},
 };
 
 /// The files of one open database, and what is wrong with them. Shared by all who read and write it.
 pub struct Files {
-    /// The database's own, its log's, its shared memory's.
+    /// The database's own file, its write-ahead log, its shared memory.
     named: [(PathBuf, Id); 3],
     /// The shared memory, for its locks. Never closed.
     shared: ManuallyDrop<File>,
@@ -40,11 +39,11 @@ pub struct Files {
 /// What was found when the writer last looked.
 struct Wrong {
     why: String,
-    /// Its own pages are gone, and not only its names: nothing that is read is to be believed.
+    /// The pages of the file may be another program's, and not only its name: what is read can't be trusted.
     written_over: bool,
 }
 
-/// What tells a file from all others that are there.
+/// What distinguishes a file from all others that exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Id {
     device: u64,
@@ -61,15 +60,14 @@ impl Id {
 }
 
 impl Files {
-    /// Those of a connection that was opened by this path just now.
+    /// The files of a connection that was just opened by this path.
     pub fn of(path: &Path, conn: &Connection) -> Result<Self, Error> {
         open_all(conn).map_err(unavailable)?;
-        // As SQLite names it, without symbolic links: the others are beside that.
+        // The path as SQLite has it, without symbolic links: the other files are beside it.
         let whole = conn.path().unwrap_or_default();
         let beside = |suffix| PathBuf::from(format!("{whole}{suffix}"));
         let named = |name: PathBuf| {
-            let found = fs::metadata(&name);
-            let found = found.map_err(|error| unavailable(away(&name, &error)))?;
+            let found = fs::metadata(&name).map_err(|error| unavailable(away(&name, &error)))?;
             Ok::<_, Error>((name, Id::of(&found)))
         };
         let shared = ManuallyDrop::new(File::open(beside("-shm")).map_err(unavailable)?);
@@ -84,7 +82,7 @@ impl Files {
         })
     }
 
-    /// Whether each name leads to the file that was opened; else which one doesn't. A look costs a few microseconds.
+    /// Checks that each name leads to the file that was opened. A look costs a few microseconds.
     pub fn are_there(&self) -> Result<Metadata, String> {
         let mut own = None;
         for (name, id) in &self.named {
@@ -104,8 +102,7 @@ impl Files {
         &self.named[1].0
     }
 
-    /// Whether another process moves pages from the log into the database just now: it holds `WAL_CKPT_LOCK` then, a
-    /// byte of the shared memory (<https://sqlite.org/walformat.html>, section 2.3).
+    /// Whether another process is making a checkpoint: then it holds `WAL_CKPT_LOCK`, a byte of the shared memory (<https://sqlite.org/walformat.html>, section 2.3).
     fn are_being_moved(&self) -> bool {
         const WAL_CKPT_LOCK: libc::off_t = 121;
         let mut lock = libc::flock {
@@ -119,7 +116,7 @@ impl Files {
         asked.is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
     }
 
-    /// How many pages of the log the last checkpoint was to move: `nBackfillAttempted`, in the machine's order of bytes
+    /// How many pages of the log the last checkpoint was to move: `nBackfillAttempted`, in the machine's byte order
     /// (<https://sqlite.org/walformat.html>, section 2.2).
     fn pages_tried(&self) -> io::Result<u32> {
         let mut pages = [0; 4];
@@ -132,7 +129,7 @@ impl Files {
         self.state().as_ref().map(|wrong| wrong.why.clone())
     }
 
-    /// Whether what is read is what was stored. It is in files that have lost their names, for as long as they are open.
+    /// Checks that what is read is what was stored. Files that have lost their names are readable for as long as they are open.
     pub fn are_readable(&self) -> Result<(), String> {
         match &*self.state() {
             Some(wrong) if wrong.written_over => Err(wrong.why.clone()),
@@ -140,8 +137,7 @@ impl Files {
         }
     }
 
-    /// Notes what was found, in names or in what is written there, and tells it where it is new. True when something has
-    /// just gone wrong.
+    /// Notes what was found, in the names or in the content, and logs it where it is new. True when something has just gone wrong.
     pub fn note(&self, found: &Result<(), String>, written_over: bool) -> bool {
         let mut wrong = self.state();
         match (&*wrong, found) {
@@ -171,7 +167,7 @@ impl Files {
     }
 }
 
-/// Reads, for only then does SQLite open what it keeps beside the database.
+/// Has SQLite open the files beside the database: it opens them only for a read.
 pub fn open_all(conn: &Connection) -> rusqlite::Result<()> {
     conn.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
 }
@@ -186,8 +182,8 @@ fn away(name: &Path, error: &io::Error) -> String {
     }
 }
 
-/// What is in the database's file, as far as its time and size tell. With a write-ahead log only checkpoints write there,
-/// so that whatever else does, as `cp` onto it, is known.
+/// The content of the database's file, as far as its time and size tell. With a write-ahead log only checkpoints write there, so
+/// that any other write, as by `cp` onto the file, is recognized.
 pub struct Content {
     seen: Option<Stamp>,
     moved: Moved,
@@ -197,12 +193,12 @@ pub struct Content {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     bytes: u64,
-    /// In seconds: some file systems tell less of a time later than at first.
+    /// In seconds: on some file systems the precision of a time is lower when it is read again later.
     changed: i64,
 }
 
 impl Content {
-    /// As it is now.
+    /// The content as it is now.
     pub fn of(files: &Files, conn: &Connection) -> Self {
         let own = files.are_there().ok();
         Self {
@@ -222,12 +218,12 @@ impl Content {
         }
     }
 
-    /// Whether somebody has written there who hasn't said that it was a checkpoint.
+    /// Whether there was a write that didn't look like a checkpoint.
     pub fn is_doubted(&self) -> bool {
         self.doubted.is_some()
     }
 
-    /// Whether nothing but a checkpoint has written into the file that was found.
+    /// Checks that only checkpoints have written into the file that was found.
     pub fn look(
         &mut self,
         found: &Metadata,
@@ -239,8 +235,8 @@ impl Content {
             self.doubted = None;
             return Ok(());
         }
-        // Another process may move pages, too (a command, sqlite3): it holds a lock meanwhile, says what it tries when it
-        // begins, and what it did when it is through. The lock comes first, for one that is given up meanwhile has said so.
+        // Another process may make a checkpoint too (a command, sqlite3). It holds a lock meanwhile, notes what it tries when it
+        // begins, and what it has done when it ends. The lock is looked at first: if it is released after that, the end is noted.
         let moving = files.are_being_moved();
         let moved = Moved::now(files, conn).unwrap_or(self.moved);
         if self.seen.is_none() || moving || moved.is_beyond(&self.moved) {
@@ -248,13 +244,13 @@ impl Content {
             return Ok(());
         }
         let doubted = *self.doubted.get_or_insert_with(Instant::now);
-        match doubted.elapsed() < FILES_DOUBT {
-            true => Ok(()),
-            false => Err(String::from(
-                "another program has written into the database's file, as `cp` onto it does; what it wrote and the \
-                 write-ahead log may not belong together; a start looks at it anew, and `hearth restore` puts both aside",
-            )),
+        if doubted.elapsed() < FILES_DOUBT {
+            return Ok(());
         }
+        Err(String::from(
+            "another program has written into the database's file, as `cp` onto it does; what it wrote and the \
+             write-ahead log may not belong together; a start looks at it anew, and `hearth restore` puts both aside",
+        ))
     }
 }
 
@@ -267,21 +263,21 @@ impl Stamp {
     }
 }
 
-/// How far checkpoints have come, whoever made them.
+/// How far checkpoints have come, of this process and of others.
 #[derive(Clone, Copy, Default)]
 struct Moved {
-    /// Counts how often the write-ahead log was begun anew; `None` while it is empty.
+    /// Counts how often the write-ahead log was begun anew. `None`: it is empty.
     log: Option<u32>,
-    /// Pages of it that are in the database's file.
+    /// The pages of the log that are in the database's file.
     pages: i64,
-    /// As many were to be moved there by the last checkpoint, also by one that was interrupted.
+    /// How many pages the last checkpoint was to move, even if it was interrupted.
     tried: u32,
-    /// All are: whoever writes next begins it anew.
+    /// All pages are there, so that the next write begins the log anew.
     all: bool,
 }
 
 impl Moved {
-    /// Moves nothing.
+    /// Reads the present state, and moves nothing.
     fn now(files: &Files, conn: &Connection) -> rusqlite::Result<Self> {
         let sql = "PRAGMA wal_checkpoint(NOOP)";
         let (written, pages): (i64, i64) =

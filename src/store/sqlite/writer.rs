@@ -1,8 +1,8 @@
-//! The one thread that writes: what arrives while a commit runs shares the next one.
+//! The thread that owns the connection that writes. What arrives while a commit runs shares the next transaction.
 //!
-//! Invariants: nothing is answered or told before its COMMIT returned and the files were then seen to be those that were
-//! opened; a job or a change that the database refuses is undone by itself (SAVEPOINT) and fails nobody else; after a
-//! COMMIT whose outcome is unknown the connection is opened anew, and the listener is told what the log shows, before
+//! Invariants: nothing is answered or told before its COMMIT has returned and the files were then seen to be those that were
+//! opened. A job or a change that the database refuses is undone by itself (SAVEPOINT), and fails no other. After a COMMIT
+//! whose outcome is unknown the connection is opened anew, and the commit hook is called with what the log shows, before
 //! anything else is done.
 
 use std::{
@@ -19,21 +19,24 @@ use rusqlite::{Connection, config::DbConfig};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    CHECKPOINT_PAGES, append,
+    batch,
     disk::Disk,
-    fault,
+    error::{is_full, sql_error},
     files::{Content, Files},
-    is_full, open_writer, run,
+    jobs::{Batch, Job},
+    open::{CHECKPOINT_PAGES, open_writer},
 };
 use crate::{
     limits,
     protocol::{Rev, RoomId, Time},
     store::{
-        Change, Error, Event, Listener, Result,
-        append::{Plan, keys, plan},
-        log,
-        queue::{Claim, Op, Ticket, ticket},
-        sql::{Fault, Script},
+        change::{Change, Outcome},
+        connection::run,
+        error::{Error, Result, SqlError, abort_without_writer},
+        event::{CommitHook, Event},
+        judge::{Keys, Plan, plan},
+        log::changes::told_script,
+        queue::Op,
         telemetry,
     },
 };
@@ -48,87 +51,17 @@ pub enum Command {
     Close(oneshot::Sender<()>),
 }
 
-/// A script that writes, whatever its answer.
-pub trait Job: Send {
-    fn take(&self) -> bool;
-    fn release(&self);
-    fn refuse(self: Box<Self>);
-    /// Runs it; its answer waits for the commit.
-    fn run(&mut self, conn: &mut Connection) -> Result<Vec<Event>, Fault>;
-    /// Answers what [`Job::run`] gave, or the fault that it was undone for.
-    fn answer(self: Box<Self>, fate: Result<(), Error>);
-}
-
-struct Write<T, S> {
-    script: S,
-    value: Option<T>,
-    claim: Claim<Result<T, Fault>>,
-    fault: Option<Fault>,
-}
-
-/// A script, made a job: its answer, and the events that its commit makes true.
-pub fn job<T, S>(script: S) -> (Box<dyn Job>, Ticket<Result<T, Fault>>)
-where
-    T: Send + 'static,
-    S: Script<(T, Vec<Event>)>,
-{
-    let (claim, ticket) = ticket(limits::APPEND_DEADLINE);
-    let job = Write {
-        script,
-        value: None,
-        claim,
-        fault: None,
-    };
-    (Box::new(job), ticket)
-}
-
-impl<T: Send, S: Script<(T, Vec<Event>)>> Job for Write<T, S> {
-    fn take(&self) -> bool {
-        self.claim.take()
-    }
-    fn release(&self) {
-        self.claim.release();
-    }
-    fn refuse(self: Box<Self>) {
-        self.claim.refuse();
-    }
-    fn run(&mut self, conn: &mut Connection) -> Result<Vec<Event>, Fault> {
-        (self.value, self.fault) = (None, None);
-        match run(&self.script, conn) {
-            Ok((value, events)) => {
-                self.value = Some(value);
-                Ok(events)
-            }
-            Err(fault) if fault.passes() => Err(fault),
-            Err(refused) => {
-                // Kept for the answer; the caller only needs to know that it is to be undone.
-                self.fault = Some(refused);
-                Err(Fault::Refused(String::new()))
-            }
-        }
-    }
-    fn answer(self: Box<Self>, fate: Result<(), Error>) {
-        let answer = match (fate, self.fault, self.value) {
-            (_, Some(fault), _) => Ok(Err(fault)),
-            (Err(error), None, _) => Err(error),
-            (Ok(()), None, Some(value)) => Ok(Ok(value)),
-            (Ok(()), None, None) => Err(Error::Broken("a job without an answer".into())),
-        };
-        self.claim.answer(answer);
-    }
-}
-
 struct Writer {
     path: PathBuf,
     conn: Connection,
-    listener: Listener,
+    commit_hook: CommitHook,
     files: Arc<Files>,
     content: Content,
     disk: Disk,
-    /// Rooms, and their heads before a commit whose files were not where they belong when it was through: told when they
+    /// Rooms of a commit after which the files were not in their place, with their heads before it. They are told when the files
     /// are back.
     untold: Vec<(RoomId, Rev)>,
-    /// The last try to move the log into the database failed, which was told.
+    /// The last checkpoint failed, which was logged.
     log_stays: bool,
     /// Pages of the write-ahead log after the last commit.
     log_pages: Arc<AtomicI64>,
@@ -138,14 +71,14 @@ pub fn spawn(
     path: PathBuf,
     conn: Connection,
     files: Arc<Files>,
-    listener: Listener,
+    commit_hook: CommitHook,
 ) -> Result<mpsc::Sender<Command>> {
     let (sender, queue) = mpsc::channel(limits::APPEND_QUEUE_MAX);
     let mut writer = Writer {
         path,
         content: Content::of(&files, &conn),
         conn,
-        listener,
+        commit_hook,
         files,
         disk: Disk::default(),
         untold: Vec::new(),
@@ -158,28 +91,30 @@ pub fn spawn(
         .spawn(move || {
             let ended = catch_unwind(AssertUnwindSafe(|| writer.run(queue)));
             if ended.is_err() {
-                crate::store::end_process();
+                abort_without_writer();
             }
         })
         .map_err(|error| Error::Unavailable(error.to_string()))?;
     Ok(sender)
 }
 
-/// What shares one transaction.
-#[derive(Default)]
-struct Batch {
-    ops: Vec<Op>,
-    jobs: Vec<Box<dyn Job>>,
-}
-
-/// What a transaction would make true, once it has committed.
+/// What a transaction makes true once it has committed.
 #[derive(Default)]
 struct Draft {
-    /// By the batch's ops; `None`: the database refused it alone.
-    outcomes: Vec<Result<crate::store::Outcome, String>>,
+    /// In the order of the batch's changes. `Err`: the database refused this change.
+    outcomes: Vec<Result<Outcome, String>>,
     events: Vec<Event>,
-    /// Rooms touched and their heads before.
+    /// The rooms that change, and their heads before.
     rooms: Vec<(RoomId, Rev)>,
+}
+
+/// How changes that the database refuses are undone.
+#[derive(Clone, Copy)]
+enum Undo {
+    /// With the whole transaction, which holds nothing else.
+    Transaction,
+    /// By a savepoint, for which SQLite copies each page before its first change.
+    Savepoint,
 }
 
 impl Writer {
@@ -193,7 +128,7 @@ impl Writer {
                     Command::Append(op) => batch.ops.push(op),
                     Command::Write(job) => batch.jobs.push(job),
                     Command::Look => {
-                        // What they find is told there.
+                        // They log what they find.
                         let _ = self.look();
                         let _ = self.works();
                     }
@@ -202,12 +137,12 @@ impl Writer {
                         closing = Some(done);
                     }
                 }
-                if batch.ops.len() + batch.jobs.len() < limits::BATCH_ROWS_MAX {
+                if batch.len() < limits::BATCH_ROWS_MAX {
                     next = queue.try_recv().ok();
                 }
             }
             telemetry::queue_depth("sqlite", queue.len());
-            self.settle(batch);
+            self.write(batch);
         }
         self.tidy();
         if let Some(done) = closing {
@@ -215,18 +150,18 @@ impl Writer {
         }
     }
 
-    /// The write-ahead log goes into the database's file. No statistics for the planner: those of a small database mislead it
-    /// when it has grown.
+    /// Moves the write-ahead log into the database's file. Makes no statistics for the planner: those of a small database mislead
+    /// it when the database has grown.
     fn tidy(&mut self) {
         let _ = self.look();
         let tidied = match self.files.are_there() {
             Ok(_) if self.content.is_doubted() => {
-                // Another program has written there: the pages of two databases are not to be mixed.
+                // Another program has written there: the pages of two databases must not be mixed.
                 let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
                 self.conn.set_db_config(keep, true).map(drop)
             }
-            // A file that was renamed gets its own pages, and the log is left empty: it might be read with what is in
-            // that file's place now.
+            // A file that was renamed gets its own pages. The log is left empty, since it might be read with the file that is in
+            // the renamed one's place now.
             _ => self.move_log("TRUNCATE"),
         };
         if let Err(error) = tidied {
@@ -234,18 +169,17 @@ impl Writer {
         }
     }
 
-    /// Lets SQLite tell after each commit how long its log is, in place of moving it by itself.
+    /// Has SQLite tell after each commit how long its log is, in place of moving it by itself.
     fn count_pages(&mut self) -> Result<()> {
         let log_pages = self.log_pages.clone();
         let count = move |_: &mut rusqlite::hooks::Wal, pages| {
             log_pages.store(i64::from(pages), Ordering::Relaxed);
             Ok(())
         };
-        Ok(self.conn.wal_hook(Some(count)).map_err(fault)?)
+        Ok(self.conn.wal_hook(Some(count)).map_err(sql_error)?)
     }
 
-    /// Moves the write-ahead log into the database's file: nothing else writes there, and where somebody has it isn't mixed
-    /// with that.
+    /// Moves the write-ahead log into the database's file, unless another program has written there.
     fn move_log(&mut self, how: &str) -> rusqlite::Result<()> {
         if self.content.is_doubted() {
             return Ok(());
@@ -256,14 +190,14 @@ impl Writer {
         moved
     }
 
-    /// Whether what is stored is in the files that have the database's names.
+    /// Checks that what is stored is in the files that have the database's names.
     fn look(&mut self) -> Result<(), String> {
         let there = self.files.are_there();
         let moved = there.is_err();
         let found = there.and_then(|found| self.content.look(&found, &self.files, &self.conn));
         if self.files.note(&found, !moved) && moved {
-            // What was acknowledged is in the database's own file then, whatever its name is now, and if only its log was
-            // removed nothing is lost.
+            // Then what was acknowledged is in the database's own file, whatever its name is now. If only the log was removed,
+            // nothing is lost.
             if let Err(error) = self.move_log("PASSIVE") {
                 tracing::error!(%error, "what was acknowledged last can't be saved");
             }
@@ -275,7 +209,7 @@ impl Writer {
         found
     }
 
-    /// Whether it is worth while to try a change: the files are those that were opened, and the disk takes something.
+    /// Checks that a change can be tried: the files are those that were opened, and the disk takes writes.
     fn works(&mut self) -> Result<(), String> {
         if self.files.wrong().is_some() {
             self.look()?;
@@ -290,20 +224,20 @@ impl Writer {
     }
 
     fn try_disk(&mut self) -> rusqlite::Result<()> {
-        // What nobody reads any more of the log is used anew then, so that there may be room without any more.
+        // A checkpoint lets SQLite reuse the log, so that a write may need no more space.
         let _ = self.move_log("PASSIVE");
         let now = Time::now().0.to_string();
         let something = "INSERT OR REPLACE INTO meta (name, value) VALUES ('disk_tried', ?)";
         self.conn.execute(something, [now]).map(drop)
     }
 
-    /// Tries until each of the batch has an answer.
-    fn settle(&mut self, mut batch: Batch) {
+    /// Retries until everything in the batch has an answer.
+    fn write(&mut self, mut batch: Batch) {
         let mut pause = Duration::from_millis(5);
         let mut told = false;
         loop {
-            batch.claim();
-            if batch.ops.is_empty() && batch.jobs.is_empty() {
+            batch.start();
+            if batch.is_empty() {
                 return;
             }
             if let Err(why) = self.works() {
@@ -311,14 +245,14 @@ impl Writer {
             }
             match self.attempt(&mut batch) {
                 Ok(draft) => return self.commit(batch, draft),
-                Err(fault) => {
+                Err(error) => {
                     self.roll_back();
-                    if let Fault::Disk(why) = fault {
+                    if let SqlError::Disk(why) = error {
                         self.disk.failed(&self.path, &why);
                         return batch.fail(|| Error::Down(why.clone()));
                     }
                     if !std::mem::replace(&mut told, true) {
-                        tracing::warn!(error = fault.cause(), "a batch is tried again");
+                        tracing::warn!(error = error.cause(), "a batch is tried again");
                     }
                     batch.release();
                     sleep(pause);
@@ -336,8 +270,8 @@ impl Writer {
         }
     }
 
-    /// One transaction up to its COMMIT; an error wrote nothing and may pass.
-    fn attempt(&mut self, batch: &mut Batch) -> Result<Draft, Fault> {
+    /// One transaction without its COMMIT. After an error nothing is written, and the transaction may be retried.
+    fn attempt(&mut self, batch: &mut Batch) -> Result<Draft, SqlError> {
         let mut draft = Draft::default();
         self.begin("BEGIN IMMEDIATE")?;
         for job in &mut batch.jobs {
@@ -350,23 +284,28 @@ impl Writer {
                         .extend(events.first().map(|event| (event.room_id, event.prev)));
                     draft.events.extend(events);
                 }
-                Err(fault) if fault.passes() => return Err(fault),
+                Err(error) if error.is_retryable() => return Err(error),
                 Err(_) => self.begin("ROLLBACK TO one; RELEASE one")?,
             }
         }
         let now = Time::now();
         let changes: Vec<&Change> = batch.ops.iter().map(|op| &op.change).collect();
-        match self.append(&changes, now, batch.jobs.is_empty()) {
+        let undo = if batch.jobs.is_empty() {
+            Undo::Transaction
+        } else {
+            Undo::Savepoint
+        };
+        match self.append(&changes, now, undo) {
             Ok(plan) => draft.add(plan),
-            Err(fault) if fault.passes() => return Err(fault),
-            Err(fault) => {
-                // One that the tables refuse must not fail the others.
-                tracing::error!(?fault, "a batch is run one by one");
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(error) => {
+                // A change that the database refuses must not fail the others.
+                tracing::error!(?error, "the changes of a batch are written one by one");
                 for change in changes {
-                    match self.append(&[change], now, false) {
+                    match self.append(&[change], now, Undo::Savepoint) {
                         Ok(plan) => draft.add(plan),
-                        Err(fault) if fault.passes() => return Err(fault),
-                        Err(fault) => draft.outcomes.push(Err(fault.cause())),
+                        Err(error) if error.is_retryable() => return Err(error),
+                        Err(error) => draft.outcomes.push(Err(error.cause())),
                     }
                 }
             }
@@ -374,35 +313,35 @@ impl Writer {
         Ok(draft)
     }
 
-    /// Judges and executes changes, all or none. `alone`: nothing else was written in this transaction,
-    /// so that all of it may be undone. Else a savepoint is needed, for which SQLite copies each page
-    /// before its first change.
-    fn append(&mut self, changes: &[&Change], now: Time, alone: bool) -> Result<Plan, Fault> {
-        let keys = keys(changes.iter().copied());
-        let state = append::load(&self.conn, &keys)?;
-        let plan = plan(changes.iter().copied(), state, now);
-        let (set, release, undo) = if alone {
-            ("", "", "ROLLBACK; BEGIN IMMEDIATE")
-        } else {
-            let undo = "ROLLBACK TO changes; RELEASE changes";
-            ("SAVEPOINT changes", "RELEASE changes", undo)
+    /// Judges and writes changes, all or none.
+    fn append(&mut self, changes: &[&Change], now: Time, undo: Undo) -> Result<Plan, SqlError> {
+        let keys = Keys::of(changes.iter().copied());
+        let state = batch::load(&self.conn, &keys)?;
+        let plan = plan(changes.iter().copied(), &keys, state, now);
+        let (set, release, undo) = match undo {
+            Undo::Transaction => ("", "", "ROLLBACK; BEGIN IMMEDIATE"),
+            Undo::Savepoint => (
+                "SAVEPOINT changes",
+                "RELEASE changes",
+                "ROLLBACK TO changes; RELEASE changes",
+            ),
         };
         self.begin(set)?;
-        match append::execute(&self.conn, &plan) {
+        match batch::write(&self.conn, &plan) {
             Ok(()) => self.begin(release)?,
-            Err(fault) => {
-                // What passes undoes the whole transaction, which SQLite may have done by itself.
-                if !fault.passes() {
+            Err(error) => {
+                // After a retryable error the whole transaction is undone, which SQLite may have done by itself.
+                if !error.is_retryable() {
                     self.begin(undo)?;
                 }
-                return Err(fault);
+                return Err(error);
             }
         }
         Ok(plan)
     }
 
-    fn begin(&self, sql: &'static str) -> Result<(), Fault> {
-        self.conn.execute_batch(sql).map_err(fault)
+    fn begin(&self, sql: &'static str) -> Result<(), SqlError> {
+        self.conn.execute_batch(sql).map_err(sql_error)
     }
 
     fn commit(&mut self, batch: Batch, draft: Draft) {
@@ -411,14 +350,14 @@ impl Writer {
         telemetry::committed("sqlite", batch.ops.len(), began.elapsed());
         self.content.committed(&self.files);
         match committed.map(|()| self.look()) {
-            // It is there for as long as the process lives, and perhaps longer.
+            // The commit lasts as long as the process lives, and perhaps longer.
             Ok(Err(why)) => {
                 batch.fail(|| Error::Unknown(why.clone()));
                 self.untold.extend(draft.rooms);
             }
             Ok(Ok(())) => {
                 if !draft.events.is_empty() {
-                    (self.listener)(draft.events);
+                    (self.commit_hook)(draft.events);
                 }
                 for job in batch.jobs {
                     job.answer(Ok(()));
@@ -427,18 +366,12 @@ impl Writer {
                     op.claim.answer(outcome.map_err(Error::Broken));
                 }
                 if self.log_pages.load(Ordering::Relaxed) >= i64::from(CHECKPOINT_PAGES) {
-                    let moved = self.move_log("PASSIVE");
-                    let stayed = std::mem::replace(&mut self.log_stays, moved.is_err());
-                    if let Err(error) = moved
-                        && !stayed
-                    {
-                        tracing::warn!(%error, "the write-ahead log grows: it can't be moved into the database");
-                    }
+                    self.checkpoint();
                 }
             }
-            // The mark of a commit is what is written last.
+            // The commit record is written last, so the commit didn't happen.
             Err(error) if is_full(&error) => {
-                let why = fault(error).cause();
+                let why = sql_error(error).cause();
                 self.roll_back();
                 self.disk.failed(&self.path, &why);
                 batch.fail(|| Error::Down(why.clone()));
@@ -446,8 +379,8 @@ impl Writer {
             Err(error) => {
                 telemetry::unknown("sqlite", batch.ops.len());
                 batch.fail(|| Error::Unknown(error.to_string()));
-                match fault(error) {
-                    Fault::Disk(why) => self.disk.failed(&self.path, &why),
+                match sql_error(error) {
+                    SqlError::Disk(why) => self.disk.failed(&self.path, &why),
                     other => {
                         let error = other.cause();
                         tracing::error!(error, "the outcome of a commit is unknown");
@@ -460,8 +393,18 @@ impl Writer {
         }
     }
 
-    /// A new connection in the old one's place, for as long as it takes: what waits in the queue
-    /// expires by its own deadlines.
+    fn checkpoint(&mut self) {
+        let moved = self.move_log("PASSIVE");
+        let stayed = std::mem::replace(&mut self.log_stays, moved.is_err());
+        if let Err(error) = moved
+            && !stayed
+        {
+            tracing::warn!(%error, "the write-ahead log grows: it can't be moved into the database");
+        }
+    }
+
+    /// Opens a new connection in the old one's place, however long that takes. What waits in the queue expires by its own
+    /// deadlines.
     fn reopen(&mut self) {
         let mut pause = Duration::from_millis(20);
         let mut told = false;
@@ -488,12 +431,12 @@ impl Writer {
         self.count_pages()
     }
 
-    /// Tells what the log shows to have changed in these rooms.
+    /// Calls the commit hook with what the log shows to have changed in these rooms.
     fn tell_since(&mut self, rooms: Vec<(RoomId, Rev)>) {
         let mut told = false;
         for (room_id, mut after) in rooms {
             loop {
-                let script = log::told_script(room_id, after);
+                let script = told_script(room_id, after);
                 let page = self
                     .begin("BEGIN")
                     .and_then(|()| run(&script, &mut self.conn));
@@ -502,7 +445,7 @@ impl Writer {
                     Ok(Some(page)) => {
                         let (upto, last) = (page.upto, page.last);
                         if !page.events.is_empty() {
-                            (self.listener)(page.events);
+                            (self.commit_hook)(page.events);
                         }
                         if last {
                             break;
@@ -510,12 +453,12 @@ impl Writer {
                         after = upto;
                     }
                     Ok(None) => break,
-                    Err(fault) => {
+                    Err(error) => {
                         if !std::mem::replace(&mut told, true) {
-                            tracing::error!(?fault, "what a commit did can't be read");
+                            tracing::error!(?error, "what a commit did can't be read");
                         }
-                        if !fault.passes() {
-                            // A table that is damaged must not stop all other rooms.
+                        if !error.is_retryable() {
+                            // A damaged table must not stop all other rooms.
                             break;
                         }
                         sleep(Duration::from_millis(200));
@@ -524,41 +467,6 @@ impl Writer {
                 }
             }
         }
-    }
-}
-
-impl Batch {
-    /// Takes what may still be executed, and answers the rest.
-    fn claim(&mut self) {
-        for op in std::mem::take(&mut self.ops) {
-            if op.claim.take() {
-                self.ops.push(op);
-            } else {
-                op.claim.refuse();
-            }
-        }
-        for job in std::mem::take(&mut self.jobs) {
-            if job.take() {
-                self.jobs.push(job);
-            } else {
-                job.refuse();
-            }
-        }
-    }
-
-    /// Answers all with this error.
-    fn fail(self, error: impl Fn() -> Error) {
-        for job in self.jobs {
-            job.answer(Err(error()));
-        }
-        for op in self.ops {
-            op.claim.answer(Err(error()));
-        }
-    }
-
-    fn release(&self) {
-        self.ops.iter().for_each(|op| op.claim.release());
-        self.jobs.iter().for_each(|job| job.release());
     }
 }
 

@@ -147,7 +147,7 @@ async fn a_user_who_is_added_while_leaving_leaves_again(db: Db) {
 }
 
 /// Pending jobs that were done but not removed: a user who left meanwhile isn't added again.
-async fn a_chore_that_is_done_again_brings_nobody_back(db: Db) {
+async fn a_pending_job_that_is_done_again_brings_nobody_back(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;
     let bob = server.register("bob").await;
@@ -160,11 +160,11 @@ async fn a_chore_that_is_done_again_brings_nobody_back(db: Db) {
     assert_eq!(dave.request("DELETE", "/api/me", Some(&body)).await.0, 204);
     let mut socket = ada.connect().await;
     socket.join(room).await;
-    let chores = [&bob, &dave, &cleo].map(|of| format!("({}, {room}, {}, 1)", of.id, ada.id));
+    let jobs = [&bob, &dave, &cleo].map(|of| format!("({}, {room}, {}, 1)", of.id, ada.id));
     server
         .sql(&format!(
-            "INSERT INTO chores (user_id, room_id, added_by, created_at) VALUES {}",
-            chores.join(", ")
+            "INSERT INTO pending_jobs (user_id, room_id, added_by, created_at) VALUES {}",
+            jobs.join(", ")
         ))
         .await;
     // They are done in order.
@@ -173,7 +173,7 @@ async fn a_chore_that_is_done_again_brings_nobody_back(db: Db) {
 }
 
 each_database!(
-    a_chore_that_is_done_again_brings_nobody_back,
+    a_pending_job_that_is_done_again_brings_nobody_back,
     an_invited_user_comes_into_the_room,
     a_deleted_user_leaves_all_rooms,
     a_user_who_is_added_while_leaving_leaves_again

@@ -4,13 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
-use super::*;
+use super::{super::jobs::job, *};
 use crate::{
     protocol::rest::RoomKind,
     store::{
-        Location, NewRoom, NewUser, Options, Outcome, Store,
-        database::Database,
-        sql::{params, script},
+        Location, NewRoom, NewUser, Options, Store, connection::script, database::Database,
+        queue::Ticket, values::params,
     },
 };
 
@@ -28,8 +27,9 @@ impl World {
         let options = Options {
             location: Location::Sqlite(directory.path().join("hearth.db")),
             pool: 2,
+            sha256: |bytes| crate::auth::tokens::hash(bytes),
         };
-        let listener: Listener = Arc::new(move |events| ears.lock().unwrap().extend(events));
+        let listener: CommitHook = Arc::new(move |events| ears.lock().unwrap().extend(events));
         let store = Store::open(&options, listener).await.unwrap();
         Self {
             store,
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// Keeps the writer busy, so that what comes meanwhile shares the next transaction.
-    async fn busy(&self) -> Ticket<std::result::Result<(), Fault>> {
+    async fn busy(&self) -> Ticket<std::result::Result<(), SqlError>> {
         let (job, ticket) = job(script(|_| {
             sleep(Duration::from_millis(100));
             Box::pin(async { Ok(((), Vec::new())) })

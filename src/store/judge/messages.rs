@@ -1,20 +1,23 @@
-//! Messages: sending, and what becomes of a message that is there.
+//! Messages: sending them, and changing those that were sent.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Judge, MessageKey, MessageRow, MessageWrite, RoomRow, SentRow};
+use super::{Judge, MessageKey, MessageRow, RoomRow, RowChange, SentRow};
 use crate::{
     limits,
     protocol::{
         RoomId, Seq, UserId,
         rest::{Mentions, Message, MessageKind, Role, RoomKind, UserSummary},
     },
-    store::{EVERYONE, EventBody, Named, Outcome, Refused, Update, What},
+    store::{
+        change::{EVERYONE, Named, Outcome, Refused},
+        event::{EventBody, Update, What},
+    },
 };
 
-impl Judge {
+impl Judge<'_> {
     pub(super) fn send(
         &mut self,
         room_id: RoomId,
@@ -25,7 +28,7 @@ impl Judge {
         named: &Named,
     ) -> Result<Outcome, Refused> {
         if let Some(sent) = self.state.sent.get(&(room_id, sender.id, id)) {
-            // The batch may have changed it since it was looked up.
+            // The batch may have changed the message since it was looked up.
             let row = self.state.messages.get(&(room_id, sent.seq));
             return Ok(Outcome::Sent {
                 seq: sent.seq,
@@ -46,6 +49,14 @@ impl Judge {
             room.shown_seq = room.last_seq;
         });
         let seq = room.last_seq;
+        self.plan_mentions((room_id, seq), &mentions, RowChange::Insert);
+        self.mark((room_id, sender.id), seq);
+        let sent = SentRow {
+            seq,
+            rev,
+            created_at,
+        };
+        self.state.sent.insert((room_id, sender.id, id), sent);
         let message = Arc::new(Message {
             room_id,
             seq,
@@ -59,31 +70,15 @@ impl Judge {
             deleted_at: None,
             reply_to,
             pinned_at: None,
-            mentions: mentions.clone(),
+            mentions,
             reactions: Vec::new(),
         });
+        if self.keys.has_message((room_id, seq)) {
+            let row = MessageRow::of_new(&message);
+            self.state.messages.insert((room_id, seq), row);
+        }
         self.plan.messages.push(message.clone());
         self.tell(room_id, rev, EventBody::Message(message));
-        self.mention((room_id, seq), &mentions, true);
-        self.mark((room_id, sender.id), seq);
-        let sent = SentRow {
-            seq,
-            rev,
-            created_at,
-        };
-        self.state.sent.insert((room_id, sender.id, id), sent);
-        // What follows in the batch may be about it.
-        let row = MessageRow {
-            rev,
-            sender_id: sender.id,
-            content: Some(content.to_owned()),
-            edited_at: None,
-            deleted_at: None,
-            pinned_at: None,
-            mentions,
-            reactions: 0,
-        };
-        self.state.messages.insert((room_id, seq), row);
         Ok(Outcome::Sent {
             seq,
             rev,
@@ -92,7 +87,7 @@ impl Judge {
         })
     }
 
-    /// Whom a text mentions of those that it names: the first of each that is a member, and all if the author may.
+    /// Whom a text mentions: of each list of candidates the first one who is a member, and all if its author may.
     fn mentioned(&self, room_id: RoomId, room: &RoomRow, role: Role, named: &Named) -> Mentions {
         let present = |user_id: &UserId| self.present((room_id, *user_id)).is_some();
         let first = |users: &Vec<UserId>| {
@@ -108,17 +103,18 @@ impl Judge {
         }
     }
 
-    /// Notes that a message's mentions come or go. Where all are meant, nobody is noted twice.
-    fn mention(&mut self, (room_id, seq): MessageKey, mentions: &Mentions, come: bool) {
-        let users = match mentions.all {
-            true => &[EVERYONE][..],
-            false => &mentions.users,
+    /// Where all members are mentioned there is one row, and none for each user beside it.
+    fn plan_mentions(&mut self, (room_id, seq): MessageKey, mentions: &Mentions, rows: RowChange) {
+        let users = if mentions.all {
+            &[EVERYONE][..]
+        } else {
+            &mentions.users
         };
-        let keys = users.iter().map(|user_id| ((room_id, *user_id, seq), come));
+        let keys = users.iter().map(|user_id| ((room_id, *user_id, seq), rows));
         self.plan.mentions.extend(keys);
     }
 
-    /// The message to change, of a room that is open to its member; his role in it.
+    /// The message to change, and the role of its room's member who changes it. The room isn't archived.
     fn message(&self, key: MessageKey, user_id: UserId) -> Result<(Role, &MessageRow), Refused> {
         let role = self.member(key.0, user_id)?.role;
         self.open_room(key.0)?;
@@ -143,19 +139,21 @@ impl Judge {
         if row.content.as_deref() == Some(content) {
             return Ok(unchanged(key, row));
         }
-        let mut row = row.clone();
+        let before = row.mentions.clone();
         let mentions = self.mentioned(key.0, &self.state.rooms[&key.0], role, named);
-        self.mention(key, &row.mentions, false);
-        self.mention(key, &mentions, true);
-        row.content = Some(content.to_owned());
-        row.mentions = mentions.clone();
-        row.edited_at = Some(self.now);
+        self.plan_mentions(key, &before, RowChange::Delete);
+        self.plan_mentions(key, &mentions, RowChange::Insert);
+        let at = self.now;
         let what = What::Edited {
             content: content.to_owned(),
-            at: self.now,
-            mentions,
+            at,
+            mentions: mentions.clone(),
         };
-        Ok(self.update(key, row, user_id, what))
+        Ok(self.update(key, user_id, what, |row| {
+            row.content = Some(content.to_owned());
+            row.mentions = mentions;
+            row.edited_at = Some(at);
+        }))
     }
 
     pub(super) fn delete(&mut self, key: MessageKey, user_id: UserId) -> Result<Outcome, Refused> {
@@ -166,16 +164,8 @@ impl Judge {
         if row.deleted_at.is_some() {
             return Ok(unchanged(key, row));
         }
-        let row = MessageRow {
-            content: None,
-            deleted_at: Some(self.now),
-            pinned_at: None,
-            mentions: Mentions::default(),
-            reactions: 0,
-            ..row.clone()
-        };
         self.state.counts.remove(&key);
-        self.plan.pins.insert(key, false);
+        self.plan.pins.insert(key, RowChange::Delete);
         self.plan.erased.insert(key);
         if let Some(room) = self.state.rooms.get_mut(&key.0) {
             room.deleted_seq = room.deleted_seq.max(key.1);
@@ -183,8 +173,14 @@ impl Judge {
                 self.plan.uncovered.insert(key.0);
             }
         }
-        let what = What::Deleted { at: self.now };
-        Ok(self.update(key, row, user_id, what))
+        let at = self.now;
+        Ok(self.update(key, user_id, What::Deleted { at }, |row| {
+            row.content = None;
+            row.deleted_at = Some(at);
+            row.pinned_at = None;
+            row.mentions = Mentions::default();
+            row.reactions = 0;
+        }))
     }
 
     pub(super) fn react(
@@ -204,18 +200,15 @@ impl Judge {
         if is_on == on {
             return Ok(unchanged(key, row));
         }
-        let mut row = row.clone();
         let counts = self.state.counts.entry(key).or_default();
         let count = counts.get(emoji).copied().unwrap_or_default();
         if count == 0 && counts.len() >= limits::REACTION_KINDS_MAX {
             return Err(Refused::TooManyReactions);
         }
         let count = if on {
-            row.reactions += 1;
             self.state.reactions.insert(reaction.clone());
             count + 1
         } else {
-            row.reactions = row.reactions.saturating_sub(1);
             self.state.reactions.remove(&reaction);
             count.saturating_sub(1)
         };
@@ -228,7 +221,13 @@ impl Judge {
             on,
             count,
         };
-        let outcome = self.update(key, row, user_id, what);
+        let outcome = self.update(key, user_id, what, |row| {
+            row.reactions = if on {
+                row.reactions + 1
+            } else {
+                row.reactions.saturating_sub(1)
+            };
+        });
         let rev = on.then(|| self.state.messages[&key].rev);
         self.plan.reactions.insert(reaction, rev);
         Ok(outcome)
@@ -250,29 +249,54 @@ impl Judge {
         if row.pinned_at.is_some() == on {
             return Ok(unchanged(key, row));
         }
-        let mut row = row.clone();
-        row.pinned_at = on.then_some(self.now);
-        self.plan.pins.insert(key, on);
-        let what = What::Pinned { at: row.pinned_at };
-        Ok(self.update(key, row, user_id, what))
+        let at = on.then_some(self.now);
+        let pin = if on {
+            RowChange::Insert
+        } else {
+            RowChange::Delete
+        };
+        self.plan.pins.insert(key, pin);
+        Ok(self.update(key, user_id, What::Pinned { at }, |row| row.pinned_at = at))
     }
 
-    /// Gives the row its new `rev`, and tells what was done to it.
-    fn update(&mut self, key: MessageKey, mut row: MessageRow, by: UserId, what: What) -> Outcome {
+    /// Changes a message's row, which was looked up before, gives it its new `rev`, and adds the event.
+    fn update(
+        &mut self,
+        key: MessageKey,
+        by: UserId,
+        what: What,
+        change: impl FnOnce(&mut MessageRow),
+    ) -> Outcome {
         let (room_id, seq) = key;
         let (rev, _) = self.advance(room_id, |_| {});
+        let row = self.state.messages.get_mut(&key);
+        let row = row.expect("a message that was found");
+        change(row);
         row.rev = rev;
         let text = matches!(what, What::Edited { .. } | What::Deleted { .. });
+        *self.updated.entry(key).or_default() |= text;
         let update = Update { seq, by, what };
         self.tell(room_id, rev, EventBody::Updated(Arc::new(update)));
-        self.state.messages.insert(key, row.clone());
-        let before = self.plan.updates.get(&key);
-        let text = text || before.is_some_and(|before| before.text);
-        self.plan.updates.insert(key, MessageWrite { row, text });
         Outcome::Updated {
             seq,
             rev,
             changed: true,
+        }
+    }
+}
+
+impl MessageRow {
+    /// The row of a message that was just sent.
+    fn of_new(message: &Message) -> Self {
+        Self {
+            rev: message.rev,
+            sender_id: message.sender.id,
+            content: message.content.clone(),
+            edited_at: None,
+            deleted_at: None,
+            pinned_at: None,
+            mentions: message.mentions.clone(),
+            reactions: 0,
         }
     }
 }

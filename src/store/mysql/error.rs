@@ -2,22 +2,23 @@
 //! (<https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
 //! <https://mariadb.com/kb/en/mariadb-error-code-reference/>).
 
-use mysql_async::Error;
-
 use self::Way::{Elsewhere, Later, Less};
-use crate::store::{sql::Fault, telemetry};
+use crate::store::{
+    error::{Error, SqlError},
+    telemetry,
+};
 
-/// What may help against a limit or a state of the server.
+/// What helps against a limit or a state of the server.
 enum Way {
-    /// The same, later.
+    /// A repetition, later.
     Later,
-    /// The same on another connection: a read-only server may have handed its part to another one.
+    /// A repetition on another connection: a read-only server may have handed over to another one.
     Elsewhere,
     /// Less at once.
     Less,
 }
 
-/// A limit or a state of the server that is its operator's to change, and the variable that says it.
+/// A limit or a state of the server that its operator can change: the variable that sets it, and what helps.
 fn limit(code: u16) -> Option<(&'static str, Way)> {
     Some(match code {
         1021 => ("free disk space", Later),
@@ -45,48 +46,54 @@ fn limit(code: u16) -> Option<(&'static str, Way)> {
     })
 }
 
-/// Sorts errors by what the caller can do. Limits that are met are told to the operator here.
-pub fn fault(error: Error) -> Fault {
-    let Error::Server(server) = &error else {
+/// Sorts an error by what the caller can do about it. Logs a limit that stood in the way.
+pub fn sql_error(error: mysql_async::Error) -> SqlError {
+    let mysql_async::Error::Server(server) = &error else {
         let text = error.to_string();
-        // The driver's own word, before it has sent anything.
-        return match text.contains("max_allowed_packet") {
-            true => met("max_allowed_packet", Less, &text),
-            false => Fault::Gone(text),
+        // The driver's own error, before it has sent anything.
+        return if text.contains("max_allowed_packet") {
+            met("max_allowed_packet", Less, &text)
+        } else {
+            SqlError::Gone(text)
         };
     };
-    // The message of a duplicate holds its value: only the index's name is kept.
+    // The message of a duplicate holds its value; only the index's name is kept.
     if server.code == 1062 {
         let name = server.message.rsplit("for key ").next().unwrap_or_default();
-        return Fault::Unique(name.trim_matches('\'').to_owned());
+        return SqlError::Unique(name.trim_matches('\'').to_owned());
     }
     let text = format!("error {} ({})", server.code, server.message);
     if let Some((variable, way)) = limit(server.code) {
         return met(variable, way, &text);
     }
     match (server.code, server.state.get(..2)) {
-        // The connection is ending: shutdown, killed, aborted, rested for too long.
-        (1053 | 1080 | 1152 | 1184 | 1927 | 3169 | 4031, _) => Fault::Gone(text),
+        // The connection is ending: shut down, killed, aborted, idle for too long.
+        (1053 | 1080 | 1152 | 1184 | 1927 | 3169 | 4031, _) => SqlError::Gone(text),
         // Data, constraints, syntax and names: the statement itself.
-        (_, Some("21" | "22" | "23" | "42")) if server.code != 1205 => Fault::Refused(text),
-        (1366 | 1364 | 1265 | 1406 | 1292, _) => Fault::Refused(text),
-        _ => Fault::Transient(text),
+        (_, Some("21" | "22" | "23" | "42")) if server.code != 1205 => SqlError::Refused(text),
+        (1366 | 1364 | 1265 | 1406 | 1292, _) => SqlError::Refused(text),
+        _ => SqlError::Transient(text),
     }
 }
 
-fn met(variable: &'static str, way: Way, text: &str) -> Fault {
+fn met(variable: &'static str, way: Way, text: &str) -> SqlError {
     telemetry::limit_met(variable, text);
     let cause = format!("{variable}: {text}");
     match way {
-        Later => Fault::Transient(cause),
-        Elsewhere => Fault::Gone(cause),
-        Less => Fault::TooMuch(cause),
+        Later => SqlError::Transient(cause),
+        Elsewhere => SqlError::Gone(cause),
+        Less => SqlError::TooMuch(cause),
     }
+}
+
+/// The error of a statement that isn't retried.
+pub fn unavailable(error: mysql_async::Error) -> Error {
+    Error::Unavailable(sql_error(error).cause())
 }
 
 #[cfg(test)]
 mod tests {
-    use mysql_async::{DriverError, ServerError};
+    use mysql_async::{DriverError, Error, ServerError};
 
     use super::*;
 
@@ -114,14 +121,14 @@ mod tests {
                 message: "why".into(),
                 state: state.into(),
             });
-            let fault = format!("{:?}", fault(error)).replace(['(', '"'], " ");
-            let words: Vec<&str> = fault.split_whitespace().collect();
+            let error = format!("{:?}", sql_error(error)).replace(['(', '"'], " ");
+            let words: Vec<&str> = error.split_whitespace().collect();
             assert!(words.join(" ").starts_with(kind), "{code}: {words:?}");
         }
-        let lost = fault(Error::Driver(DriverError::ConnectionClosed));
-        assert!(matches!(lost, Fault::Gone(_)), "{lost:?}");
+        let lost = sql_error(Error::Driver(DriverError::ConnectionClosed));
+        assert!(matches!(lost, SqlError::Gone(_)), "{lost:?}");
         let large = "Packet is larger than max_allowed_packet";
         let large = Error::Io(std::io::Error::other(large).into());
-        assert!(matches!(fault(large), Fault::TooMuch(_)));
+        assert!(matches!(sql_error(large), SqlError::TooMuch(_)));
     }
 }

@@ -1,13 +1,13 @@
-//! The task that appends on one connection to the rooms it owns: what arrives while a commit runs
-//! shares the next one.
+//! The tasks that own the connections that write the log, each for the rooms of one parity. What arrives while a commit runs
+//! shares the next transaction.
 //!
-//! Invariants: nothing is answered or told before its COMMIT was answered. When COMMIT was sent and no
-//! answer came, all in the batch hear `Unknown` at once, and before anything else is appended the
-//! listener is told what the log shows after the rooms' heads from before the batch. That look waits for
-//! the rooms' locks, which the lost transaction holds until its outcome stands.
+//! Invariants: nothing is answered or told before its COMMIT was answered. When COMMIT was sent and no answer came, the whole
+//! batch hears `Unknown` at once, and before anything else is written the commit hook is called with what the log shows after
+//! the rooms' heads from before the batch. That look waits for the rooms' locks, which the lost transaction holds until its
+//! outcome is decided.
 //!
-//! A batch that was too much for the server is tried again in halves; a change that is too much by itself is answered
-//! `Unavailable`. What keeps failing is told in the log once.
+//! A batch that was too much for the server is retried in halves. A change that is too much by itself is answered
+//! `Unavailable`. What keeps failing is logged once.
 
 use std::{
     collections::VecDeque,
@@ -23,42 +23,47 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{APPENDERS, Shared, append, session::Session, tell_since};
+use super::{batch, connection::WriterConnection, shared::Shared};
 use crate::{
     limits,
     protocol::{Rev, RoomId, Time},
     store::{
-        Error,
-        append::{Plan, keys, plan},
+        error::{Error, SqlError, abort_without_writer},
+        judge::{Keys, Plan, plan},
+        loader::load,
         queue::Op,
-        sql::Fault,
         telemetry,
     },
 };
 
-/// What other code asks of an appender.
+/// Connections that write the log. A room belongs to the one of its id's remainder, so that its changes keep their order and two
+/// transactions of this process never wait for each other's rooms.
+pub const WRITERS: usize = 2;
+
+/// What other code asks of a writer.
 pub enum Command {
     Append(Op),
-    /// A room's making has an unknown outcome: tell what the log shows.
+    /// The creation of a room has an unknown outcome: tell what the log shows.
     TellSince(RoomId, Rev),
     /// Everything before it is committed, everything after it refused.
     Close(oneshot::Sender<()>),
 }
 
-struct Appender {
+struct Writer {
     /// For metrics.
     name: &'static str,
     opts: Opts,
     shared: Arc<Shared>,
-    session: Option<Session>,
-    /// The name of a lost session that may still hold locks.
+    conn: Option<WriterConnection>,
+    /// The name of a lost connection that may still hold locks.
     lost: Option<String>,
     share: Share,
-    /// The log has been told that changes are tried again.
+    /// It was logged that changes are retried.
     told: bool,
 }
 
-/// How many changes share a transaction: half as many after one that was too much, and twice as many after each that wasn't.
+/// How many changes share a transaction at most: half as many after one that was too much, twice as many after each that
+/// wasn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Share(usize);
 
@@ -74,29 +79,29 @@ impl Share {
     }
 }
 
-pub(super) fn spawn(opts: &Opts, shared: &Arc<Shared>) -> [mpsc::Sender<Command>; APPENDERS] {
+pub(super) fn spawn(opts: &Opts, shared: &Arc<Shared>) -> [mpsc::Sender<Command>; WRITERS] {
     ["even", "odd"].map(|name| {
         let (sender, queue) = mpsc::channel(limits::APPEND_QUEUE_MAX);
-        let appender = Appender {
+        let writer = Writer {
             name,
             opts: opts.clone(),
             shared: shared.clone(),
-            session: None,
+            conn: None,
             lost: None,
             share: Share::MOST,
             told: false,
         };
         tokio::spawn(async move {
-            let ended = AssertUnwindSafe(appender.run(queue)).catch_unwind().await;
+            let ended = AssertUnwindSafe(writer.run(queue)).catch_unwind().await;
             if ended.is_err() {
-                crate::store::end_process();
+                abort_without_writer();
             }
         });
         sender
     })
 }
 
-impl Appender {
+impl Writer {
     async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut closing = None;
         while let Some(first) = queue.recv().await {
@@ -117,58 +122,61 @@ impl Appender {
             }
             telemetry::queue_depth(self.name, queue.len());
             self.tell_since(rooms).await;
-            self.settle(ops).await;
+            self.write(ops).await;
         }
-        if let Some(session) = self.session.take() {
-            session.close().await;
+        if let Some(conn) = self.conn.take() {
+            conn.close().await;
         }
         if let Some(done) = closing {
             let _ = done.send(());
         }
     }
 
-    /// Tries until each of the changes has an answer.
-    async fn settle(&mut self, ops: Vec<Op>) {
+    /// Retries until each of the changes has an answer.
+    async fn write(&mut self, ops: Vec<Op>) {
         let mut waiting = VecDeque::from(ops);
-        // So many of them go one by one.
+        // As many of them are written one by one.
         let mut alone = 0_usize;
         let mut pause = Duration::from_millis(5);
         while !waiting.is_empty() {
             let most = if alone > 0 { 1 } else { self.share.0 };
             alone = alone.saturating_sub(1);
-            let ops = claim(waiting.drain(..most.min(waiting.len())));
+            let ops = start(waiting.drain(..most.min(waiting.len())));
             if ops.is_empty() {
                 continue;
             }
             match self.attempt(&ops).await {
                 Ok(plan) => self.commit(ops, plan).await,
-                Err(fault @ Fault::TooMuch(_)) if ops.len() == 1 => {
-                    self.tell_retry(&fault);
-                    let cause = fault.cause();
+                Err(error @ SqlError::TooMuch(_)) if ops.len() == 1 => {
+                    self.tell_retry(&error);
+                    let cause = error.cause();
                     for op in ops {
                         op.claim.answer(Err(Error::Unavailable(cause.clone())));
                     }
                 }
-                Err(fault) if fault.passes() => {
+                Err(error) if error.is_retryable() => {
                     telemetry::retried(self.name);
-                    self.tell_retry(&fault);
-                    if matches!(fault, Fault::TooMuch(_)) {
+                    self.tell_retry(&error);
+                    if matches!(error, SqlError::TooMuch(_)) {
                         self.share.was_too_much(ops.len());
                     }
                     release(ops, &mut waiting);
                     sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_millis(500));
                 }
-                Err(fault) if ops.len() == 1 => {
-                    let cause = fault.cause();
-                    tracing::error!(error = cause, "the tables refuse a change");
+                Err(error) if ops.len() == 1 => {
+                    let cause = error.cause();
+                    tracing::error!(error = cause, "the database refuses a change");
                     for op in ops {
                         op.claim.answer(Err(Error::Broken(cause.clone())));
                     }
                 }
-                Err(fault) => {
-                    // One that the tables refuse must not fail the others.
-                    tracing::error!(error = fault.cause(), "a batch is run one by one");
+                Err(error) => {
+                    // A change that the database refuses must not fail the others.
+                    tracing::error!(
+                        error = error.cause(),
+                        "the changes of a batch are written one by one"
+                    );
                     alone = ops.len();
                     release(ops, &mut waiting);
                 }
@@ -176,49 +184,50 @@ impl Appender {
         }
     }
 
-    fn tell_retry(&mut self, fault: &Fault) {
-        if telemetry::due(&format!("{} {fault:?}", self.name)) {
-            tracing::warn!(?fault, log = self.name, "a batch is tried again");
+    fn tell_retry(&mut self, error: &SqlError) {
+        if telemetry::due(&format!("{} {error:?}", self.name)) {
+            tracing::warn!(?error, log = self.name, "a batch is tried again");
             self.told = true;
         }
     }
 
-    /// A transaction up to its COMMIT; an error wrote nothing.
-    async fn attempt(&mut self, ops: &[Op]) -> Result<Plan, Fault> {
-        let mut session = match self.session.take() {
-            Some(session) if !session.rested() => session,
-            _ => Session::connect(&self.opts).await?,
+    /// One transaction without its COMMIT. After an error nothing is written.
+    async fn attempt(&mut self, ops: &[Op]) -> Result<Plan, SqlError> {
+        let mut conn = match self.conn.take() {
+            Some(conn) if !conn.is_stale() => conn,
+            _ => WriterConnection::connect(&self.opts).await?,
         };
         let work = async {
-            let keys = keys(ops.iter().map(|op| &op.change));
-            let state = append::load(&mut session, &keys).await?;
-            let plan = plan(ops.iter().map(|op| &op.change), state, Time::now());
-            append::write(&mut session, &plan).await?;
+            let changes = ops.iter().map(|op| &op.change);
+            let keys = Keys::of(changes.clone());
+            let state = load(&mut conn, &keys).await?;
+            let plan = plan(changes, &keys, state, Time::now());
+            batch::write(&mut conn, &plan).await?;
             Ok(plan)
         };
         match work.await {
             Ok(plan) => {
-                self.session = Some(session);
+                self.conn = Some(conn);
                 Ok(plan)
             }
-            Err(fault) => {
-                self.undo(session, &fault).await;
-                Err(fault)
+            Err(error) => {
+                self.undo(conn, &error).await;
+                Err(error)
             }
         }
     }
 
-    /// Ends a transaction that failed: by ROLLBACK, or with its session.
-    async fn undo(&mut self, mut session: Session, fault: &Fault) {
-        if fault.passes() {
-            // Perhaps it holds what was waited for.
+    /// Ends a transaction that failed: by ROLLBACK, or with its connection.
+    async fn undo(&mut self, mut conn: WriterConnection, error: &SqlError) {
+        if error.is_retryable() {
+            // It may hold the lock that was waited for.
             self.kill_lost().await;
         }
-        let usable = !matches!(fault, Fault::Gone(_) | Fault::TooMuch(_));
-        if usable && session.end("ROLLBACK").await.is_ok() {
-            self.session = Some(session);
+        let usable = !matches!(error, SqlError::Gone(_) | SqlError::TooMuch(_));
+        if usable && conn.end("ROLLBACK").await.is_ok() {
+            self.conn = Some(conn);
         } else {
-            self.lost = Some(session.into_name());
+            self.lost = Some(conn.into_name());
         }
     }
 
@@ -231,38 +240,35 @@ impl Appender {
     }
 
     async fn commit(&mut self, ops: Vec<Op>, plan: Plan) {
-        let Some(mut session) = self.session.take() else {
+        let Some(mut conn) = self.conn.take() else {
             return;
         };
         let began = Instant::now();
-        let committed = session.end("COMMIT").await;
+        let committed = conn.end("COMMIT").await;
         telemetry::committed(self.name, ops.len(), began.elapsed());
         match committed {
             Ok(()) => {
-                self.session = Some(session);
+                self.conn = Some(conn);
                 self.share.was_done();
                 if std::mem::take(&mut self.told) {
                     tracing::info!(log = self.name, "changes are committed again");
                 }
-                if !plan.events.is_empty() {
-                    let _told = self.shared.beginnings.read().await;
-                    (self.shared.listener)(plan.events);
-                }
+                self.shared.tell(plan.events).await;
                 for (op, outcome) in ops.into_iter().zip(plan.outcomes) {
                     op.claim.answer(Ok(outcome));
                 }
             }
-            Err(fault) => {
-                if matches!(fault, Fault::TooMuch(_)) {
+            Err(error) => {
+                if matches!(error, SqlError::TooMuch(_)) {
                     self.share.was_too_much(ops.len());
                 }
-                let cause = fault.cause();
+                let cause = error.cause();
                 telemetry::unknown(self.name, ops.len());
                 tracing::error!(error = cause, "the outcome of a commit is unknown");
                 for op in ops {
                     op.claim.answer(Err(Error::Unknown(cause.clone())));
                 }
-                self.lost = Some(session.into_name());
+                self.lost = Some(conn.into_name());
                 let rooms = plan.rooms.into_iter();
                 self.tell_since(rooms.map(|(id, (before, _))| (id, before)).collect())
                     .await;
@@ -270,21 +276,21 @@ impl Appender {
         }
     }
 
-    /// Tells what the log shows to have changed in these rooms, for as long as it takes: what waits
-    /// in the queue expires by its own deadlines.
+    /// Calls the commit hook with what the log shows to have changed in these rooms, however long that takes. What waits in the
+    /// queue expires by its own deadlines.
     async fn tell_since(&mut self, rooms: Vec<(RoomId, Rev)>) {
         for (room_id, after) in rooms {
             let mut pause = Duration::from_millis(20);
-            while let Err(fault) = tell_since(&self.shared, room_id, after).await {
-                if !fault.passes() {
-                    // A table that is damaged must not stop all other rooms.
-                    tracing::error!(?fault, "what a commit did can't be read");
+            while let Err(error) = self.shared.tell_since(room_id, after).await {
+                if !error.is_retryable() {
+                    // A damaged table must not stop all other rooms.
+                    tracing::error!(?error, "what a commit did can't be read");
                     break;
                 }
-                if telemetry::due(&format!("{} reads {fault:?}", self.name)) {
-                    tracing::warn!(?fault, "what a commit did can't be read yet");
+                if telemetry::due(&format!("{} reads {error:?}", self.name)) {
+                    tracing::warn!(?error, "what a commit did can't be read yet");
                 }
-                if matches!(fault, Fault::Transient(_)) {
+                if matches!(error, SqlError::Transient(_)) {
                     self.kill_lost().await;
                 }
                 if self.shared.closing.load(Ordering::Acquire) {
@@ -297,20 +303,20 @@ impl Appender {
     }
 }
 
-/// Takes what may still be executed, and answers the rest.
-fn claim(ops: impl Iterator<Item = Op>) -> Vec<Op> {
-    let mut taken = Vec::new();
+/// Returns what may still be executed, and answers the rest.
+fn start(ops: impl Iterator<Item = Op>) -> Vec<Op> {
+    let mut started = Vec::new();
     for op in ops {
-        if op.claim.take() {
-            taken.push(op);
+        if op.claim.start() {
+            started.push(op);
         } else {
             op.claim.refuse();
         }
     }
-    taken
+    started
 }
 
-/// Puts changes back before those that wait.
+/// Puts changes back at the head of those that wait.
 fn release(ops: Vec<Op>, waiting: &mut VecDeque<Op>) {
     for op in ops.into_iter().rev() {
         op.claim.release();

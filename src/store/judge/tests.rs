@@ -1,14 +1,24 @@
 //! The plan against a model that knows nothing but the list of what happened, and reads it.
 
+use std::collections::BTreeSet;
+
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
+use uuid::Uuid;
 
 use self::{
     judge::Model,
     model::{Entry, Happened, ModelRoom},
     tables::Tables,
 };
-use super::*;
-use crate::limits;
+use super::{state::ReactionKey, *};
+use crate::{
+    limits,
+    protocol::{
+        Seq,
+        rest::{Mentions, Role, UserSummary},
+    },
+    store::change::{EVERYONE, Named},
+};
 
 mod judge;
 mod model;
@@ -289,9 +299,14 @@ fn note(seen: &mut BTreeMap<String, u32>, change: &Change, outcome: &Outcome) {
         .or_default() += 1;
 }
 
+fn planned(batch: &[Change], tables: &Tables, now: Time) -> Plan {
+    let keys = Keys::of(batch);
+    plan(batch, &keys, tables.load(&keys), now)
+}
+
 /// Runs a batch on both sides, and compares what is answered, told and kept.
 fn run(model: &mut Model, tables: &mut Tables, batch: &[Change], now: Time) -> Vec<Outcome> {
-    let plan = plan(batch, tables.load(&keys(batch)), now);
+    let plan = planned(batch, tables, now);
     tables.execute(&plan);
     for (change, outcome) in batch.iter().zip(&plan.outcomes) {
         let expected = model.judge(change, now);
@@ -374,7 +389,7 @@ fn a_join_a_send_and_a_removal_share_a_batch() {
             seq: 9,
         },
     ];
-    let plan = plan(&batch, tables.load(&keys(&batch)), Time(7));
+    let plan = planned(&batch, &tables, Time(7));
     let sent = |duplicate| Outcome::Sent {
         seq: 1,
         rev: 4,
@@ -436,7 +451,7 @@ fn a_batch_that_changes_nothing_writes_nothing() {
             user: owner,
         },
     ];
-    let plan = plan(&batch, tables.load(&keys(&batch)), Time(7));
+    let plan = planned(&batch, &tables, Time(7));
     assert_eq!(plan.outcomes[1], Outcome::Refused(Refused::NoHeir));
     assert!(plan.messages.is_empty() && plan.members.is_empty() && plan.markers.is_empty());
     assert!(plan.rooms.is_empty() && plan.events.is_empty());
@@ -464,11 +479,12 @@ fn the_last_place_is_given_once() {
             },
         ])
         .collect();
-    let mut state = tables.load(&keys(&batch));
+    let keys = Keys::of(&batch);
+    let mut state = tables.load(&keys);
     state
         .room_counts
         .insert(guest.id, limits::ROOMS_PER_USER_MAX as u64 - 1);
-    let plan = plan(&batch, state, Time(7));
+    let plan = plan(&batch, &keys, state, Time(7));
     let full = Outcome::Refused(Refused::TooManyRooms);
     assert!(matches!(
         plan.outcomes[0],

@@ -1,4 +1,4 @@
-//! Who comes into a room, goes, and rules it; its settings; markers.
+//! Memberships: joining, leaving, roles, read markers. Settings and the deletion of rooms.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -9,15 +9,18 @@ use crate::{
         RoomId, Seq, UserId,
         rest::{Role, Room, RoomKind, UserSummary},
     },
-    store::{Event, EventBody, MemberEvent, Outcome, Refused},
+    store::{
+        change::{Outcome, Refused},
+        event::{Event, EventBody, MemberEvent},
+    },
 };
 
-impl Judge {
+impl Judge<'_> {
     pub(super) fn join(&mut self, room_id: RoomId, user: &UserSummary) -> Result<Outcome, Refused> {
         let room = self.state.rooms.get(&room_id).ok_or(Refused::NoRoom)?;
         let public = room.kind == RoomKind::Public;
         match self.present((room_id, user.id)) {
-            Some(row) => Ok(joined(row, false)),
+            Some(row) => Ok(unchanged(row)),
             None if public => self.enter(room_id, user, user.id),
             None => Err(Refused::NoRoom),
         }
@@ -32,13 +35,13 @@ impl Judge {
     ) -> Result<Outcome, Refused> {
         self.member(room_id, by)?;
         match self.state.members.get(&(room_id, user.id)) {
-            Some(row) if row.left_at.is_none() => Ok(joined(row, false)),
+            Some(row) if row.left_at.is_none() => Ok(unchanged(row)),
             Some(row) if !back => Ok(Outcome::Left { rev: row.rev }),
             _ => self.enter(room_id, user, by),
         }
     }
 
-    /// Makes somebody a member who isn't.
+    /// Makes a user a member who isn't one.
     fn enter(
         &mut self,
         room_id: RoomId,
@@ -61,7 +64,7 @@ impl Judge {
             last_read_seq: room.last_seq,
             rev,
         };
-        let outcome = joined(&row, true);
+        let outcome = changed(&row);
         self.write(room_id, user, row, by);
         Ok(outcome)
     }
@@ -76,15 +79,14 @@ impl Judge {
         if self.state.rooms[&room_id].kind == RoomKind::Direct {
             return Err(Refused::Direct);
         }
-        let heir = match owner {
-            true => {
-                let present = |heir: &&UserSummary| {
-                    heir.id != user.id && self.present((room_id, heir.id)).is_some()
-                };
-                let other = || heir.filter(present).cloned();
-                Some(self.heir(room_id).or_else(other).ok_or(Refused::NoHeir)?)
-            }
-            false => None,
+        let heir = if owner {
+            let present = |heir: &&UserSummary| {
+                heir.id != user.id && self.present((room_id, heir.id)).is_some()
+            };
+            let other = || heir.filter(present).cloned();
+            Some(self.heir(room_id).or_else(other).ok_or(Refused::NoHeir)?)
+        } else {
+            None
         };
         let outcome = self.part(room_id, user, user.id)?;
         if let Some(heir) = heir {
@@ -114,20 +116,20 @@ impl Judge {
         by: UserId,
         user: &UserSummary,
     ) -> Result<Outcome, Refused> {
-        let judge = self.member(room_id, by)?.role;
+        let own = self.member(room_id, by)?.role;
         self.open_group(room_id)?;
-        if judge == Role::Member {
+        if own == Role::Member {
             return Err(Refused::NotAdmin);
         }
         let role = self.present((room_id, user.id)).map(|row| row.role);
-        match (judge, role.ok_or(Refused::NoSuchMember)?) {
+        match (own, role.ok_or(Refused::NoSuchMember)?) {
             (_, Role::Owner) => Err(Refused::OwnerStays),
             (Role::Admin, Role::Admin) => Err(Refused::NotOwner),
             _ => self.part(room_id, user, by),
         }
     }
 
-    /// Ends a membership that is there.
+    /// Ends a membership.
     fn part(
         &mut self,
         room_id: RoomId,
@@ -155,15 +157,15 @@ impl Judge {
         user: &UserSummary,
         role: Role,
     ) -> Result<Outcome, Refused> {
-        let judge = self.member(room_id, by.id)?.role;
+        let own = self.member(room_id, by.id)?.role;
         self.open_group(room_id)?;
-        if judge != Role::Owner {
+        if own != Role::Owner {
             return Err(Refused::NotOwner);
         }
         let row = self.present((room_id, user.id));
         let row = row.ok_or(Refused::NoSuchMember)?;
         if row.role == role {
-            return Ok(joined(row, false));
+            return Ok(unchanged(row));
         }
         if user.id == by.id {
             return Err(Refused::OwnerStays);
@@ -187,14 +189,14 @@ impl Judge {
         let (rev, _) = self.advance(room_id, |_| {});
         row.role = role;
         row.rev = rev;
-        let outcome = joined(&row, true);
+        let outcome = changed(&row);
         self.write(room_id, user, row, by);
-        // He may be an heir before the batch ends.
+        // They may become the owner before the batch ends.
         self.state.names.insert(user.id, user.clone());
         Ok(outcome)
     }
 
-    /// Writes a whole membership, its marker too, and tells it.
+    /// Plans a whole membership, with its read marker, and adds its event.
     fn write(&mut self, room_id: RoomId, user: &UserSummary, row: MemberRow, by: UserId) {
         let key = (room_id, user.id);
         let event = MemberEvent {
@@ -224,11 +226,11 @@ impl Judge {
         topic: Option<&str>,
         archived: Option<bool>,
     ) -> Result<Outcome, Refused> {
-        let judge = self.member(room_id, by)?.role;
+        let own = self.member(room_id, by)?.role;
         if self.state.rooms[&room_id].kind == RoomKind::Direct {
             return Err(Refused::Direct);
         }
-        if judge == Role::Member {
+        if own == Role::Member {
             return Err(Refused::NotAdmin);
         }
         let now = self.now;
@@ -269,24 +271,25 @@ impl Judge {
     }
 
     pub(super) fn delete_room(&mut self, room_id: RoomId, by: UserId) -> Result<Outcome, Refused> {
-        let judge = self.member(room_id, by)?.role;
+        let own = self.member(room_id, by)?.role;
         self.open_group(room_id)?;
-        if judge != Role::Owner {
+        if own != Role::Owner {
             return Err(Refused::NotOwner);
         }
         let (rev, _) = self.advance(room_id, |room| room.member_count = 0);
-        // Those that were found, and those that the batch has brought.
+        // The members that were read, and those that the batch has added.
         let found = self.state.present.get(&room_id).into_iter().flatten();
         let rows = self.state.members.iter();
-        let brought = rows.filter(|((of, _), row)| *of == room_id && row.left_at.is_none());
-        let brought = brought.map(|((_, user_id), _)| user_id);
-        let members: BTreeSet<UserId> = found.chain(brought).copied().collect();
+        let added = rows.filter(|((of, _), row)| *of == room_id && row.left_at.is_none());
+        let added = added.map(|((_, user_id), _)| user_id);
+        let members: BTreeSet<UserId> = found.chain(added).copied().collect();
         let members = members.into_iter().collect();
         self.tell(room_id, rev, EventBody::Deleted { members });
-        // To what follows in the batch it doesn't exist.
+        // For the rest of the batch the room doesn't exist.
         self.state.rooms.remove(&room_id);
         for ((of, user_id), row) in &self.state.members {
-            if let (true, None) = (*of == room_id, row.left_at)
+            if *of == room_id
+                && row.left_at.is_none()
                 && let Some(count) = self.state.room_counts.get_mut(user_id)
             {
                 *count = count.saturating_sub(1);
@@ -309,8 +312,8 @@ impl Judge {
         if seq > old {
             self.mark((room_id, user_id), seq);
         }
-        // Told also when it is there: whoever repeats what was not answered was not told of it, and the
-        // marker has no rev by which the log shows it.
+        // Told even if the marker stands there already. A request may be repeated because its answer was lost, and a marker
+        // has no rev with which the log would show it.
         if seq >= old.max(1) {
             self.plan.events.push(Event {
                 room_id,
@@ -327,7 +330,7 @@ impl Judge {
         Ok(Outcome::Read { last_read_seq })
     }
 
-    /// Moves the marker of a present membership.
+    /// Moves the read marker of a membership.
     pub(super) fn mark(&mut self, key: (RoomId, UserId), seq: Seq) {
         if let Some(row) = self.state.members.get_mut(&key) {
             row.last_read_seq = seq;
@@ -341,12 +344,22 @@ impl Judge {
     }
 }
 
-fn joined(row: &MemberRow, changed: bool) -> Outcome {
+fn changed(row: &MemberRow) -> Outcome {
     Outcome::Joined {
         rev: row.rev,
         role: row.role,
         joined_at: row.joined_at,
         last_read_seq: row.last_read_seq,
-        changed,
+        changed: true,
+    }
+}
+
+fn unchanged(row: &MemberRow) -> Outcome {
+    Outcome::Joined {
+        rev: row.rev,
+        role: row.role,
+        joined_at: row.joined_at,
+        last_read_seq: row.last_read_seq,
+        changed: false,
     }
 }

@@ -1,21 +1,26 @@
-//! The schema: migrated when the program starts, under a lock, so that several nodes may start at once.
+//! The schema. It is migrated when the program starts, under a lock, so that several nodes may start at once.
 //!
-//! Invariants: a database whose schema is newer than this program, or in which somebody else's tables have names
-//! of Hearth's, is left alone; `meta.log_epoch` is made once.
+//! Invariants: a database is left alone if its schema is newer than this program, or if another program's tables have names of
+//! Hearth's. `meta.log_epoch` is created once.
 
 use std::{fs::File, path::Path};
 
 use mysql_async::{Opts, Pool, prelude::Queryable};
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use self::derived::{Place, Progress};
 use super::{
-    Error, Location, Options, Result,
-    admin::HAS_ADMIN,
-    mysql,
-    sql::{Conn, script},
-    sqlite,
+    blocking::blocking,
+    connection::{Conn, run, script},
+    epoch::new_epoch,
+    error::{Error, Result, unavailable},
+    mysql::{self, connect},
+    options::{Location, Options},
+    rows::HAS_ADMIN,
+    sqlite::{
+        locks,
+        open::{open_writer, whole},
+    },
 };
 use crate::limits;
 
@@ -32,8 +37,8 @@ mod embedded {
 
 /// Where refinery notes which migrations ran.
 const HISTORY: &str = "schema_history";
-/// All that Hearth makes; children before their parents.
-const TABLES: [&str; 20] = [
+/// All tables of Hearth, children before their parents.
+const TABLES: [&str; 21] = [
     "message_words_fts",
     "message_words",
     "search_cursors",
@@ -44,6 +49,8 @@ const TABLES: [&str; 20] = [
     "messages",
     "room_members",
     "rooms",
+    "pending_jobs",
+    // The name of `pending_jobs` before version 12.
     "chores",
     "password_resets",
     "invites",
@@ -55,7 +62,7 @@ const TABLES: [&str; 20] = [
     "meta",
     HISTORY,
 ];
-/// How long a node waits for another one's migration.
+/// How long a node waits for the migration of another one.
 const LOCK_SECONDS: u32 = 60;
 
 /// What a migration did.
@@ -63,7 +70,7 @@ const LOCK_SECONDS: u32 = 60;
 pub struct Report {
     /// The schema's version now.
     pub version: u32,
-    /// Versions that were missing, each with its name.
+    /// The versions that were missing, each with its name.
     pub applied: Vec<String>,
     /// The log's epoch.
     pub epoch: String,
@@ -76,12 +83,12 @@ pub fn newest() -> u32 {
     versions.max().unwrap_or(0).cast_unsigned()
 }
 
-/// Brings the schema up to date, making the database's file (SQLite) where there is none.
+/// Brings the schema up to date. Creates an SQLite database where there is none.
 pub async fn migrate(options: &Options) -> Result<Report> {
     match &options.location {
         Location::Sqlite(path) => {
             let path = path.clone();
-            blocking(move || Locked::open(&path)?.migrate()).await
+            blocking(move || Locked::open(&path)?.migrate()).await?
         }
         Location::Mysql(url) => {
             let mut locked = LockedMysql::open(url).await?;
@@ -99,10 +106,10 @@ pub async fn reset(options: &Options) -> Result<()> {
         Location::Sqlite(path) => {
             let path = path.clone();
             blocking(move || {
-                let _unserved = sqlite::unserved(&path)?;
+                let _unserved = locks::unserved(&path)?;
                 Locked::open(&path)?.reset()
             })
-            .await
+            .await?
         }
         Location::Mysql(url) => {
             let mut locked = LockedMysql::open(url).await?;
@@ -113,22 +120,23 @@ pub async fn reset(options: &Options) -> Result<()> {
     }
 }
 
-/// The version of the database's schema; `None` when it has none. Changes nothing.
+/// The version of the database's schema; `None`: it has none. Changes nothing.
 pub async fn schema_version(options: &Options) -> Result<Option<u32>> {
     match &options.location {
         Location::Sqlite(path) => {
             let path = path.clone();
             blocking(move || {
-                sqlite::whole(&path)?;
-                match path.try_exists().map_err(unavailable)? {
-                    true => sqlite_version(&sqlite::open_writer(&path)?),
-                    false => Ok(None),
+                whole(&path)?;
+                if path.try_exists().map_err(unavailable)? {
+                    sqlite_version(&open_writer(&path)?)
+                } else {
+                    Ok(None)
                 }
             })
-            .await
+            .await?
         }
         Location::Mysql(url) => {
-            let pool = Pool::new(mysql::options(url, &[])?);
+            let pool = Pool::new(connect::options(url, &[])?);
             let version = mysql_version(&pool).await;
             let _ = pool.disconnect().await;
             version
@@ -136,18 +144,18 @@ pub async fn schema_version(options: &Options) -> Result<Option<u32>> {
     }
 }
 
-/// Makes the log another one for those who know it: after a restore it may have gone back in time. No server may be at work
-/// on it; one that is, on MySQL or MariaDB, stops by itself within seconds. False where there is no log.
+/// Gives the log a new epoch: after a restore it may have gone back in time. No server may use the database; one that does, on MySQL or
+/// MariaDB, stops by itself within seconds. False: there is no log.
 pub async fn renew_epoch(options: &Options) -> Result<bool> {
     match &options.location {
         Location::Sqlite(path) => {
             let path = path.clone();
             blocking(move || {
-                sqlite::whole(&path)?;
+                whole(&path)?;
                 if !path.try_exists().map_err(unavailable)? {
                     return Ok(false);
                 }
-                let _unserved = sqlite::unserved(&path)?;
+                let _unserved = locks::unserved(&path)?;
                 let locked = Locked::open(&path)?;
                 if sqlite_version(&locked.conn)?.is_none() {
                     return Ok(false);
@@ -156,7 +164,7 @@ pub async fn renew_epoch(options: &Options) -> Result<bool> {
                 renewed.map_err(unavailable)?;
                 Ok(true)
             })
-            .await
+            .await?
         }
         Location::Mysql(url) => {
             let mut locked = LockedMysql::open(url).await?;
@@ -169,42 +177,30 @@ pub async fn renew_epoch(options: &Options) -> Result<bool> {
 
 const RENEW: &str = "UPDATE meta SET value = ? WHERE name = 'log_epoch'";
 
-/// Whether anybody can administer the site, asked as [`schema_version`] is: of a schema that is this program's.
+/// Whether the site has an admin. The schema must be this program's.
 pub async fn has_admin(options: &Options) -> Result<bool> {
     match &options.location {
         Location::Sqlite(path) => {
             let path = path.clone();
             blocking(move || {
-                let conn = sqlite::open_writer(&path)?;
+                let conn = open_writer(&path)?;
                 let mut asked = conn.prepare(HAS_ADMIN).map_err(unavailable)?;
                 asked.exists([]).map_err(unavailable)
             })
-            .await
+            .await?
         }
         Location::Mysql(url) => {
-            let pool = Pool::new(mysql::options(url, &[])?);
+            let pool = Pool::new(connect::options(url, &[])?);
             let asked = async {
                 let mut conn = connection(&pool).await?;
                 let found = conn.query_first::<i64, _>(HAS_ADMIN).await;
-                Ok(found.map_err(mysql::unavailable)?.is_some())
+                Ok(found.map_err(mysql::error::unavailable)?.is_some())
             };
             let asked = asked.await;
             let _ = pool.disconnect().await;
             asked
         }
     }
-}
-
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let task = tokio::task::spawn_blocking(work);
-    task.await
-        .unwrap_or_else(|error| Err(Error::Broken(error.to_string())))
-}
-
-pub(super) fn unavailable(error: impl std::fmt::Display) -> Error {
-    Error::Unavailable(error.to_string())
 }
 
 fn check_version(found: Option<u32>) -> Result<()> {
@@ -218,18 +214,18 @@ fn check_version(found: Option<u32>) -> Result<()> {
     }
 }
 
-/// Whether Hearth has made its tables in a database that holds these. Its history is made first and dropped last:
-/// tables of its names without that are another program's.
+/// Whether Hearth has created its tables in a database that holds these. Its history is created first and dropped last, so tables of
+/// its names without the history are another program's.
 fn made(mut tables: Vec<String>) -> Result<bool> {
     tables.retain(|table| TABLES.contains(&table.as_str()));
     let made = tables.iter().any(|table| table == HISTORY);
-    match made || tables.is_empty() {
-        true => Ok(made),
-        false => Err(Error::Schema(format!(
-            "the database holds tables that Hearth didn't make ({}): give it a database of its own",
-            tables.join(", ")
-        ))),
+    if made || tables.is_empty() {
+        return Ok(made);
     }
+    Err(Error::Schema(format!(
+        "the database holds tables that Hearth didn't make ({}): give it a database of its own",
+        tables.join(", ")
+    )))
 }
 
 fn migration_failed(error: refinery::Error) -> Error {
@@ -248,8 +244,8 @@ fn report(applied: &refinery::Report, epoch: String) -> Report {
     }
 }
 
-/// A SQLite database whose schema nobody else changes. The lock is one of the operating system on a
-/// file beside the database's, and ends with this struct or its process.
+/// An SQLite database whose schema no other process changes. The lock is the operating system's, on a file beside the database's, and
+/// ends with this struct or the process.
 struct Locked {
     conn: rusqlite::Connection,
     _lock: File,
@@ -257,10 +253,10 @@ struct Locked {
 
 impl Locked {
     fn open(path: &Path) -> Result<Self> {
-        let lock = sqlite::lock_file(path, sqlite::MIGRATE)?;
+        let lock = locks::lock_file(path, locks::MIGRATE)?;
         lock.lock().map_err(unavailable)?;
         Ok(Self {
-            conn: sqlite::open_writer(path)?,
+            conn: open_writer(path)?,
             _lock: lock,
         })
     }
@@ -292,12 +288,12 @@ impl Locked {
         Ok(report(&applied, epoch))
     }
 
-    /// One step of [`derived`], in a transaction.
+    /// One step of [`derived`] in a transaction.
     fn derive(&mut self, at: Place) -> Result<Option<Place>> {
-        let run = |sql| self.conn.execute_batch(sql).map_err(unavailable);
-        run("BEGIN IMMEDIATE")?;
+        let begun = self.conn.execute_batch("BEGIN IMMEDIATE");
+        begun.map_err(unavailable)?;
         let step = script(move |conn| Box::pin(derived::step(conn, at.clone())));
-        let done = sqlite::run(&step, &mut self.conn);
+        let done = run(&step, &mut self.conn);
         let end = match done {
             Ok(_) => "COMMIT",
             Err(_) => "ROLLBACK",
@@ -319,11 +315,7 @@ fn drop_table(table: &str) -> String {
     format!("DROP TABLE IF EXISTS {table};")
 }
 
-pub(super) fn new_epoch() -> String {
-    Uuid::new_v4().simple().to_string()
-}
-
-/// The version of a database's schema, if this program knows it; `None` when it has none.
+/// The version of a database's schema, if this program knows it; `None`: it has none.
 pub(super) fn known_schema(conn: &rusqlite::Connection) -> Result<Option<u32>> {
     let found = sqlite_version(conn)?;
     check_version(found)?;
@@ -344,19 +336,19 @@ fn sqlite_version(conn: &rusqlite::Connection) -> Result<Option<u32>> {
     .map_err(unavailable)
 }
 
-/// A MySQL database whose schema nobody else changes: its pool holds one connection, which holds
-/// GET_LOCK for as long as it lives and is not reset between its uses.
+/// A MySQL database whose schema no other process changes. Its pool has one connection, which holds GET_LOCK for as long as it lives and
+/// isn't reset between its uses.
 struct LockedMysql {
     pool: Pool,
     connection: u32,
 }
 
-/// The lock's name: locks are the server's, so it names the database; at most 64 characters.
+/// The lock's name, at most 64 characters. It names the database, because locks are the server's.
 const LOCK_NAME: &str = "CONCAT('hearth ', LEFT(SHA2(DATABASE(), 256), 40))";
 
 impl LockedMysql {
     async fn open(url: &str) -> Result<Self> {
-        let opts = Opts::from(mysql::options(url, &[])?);
+        let opts = Opts::from(connect::options(url, &[])?);
         if opts.db_name().is_none() {
             return Err(Error::Unavailable(
                 "the database URL names no database".into(),
@@ -367,7 +359,7 @@ impl LockedMysql {
         let locked: Option<Option<i64>> = conn
             .query_first(format!("SELECT GET_LOCK({LOCK_NAME}, {LOCK_SECONDS})"))
             .await
-            .map_err(mysql::unavailable)?;
+            .map_err(mysql::error::unavailable)?;
         if locked.flatten() != Some(1) {
             return Err(Error::Unavailable(format!(
                 "another node has been migrating the database for {LOCK_SECONDS} s"
@@ -378,7 +370,7 @@ impl LockedMysql {
         Ok(Self { pool, connection })
     }
 
-    /// Fails when the connection that holds the lock was lost on the way.
+    /// Fails if the connection that holds the lock was lost meanwhile.
     async fn still_locked(&self) -> Result<()> {
         let conn = connection(&self.pool).await?;
         if conn.id() == self.connection {
@@ -410,24 +402,24 @@ impl LockedMysql {
             (new_epoch(),),
         )
         .await
-        .map_err(mysql::unavailable)?;
+        .map_err(mysql::error::unavailable)?;
         let epoch: Option<String> = conn
             .query_first("SELECT value FROM meta WHERE name = 'log_epoch'")
             .await
-            .map_err(mysql::unavailable)?;
+            .map_err(mysql::error::unavailable)?;
         let epoch = epoch.ok_or_else(|| Error::Broken("the log has no epoch".into()))?;
         Ok(report(&applied, epoch))
     }
 
-    /// One step of [`derived`], in a transaction.
+    /// One step of [`derived`] in a transaction.
     async fn derive(&self, at: Place) -> Result<Option<Place>> {
         let mut conn = connection(&self.pool).await?;
         let begun = conn.query_drop("START TRANSACTION").await;
-        begun.map_err(mysql::unavailable)?;
-        // One that fails ends the migration, and its transaction with the connection.
+        begun.map_err(mysql::error::unavailable)?;
+        // A step that fails ends the migration, and the connection ends the transaction.
         let next = derived::step(Conn::Mysql(&mut conn), at).await?;
         let committed = conn.query_drop("COMMIT").await;
-        committed.map_err(mysql::unavailable)?;
+        committed.map_err(mysql::error::unavailable)?;
         drop(conn);
         self.still_locked().await?;
         Ok(next)
@@ -439,7 +431,7 @@ impl LockedMysql {
         for table in TABLES {
             conn.query_drop(drop_table(table))
                 .await
-                .map_err(mysql::unavailable)?;
+                .map_err(mysql::error::unavailable)?;
         }
         Ok(())
     }
@@ -460,24 +452,24 @@ impl LockedMysql {
     }
 }
 
-/// Under a deadline, so that a start says what it waits for.
+/// Connects under a deadline, so that a start says what it waits for.
 async fn connection(pool: &Pool) -> Result<mysql_async::Conn> {
     let connected = timeout(limits::STATEMENT_DEADLINE, pool.get_conn()).await;
     connected
         .map_err(|_| Error::Unavailable("the database server can't be reached".into()))?
-        .map_err(mysql::unavailable)
+        .map_err(mysql::error::unavailable)
 }
 
 async fn mysql_version(pool: &Pool) -> Result<Option<u32>> {
     let mut conn = connection(pool).await?;
     let sql = "SELECT LOWER(table_name) FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1";
-    let tables: Vec<String> = conn.query(sql).await.map_err(mysql::unavailable)?;
+    let tables: Vec<String> = conn.query(sql).await.map_err(mysql::error::unavailable)?;
     if !made(tables)? {
         return Ok(None);
     }
     let version: Option<Option<u32>> = conn
         .query_first(format!("SELECT MAX(version) FROM {HISTORY}"))
         .await
-        .map_err(mysql::unavailable)?;
+        .map_err(mysql::error::unavailable)?;
     Ok(version.flatten())
 }

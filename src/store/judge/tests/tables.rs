@@ -143,10 +143,10 @@ impl Tables {
                 (row.edited_at, row.deleted_at) = (new.edited_at, new.deleted_at);
             }
         }
-        for (key, on) in &plan.pins {
-            match on {
-                true => self.pins.insert(*key),
-                false => self.pins.remove(key),
+        for (key, change) in &plan.pins {
+            match change {
+                RowChange::Insert => self.pins.insert(*key),
+                RowChange::Delete => self.pins.remove(key),
             };
         }
         for (key, rev) in &plan.reactions {
@@ -155,10 +155,10 @@ impl Tables {
                 None => self.reactions.remove(key),
             };
         }
-        for (key, on) in &plan.mentions {
-            match on {
-                true => self.mentions.insert(*key),
-                false => self.mentions.remove(key),
+        for (key, change) in &plan.mentions {
+            match change {
+                RowChange::Insert => self.mentions.insert(*key),
+                RowChange::Delete => self.mentions.remove(key),
             };
         }
         for key in &plan.erased {

@@ -1,28 +1,34 @@
-//! A connection that appends.
+//! A database connection that writes the log.
 
 use mysql_async::{Conn, Opts, prelude::Queryable};
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{connection, deadline, execute, lists::lists, packet, query};
+use super::{
+    lists::lists,
+    statements::{connection, deadline, execute, packet, query},
+};
 use crate::{
     limits::SESSION_REST,
-    store::sql::{Fault, Row, params},
+    store::{
+        error::SqlError,
+        values::{Row, params},
+    },
 };
 
-pub struct Session {
+pub struct WriterConnection {
     conn: Conn,
-    /// Of the lock that it holds for as long as the server knows it: by this it is found when it is lost. Its number
-    /// wouldn't do: a server that was started again gives the same one to somebody else.
+    /// The name of a lock that it holds for as long as the server knows the connection. By this it is found when it is lost. Its
+    /// number wouldn't do: a server that was started again gives the same one to another connection.
     name: String,
-    /// The largest packet that the server takes from it, in bytes.
+    /// The largest packet that the server accepts from it, in bytes.
     packet: usize,
     used: Instant,
 }
 
-impl Session {
-    pub async fn connect(opts: &Opts) -> Result<Self, Fault> {
+impl WriterConnection {
+    pub async fn connect(opts: &Opts) -> Result<Self, SqlError> {
         let name = format!("hearth {}", Uuid::new_v4().simple());
         let mut conn = connection(Conn::new(opts.clone())).await?;
         let sql = "DO GET_LOCK(?, 0)";
@@ -36,8 +42,8 @@ impl Session {
         })
     }
 
-    /// Whether it has rested for so long that the server may be ending it.
-    pub fn rested(&self) -> bool {
+    /// Whether it was idle for so long that the server may be closing it.
+    pub fn is_stale(&self) -> bool {
         self.used.elapsed() > SESSION_REST
     }
 
@@ -46,7 +52,7 @@ impl Session {
     }
 
     /// COMMIT or ROLLBACK.
-    pub async fn end(&mut self, sql: &'static str) -> Result<(), Fault> {
+    pub async fn end(&mut self, sql: &'static str) -> Result<(), SqlError> {
         self.used = Instant::now();
         deadline(self.conn.query_drop(sql)).await
     }
@@ -55,29 +61,26 @@ impl Session {
         let _ = deadline(self.conn.disconnect()).await;
     }
 
-    /// All rows that a statement finds for a list.
+    /// All rows that a statement finds for a list of keys.
     pub async fn read<T: Serialize>(
         &mut self,
         sql: &str,
         list: impl IntoIterator<Item = T>,
-    ) -> Result<Vec<Row>, Fault> {
+    ) -> Result<Vec<Row>, SqlError> {
         let mut found = Vec::new();
         for list in lists(list, self.packet) {
-            found.extend(
-                query(&mut self.conn, sql, params![list], usize::MAX)
-                    .await?
-                    .0,
-            );
+            let (rows, _) = query(&mut self.conn, sql, params![list], usize::MAX).await?;
+            found.extend(rows);
         }
         Ok(found)
     }
 
-    /// Executes a statement that writes a list.
+    /// Executes a statement that writes a list of rows.
     pub async fn write<T: Serialize>(
         &mut self,
         sql: &str,
         list: impl IntoIterator<Item = T>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), SqlError> {
         for list in lists(list, self.packet) {
             execute(&mut self.conn, sql, params![list]).await?;
         }
