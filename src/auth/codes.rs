@@ -1,27 +1,25 @@
-//! Codes that travel in links, for invites and for new passwords: 128 random bits, of which the database
-//! keeps the hash alone.
+//! Codes in links, for invites and for new passwords: 128 random bits, of which the database stores only the hash.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use url::Url;
 
 use super::tokens::{hash, random_bytes};
 
-/// What a link is for: the name of its code, after the `#`, which no browser sends to any server.
+/// What a link is for. It names the code after the `#`, which browsers send to no server.
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose {
     Invite,
     Reset,
 }
 
-/// A new code, and what is kept of it.
+/// A new code, and its hash to be stored.
 pub fn new() -> (String, [u8; 32]) {
     let code = URL_SAFE_NO_PAD.encode(random_bytes::<16>());
     let hash = hash(&code);
     (code, hash)
 }
 
-/// The link that carries a code, on the page of this server. Without a configured URL it is a path: what a
-/// request says of its host may lead anywhere.
+/// The link with a code, to the page of this server. Without a configured URL it is a path: the host in a request may lead anywhere.
 pub fn link(public_url: Option<&Url>, purpose: Purpose, code: &str) -> String {
     let base = public_url.map_or("", |url| url.as_str().trim_end_matches('/'));
     let name = match purpose {

@@ -1,5 +1,5 @@
-//! HS256 by ring, for jsonwebtoken: version 11 brings no backend but two that we don't want (one pulls
-//! aws-lc, the other an RSA with an open advisory).
+//! HS256 on ring, for jsonwebtoken. The two backends that version 11 brings aren't used: one depends on aws-lc, the other on an
+//! implementation of RSA with an open advisory.
 
 use jsonwebtoken::{
     Algorithm,

@@ -1,6 +1,6 @@
-//! Passwords, tokens and codes: the only place that knows Argon2, bcrypt, ring and JWT.
+//! Passwords, tokens and codes. Only this part uses Argon2, bcrypt, ring and JWT.
 //!
-//! Deliberately absent: SQL and HTTP. Who may log in is decided by `chat`.
+//! Deliberately absent: SQL and HTTP. `chat` decides who may log in.
 
 pub mod codes;
 mod hs256;

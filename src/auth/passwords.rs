@@ -1,16 +1,15 @@
-//! Passwords: Argon2id on threads of its own, bounded in number, and the list of common ones.
+//! Passwords: Argon2id on a bounded number of threads, and the list of common passwords.
 //!
-//! Invariants: one thread per core computes, at most [`PASSWORD_QUEUE_MAX`] requests wait, and none is
-//! begun that has waited for [`PASSWORD_DEADLINE`]; a log-in with an unknown name costs as much as one
-//! with a wrong password; a stored hash that can't be read is a wrong password.
+//! Invariants: one thread per core computes hashes. At most [`PASSWORD_QUEUE_MAX`] requests wait, and one that has waited for
+//! [`PASSWORD_DEADLINE`] isn't begun. A log-in with an unknown name costs as much as one with a wrong password. A stored hash that
+//! can't be read counts as a wrong password.
 //!
-//! Hashes that came from elsewhere are verified, too: Argon2 of any cost, and bcrypt, until the next log-in
-//! replaces them ([`Passwords::is_outdated`]). bcrypt knows the first 72 bytes of a password only: until then
-//! whatever follows them is taken for right. And it takes its own time: of such an account it can be measured
-//! that it exists.
+//! Hashes that were imported are verified too: Argon2 of any cost, and bcrypt, until the next log-in replaces them
+//! ([`Passwords::is_outdated`]). bcrypt uses only the first 72 bytes of a password, so until then anything may follow them. It also
+//! takes a time of its own, which tells that such an account exists.
 //!
-//! Each thread keeps the memory that a hash takes (19 MiB by default) and uses it again: allocated for
-//! each one on whatever thread is free, it grew to 600 MiB under 300 log-ins.
+//! Each thread keeps the memory that a hash needs (19 MiB by default) and uses it again. When it was allocated for each hash on any
+//! free thread, it grew to 600 MiB under 300 log-ins.
 
 use std::{
     cell::RefCell,
@@ -47,7 +46,7 @@ use crate::{
 /// Hashes passwords and verifies them. Its threads end with it.
 pub struct Passwords {
     jobs: SyncSender<Job>,
-    /// A hash that no password has, verified for users who don't exist.
+    /// A hash that no password has. It is verified for users who don't exist.
     nobody: Arc<str>,
     params: Params,
 }
@@ -55,7 +54,7 @@ pub struct Passwords {
 type Job = Box<dyn FnOnce(&Hasher) + Send>;
 
 impl Passwords {
-    /// Starts the threads and computes one hash: call it before the server takes requests.
+    /// Starts the threads and computes one hash. Call it before the server accepts requests.
     pub fn start(params: Params) -> io::Result<Self> {
         let nobody = Hasher::new(params.clone())
             .hash(&random_bytes::<32>())
@@ -74,7 +73,7 @@ impl Passwords {
         })
     }
 
-    /// Whether a hash is of another kind or cost than new ones are: to be replaced when its password is known.
+    /// Whether a hash is of another kind or cost than new ones, so that it is to be replaced when its password is known.
     pub fn is_outdated(&self, hash: &str) -> bool {
         let Ok(hash) = PasswordHash::new(hash) else {
             return true;
@@ -85,21 +84,21 @@ impl Passwords {
             || Params::try_from(&hash).ok().as_ref().map(cost) != Some(cost(&self.params))
     }
 
-    /// The password's hash in PHC form, with a salt of its own.
+    /// Hashes a password with a new salt, in PHC form.
     pub async fn hash(&self, password: String) -> Result<String, Refusal> {
         self.compute(move |hasher| hasher.hash(password.as_bytes()))
             .await
     }
 
-    /// Whether the hash is of this password. `None`, a user who doesn't exist, takes as long.
+    /// Whether the hash is that of this password. `None`: the user doesn't exist, which takes as long.
     pub async fn verify(&self, hash: Option<String>, password: String) -> Result<bool, Refusal> {
         let nobody = self.nobody.clone();
         self.compute(move |hasher| hasher.verify(hash.as_deref().unwrap_or(&nobody), &password))
             .await
     }
 
-    /// Has it computed, unless too many wait already, or it has waited for too long, or nobody waits
-    /// for it any more when its turn comes.
+    /// Computes something on one of the threads, unless too many requests wait already, it has waited for too long, or its caller is gone
+    /// when its turn comes.
     async fn compute<T: Send + 'static>(
         &self,
         compute: impl FnOnce(&Hasher) -> T + Send + 'static,
@@ -120,7 +119,7 @@ impl Passwords {
     }
 }
 
-/// Does jobs until nobody can send any more. A panic ends its job alone.
+/// Runs jobs until all senders are dropped. A panic ends only its job.
 fn work(hasher: &Hasher, queue: &Mutex<Receiver<Job>>) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -153,7 +152,7 @@ impl Hasher {
 
     fn verify(&self, hash: &str, password: &str) -> bool {
         if let Ok(parts) = hash.parse::<bcrypt::HashParts>() {
-            // $2x$ is the mark of an implementation that computed something else.
+            // $2x$ marks hashes of an implementation that had a bug.
             let known = ["$2a$", "$2b$", "$2y$"]
                 .iter()
                 .any(|mark| hash.starts_with(mark));
@@ -166,7 +165,7 @@ impl Hasher {
     }
 }
 
-/// What the crate's own verification, with its comparison in constant time, is built on.
+/// The crate's own verification, which compares in constant time, is built on this.
 impl CustomizedPasswordHasher<PasswordHash> for Hasher {
     type Params = Params;
 
@@ -206,7 +205,7 @@ impl CustomizedPasswordHasher<PasswordHash> for Hasher {
     }
 }
 
-/// Notes what breaks the rules for a new password: its length in bytes, and that it isn't common.
+/// Notes which rules for a new password are broken: its length in bytes, and that it isn't common.
 pub fn check(checks: &mut Checks, field: &'static str, password: &str) {
     if !(PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) {
         let rule = format!("{PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes");

@@ -1,6 +1,6 @@
-//! The key that signs access tokens, when none is configured: made once, kept in the data directory.
+//! The key that signs access tokens where none is configured. It is created once, and stored in the data directory.
 //!
-//! Invariant: the file holds a whole key or doesn't exist, and only its owner can read it.
+//! Invariant: the file holds a complete key or doesn't exist, and only its owner can read it.
 
 use std::{
     fs::{self, OpenOptions},
@@ -17,8 +17,8 @@ use crate::limits::SECRET_BYTES_MIN;
 /// The key's file within the data directory.
 pub const FILE_NAME: &str = "jwt-secret";
 
-/// Reads the key, or makes it. Processes that start together end up with the same one: the first to
-/// link its finished file under the name wins.
+/// Reads the key, or creates it. Processes that start together get the same key: that of the first one that links its finished file
+/// under the name.
 pub fn load_or_create(data_dir: &Path) -> io::Result<String> {
     match load(data_dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -44,19 +44,17 @@ pub fn load_or_create(data_dir: &Path) -> io::Result<String> {
     load(data_dir)
 }
 
-/// Reads the key. It is the file's text, as it would be given in a setting: so it can be one later, or the one
-/// before.
+/// Reads the key. It is the file's text as it would be given in a setting, so that it can become HEARTH_JWT_SECRET or
+/// HEARTH_JWT_SECRET_PREVIOUS later.
 pub fn load(data_dir: &Path) -> io::Result<String> {
     let text = fs::read_to_string(data_dir.join(FILE_NAME))?;
     let key = text.trim();
-    match key.len() >= SECRET_BYTES_MIN && !key.contains(char::is_control) {
-        true => Ok(key.to_owned()),
-        false => {
-            let rule = "not a key, which is one line of at least 32 bytes; remove the file to have a new one made \
-                        (access tokens end, log-ins go on)";
-            Err(io::Error::new(ErrorKind::InvalidData, rule))
-        }
+    if key.len() < SECRET_BYTES_MIN || key.contains(char::is_control) {
+        let rule = "not a key, which is one line of at least 32 bytes; remove the file to have a new one made \
+                    (access tokens become invalid, sessions go on)";
+        return Err(io::Error::new(ErrorKind::InvalidData, rule));
     }
+    Ok(key.to_owned())
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Access tokens (JWT, RFC 9068) and refresh tokens.
 //!
-//! Invariants: one algorithm, HS256, is pinned and never read from a token; its key is one of at most two
-//! that the token's `kid` can name; every claim is required and checked; what is wrong with a token is not
-//! told, but that it has expired. Of refresh tokens only the hash is kept.
+//! Invariants: the algorithm is HS256, and is never read from a token. The key is one of at most two, which the token's `kid` names.
+//! Every claim is required and checked. A refusal doesn't say what is wrong with a token, except that it has expired. Of refresh
+//! tokens only the hash is stored.
 //!
-//! A log-in's first refresh token is random. Each later one is the HMAC of the one before, under a key of
-//! its own: whoever exchanges a token twice, because the first answer was lost, gets the same one, which
-//! is stored nowhere and which nobody without the key can tell.
+//! A session's first refresh token is random. Each later one is the HMAC of the one before, under a key of its own. So a client that
+//! exchanges a token twice, because the first answer was lost, gets the same successor. It is stored nowhere, and can't be computed
+//! without the key.
 
 use std::time::Duration;
 
@@ -36,11 +36,11 @@ const TYPE: &str = "at+jwt";
 /// Signs access tokens and checks them.
 pub struct Tokens {
     signing: EncodingKey,
-    /// The present key's name.
+    /// The name of the present key.
     kid: String,
-    /// By their names: the present key, and the one before while its tokens live.
+    /// The present key, and the previous one while its tokens are valid, with their names.
     checking: Vec<(String, DecodingKey)>,
-    /// Makes refresh tokens' successors.
+    /// Derives the successors of refresh tokens.
     succession: hmac::Key,
     validation: Validation,
     access_ttl: Duration,
@@ -54,7 +54,7 @@ pub struct Access {
     pub expires_at: Time,
 }
 
-/// All of these must be there, each of its type: times are whole seconds, `aud` is one text.
+/// All of these are required, with these types. Times are whole seconds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -67,9 +67,9 @@ struct Claims {
 }
 
 impl Tokens {
-    /// `previous`: a key that signs no more, whose tokens are still accepted.
+    /// `previous`: a key that doesn't sign any more, and whose tokens are still accepted.
     pub fn new(secret: &[u8], previous: Option<&[u8]>, access_ttl: Duration) -> Self {
-        // The first caller installs it; all others find the same one.
+        // The first call installs it; later ones find it installed.
         let _ = RING.install_default();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = TOKEN_LEEWAY.as_secs();
@@ -99,7 +99,7 @@ impl Tokens {
         self.access_ttl
     }
 
-    /// An access token for this log-in.
+    /// An access token for this session.
     pub fn issue(&self, user_id: UserId, session_id: SessionId) -> String {
         let iat = jsonwebtoken::get_current_timestamp();
         let claims = Claims {
@@ -118,7 +118,7 @@ impl Tokens {
             .expect("claims are plain JSON and the key is an HMAC key")
     }
 
-    /// What the token says, if it is ours, whole and in time: `token_expired` or `unauthorized` else.
+    /// What a valid token says. Refusals: `token_expired` or `unauthorized`.
     pub fn verify(&self, token: &str) -> Result<Access, Refusal> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(unauthorized());
@@ -142,8 +142,8 @@ impl Tokens {
             && iat < exp
             && exp - iat <= ACCESS_TTL_MAX.as_secs();
         let user_id = sub.parse().ok().filter(|id: &u64| id.to_string() == sub);
-        // A token of the future is ours all the same: it was issued before a clock was set back. Only one that would
-        // outlive all others is to be refreshed.
+        // A token from the future is valid: it was issued before a clock was set back. Only one that would be valid for longer than any
+        // new token has to be refreshed.
         if ours && exp > jsonwebtoken::get_current_timestamp() + ACCESS_TTL_MAX.as_secs() {
             return Err(expired());
         }
@@ -173,23 +173,24 @@ fn unauthorized() -> Refusal {
     Refusal::new(Code::Unauthorized, "A valid access token is needed.")
 }
 
-/// A key's name: the beginning of its hash, which tells nothing of it.
+/// The name of a key: the beginning of its hash, which reveals nothing about the key.
 fn kid(secret: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(&hash(secret)[..9])
 }
 
-/// A log-in's first refresh token.
+/// A session's first refresh token.
 pub fn refresh_token() -> String {
     URL_SAFE_NO_PAD.encode(random_bytes::<32>())
 }
 
-/// What is kept of a refresh token, or of a code: its SHA-256, for nobody guesses 128 bits.
+/// The SHA-256 of a refresh token or a code, which is all that is stored of it. A slower hash isn't needed: 128 random bits can't be
+/// guessed.
 pub fn hash(secret: impl AsRef<[u8]>) -> [u8; 32] {
     let hash = digest::digest(&digest::SHA256, secret.as_ref());
     hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// A log-in's id: random, below 2^53, never 0.
+/// A new session's id: random, below 2^53, never 0.
 pub fn session_id() -> SessionId {
     SessionId((u64::from_be_bytes(random_bytes()) >> 11).max(1))
 }
