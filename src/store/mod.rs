@@ -8,16 +8,19 @@
 //! ([`judge`]).
 //!
 //! Each file imports only from files further down in this list, so that no two need each other:
-//! - the areas of the tables, each an `impl Store`: `log`, `rooms`, `conversation`, `users`, `sessions`, `admin`, `invites`,
-//!   `pending_jobs`, `search`; beside them the operator's `migrate` and `backup`
+//! - the areas of the tables, each an `impl Store`: `log`, `rooms`, `new_rooms`, `standings`, `conversation`, `users`, `sessions`,
+//!   `admin`, `invites`, `pending_jobs`, `search`
 //! - this file: [`Store`]
-//! - `database`: one of `sqlite` or `mysql`, each with `writer` (owns the connection that writes the log) and `batch` (the SQL
-//!   that loads a batch's state and writes its plan)
+//! - `database`: one of the two databases; `migrate`, `backup`, `checks`
+//! - `sqlite` and `mysql`, each with `writer` (owns the connection that writes the log) and `batch` (the SQL that loads a batch's
+//!   state and writes its plan)
+//! - `log/changes`, `log/history`, `log/messages`: read the log inside a transaction
 //! - `loader`: reads the rows of a batch for the judge, on both databases
 //! - [`judge`]: decides and numbers changes, without I/O
 //! - `queue`: what waits for a transaction
 //! - the vocabulary: `change`, `event`, `page`, `room`, `account`, `options`
-//! - `connection`, `values`, `error`
+//! - `rows`: columns and types
+//! - `connection`, on the `statements` of both databases; `values`, `error`
 
 use std::sync::Arc;
 
@@ -52,6 +55,7 @@ mod log;
 pub mod migrate;
 mod mysql;
 mod names;
+mod new_rooms;
 mod options;
 mod page;
 pub mod pending_jobs;
@@ -62,6 +66,7 @@ mod rows;
 pub mod search;
 pub mod sessions;
 mod sqlite;
+mod standings;
 mod telemetry;
 pub mod users;
 mod values;

@@ -1,85 +1,27 @@
-//! Rooms and their members: creating and listing rooms, standings, members. Changes of a room that exists go through the log
-//! ([`Store::append`]).
+//! Rooms and their members, as they are listed. A change of a room goes through the log ([`Store::append`]).
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Store,
-    change::Refused,
     connection::{Conn, script},
     error::{Result, SqlError},
-    event::{Event, EventBody, MemberEvent},
     log::messages::head,
     names::prefix_range,
-    room::{Direct, NewRoom, RoomFilter, Standing},
+    room::RoomFilter,
     rows::{self, Word},
-    values::{IDS_MAX, Row, Value, params, with_ids},
+    values::{Row, params, with_ids},
 };
 use crate::{
     limits,
     protocol::{
-        Rev, RoomId, Seq, Time, UserId,
-        fold::{plain, sought},
+        Rev, RoomId, Seq, UserId,
+        fold::sought,
         rest::{LastMessage, Member, Mine, Notify, Role, Room, RoomKind, UserSummary},
     },
 };
 
-type Made = Result<RoomId, Refused>;
-
 impl Store {
-    /// Creates a room with its members, in one transaction: its settings at rev 1, the owner at rev 2, and so on. `TooManyRooms`: one
-    /// of them is in the greatest number of rooms.
-    pub async fn create_room(&self, mut room: NewRoom) -> Result<Made> {
-        let owner = room.owner.id;
-        room.members.sort_by_key(|user| user.id);
-        room.members.dedup_by_key(|user| user.id);
-        room.members.retain(|user| user.id != owner);
-        let room = Arc::new(room);
-        let now = Time::now();
-        let script = script(move |conn| Box::pin(create(conn, room.clone(), now)));
-        Ok(self.db().write(script).await??)
-    }
-
-    /// The direct room of two users, if there is one.
-    pub async fn direct_between(&self, one: UserId, other: UserId) -> Result<Option<RoomId>> {
-        let sql = "SELECT id FROM rooms WHERE direct_key = ?";
-        let key = direct_key(one, other);
-        let found = self.db().query(sql, params![key]).await?;
-        Ok(found.first().map(|row| row.room_id(0)).transpose()?)
-    }
-
-    /// Finds or creates the direct room of two users. Two requests at the same moment get the same room.
-    pub async fn direct_room(
-        &self,
-        by: UserSummary,
-        with: UserSummary,
-    ) -> Result<Result<Direct, Refused>> {
-        // If another request has created the room meanwhile, it is found.
-        loop {
-            if let Some(room_id) = self.direct_between(by.id, with.id).await? {
-                return Ok(Ok(Direct {
-                    room_id,
-                    new: false,
-                }));
-            }
-            let members = Vec::from_iter((with.id != by.id).then(|| with.clone()));
-            let room = Arc::new(NewRoom {
-                kind: RoomKind::Direct,
-                name: String::new(),
-                topic: String::new(),
-                owner: by.clone(),
-                members,
-            });
-            let now = Time::now();
-            let script = script(move |conn| Box::pin(create(conn, room.clone(), now)));
-            match self.db().write(script).await? {
-                Ok(made) => return Ok(made.map(|room_id| Direct { room_id, new: true })),
-                Err(SqlError::Unique(index)) if index.contains("direct") => {}
-                Err(fault) => return Err(fault.into()),
-            }
-        }
-    }
-
     /// Stores what a member wants to be notified of. False: the user isn't a member.
     pub async fn set_notify(
         &self,
@@ -106,111 +48,6 @@ impl Store {
             }
         }
         Ok(mine)
-    }
-
-    /// The user's standings in these rooms (`None`: in all of their rooms), by room id. Rooms that they aren't in are left out.
-    /// `last_read_seq` may be ahead of `last_seq` by what is just being sent.
-    ///
-    /// A plain read on MySQL may show a room at N + 1 beside a membership from before N, while both are being committed. So a
-    /// membership is as new as what was known before this was called, and not as new as the `rev` that comes with it.
-    pub async fn standings(
-        &self,
-        user_id: UserId,
-        rooms: Option<&[RoomId]>,
-    ) -> Result<Vec<Standing>> {
-        // A row for each unread mention; a room without one has one row. The deleted messages above the marker are
-        // counted once for each room, where there may be any.
-        let select = "SELECT room_id, role, rev, last_seq, last_read_seq, seq, n,
-                 CASE WHEN k = 1 AND deleted_seq > last_read_seq THEN (SELECT COUNT(*) FROM deletions d
-                  WHERE d.room_id = s.room_id AND d.seq > s.last_read_seq AND d.seq <= s.last_seq) END
-             FROM
-             (SELECT m.room_id, m.role, r.rev, r.last_seq, r.deleted_seq, m.last_read_seq, x.seq,
-                     COUNT(x.seq) OVER (PARTITION BY m.room_id) AS n,
-                     ROW_NUMBER() OVER (PARTITION BY m.room_id ORDER BY x.seq DESC) AS k
-              FROM room_members m JOIN rooms r ON r.id = m.room_id
-              LEFT JOIN mentions x ON x.room_id = m.room_id AND x.user_id IN (0, ?) AND x.seq > m.last_read_seq
-              WHERE m.user_id = ? AND m.left_at IS NULL(and)) AS s
-             WHERE k <= ? ORDER BY room_id, seq";
-        let before = [Value::from(user_id), Value::from(user_id)];
-        let statements = match rooms {
-            None => vec![(select.replacen("(and)", "", 1), before.to_vec())],
-            Some(rooms) => {
-                let mut rooms = rooms.to_vec();
-                rooms.sort_unstable();
-                rooms.dedup();
-                let sql = select.replacen("(and)", " AND m.room_id IN (#)", 1);
-                with_ids(&sql, &before, &rooms)
-            }
-        };
-        let mut standings: Vec<Standing> = Vec::new();
-        for (sql, mut params) in statements {
-            params.push(limits::MENTIONED_MAX.into());
-            for row in self.db().query(sql, params).await? {
-                let (room_id, seq, deletions) = (
-                    row.room_id(0)?,
-                    row.opt_u64(5)?,
-                    row.opt_u64(7)?.unwrap_or(0),
-                );
-                if let Some(last) = standings.last_mut()
-                    && last.room_id == room_id
-                {
-                    last.mentioned.extend(seq);
-                    last.deletions += deletions;
-                    continue;
-                }
-                standings.push(Standing {
-                    room_id,
-                    role: Role::from_word(row.str(1)?)?,
-                    rev: row.u64(2)?,
-                    last_seq: row.u64(3)?,
-                    last_read_seq: row.u64(4)?,
-                    unread_mentions: row.u64(6)?,
-                    mentioned: seq.into_iter().collect(),
-                    deletions,
-                    deleted: Vec::new(),
-                });
-            }
-        }
-        self.add_deletions(user_id, &mut standings).await?;
-        Ok(standings)
-    }
-
-    /// Adds the seqs of the deleted messages above the read markers, where there are any.
-    async fn add_deletions(&self, user_id: UserId, standings: &mut [Standing]) -> Result<()> {
-        let some = standings.iter().filter(|standing| standing.deletions > 0);
-        let some: Vec<RoomId> = some.map(|standing| standing.room_id).collect();
-        let mut deleted = self.deleted(user_id, &some).await?;
-        for standing in standings {
-            standing.deleted = deleted.remove(&standing.room_id).unwrap_or_default();
-            let above = standing.last_read_seq + 1..=standing.last_seq;
-            standing.deleted.retain(|seq| above.contains(seq));
-            // Another one may have been deleted since they were counted.
-            let listed = standing.deleted.len() as u64;
-            standing.deletions = standing.deletions.max(listed);
-        }
-        Ok(())
-    }
-
-    /// The deleted messages above the user's read markers in these rooms, rising: the newest [`limits::MENTIONED_MAX`] of each.
-    async fn deleted(
-        &self,
-        user_id: UserId,
-        rooms: &[RoomId],
-    ) -> Result<HashMap<RoomId, Vec<Seq>>> {
-        let sql = "SELECT room_id, seq FROM
-             (SELECT m.room_id, d.seq, ROW_NUMBER() OVER (PARTITION BY m.room_id ORDER BY d.seq DESC) AS k
-              FROM room_members m JOIN deletions d ON d.room_id = m.room_id AND d.seq > m.last_read_seq
-              WHERE m.user_id = ? AND m.room_id IN (#)) AS s
-             WHERE k <= ? ORDER BY room_id, seq";
-        let mut deleted: HashMap<RoomId, Vec<Seq>> = HashMap::new();
-        for (sql, mut params) in with_ids(sql, &[user_id.into()], rooms) {
-            params.push(limits::MENTIONED_MAX.into());
-            for row in self.db().query(sql, params).await? {
-                let of_room = deleted.entry(row.room_id(0)?).or_default();
-                of_room.push(row.u64(1)?);
-            }
-        }
-        Ok(deleted)
     }
 
     /// A room as `viewer` sees it, with `mine` where they are a member.
@@ -323,7 +160,7 @@ impl Store {
     }
 
     /// Members by rising user id after `after`, and the room's `rev`, which the page is complete up to. `prefix`: of a form of their
-    /// names ([`plain`]).
+    /// names ([`plain`](crate::protocol::fold::plain)).
     pub async fn members(
         &self,
         room_id: RoomId,
@@ -437,126 +274,4 @@ fn room(mut row: Row) -> Result<Room, SqlError> {
         member_count: row.u64(8)?,
         mine,
     })
-}
-
-async fn create(
-    mut conn: Conn<'_>,
-    new: Arc<NewRoom>,
-    now: Time,
-) -> Result<(Made, Vec<Event>), SqlError> {
-    let users: Vec<&UserSummary> = std::iter::once(&new.owner).chain(&new.members).collect();
-    let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-    if full(&mut conn, &ids).await? {
-        return Ok((Err(Refused::TooManyRooms), Vec::new()));
-    }
-    let room_id = insert_room(&mut conn, &new, &ids, now).await?;
-    let room = Room {
-        id: room_id,
-        kind: new.kind,
-        name: new.name.clone(),
-        topic: new.topic.clone(),
-        created_by: new.owner.id,
-        created_at: now,
-        archived_at: None,
-        rev: 1,
-        last_seq: 0,
-        member_count: 0,
-        mine: None,
-    };
-    let mut events = vec![Event {
-        room_id,
-        prev: 0,
-        rev: 1,
-        body: EventBody::Room(Arc::new(room)),
-    }];
-    let mut rows = Vec::new();
-    for (rev, user) in (2..).zip(users) {
-        let role = match rev {
-            2 if new.kind != RoomKind::Direct => Role::Owner,
-            _ => Role::Member,
-        };
-        rows.push([
-            room_id.into(),
-            user.id.into(),
-            role.word().into(),
-            now.into(),
-            0_u64.into(),
-            rev.into(),
-            0_u64.into(),
-            rev.into(),
-        ]);
-        events.push(Event {
-            room_id,
-            prev: rev - 1,
-            rev,
-            body: EventBody::Member(MemberEvent {
-                user: user.clone(),
-                role: Some(role),
-                joined_rev: rev,
-                by: Some(new.owner.id),
-                at: Some(now),
-                member_count: rev - 1,
-            }),
-        });
-    }
-    let into = "room_members (room_id, user_id, role, joined_at, joined_seq, joined_rev, last_read_seq, rev)";
-    conn.insert(into, &rows).await?;
-    Ok((Ok(room_id), events))
-}
-
-/// Inserts the row of a room that begins with these members, the owner first: each takes a `rev`, after that of the settings.
-async fn insert_room(
-    conn: &mut Conn<'_>,
-    new: &NewRoom,
-    members: &[UserId],
-    now: Time,
-) -> Result<RoomId, SqlError> {
-    let direct_key = match new.kind {
-        RoomKind::Direct => Some(direct_key(members[0], members[members.len() - 1])),
-        RoomKind::Public | RoomKind::Private => None,
-    };
-    let sql = "INSERT INTO rooms (kind, name, name_key, topic, direct_key, created_by, created_at, last_seq, rev, \
-               settings_rev, member_count) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 1, ?)";
-    let params = params![
-        new.kind.word(),
-        new.name.as_str(),
-        plain(&new.name),
-        new.topic.as_str(),
-        direct_key,
-        new.owner.id,
-        now,
-        members.len() + 1,
-        members.len(),
-    ];
-    Ok(RoomId(conn.execute(sql, params).await?.last_id))
-}
-
-/// A key that is the same for both orders of two users.
-fn direct_key(one: UserId, other: UserId) -> String {
-    format!("{}:{}", one.min(other), one.max(other))
-}
-
-/// Whether one of these users is in the greatest number of rooms. Locks their rows in the order of ids, as every transaction that adds
-/// members does, so that two can't both take the last place.
-async fn full(conn: &mut Conn<'_>, users: &[UserId]) -> Result<bool, SqlError> {
-    let mut users = users.to_vec();
-    users.sort_unstable();
-    for chunk in users.chunks(IDS_MAX) {
-        for (sql, params) in with_ids(
-            "SELECT id FROM users WHERE id IN (#) ORDER BY id",
-            &[],
-            chunk,
-        ) {
-            conn.query_update(&sql, params).await?;
-        }
-        let sql = "SELECT user_id, COUNT(*) FROM room_members WHERE left_at IS NULL AND user_id IN (#) GROUP BY user_id";
-        for (sql, params) in with_ids(sql, &[], chunk) {
-            for row in conn.query(&sql, params).await? {
-                if row.u64(1)? >= limits::ROOMS_PER_USER_MAX as u64 {
-                    return Ok(true);
-                }
-            }
-        }
-    }
-    Ok(false)
 }
