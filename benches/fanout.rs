@@ -40,11 +40,8 @@ impl Stage {
     async fn set_up(members: u64) -> Self {
         let dir = TempDir::new().unwrap();
         let hub = Hub::new(frame::text);
-        let options = Options {
-            location: Location::Sqlite(dir.path().join("hearth.db")),
-            pool: 1,
-            sha256: |bytes| hearth::auth::tokens::hash(bytes),
-        };
+        let location = Location::Sqlite(dir.path().join("hearth.db"));
+        let options = Options::new(location, 1, hearth::auth::tokens::sha256);
         hub.start(Store::open(&options, hub.listener()).await.unwrap());
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

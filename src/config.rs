@@ -582,11 +582,7 @@ impl Settings {
             cors_origins: origins.unwrap_or_default(),
             trusted_proxies: proxies.unwrap_or_default(),
             connections_per_address: of_one.and_then(Result::ok),
-            database: Options {
-                location,
-                pool,
-                sha256: |bytes| crate::auth::tokens::hash(bytes),
-            },
+            database: Options::new(location, pool, crate::auth::tokens::sha256),
             data_dir,
             jwt_secret: jwt_secret.map(Secret::new),
             jwt_secret_previous: previous.map(Secret::new),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearth::{
-    auth::tokens::hash,
+    auth::tokens::sha256,
     protocol::rest::UserSummary,
     store::{CommitHook, Location, NewUser, Options, Store},
 };
@@ -45,11 +45,7 @@ pub async fn open_heard(db: Db, commit_hook: CommitHook) -> Placed {
             (Place::MariaDb(schema), location)
         }
     };
-    let options = Options {
-        location: location.clone(),
-        pool: 4,
-        sha256: |bytes| hash(bytes),
-    };
+    let options = Options::new(location.clone(), 4, sha256);
     let store = Store::open(&options, commit_hook).await.unwrap();
     Placed {
         store,

@@ -186,7 +186,11 @@ pub fn refresh_token() -> String {
 /// The SHA-256 of a refresh token or a code, which is all that is stored of it. A slower hash isn't needed: 128 random bits can't be
 /// guessed.
 pub fn hash(secret: impl AsRef<[u8]>) -> [u8; 32] {
-    let hash = digest::digest(&digest::SHA256, secret.as_ref());
+    sha256(secret.as_ref())
+}
+
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let hash = digest::digest(&digest::SHA256, bytes);
     hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 

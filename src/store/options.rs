@@ -11,6 +11,16 @@ pub struct Options {
     pub sha256: fn(&[u8]) -> [u8; 32],
 }
 
+impl Options {
+    pub fn new(location: Location, pool: usize, sha256: fn(&[u8]) -> [u8; 32]) -> Self {
+        Self {
+            location,
+            pool,
+            sha256,
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     Sqlite(PathBuf),

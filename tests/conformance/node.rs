@@ -9,6 +9,7 @@ use std::{
 };
 
 use hearth::{
+    auth::tokens::sha256,
     protocol::{
         Rev, RoomId, Seq, Time, UserId,
         rest::{Mentions, Message, Role, RoomKind, UserSummary},
@@ -30,11 +31,7 @@ pub struct Place {
 
 impl Place {
     pub fn options(&self) -> Options {
-        Options {
-            location: self.location.clone(),
-            pool: 8,
-            sha256: |bytes| hearth::auth::tokens::hash(bytes),
-        }
+        Options::new(self.location.clone(), 8, sha256)
     }
 
     /// Another node on the same database.

@@ -9,11 +9,7 @@ use crate::store::{Location, NewRoom, NewUser, Options};
 
 /// A store with two members in each of some rooms: an empty table has another plan.
 async fn open(location: Location) -> Store {
-    let options = Options {
-        location,
-        pool: 2,
-        sha256: |bytes| crate::auth::tokens::hash(bytes),
-    };
+    let options = Options::new(location, 2, crate::auth::tokens::sha256);
     let store = Store::open(&options, Arc::new(|_| {})).await.unwrap();
     let mut people = Vec::new();
     for name in ["ada", "bob"] {

@@ -24,11 +24,8 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
         let ears = told.clone();
-        let options = Options {
-            location: Location::Sqlite(directory.path().join("hearth.db")),
-            pool: 2,
-            sha256: |bytes| crate::auth::tokens::hash(bytes),
-        };
+        let location = Location::Sqlite(directory.path().join("hearth.db"));
+        let options = Options::new(location, 2, crate::auth::tokens::sha256);
         let listener: CommitHook = Arc::new(move |events| ears.lock().unwrap().extend(events));
         let store = Store::open(&options, listener).await.unwrap();
         Self {
