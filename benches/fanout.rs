@@ -42,7 +42,7 @@ impl Stage {
         let hub = Hub::new(frame::text);
         let location = Location::Sqlite(dir.path().join("hearth.db"));
         let options = Options::new(location, 1, hearth::auth::tokens::sha256);
-        hub.start(Store::open(&options, hub.listener()).await.unwrap());
+        hub.start(Store::open(&options, hub.commit_hook()).await.unwrap());
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,7 +1,7 @@
-//! The only composition root: builds the parts, connects them, and takes them down in order.
+//! The only composition root: builds the parts, connects them, and stops them in order.
 //!
-//! The order of the end: accept nothing new and tell the sessions (they drain until
-//! [`DRAIN_SESSIONS`]), then the log (until [`DRAIN_LOG`]), then the process, whatever is left.
+//! When the server stops, it accepts nothing new and tells the connections, which drain until [`DRAIN_SESSIONS`]; then
+//! it drains the log until [`DRAIN_LOG`]; then the process ends, whatever is left.
 
 use std::{
     collections::HashMap,
@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use nix::sys::{
     resource::{Resource, getrlimit, setrlimit},
     signal::{Signal, raise},
@@ -25,27 +26,30 @@ use tokio::{
 
 use crate::{
     auth::{passwords::Passwords, secret, tokens::Tokens},
-    backup,
     chat::{Chat, Entrance},
+    cli::{backup, check, health, users},
     config::{Command, Config, EpochCommand, NO_ADMIN},
-    health,
     http::{self, Hosts, Origins, Proxies, Site, server::Listeners},
     hub::Hub,
     limits::*,
     shutdown::{self, Shutdown},
     store::{self, CommitHook, Store, backup::Stop, migrate, search::Indexer},
-    telemetry, users,
+    telemetry,
     ws::{self, Gateway},
 };
 
-/// Why the program can't do what it was asked to do. Each says what to do about it.
+/// Why the program can't do what it was asked to do. Each message says what to do about it.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum Error {
     #[error("the data directory {0} can't be made or used: {1}; make it, or set HEARTH_DATA_DIR")]
     DataDir(PathBuf, io::Error),
-    #[error("the key for access tokens can't be kept in {0}: {1}; set HEARTH_JWT_SECRET or repair")]
+    #[error(
+        "the key for access tokens can't be kept in {0}: {1}; make the directory writable, or set HEARTH_JWT_SECRET"
+    )]
     Secret(PathBuf, io::Error),
-    #[error("{1} can't be listened on: {2}; stop what uses it, or set {0}")]
+    #[error(
+        "the server can't listen on {1}: {2}; stop the program that uses this address, or set {0}"
+    )]
     Listen(&'static str, SocketAddr, io::Error),
     #[error("{0}; `hearth check` tells more")]
     Store(#[from] store::Error),
@@ -58,19 +62,19 @@ pub enum Failure {
     #[error("stopped by signal {0}")]
     Stopped(u8),
     #[error(transparent)]
-    User(#[from] users::Fault),
+    User(#[from] users::UserError),
     #[error(transparent)]
-    Backup(#[from] backup::Fault),
+    Backup(#[from] backup::CommandError),
     #[error(transparent)]
-    Health(#[from] health::Fault),
-    #[error("this deletes everything in the database; say so with --yes")]
+    Health(#[from] health::HealthError),
+    #[error("this deletes everything in the database; confirm it with --yes")]
     NotConfirmed,
     #[error("`hearth check` found faults")]
-    Faults,
+    CheckFailed,
 }
 
 /// Does what the command line asks for.
-pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
+pub async fn run(command: Command, config: Config) -> Result<(), Error> {
     match command {
         Command::Serve => serve(config).await,
         Command::Migrate => {
@@ -80,7 +84,7 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
             tracing::info!(schema, applied, "the database has this version's schema");
             Ok(())
         }
-        Command::Reset { yes: false } => Err(Failure::NotConfirmed),
+        Command::Reset { yes: false } => Err(Error::NotConfirmed),
         Command::Reset { yes: true } => {
             make_data_dir(&config)?;
             migrate::reset(&config.database).await?;
@@ -93,16 +97,16 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
         }
         Command::User { command } => tokio::select! {
             biased;
-            // What was begun is dropped, and a terminal is as it was.
+            // The command is dropped, which restores the terminal.
             signal = shutdown::stopped() => Err(match signal {
-                Ok(signal) => Failure::Stopped(signal),
-                Err(error) => Failure::Signals(error),
+                Ok(signal) => Error::Stopped(signal),
+                Err(error) => Error::Signals(error),
             }),
             done = users::run(&config, command) => Ok(done?),
         },
         Command::Health => {
             let address = health::run(config.listen).await?;
-            // Who asked may be gone.
+            // A closed stdout is no failure.
             let _ = writeln!(io::stdout(), "healthy: {address}");
             Ok(())
         }
@@ -115,32 +119,35 @@ pub async fn run(command: Command, config: Config) -> Result<(), Failure> {
         Command::Epoch {
             command: EpochCommand::Renew,
         } => Ok(backup::renew_epoch(&config).await?),
-        Command::Check => match crate::check::run(&config).await {
-            true => Ok(()),
-            false => Err(Failure::Faults),
-        },
+        Command::Check => {
+            if check::run(&config).await {
+                Ok(())
+            } else {
+                Err(Error::CheckFailed)
+            }
+        }
     }
 }
 
-/// Work that leaves nothing behind when a signal ends it.
+/// Runs work that leaves nothing behind when a signal ends it.
 async fn stoppable(
-    work: impl AsyncFnOnce(Stop) -> Result<(), backup::Fault>,
-) -> Result<(), Failure> {
+    work: impl AsyncFnOnce(Stop) -> Result<(), backup::CommandError>,
+) -> Result<(), Error> {
     let stop = Stop::default();
     let mut work = std::pin::pin!(work(stop.clone()));
     tokio::select! {
         biased;
         signal = shutdown::stopped() => {
-            let signal = signal.map_err(Failure::Signals)?;
+            let signal = signal.map_err(Error::Signals)?;
             stop.store(true, Ordering::Relaxed);
-            // What was too far to be stopped is done.
-            work.await.map_err(|_| Failure::Stopped(signal))
+            // Work that can't be stopped any more is finished.
+            work.await.map_err(|_| Error::Stopped(signal))
         }
         done = &mut work => Ok(done?),
     }
 }
 
-/// A server that has been built: what its end needs.
+/// A running server, as far as its end needs it.
 struct Server {
     store: Store,
     hub: Arc<Hub>,
@@ -148,16 +155,16 @@ struct Server {
     _only_server: Option<fs::File>,
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn serve(config: Config) -> Result<(), Error> {
     let mut requested = std::pin::pin!(shutdown::requested());
     let server = tokio::select! {
         server = start(config) => server?,
         signal = &mut requested => {
-            signal.map_err(Failure::Signals)?;
+            signal.map_err(Error::Signals)?;
             return Ok(());
         }
     };
-    let signal = requested.await.map_err(Failure::Signals)?;
+    let signal = requested.await.map_err(Error::Signals)?;
     tracing::info!(signal, "stopping; a second signal stops at once");
     server.shutdown.token.cancel();
     server.hub.leave_all();
@@ -169,157 +176,59 @@ async fn serve(config: Config) -> Result<(), Failure> {
         .await
         .is_err()
     {
-        tracing::error!("the log was not drained in time: what waits in it is not stored");
+        tracing::error!("the log was not drained in time: changes that were still queued are lost");
     }
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Builds everything, from the bottom up, and begins to accept.
-async fn start(config: Config) -> Result<Server, Failure> {
+/// Builds everything, from the bottom up, and begins to accept connections.
+async fn start(config: Config) -> Result<Server, Error> {
     for setting in &config.unknown {
         tracing::warn!(setting, "there is no such setting; is it mistyped?");
     }
-    let files = raise_file_limit();
-    let connections_max = CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED).max(1));
-    if connections_max < CONNECTIONS_MAX {
-        tracing::warn!(
-            connections_max,
-            "raise the limit of open files to serve more"
-        );
-    }
+    let files_max = raise_file_limit();
+    let connections_max = connections_max(files_max);
     make_data_dir(&config)?;
-    let key = match &config.jwt_secret {
-        Some(secret) => secret.expose().to_owned(),
-        None => secret::load_or_create(&config.data_dir)
-            .map_err(|error| Failure::Secret(config.data_dir.clone(), error))?,
-    };
+    let key = signing_key(&config)?;
     let metrics = telemetry::start_metrics()?;
-    let (listener, address) = listen("HEARTH_LISTEN", config.listen).await?;
-    let (lines, lines_address) = match config.listen_tcp {
-        Some(address) => {
-            let (listener, address) = listen("HEARTH_LISTEN_TCP", address).await?;
-            (Some(listener), Some(address))
-        }
-        None => (None, None),
-    };
-    let (watched, metrics_address) = match config.listen_metrics {
-        Some(address) => {
-            let (listener, address) = listen("HEARTH_LISTEN_METRICS", address).await?;
-            (Some(listener), Some(address))
-        }
-        None => (None, None),
-    };
+    let sockets = Sockets::bind(&config).await?;
     let shutdown = Shutdown::default();
 
     let hub = Hub::new(ws::frame::text);
     let indexer = Arc::new(Indexer::default());
     let only_server = store::only_server(&config.database)?;
-    let store = Store::open(&config.database, listener_of(&hub, &indexer)).await?;
+    let store = Store::open(&config.database, commit_hook(&hub, &indexer)).await?;
     if !store.has_admin().await? {
         tracing::warn!("{NO_ADMIN}");
     }
     hub.start(store.clone());
-    let chat = Arc::new(Chat::new(
-        store.clone(),
-        config.database.pool,
-        Passwords::start(config.argon2.clone()).map_err(Failure::Threads)?,
-        Tokens::new(
-            key.as_bytes(),
-            config
-                .jwt_secret_previous
-                .as_ref()
-                .map(|secret| secret.expose().as_bytes()),
-            config.access_ttl,
-        ),
-        config.refresh_ttl,
-        Entrance {
-            registration: config.registration,
-            public_url: config.public_url.clone(),
-        },
-        config.rate_limits,
-    ));
+    let chat = Arc::new(new_chat(&config, store.clone(), &key)?);
     let gateway = Gateway::new(chat.clone(), hub.clone(), shutdown.clone());
-    let revocations = gateway.clone().watch_revocations();
-    shutdown.tasks.spawn(
-        shutdown
-            .token
-            .clone()
-            .run_until_cancelled_owned(revocations),
-    );
+    shutdown.spawn(gateway.clone().watch_revocations());
+    shutdown.spawn(hub.clone().watch_heads());
+    shutdown.spawn(hub.clone().watch_graces());
+    shutdown.spawn(indexer.run(store.clone()));
+    spawn_periodic_work(&shutdown, &store, &chat, metrics.clone());
+
     let site = Site::new(
-        chat.clone(),
+        chat,
         gateway,
         Origins::new(config.public_url.as_ref(), config.cors_origins.clone()),
         Proxies::new(config.trusted_proxies.clone()),
         Hosts::new(connections_max, config.connections_per_address),
         shutdown.token.clone(),
     );
-    let watching = hub.clone().watch_heads();
-    shutdown
-        .tasks
-        .spawn(shutdown.token.clone().run_until_cancelled_owned(watching));
-    let graces = hub.clone().watch_graces();
-    shutdown
-        .tasks
-        .spawn(shutdown.token.clone().run_until_cancelled_owned(graces));
-
-    let indexing = indexer.run(store.clone());
-    shutdown
-        .tasks
-        .spawn(shutdown.token.clone().run_until_cancelled_owned(indexing));
-
-    let looked = store.clone();
-    let look = every(FILES_INTERVAL, async move || looked.look_at_files());
-    shutdown
-        .tasks
-        .spawn(shutdown.token.clone().run_until_cancelled_owned(look));
-    let same_log = stop_with_another_log(store.clone());
-    shutdown
-        .tasks
-        .spawn(shutdown.token.clone().run_until_cancelled_owned(same_log));
-    // None waits for another: the database may be slow, or away.
-    if let Some(listener) = watched {
-        shutdown.tasks.spawn(http::metrics::serve(
-            listener,
-            metrics.clone(),
-            shutdown.token.clone(),
-            shutdown.tasks.clone(),
-        ));
-    }
-    let upkeep = every(METRICS_UPKEEP_INTERVAL, async move || metrics.run_upkeep());
-    shutdown
-        .tasks
-        .spawn(shutdown.token.clone().run_until_cancelled_owned(upkeep));
-    let pruned = chat.clone();
-    let prune = every(PRUNE_INTERVAL, async move || pruned.prune().await);
-    shutdown
-        .tasks
-        .spawn(shutdown.token.clone().run_until_cancelled_owned(prune));
-    let mut met = HashMap::new();
-    let sweep = every(CHORES_INTERVAL, async move || chat.sweep(&mut met).await);
-    shutdown
-        .tasks
-        .spawn(shutdown.token.clone().run_until_cancelled_owned(sweep));
-    shutdown.tasks.spawn(http::server::serve(
-        Listeners {
-            http: listener,
-            lines,
-        },
-        Arc::new(site),
-        connections_max,
-        shutdown.token.clone(),
-        shutdown.tasks.clone(),
-    ));
     tracing::info!(
-        listen.addr = %address,
-        listen.tcp = lines_address.map(tracing::field::display),
-        listen.metrics = metrics_address.map(tracing::field::display),
+        listen.addr = %sockets.http.1,
+        listen.tcp = sockets.lines.as_ref().map(|(_, address)| tracing::field::display(address)),
+        listen.metrics = sockets.metrics.as_ref().map(|(_, address)| tracing::field::display(address)),
         version = env!("CARGO_PKG_VERSION"),
-        files_max = files,
+        files_max,
         connections_max,
         "listening"
     );
+    sockets.serve(Arc::new(site), connections_max, metrics, &shutdown);
     Ok(Server {
         store,
         hub,
@@ -328,7 +237,71 @@ async fn start(config: Config) -> Result<Server, Failure> {
     })
 }
 
-/// Does something again and again, with this pause at least after what took longer.
+/// The most connections that may be open at once, given the limit of open files.
+fn connections_max(files_max: usize) -> usize {
+    let connections_max = CONNECTIONS_MAX.min(files_max.saturating_sub(FILES_RESERVED).max(1));
+    if connections_max < CONNECTIONS_MAX {
+        tracing::warn!(
+            connections_max,
+            "raise the limit of open files to serve more connections"
+        );
+    }
+    connections_max
+}
+
+/// The key that signs access tokens: the one that is set, or the one in the data directory.
+fn signing_key(config: &Config) -> Result<String, Error> {
+    match &config.jwt_secret {
+        Some(secret) => Ok(secret.expose().to_owned()),
+        None => secret::load_or_create(&config.data_dir)
+            .map_err(|error| Error::Secret(config.data_dir.clone(), error)),
+    }
+}
+
+fn new_chat(config: &Config, store: Store, key: &str) -> Result<Chat, Error> {
+    let previous_key = config.jwt_secret_previous.as_ref();
+    Ok(Chat::new(
+        store,
+        config.database.pool,
+        Passwords::start(config.argon2.clone()).map_err(Error::Threads)?,
+        Tokens::new(
+            key.as_bytes(),
+            previous_key.map(|secret| secret.expose().as_bytes()),
+            config.access_ttl,
+        ),
+        config.refresh_ttl,
+        Entrance {
+            registration: config.registration,
+            public_url: config.public_url.clone(),
+        },
+        config.rate_limits,
+    ))
+}
+
+/// Starts what is done at intervals. Each is a task of its own, so that none waits for another: the database may be slow
+/// or away.
+fn spawn_periodic_work(
+    shutdown: &Shutdown,
+    store: &Store,
+    chat: &Arc<Chat>,
+    metrics: PrometheusHandle,
+) {
+    let files = store.clone();
+    shutdown.spawn(every(FILES_INTERVAL, async move || files.look_at_files()));
+    shutdown.spawn(stop_with_another_log(store.clone()));
+    shutdown.spawn(every(METRICS_UPKEEP_INTERVAL, async move || {
+        metrics.run_upkeep()
+    }));
+    let pruned = chat.clone();
+    shutdown.spawn(every(PRUNE_INTERVAL, async move || pruned.prune().await));
+    let (swept, mut met) = (chat.clone(), HashMap::new());
+    shutdown.spawn(every(CHORES_INTERVAL, async move || {
+        swept.sweep(&mut met).await
+    }));
+}
+
+/// Runs `act` again and again. Between the end of a run that took longer than the interval and the next one there is
+/// a whole interval.
 async fn every(interval: Duration, mut act: impl AsyncFnMut()) {
     let mut ticks = time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -338,11 +311,54 @@ async fn every(interval: Duration, mut act: impl AsyncFnMut()) {
     }
 }
 
-/// Listens on what this setting says; the address has the port that was taken for port 0.
-async fn listen(
-    setting: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), Failure> {
+/// A listening socket and its address, which has the port that was taken for port 0.
+type Listening = (TcpListener, SocketAddr);
+
+struct Sockets {
+    http: Listening,
+    lines: Option<Listening>,
+    metrics: Option<Listening>,
+}
+
+impl Sockets {
+    async fn bind(config: &Config) -> Result<Self, Error> {
+        Ok(Self {
+            http: listen("HEARTH_LISTEN", config.listen).await?,
+            lines: listen_if_set("HEARTH_LISTEN_TCP", config.listen_tcp).await?,
+            metrics: listen_if_set("HEARTH_LISTEN_METRICS", config.listen_metrics).await?,
+        })
+    }
+
+    /// Begins to accept connections.
+    fn serve(
+        self,
+        site: Arc<Site>,
+        connections_max: usize,
+        metrics: PrometheusHandle,
+        shutdown: &Shutdown,
+    ) {
+        if let Some((listener, _)) = self.metrics {
+            shutdown.tasks.spawn(http::metrics::serve(
+                listener,
+                metrics,
+                shutdown.token.clone(),
+                shutdown.tasks.clone(),
+            ));
+        }
+        shutdown.tasks.spawn(http::server::serve(
+            Listeners {
+                http: self.http.0,
+                lines: self.lines.map(|(listener, _)| listener),
+            },
+            site,
+            connections_max,
+            shutdown.token.clone(),
+            shutdown.tasks.clone(),
+        ));
+    }
+}
+
+async fn listen(setting: &'static str, address: SocketAddr) -> Result<Listening, Error> {
     let listening = async {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -350,34 +366,46 @@ async fn listen(
     };
     listening
         .await
-        .map_err(|error| Failure::Listen(setting, address, error))
+        .map_err(|error| Error::Listen(setting, address, error))
 }
 
-/// What the store tells of its commits: to the search index, which notes the rooms, and to the hub.
-fn listener_of(hub: &Hub, indexer: &Arc<Indexer>) -> CommitHook {
-    let (hub, indexer) = (hub.listener(), indexer.clone());
+async fn listen_if_set(
+    setting: &'static str,
+    address: Option<SocketAddr>,
+) -> Result<Option<Listening>, Error> {
+    match address {
+        Some(address) => listen(setting, address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Tells the events of each commit to the search index, which notes the rooms, and to the hub.
+fn commit_hook(hub: &Hub, indexer: &Arc<Indexer>) -> CommitHook {
+    let (hub, indexer) = (hub.commit_hook(), indexer.clone());
     Arc::new(move |events| {
         indexer.note(&events);
         hub(events);
     })
 }
 
-fn make_data_dir(config: &Config) -> Result<(), Failure> {
+fn make_data_dir(config: &Config) -> Result<(), Error> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&config.data_dir)
-        .map_err(|error| Failure::DataDir(config.data_dir.clone(), error))
+        .map_err(|error| Error::DataDir(config.data_dir.clone(), error))
 }
 
-/// Stops the server, in order, when its database was reset or restored under it: who is logged in here
-/// may be somebody else there.
+/// Stops the server, in order, when its database was reset or restored while it ran: a user who is logged in here may
+/// be another user there.
 async fn stop_with_another_log(store: Store) {
     let mut interval = time::interval(HEADS_INTERVAL);
     loop {
         interval.tick().await;
         if matches!(store.same_epoch().await, Ok(false)) {
-            tracing::error!("the database was reset or restored under this server, which stops");
+            tracing::error!(
+                "the database was reset or restored while the server ran; the server stops"
+            );
             if let Err(error) = raise(Signal::SIGTERM) {
                 tracing::error!(%error, "the server can't be stopped in order");
             }
@@ -386,8 +414,10 @@ async fn stop_with_another_log(store: Store) {
     }
 }
 
-/// Raises the soft limit of open files to the hard one; tells what holds then.
+/// Raises the soft limit of open files to the hard one. Returns the limit that holds then.
 fn raise_file_limit() -> usize {
+    /// What systems commonly allow, where the limit can't be read.
+    const FILES_MAX_COMMON: usize = 1_024;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
         if soft < hard {
@@ -399,5 +429,7 @@ fn raise_file_limit() -> usize {
         tracing::warn!(%error, "the limit of open files could not be raised");
         getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _)| soft)
     });
-    limit.map_or(1_024, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    limit.map_or(FILES_MAX_COMMON, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
 }

@@ -1,7 +1,7 @@
 //! Hearth: a self-hosted chat server that never loses, doubles or reorders a message.
 //!
-//! The map, the invariants and what is deliberately absent stand in ARCHITECTURE.md; each module opens
-//! with its own. Who may know whom, from left to right, never back:
+//! ARCHITECTURE.md has the map, the invariants and what is deliberately absent; each module opens with its own. A part
+//! may use what stands to its right, never what stands to its left:
 //!
 //! ```text
 //! main -> app -> http -> ws -> chat, hub -> store -> protocol, limits        auth beside store
@@ -9,11 +9,9 @@
 
 pub mod app;
 pub mod auth;
-pub mod backup;
 pub mod chat;
-pub mod check;
+pub mod cli;
 pub mod config;
-pub mod health;
 pub mod http;
 pub mod hub;
 pub mod limits;
@@ -21,5 +19,4 @@ pub mod protocol;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
-pub mod users;
 pub mod ws;

@@ -15,6 +15,8 @@ pub const PASSWORD_BYTES_MAX: usize = 256;
 /// Of a key that signs access tokens.
 pub const SECRET_BYTES_MIN: usize = 32;
 pub const FULL_NAME_CHARS_MAX: usize = 80;
+/// Bytes of each form by which a user's name is found: an index holds it.
+pub const NAME_FORM_BYTES_MAX: usize = 1_000;
 pub const ROOM_NAME_CHARS_MAX: usize = 80;
 pub const TOPIC_CHARS_MAX: usize = 250;
 pub const CONTENT_CHARS_MAX: usize = 8_000;
@@ -29,6 +31,8 @@ pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
 pub const FRAME_BYTES_MAX: usize = 512 * 1024;
 /// What is read of a larger body, and thrown away, so that its sender sees the answer.
 pub const BODY_DISCARDED_BYTES_MAX: usize = 1024 * 1024;
+/// Of the name of a field or parameter that doesn't exist, so much is repeated to whoever sent it.
+pub const FIELD_NAME_CHARS_MAX: usize = 64;
 pub const IDS_PER_REQUEST_MAX: usize = 100;
 pub const SYNC_ROOMS_MAX: usize = 1_000;
 pub const ROOMS_PER_USER_MAX: usize = 1_000;
@@ -61,6 +65,8 @@ pub const SEARCHES_AT_ONCE: usize = 4;
 pub const SEARCH_SNIPPET_CHARS: usize = 160;
 
 // The log.
+/// Database connections for reading that may be configured.
+pub const DATABASE_POOL_MAX: usize = 1_000;
 /// Appends that share one transaction.
 pub const BATCH_ROWS_MAX: usize = 256;
 /// Appends that wait for a transaction; one more is refused with `unavailable`.
@@ -138,6 +144,17 @@ pub const RING_EVENTS_MAX: usize = 512;
 pub const RING_BYTES_MAX: usize = 256 * 1024;
 /// Members served before a fan-out lets other tasks of its thread run.
 pub const FANOUT_CHUNK: usize = 128;
+/// Bytes of events that a room writes to a socket at once. The rest of such a write is the most that a mailbox holds
+/// beyond its bound.
+pub const FANOUT_BYTES: usize = MAILBOX_BYTES_MAX / 4;
+/// Commands that a room's task takes from its queue before it delivers.
+pub const ROOM_TURN_COMMANDS: usize = 256;
+/// How long a room waits before it reads the log again after a read that failed or brought nothing new.
+pub const GAP_RETRY: Duration = Duration::from_millis(500);
+/// Bytes of a catch-up page that a connection writes before it waits for its socket.
+pub const CATCH_UP_CHUNK_BYTES: usize = 64 * 1024;
+/// Chunks of a mailbox that one vectored write takes.
+pub const MAILBOX_CHUNKS_PER_WRITE: usize = 32;
 
 // Hints.
 /// Presence is pushed within direct rooms and rooms of at most this many members.
@@ -189,6 +206,8 @@ pub const FILES_RESERVED: usize = 256;
 pub const READY_DEADLINE: Duration = Duration::from_secs(2);
 /// `hearth health`, from the connection to the answer.
 pub const HEALTH_DEADLINE: Duration = Duration::from_secs(2);
+/// What `hearth health` reads of the answer's first line: a server of this program's answers with less.
+pub const HEALTH_LINE_BYTES_MAX: u64 = 256;
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// A request from its last byte to its answer.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
@@ -206,6 +225,8 @@ pub const STRIKES_MAX: usize = 3;
 pub const STRIKES_WINDOW: Duration = Duration::from_secs(60);
 /// While a message's outcome is open, how long its room takes no other message of that socket.
 pub const HOLD_DEADLINE: Duration = Duration::from_secs(10);
+/// What the sender of another message is told to wait for meanwhile.
+pub const HOLD_RETRY: Duration = Duration::from_millis(500);
 
 // Tokens.
 /// The longest life of an access token that may be configured, or that is accepted.
@@ -260,6 +281,9 @@ pub const FORGETTING_ROUNDS: usize = 100;
 pub const PASSWORD_QUEUE_MAX: usize = 50;
 /// The most memory that a hash may be configured, or found, to take.
 pub const ARGON2_MEMORY_KIB_MAX: u32 = 4 * 1024 * 1024;
+/// The most passes and lanes that a hash may be configured to take.
+pub const ARGON2_PASSES_MAX: u32 = 100;
+pub const ARGON2_LANES_MAX: u32 = 64;
 /// How long a password may wait for its turn to be hashed: as long as a change for its commit. The queue's length is what
 /// bounds the work; whoever is in it is served, also where the machine stalls.
 pub const PASSWORD_DEADLINE: Duration = Duration::from_secs(10);

@@ -1,6 +1,5 @@
-//! The command line: settings in, exit code out. 0: done; 1: it failed, stderr says why; 64: the
-//! settings or the command line are faulty; 130: stopped by a second signal; 128 and a signal's number: stopped
-//! by it, as a command.
+//! The command line: settings in, exit code out. 0: done; 1: it failed, and stderr says why; 64: the settings or the
+//! command line are wrong; 130: stopped by a second signal; 128 and a signal's number: a command that this signal stopped.
 
 use std::process::ExitCode;
 
@@ -8,18 +7,18 @@ use nix::sys::stat::{Mode, umask};
 
 use hearth::{
     app,
-    config::{self, EXIT_USAGE, Fault},
+    config::{self, ConfigError, EXIT_USAGE},
     limits::STOP_THREADS,
     telemetry,
 };
 
 fn main() -> ExitCode {
-    // What this process makes is its user's alone: passwords' hashes and messages are in it.
+    // Files that this process makes are its user's alone: they hold messages and hashes of passwords.
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
-    // Before any thread: it reads .env into the environment.
+    // Before any thread is started: it reads .env into the environment.
     let (command, config) = match config::load() {
         Ok(loaded) => loaded,
-        Err(fault) => return complain(fault),
+        Err(error) => return print_config_error(error),
     };
     telemetry::start_logs(&config.log_filter, config.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -36,50 +35,42 @@ fn main() -> ExitCode {
     runtime.shutdown_timeout(STOP_THREADS);
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(app::Failure::Faults) => ExitCode::FAILURE,
-        Err(app::Failure::Stopped(signal)) => {
-            // The prompt that stood there had no end of its line.
+        Err(app::Error::CheckFailed) => ExitCode::FAILURE,
+        Err(app::Error::Stopped(signal)) => {
+            // Ends the line of the prompt.
             eprintln!();
             ExitCode::from(128 + signal)
         }
-        // For whoever typed the command: no line of a log.
-        Err(app::Failure::User(fault)) => {
-            eprintln!("hearth: {fault}");
+        // These are for the person who typed the command: they are printed, not logged.
+        Err(error @ (app::Error::User(_) | app::Error::Backup(_) | app::Error::Health(_))) => {
+            eprintln!("hearth: {error}");
             ExitCode::FAILURE
         }
-        Err(app::Failure::Backup(fault)) => {
-            eprintln!("hearth: {fault}");
-            ExitCode::FAILURE
-        }
-        Err(app::Failure::Health(fault)) => {
-            eprintln!("hearth: {fault}");
-            ExitCode::FAILURE
-        }
-        Err(app::Failure::NotConfirmed) => {
-            eprintln!("hearth: {}", app::Failure::NotConfirmed);
+        Err(error @ app::Error::NotConfirmed) => {
+            eprintln!("hearth: {error}");
             ExitCode::from(EXIT_USAGE)
         }
-        Err(failure) => {
-            tracing::error!(%failure, "failed");
+        Err(error) => {
+            tracing::error!(%error, "failed");
             ExitCode::FAILURE
         }
     }
 }
 
-fn complain(fault: Fault) -> ExitCode {
-    match fault {
-        Fault::CommandLine(error) => {
-            // Help and version are asked for and go to stdout; the rest goes to stderr.
+fn print_config_error(error: ConfigError) -> ExitCode {
+    match error {
+        ConfigError::CommandLine(error) => {
+            // Help and version go to stdout and are no errors; the rest goes to stderr.
             let _ = error.print();
             if !error.use_stderr() {
                 return ExitCode::SUCCESS;
             }
         }
-        Fault::DotEnv(why) => eprintln!("hearth: .env can't be read: {why}"),
-        Fault::Settings(faults) => {
+        ConfigError::DotEnv(why) => eprintln!("hearth: .env can't be read: {why}"),
+        ConfigError::Settings(errors) => {
             eprintln!("hearth: these settings break their rules:");
-            for fault in faults {
-                eprintln!("  {fault}");
+            for error in errors {
+                eprintln!("  {error}");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! The end of the process: who asks for it, and phases with deadlines.
+//! How the process ends: the signals that ask for it, and the tasks that it waits for.
 //!
-//! Invariants: every task that serves clients is counted by one tracker and sees one token; a second
-//! signal ends the process at once.
+//! Invariants: every task that serves clients is counted by one tracker and sees one token; a second signal ends the
+//! process at once.
 
 use std::{io, process, time::Duration};
 
@@ -11,17 +11,23 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// The two things that whoever serves clients must hold. Clones share them.
+/// The token and the tracker of all tasks that serve clients. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    /// Cancelled when the server stops: accept nothing new, end what is there.
+    /// Cancelled when the server stops: from then on nothing new is accepted, and what runs comes to its end.
     pub token: CancellationToken,
-    /// Every task that must end before the log is closed.
+    /// Counts every task that must end before the log is closed.
     pub tasks: TaskTracker,
 }
 
 impl Shutdown {
-    /// Tells all tasks to end and waits for them. The flag: whether they did in time.
+    /// Starts a task that is dropped, at its next await, when the server stops.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = self.token.clone().run_until_cancelled_owned(task);
+        self.tasks.spawn(task);
+    }
+
+    /// Tells all tasks to end and waits for them. Returns whether they ended before the deadline.
     pub async fn drain(&self, deadline: Duration) -> bool {
         self.token.cancel();
         self.tasks.close();
@@ -29,8 +35,8 @@ impl Shutdown {
     }
 }
 
-/// Waits for SIGTERM or SIGINT and names it. From then on a second one ends the process at once,
-/// with the exit code 130.
+/// Waits for SIGTERM or SIGINT and returns its name. From then on a second one ends the process at once, with exit
+/// code 130.
 pub async fn requested() -> io::Result<&'static str> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -48,7 +54,7 @@ pub async fn requested() -> io::Result<&'static str> {
     Ok(name)
 }
 
-/// Waits for any signal by which a terminal or an operator ends a command, and gives its number.
+/// Waits for any signal by which a terminal or an operator ends a command. Returns its number.
 pub async fn stopped() -> io::Result<u8> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -1,23 +1,22 @@
 //! Every setting, its rule, and its place in the example.
 
-use std::collections::BTreeMap;
-
-use clap::CommandFactory;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
+use crate::store::Location;
 
 fn config(flags: &[&str]) -> Result<Config, Vec<String>> {
     let line = ["hearth", "serve"].iter().chain(flags).copied();
     match parse(line) {
         Ok((_, config)) => Ok(config),
-        Err(Fault::Settings(faults)) => Err(faults),
+        Err(ConfigError::Settings(errors)) => Err(errors),
         Err(other) => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn the_defaults_are_whole() {
-    let config = config(&[]).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let config = config(&[]).unwrap_or_else(|errors| panic!("{errors:?}"));
     assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
     assert_eq!(
         config.database.location,
@@ -35,15 +34,13 @@ fn the_defaults_are_whole() {
 
 #[test]
 fn an_empty_value_means_the_default() {
-    let line = CommandLine::command();
-    let settings = line.get_arguments().filter(|of| of.get_env().is_some());
-    let flags: Vec<_> = settings
-        .map(|of| format!("--{}=", of.get_long().unwrap()))
+    let flags: Vec<_> = SETTINGS
+        .iter()
+        .map(|setting| format!("--{}=", setting.flag))
         .collect();
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-    assert!(flags.len() > 15, "{flags:?}");
-    let empty = config(&flags).unwrap_or_else(|faults| panic!("{faults:?}"));
-    let absent = config(&[]).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let empty = config(&flags).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let absent = config(&[]).unwrap_or_else(|errors| panic!("{errors:?}"));
     assert_eq!(empty.shown, absent.shown);
     assert_eq!(empty.database.location, absent.database.location);
     assert!(empty.public_url.is_none() && empty.jwt_secret.is_none());
@@ -52,8 +49,8 @@ fn an_empty_value_means_the_default() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_and_no_secret_with_it() {
-    let faults = config(&[
+fn every_error_is_told_at_once_and_no_secret_with_it() {
+    let errors = config(&[
         "--listen=localhost",
         "--listen-tcp=8001",
         "--listen-metrics=8002",
@@ -71,13 +68,13 @@ fn every_fault_is_told_at_once_and_no_secret_with_it() {
     ])
     .err()
     .unwrap();
-    let names: Vec<_> = faults
+    let names: Vec<_> = errors
         .iter()
-        .map(|f| f.split(':').next().unwrap())
+        .map(|error| error.split(':').next().unwrap())
         .collect();
-    assert_eq!(faults.len(), 14, "{faults:#?}");
+    assert_eq!(errors.len(), 14, "{errors:#?}");
     assert!(names.iter().all(|name| name.starts_with("HEARTH_")));
-    let text = faults.join("\n");
+    let text = errors.join("\n");
     assert!(!text.contains("hunter2") && !text.contains("too-short"));
 }
 
@@ -151,7 +148,7 @@ fn origins_are_kept_as_browsers_write_them() {
     let origins =
         "https://bücher.example, https://xn--bcher-kva.example:8443,HTTPS://Chat.Example.org:443/";
     let config = config(&["--cors-origins", origins]);
-    let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
+    let config = config.unwrap_or_else(|errors| panic!("{errors:?}"));
     let expected = [
         "https://xn--bcher-kva.example",
         "https://xn--bcher-kva.example:8443",
@@ -166,51 +163,51 @@ fn secrets_are_hidden_where_settings_are_shown() {
         "--database-url=mysql://ada:hunter2@localhost:3307/hearth",
         "--jwt-secret=01234567890123456789012345678901",
     ]);
-    let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
+    let config = config.unwrap_or_else(|errors| panic!("{errors:?}"));
     let shown = format!("{:?} {:?}", config.shown, config.jwt_secret);
     assert!(shown.contains("mysql://ada:(hidden)@localhost:3307/hearth"));
     assert!(!shown.contains("hunter2") && !shown.contains("0123456789"));
 }
 
-/// The example's names and values, commented out, against those of `hearth serve --help`.
+/// The flags are the variables' names, and no two settings share one.
+#[test]
+fn a_setting_has_one_name() {
+    for setting in &SETTINGS {
+        let name = setting.flag.to_uppercase().replace('-', "_");
+        assert_eq!(setting.name, format!("HEARTH_{name}"));
+    }
+    let names: BTreeMap<_, _> = SETTINGS.iter().map(|s| (s.name, s.flag)).collect();
+    assert_eq!(names.len(), SETTINGS.len());
+}
+
+/// The example's names and values, commented out, against the table and `hearth serve --help`.
 #[test]
 fn the_example_documents_every_setting_with_its_default() {
-    let mut command = CommandLine::command();
-    command.build();
-    let serve = command.find_subcommand("serve").unwrap();
-    let settings: BTreeMap<_, _> = serve
-        .get_arguments()
-        .filter_map(|argument| {
-            let name = argument.get_env()?.to_str()?.to_owned();
-            let default = argument.get_default_values().first();
-            Some((
-                name,
-                default.map(|value| value.to_str().unwrap().to_owned()),
-            ))
-        })
-        .collect();
     let example: BTreeMap<_, _> = include_str!("../../.env.example")
         .lines()
-        .filter_map(|line| line.strip_prefix("#HEARTH_")?.split_once('='))
-        .map(|(name, value)| (format!("HEARTH_{name}"), value.to_owned()))
+        .filter_map(|line| line.strip_prefix('#')?.split_once('='))
+        .filter(|(name, _)| name.starts_with("HEARTH_"))
         .collect();
-    assert!(
-        settings.keys().eq(example.keys()),
-        "{settings:?} {example:?}"
-    );
-    for (name, default) in settings {
+    assert_eq!(example.len(), SETTINGS.len(), "{example:?}");
+    for setting in &SETTINGS {
+        let shown = example.get(setting.name);
+        assert!(shown.is_some(), "{}", setting.name);
         assert!(
-            default.is_none_or(|default| default == example[&name]),
-            "{name}"
+            setting.default.is_none() || setting.default == shown.copied(),
+            "{}",
+            setting.name
         );
     }
+    let mut command = command_line();
+    command.build();
+    let serve = command.find_subcommand("serve").unwrap();
     let help = serve.clone().render_long_help().to_string();
     assert!(example.keys().all(|name| help.contains(name)), "{help}");
 }
 
 #[test]
 fn the_command_line_alone() {
-    CommandLine::command().debug_assert();
+    command_line().debug_assert();
     let commands = [
         (vec!["hearth", "serve"], Command::Serve),
         (vec!["hearth", "--log", "warn", "migrate"], Command::Migrate),
@@ -229,7 +226,10 @@ fn the_command_line_alone() {
     for (line, command) in commands {
         assert_eq!(parse(line).ok().unwrap().0, command);
     }
-    assert!(matches!(parse(["hearth"]), Err(Fault::CommandLine(_))));
+    assert!(matches!(
+        parse(["hearth"]),
+        Err(ConfigError::CommandLine(_))
+    ));
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn mistyped_names_are_noticed() {
     assert_eq!(found, ["HEARTH_", "HEARTH_LISTN"]);
 }
 
-/// Whoever is named by an IPv4-mapped address is known by its IPv4 address, as all peers are.
+/// An IPv4-mapped address means the IPv4 address, as it does for peers.
 #[test]
 fn proxies_are_kept_as_peers_are_known() {
     let text = "::ffff:127.0.0.1, ::ffff:10.0.0.0/104, 192.0.2.0/24, ::1, ::ffff:0:0/90, fd00::/8";

@@ -105,7 +105,7 @@ impl Hub {
     }
 
     /// What the store calls after every commit.
-    pub fn listener(&self) -> store::CommitHook {
+    pub fn commit_hook(&self) -> store::CommitHook {
         let hub = self.me.clone();
         Arc::new(move |events| {
             if let Some(hub) = hub.upgrade() {

@@ -222,7 +222,7 @@ async fn the_listener_comes_and_goes_with_the_server() {
     server.set("HEARTH_LISTEN_METRICS", &port.to_string());
     let ran = server.command(&["serve"], "").await;
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    let why = format!("{port} can't be listened on: Address already in use");
+    let why = format!("can't listen on {port}: Address already in use");
     assert!(ran.err.contains(&why), "{ran:?}");
     assert!(ran.err.contains("or set HEARTH_LISTEN_METRICS"), "{ran:?}");
     let check = server.command(&["check"], "").await;

@@ -97,17 +97,12 @@ fn imports_lead_one_way() {
     // itself and what stands here, and what stands below that.
     let below: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("main", &["app", "config", "telemetry", "limits"] as &[&str]),
-        ("check", &["config", "store", "auth", "limits", "protocol"]),
-        ("backup", &["config", "store"]),
-        ("users", &["config", "store", "auth", "limits", "protocol"]),
+        ("cli", &["config", "store", "auth", "limits", "protocol"]),
         (
             "app",
             &[
                 "http",
-                "backup",
-                "check",
-                "health",
-                "users",
+                "cli",
                 "ws",
                 "chat",
                 "hub",
@@ -120,7 +115,6 @@ fn imports_lead_one_way() {
                 "limits",
             ],
         ),
-        ("health", &["limits"]),
         ("http", &["ws", "chat", "store", "protocol", "limits"]),
         (
             "ws",

@@ -104,7 +104,7 @@ async fn a_password_is_not_shown() {
         terminal.until("Password: ").await;
         assert!(!terminal.echoes());
         terminal.types("correct horse ada\n");
-        terminal.until("Once more: ").await;
+        terminal.until("Repeat the password: ").await;
         terminal.types(again);
         terminal.until(ends_with).await;
         assert_eq!(code(child).await, Some(expected), "{}", terminal.shown);

@@ -1,5 +1,5 @@
-//! `hearth health`: whether the server of these settings answers, for whoever starts and stops it (the container's health
-//! check). It needs nothing but the address to listen on, and asks as any client would.
+//! `hearth health`: asks whether the server of these settings answers, for whatever starts and stops it (such as a
+//! container's health check). It needs only the address that the server listens on, and asks as any client would.
 
 use std::{
     fmt,
@@ -12,49 +12,43 @@ use tokio::{
     time,
 };
 
-use crate::limits::HEALTH_DEADLINE;
+use crate::limits::{HEALTH_DEADLINE, HEALTH_LINE_BYTES_MAX};
 
-/// Longer than the first line of any answer of ours.
-const LINE_BYTES_MAX: u64 = 256;
-
-/// Why the server isn't well.
+/// Why the server isn't healthy.
 #[derive(Debug)]
-pub struct Fault {
+pub struct HealthError {
     address: SocketAddr,
     why: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for HealthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no healthy server at {}: {}", self.address, self.why)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for HealthError {}
 
-/// Asks the server that listens on `listen` whether it is alive; where it was asked.
-pub async fn run(listen: SocketAddr) -> Result<SocketAddr, Fault> {
+/// Asks the server that listens on `listen` whether it is alive. Returns the address that answered.
+pub async fn run(listen: SocketAddr) -> Result<SocketAddr, HealthError> {
     let mut failed = None;
     for address in reached(listen) {
-        let asked = match address.port() {
-            0 => Err(
-                "port 0 is another one at each start: set HEARTH_LISTEN to the right one".into(),
-            ),
-            _ => match time::timeout(HEALTH_DEADLINE, ask(address)).await {
-                Ok(asked) => asked,
-                Err(_) => Err(format!("no answer in {} s", HEALTH_DEADLINE.as_secs())),
-            },
+        let asked = if address.port() == 0 {
+            Err("port 0 is another one at each start: set HEARTH_LISTEN to the right one".into())
+        } else {
+            let asked = time::timeout(HEALTH_DEADLINE, ask(address)).await;
+            asked.unwrap_or_else(|_| Err(format!("no answer in {} s", HEALTH_DEADLINE.as_secs())))
         };
         match asked {
             Ok(()) => return Ok(address),
-            Err(why) => failed = failed.or(Some(Fault { address, why })),
+            Err(why) => failed = failed.or(Some(HealthError { address, why })),
         }
     }
-    Err(failed.expect("a server is reached somewhere"))
+    Err(failed.expect("there is at least one address"))
 }
 
-/// Where a server is reached from its own machine: one that listens on all addresses by a loopback one, of IPv6 first
-/// where it listens on both, and of IPv4 where the machine has no other.
+/// The addresses by which a server is reached from its own machine. A server that listens on all addresses is reached by
+/// a loopback address: of IPv6 first where it listens on both, then of IPv4, in case the machine has no other.
 fn reached(listen: SocketAddr) -> Vec<SocketAddr> {
     let ips: &[IpAddr] = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => &[Ipv4Addr::LOCALHOST.into()],
@@ -75,15 +69,16 @@ async fn ask(address: SocketAddr) -> Result<(), String> {
     let mut line = Vec::new();
     let asked = async {
         stream.write_all(request.as_bytes()).await?;
-        let mut answer = BufReader::new(&mut stream).take(LINE_BYTES_MAX);
+        let mut answer = BufReader::new(&mut stream).take(HEALTH_LINE_BYTES_MAX);
         answer.read_until(b'\n', &mut line).await
     };
     asked.await.map_err(|error| error.to_string())?;
     let line = String::from_utf8_lossy(&line);
-    match line.starts_with("HTTP/1.1 200 ") {
-        true => Ok(()),
-        // What others answer is not to change the terminal that shows it.
-        false => Err(format!("it answers {:?}", line.trim_end())),
+    if line.starts_with("HTTP/1.1 200 ") {
+        Ok(())
+    } else {
+        // Escaped: what another program answers must not control the terminal that shows it.
+        Err(format!("it answers {:?}", line.trim_end()))
     }
 }
 

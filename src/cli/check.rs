@@ -1,5 +1,5 @@
-//! `hearth check`: looks at settings, database and machine without changing them, and says what to do
-//! about each fault. It answers on stdout.
+//! `hearth check`: examines settings, database and machine without changing them, and says what to do about each fault.
+//! It prints to stdout.
 
 use std::{
     collections::HashSet,
@@ -28,10 +28,10 @@ use crate::{
     store::{self, Location, migrate},
 };
 
-/// What was looked at, and what was found.
+/// The result of one check.
 enum Finding {
     Good(String),
-    /// Works, but could be better.
+    /// It works, but could be better.
     Note(String),
     /// What is wrong, and what to do.
     Fault(String, String),
@@ -39,7 +39,7 @@ enum Finding {
 
 use Finding::{Fault, Good, Note};
 
-/// Prints what it finds; whether nothing is wrong.
+/// Prints the settings and all findings. Returns whether none of them is a fault.
 pub async fn run(config: &Config) -> bool {
     let mut text = String::from("settings\n");
     for (name, value) in &config.shown {
@@ -49,7 +49,7 @@ pub async fn run(config: &Config) -> bool {
     findings.extend(config.unknown.iter().map(|name| {
         Fault(
             format!("{name}: there is no such setting"),
-            "See `hearth serve --help` for its right name, or remove it.".into(),
+            "See `hearth serve --help` for the right name, or remove it.".into(),
         )
     }));
     if config.jwt_secret.is_none() {
@@ -71,7 +71,7 @@ pub async fn run(config: &Config) -> bool {
             }
         };
     }
-    // Whoever reads only the first lines has seen enough.
+    // A reader that needs only the first lines may have closed the pipe.
     let _ = io::stdout().write_all(text.as_bytes());
     good
 }
@@ -80,7 +80,7 @@ fn data_dir(path: &Path) -> Finding {
     let name = path.display();
     match fs::metadata(path) {
         Ok(found) if !found.is_dir() => Fault(
-            format!("{name} is no directory"),
+            format!("{name} is not a directory"),
             "Move it away, or set HEARTH_DATA_DIR to a directory.".into(),
         ),
         Ok(_) => match access(path, AccessFlags::W_OK | AccessFlags::X_OK) {
@@ -106,8 +106,8 @@ fn data_dir(path: &Path) -> Finding {
     }
 }
 
-/// Whether a directory can be made where this one would be: another one is, and removed. Rights alone don't tell, for
-/// some file systems make nothing.
+/// Makes a directory beside the one that is missing, and removes it again. Permissions alone don't tell: on some file
+/// systems nothing can be made.
 fn can_be_made(path: &Path) -> io::Result<()> {
     let path = std::path::absolute(path)?;
     let above = path.ancestors().find(|above| above.exists());
@@ -132,7 +132,7 @@ fn key(data_dir: &Path) -> Finding {
         Ok(found) if found.permissions().mode() & 0o077 != 0 => Fault(
             format!("key {name}: others than its owner may read it"),
             format!(
-                "Run: chmod 600 {name}; if others may have read it, remove it: access tokens end, log-ins go on."
+                "Run: chmod 600 {name}; if others may have read it, remove it: access tokens end, sessions go on."
             ),
         ),
         Ok(_) => match secret::load(data_dir) {
@@ -145,9 +145,9 @@ fn key(data_dir: &Path) -> Finding {
     }
 }
 
-/// Settings that keep their rules and help little.
+/// Settings that are valid but weak.
 fn weaknesses(config: &Config) -> Vec<String> {
-    /// A random key of 32 bytes in hexadecimal digits has about 14.
+    /// Different characters of a key. A random key of 32 bytes in hexadecimal digits has about 14.
     const DIFFERENT_MIN: usize = 8;
     let mut notes = Vec::new();
     if config
@@ -156,8 +156,8 @@ fn weaknesses(config: &Config) -> Vec<String> {
         .any(|net| net.prefix_len() == 0)
     {
         notes.push(
-            "HEARTH_TRUSTED_PROXIES: everybody is one, so that all may make up where they come from, and guess \
-             passwords from ever new networks; name the proxies alone"
+            "HEARTH_TRUSTED_PROXIES: every address is trusted, so any client can forge its address and guess \
+             passwords from ever new networks; list only the proxies"
                 .into(),
         );
     }
@@ -166,8 +166,8 @@ fn weaknesses(config: &Config) -> Vec<String> {
         .is_some_and(|address| address.ip().is_unspecified())
     {
         notes.push(
-            "HEARTH_LISTEN_METRICS: on all addresses of this machine, so that whoever reaches one of them reads the \
-             metrics; keep the port from strangers, or name one address"
+            "HEARTH_LISTEN_METRICS: listens on all addresses of this machine, so whoever reaches one of them can read \
+             the metrics; block the port in a firewall, or give one address"
                 .into(),
         );
     }
@@ -176,7 +176,8 @@ fn weaknesses(config: &Config) -> Vec<String> {
     let present = given(&config.jwt_secret).or_else(|| secret::load(&config.data_dir).ok());
     if previous.is_some() && previous == present {
         notes.push(
-            "HEARTH_JWT_SECRET_PREVIOUS: the present key, so that nothing was replaced".into(),
+            "HEARTH_JWT_SECRET_PREVIOUS: the same as the present key, so no key was replaced"
+                .into(),
         );
     }
     for (name, key) in [
@@ -186,7 +187,7 @@ fn weaknesses(config: &Config) -> Vec<String> {
         let different: Option<HashSet<u8>> = key.map(|key| key.bytes().collect());
         if different.is_some_and(|different| different.len() < DIFFERENT_MIN) {
             notes.push(format!(
-                "{name}: few different characters, which may be guessed, and then tokens forged; take random ones \
+                "{name}: it has few different characters; whoever guesses it can forge tokens; use a random one \
                  (openssl rand -hex 32)"
             ));
         }
@@ -194,7 +195,7 @@ fn weaknesses(config: &Config) -> Vec<String> {
     notes
 }
 
-/// Whether the database answers, whether this program can use its schema, and what is to be said of what is in it.
+/// Whether the database answers, whether this program can use its schema, and whether it has an active admin.
 async fn database(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Location::Sqlite(path) = &config.database.location {
@@ -206,15 +207,15 @@ async fn database(config: &Config) -> Vec<Finding> {
             if let Err(error) = store::lockable(&config.database) {
                 return vec![Fault(
                     format!("database: {error}"),
-                    "Set HEARTH_DATABASE_URL, or HEARTH_DATA_DIR, to a place with locks.".into(),
+                    "Set HEARTH_DATABASE_URL, or HEARTH_DATA_DIR, to a file system that supports locks.".into(),
                 )];
             }
-            findings.push(room(directory));
+            findings.push(disk_space(directory));
         }
         if path.exists() {
             findings.push(Note(
-                "backups: `hearth backup PATH` makes them, also while the server runs; a copy by cp of a database that is in use \
-                 lacks what is in its write-ahead log, or is torn, and cp onto it destroys it"
+                "backups: `hearth backup PATH` makes them, also while the server runs; a copy made by cp of a database in use \
+                 misses its write-ahead log or is torn, and cp onto a database in use destroys it"
                     .into(),
             ));
         }
@@ -224,17 +225,17 @@ async fn database(config: &Config) -> Vec<Finding> {
 }
 
 /// How much an SQLite database may still grow.
-fn room(directory: &Path) -> Finding {
+fn disk_space(directory: &Path) -> Finding {
     const LOW_MIB: u64 = 256;
     let name = directory.display();
-    // Of types that differ by platform.
-    #[allow(clippy::useless_conversion, reason = "elsewhere it isn't")]
+    #[allow(clippy::useless_conversion, reason = "the types differ by platform")]
     let free = statvfs(directory)
         .map(|disk| u64::from(disk.blocks_available()) * u64::from(disk.fragment_size()));
     match free.map(|bytes| bytes / (1024 * 1024)) {
         Ok(0) => Fault(
             format!("disk of {name}: full"),
-            "Make room: changes are refused, and what is stored can be read.".into(),
+            "Free some space: until then changes are refused, and what is stored can be read."
+                .into(),
         ),
         Ok(free) if free < LOW_MIB => Note(format!("disk of {name}: {free} MiB are left")),
         Ok(free) => Good(format!("disk of {name}: {free} MiB are left")),
@@ -242,7 +243,7 @@ fn room(directory: &Path) -> Finding {
     }
 }
 
-/// Whether the database answers, and this program can use it.
+/// Whether the database answers, and whether this program can use it.
 async fn schema(config: &Config) -> Vec<Finding> {
     let known = migrate::newest();
     let version = migrate::schema_version(&config.database);
@@ -266,17 +267,17 @@ async fn schema(config: &Config) -> Vec<Finding> {
         ),
         Err(store::Error::Schema(why)) => Fault(
             format!("database: {why}"),
-            "Name another one in HEARTH_DATABASE_URL.".into(),
+            "Set HEARTH_DATABASE_URL to another database.".into(),
         ),
         Err(error) => Fault(
             format!("database: {error}"),
             match config.database.location {
                 Location::Sqlite(_) => "Let the user that runs the server read and write the file \
-                                        and its directory; see that the disk isn't full."
+                                        and its directory; check that the disk isn't full."
                     .into(),
-                Location::Mysql(_) => "See that it runs and is reached from here, that host, user, password \
-                                       and name in HEARTH_DATABASE_URL are right, and that a limit that it \
-                                       names leaves room."
+                Location::Mysql(_) => "Check that it runs and can be reached from here, that host, user, password \
+                                       and name in HEARTH_DATABASE_URL are right, and, if the error names a limit, \
+                                       raise it."
                     .into(),
             },
         ),
@@ -284,7 +285,7 @@ async fn schema(config: &Config) -> Vec<Finding> {
     vec![finding]
 }
 
-/// Whether a database of this program's schema is as Hearth needs it.
+/// Whether the settings of a database with this program's schema are as Hearth needs them.
 async fn fit(config: &Config, schema: u32) -> Vec<Finding> {
     let good = format!("database: answers, schema {schema}");
     match time::timeout(STATEMENT_DEADLINE, store::weaknesses(&config.database)).await {
@@ -300,7 +301,7 @@ async fn fit(config: &Config, schema: u32) -> Vec<Finding> {
     }
 }
 
-/// Whether anybody can administer the site.
+/// Whether the site has an active admin.
 async fn administered(config: &Config) -> Finding {
     match time::timeout(STATEMENT_DEADLINE, migrate::has_admin(&config.database)).await {
         Ok(Ok(true)) => Good("admins: there is an active one".into()),
@@ -322,17 +323,16 @@ fn files() -> Finding {
     }
 }
 
-/// Tokens and messages carry the time: a clock that was never set shows as one before this version.
+/// Tokens and messages carry the time. A clock that was never set shows a time before this version was made.
 fn clock() -> Finding {
     /// 2026-01-01, before this was written.
     const EARLIEST: Time = Time(1_767_225_600_000);
     let now = Time::now();
-    match now >= EARLIEST {
-        true => Good(format!("clock: {now}")),
-        false => Fault(
-            format!("clock: {now}, which is past"),
-            "Set the machine's clock, and keep it right with NTP (timedatectl set-ntp true)."
-                .into(),
-        ),
+    if now >= EARLIEST {
+        return Good(format!("clock: {now}"));
     }
+    Fault(
+        format!("clock: {now}, which is in the past"),
+        "Set the machine's clock, and keep it right with NTP (timedatectl set-ntp true).".into(),
+    )
 }

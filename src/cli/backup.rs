@@ -1,4 +1,4 @@
-//! `hearth backup`, `hearth restore` and `hearth epoch renew`: the database, copied and put back by whoever has it.
+//! `hearth backup`, `hearth restore` and `hearth epoch renew`: they call the store and print what it did.
 
 use std::{
     io::{self, Write},
@@ -14,9 +14,9 @@ use crate::{
     },
 };
 
-/// Why a command didn't do what it was asked to do.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum CommandError {
     #[error(transparent)]
     Copy(#[from] backup::BackupError),
     #[error("{0}; `hearth check` tells more")]
@@ -29,21 +29,21 @@ pub enum Fault {
 }
 
 /// Copies the database to a new file.
-pub async fn back_up(config: &Config, to: &Path, stop: Stop) -> Result<(), Fault> {
+pub async fn back_up(config: &Config, to: &Path, stop: Stop) -> Result<(), CommandError> {
     let copy = backup::backup(&config.database, to, stop).await?;
     let (name, size) = (config.database_name(), size(&copy));
     print(&format!("{}: a backup of {name}, {size}", to.display()));
     Ok(())
 }
 
-/// Puts a backup in the database's place.
-pub async fn restore(config: &Config, from: &Path, stop: Stop) -> Result<(), Fault> {
+/// Replaces the database by a backup.
+pub async fn restore(config: &Config, from: &Path, stop: Stop) -> Result<(), CommandError> {
     let restored = backup::restore(&config.database, from, stop).await?;
     let (name, size) = (config.database_name(), size(&restored.copy));
     print(&format!("{name}: restored from {}, {size}", from.display()));
     if let Some(kept) = restored.kept {
         print(&format!(
-            "What was there is {}; remove it when you don't need it any more.",
+            "The former database is {}; remove it when you don't need it any more.",
             kept.display()
         ));
     }
@@ -56,22 +56,20 @@ pub async fn restore(config: &Config, from: &Path, stop: Stop) -> Result<(), Fau
     Ok(())
 }
 
-/// Lets clients know that the log isn't the one that they have read.
-pub async fn renew_epoch(config: &Config) -> Result<(), Fault> {
-    match migrate::renew_epoch(&config.database).await? {
-        true => {
-            print("The log has a new epoch: clients read everything anew.");
-            Ok(())
-        }
-        false => Err(Fault::NoDatabase(config.database_name())),
+/// Gives the log another epoch, by which clients know that it isn't the one that they have read.
+pub async fn renew_epoch(config: &Config) -> Result<(), CommandError> {
+    if !migrate::renew_epoch(&config.database).await? {
+        return Err(CommandError::NoDatabase(config.database_name()));
     }
+    print("The log has a new epoch: clients read everything anew.");
+    Ok(())
 }
 
 fn size(copy: &Copy) -> String {
     format!("{:.1} MiB", copy.bytes as f64 / 1_048_576.0)
 }
 
-/// Who asked may be gone: it is done all the same.
+/// A closed stdout is no failure: the work is done.
 fn print(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
