@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hearth::{
-    hub::encode::encode,
+    hub::encode::{PrevField, encode},
     limits::CONTENT_CHARS_MAX,
     protocol::{RoomId, Time, UserId, rest::Role},
     store::{Event, EventBody, MemberEvent},
@@ -43,10 +43,12 @@ fn encoding(criterion: &mut Criterion) {
     ];
     let mut group = criterion.benchmark_group("encode");
     for (name, event) in events {
-        let bytes = encode(&event, frame::text, false).bytes.len();
+        let bytes = encode(&event, frame::header, PrevField::WhereSkipped)
+            .bytes
+            .len();
         group.throughput(Throughput::Bytes(bytes as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| encode(black_box(&event), frame::text, false));
+            bencher.iter(|| encode(black_box(&event), frame::header, PrevField::WhereSkipped));
         });
     }
     group.finish();

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
 use hearth::{
-    hub::{Attached, Hub, Lease, Listener, Mailbox, Wire},
+    hub::{Attached, Hub, Lease, Mailbox, Subscriber, Wire},
     protocol::{RoomId, UserId},
     store::{Location, Options, Store},
     ws::frame,
@@ -39,7 +39,7 @@ struct Stage {
 impl Stage {
     async fn set_up(members: u64) -> Self {
         let dir = TempDir::new().unwrap();
-        let hub = Hub::new(frame::text);
+        let hub = Hub::new(frame::header);
         let location = Location::Sqlite(dir.path().join("hearth.db"));
         let options = Options::new(location, 1, hearth::auth::tokens::sha256);
         hub.start(Store::open(&options, hub.commit_hook()).await.unwrap());
@@ -60,13 +60,13 @@ impl Stage {
         let mut leases = Vec::new();
         for (user_id, mailbox) in (1..).zip(&mailboxes) {
             let lease = hub.lease(ROOM, mailbox);
-            let listener = Listener {
+            let subscriber = Subscriber {
                 mailbox: mailbox.clone(),
                 user_id: UserId(user_id),
                 at: 0,
                 verified: 0,
             };
-            let attached = lease.attach(listener, Bytes::new()).await.unwrap();
+            let attached = lease.attach(subscriber, Bytes::new()).await.unwrap();
             assert_eq!(attached, Attached::Live);
             leases.push(lease);
             tokio::spawn(drain(mailbox.clone()));

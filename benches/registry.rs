@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use criterion::Criterion;
 use hearth::{
-    hub::{Hub, Lease, Listener, Mailbox, Registration, Wire},
+    hub::{Hub, Lease, Mailbox, Registration, Subscriber, Wire},
     protocol::{RoomId, SessionId, UserId, rest::Role},
     store::{Event, EventBody, MemberEvent},
     ws::frame,
@@ -38,7 +38,7 @@ struct Stage {
 /// A connection for each user, and a listener for each room, who has read ahead: what is published to
 /// the rooms costs their tasks next to nothing.
 async fn set_up() -> Stage {
-    let hub = Hub::new(frame::text);
+    let hub = Hub::new(frame::header);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (mut mailboxes, mut registrations) = (Vec::new(), Vec::new());
@@ -56,13 +56,13 @@ async fn set_up() -> Stage {
     for room in 1..=ROOMS {
         let mailbox = &mailboxes[(room % USERS) as usize];
         let lease = hub.lease(RoomId(room), mailbox);
-        let listener = Listener {
+        let subscriber = Subscriber {
             mailbox: mailbox.clone(),
             user_id: UserId(room),
             at: 1_000_000,
             verified: 1_000_000,
         };
-        lease.attach(listener, Bytes::new()).await.unwrap();
+        lease.attach(subscriber, Bytes::new()).await.unwrap();
         leases.push(lease);
     }
     Stage {

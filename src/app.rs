@@ -195,7 +195,7 @@ async fn start(config: Config) -> Result<Server, Error> {
     let sockets = Sockets::bind(&config).await?;
     let shutdown = Shutdown::default();
 
-    let hub = Hub::new(ws::frame::text);
+    let hub = Hub::new(ws::frame::header);
     let indexer = Arc::new(Indexer::default());
     let only_server = store::only_server(&config.database)?;
     let store = Store::open(&config.database, commit_hook(&hub, &indexer)).await?;
@@ -207,7 +207,7 @@ async fn start(config: Config) -> Result<Server, Error> {
     let gateway = Gateway::new(chat.clone(), hub.clone(), shutdown.clone());
     shutdown.spawn(gateway.clone().watch_revocations());
     shutdown.spawn(hub.clone().watch_heads());
-    shutdown.spawn(hub.clone().watch_graces());
+    shutdown.spawn(hub.clone().watch_grace_periods());
     shutdown.spawn(indexer.run(store.clone()));
     spawn_periodic_work(&shutdown, &store, &chat, metrics.clone());
 

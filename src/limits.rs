@@ -156,7 +156,7 @@ pub const CATCH_UP_CHUNK_BYTES: usize = 64 * 1024;
 /// Chunks of a mailbox that one vectored write takes.
 pub const MAILBOX_CHUNKS_PER_WRITE: usize = 32;
 
-// Hints.
+// Ephemeral frames.
 /// Presence is pushed within direct rooms and rooms of at most this many members.
 pub const PRESENCE_ROOM_MAX: u64 = 200;
 /// The least time between two presence frames to one connection, and the ids in one.
@@ -167,7 +167,7 @@ pub const ONLINE_MAX: usize = 2_000;
 /// Without a connection a user is still online for so long.
 pub const OFFLINE_GRACE: Duration = Duration::from_secs(5);
 /// Typing reaches rooms with at most this many live connections, and one user is told so often at most.
-pub const TYPING_LISTENERS_MAX: usize = 200;
+pub const TYPING_SUBSCRIBERS_MAX: usize = 200;
 pub const TYPING_INTERVAL: Duration = Duration::from_secs(2);
 /// How long others' markers wait, so that several go out together.
 pub const MARKERS_INTERVAL: Duration = Duration::from_millis(500);

@@ -2,7 +2,11 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use hearth::{hub::encode::encode, protocol::RoomId, ws::frame};
+use hearth::{
+    hub::encode::{PrevField, encode},
+    protocol::RoomId,
+    ws::frame,
+};
 use serde_json::json;
 
 use crate::{
@@ -106,7 +110,9 @@ pub async fn run(plan: &Delivery) {
     // The floor relays the frames that Hearth would send.
     let sample = |rev: u64, content: &str| {
         let event = message(RoomId(1), 100_000 + rev, content);
-        encode(&event, frame::text, false).bytes.to_vec()
+        encode(&event, frame::header, PrevField::WhereSkipped)
+            .bytes
+            .to_vec()
     };
     let frame_bytes = sample(0, &ascii(128)).len();
     let ground = Floor::start().await;

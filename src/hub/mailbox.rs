@@ -1,16 +1,15 @@
-//! A mailbox: the way out to one connection, with a bound.
+//! A mailbox: the bounded outbound queue of one connection.
 //!
-//! Two write to a socket: the tasks of its rooms (live events) and its own session (answers,
-//! catch-up). Both go through the mailbox, whose short lock keeps them in order and frames whole.
-//! While nothing waits, the writer's bytes go straight to the socket with one non-blocking write;
-//! what the socket doesn't take is queued, and the session drains the queue as the socket allows.
+//! Two kinds of tasks write to a socket: those of its rooms (live events) and the connection's own (answers, catch-up).
+//! Both go through the mailbox, whose short lock keeps frames in order and whole. While nothing waits, bytes go straight
+//! to the socket with one non-blocking write. What the socket doesn't take is queued, and the connection drains the queue
+//! as the socket allows.
 //!
-//! Invariants: nobody waits for a mailbox; live events that wait are at most
-//! [`MAILBOX_BYTES_MAX`] and [`MAILBOX_FRAMES_MAX`], and what finds no place is refused whole, so
-//! that the room can tell the member where it stopped; answers aren't counted, their bound is that
-//! the session stops reading requests; a closed mailbox takes nothing, whoever says it, but the
-//! session's last word ([`Mailbox::last_word`]). Lock tier 2: taken with no other lock held but a
-//! registry shard's, never across an await.
+//! Invariants: nobody waits for a mailbox. Live events that wait are at most [`MAILBOX_BYTES_MAX`] and
+//! [`MAILBOX_FRAMES_MAX`], and those that don't fit are refused whole, so that the room can tell the member where it
+//! stopped. Answers aren't counted: the connection bounds them by not reading requests. A closed mailbox accepts nothing
+//! but the connection's last word ([`Mailbox::last_word`]). Lock tier 2: taken with no other lock held but a registry
+//! shard's, and never across an await.
 
 use std::{
     collections::VecDeque,
@@ -26,19 +25,16 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::{net::TcpStream, sync::Notify};
 
-use super::encode::Wire;
+use super::wire::Wire;
 use crate::{
-    limits::{MAILBOX_BYTES_MAX, MAILBOX_FRAMES_MAX, NOTICES_MAX},
+    limits::{MAILBOX_BYTES_MAX, MAILBOX_CHUNKS_PER_WRITE, MAILBOX_FRAMES_MAX, NOTICES_MAX},
     protocol::{Rev, RoomId, Seq, close::Close},
 };
-
-/// Slices per vectored write while draining.
-const SLICES: usize = 32;
 
 /// A connection's number, unique in this process.
 pub type ConnectionId = u64;
 
-/// What the hub has to tell a session about its user's memberships, in commit order for each room.
+/// Tells a user's connections that the user's membership changed, in commit order for each room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     Joined {
@@ -56,12 +52,12 @@ pub enum Notice {
     },
 }
 
-/// Whether there may be news of who is online, and who looks next.
+/// Whether there may be news of who is online, and how the connection learns of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stir {
-    /// There is none; what comes wakes the session.
-    Quiet,
-    /// There is none; the session looks again by itself, and isn't woken before.
+pub enum PresenceNews {
+    /// There is none. The next change wakes the connection.
+    None,
+    /// There is none. The connection looks again by itself and isn't woken before.
     Resting,
     /// There may be some.
     Waiting,
@@ -70,9 +66,9 @@ pub enum Stir {
 /// What became of live bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// Written or queued: they will reach the socket unless it breaks.
-    Taken,
-    /// No place: none of the bytes was taken.
+    /// Written or queued: they reach the socket unless it breaks.
+    Accepted,
+    /// They didn't fit, and none of them was accepted.
     Full,
     /// The connection is closing or closed.
     Closed,
@@ -84,7 +80,7 @@ pub struct Mailbox {
     stream: TcpStream,
     wire: Wire,
     out: Mutex<Out>,
-    /// The session has something to do: bytes to drain, a notice, a lag, a close.
+    /// The connection has something to do: bytes to drain, a notice, a lag, a close.
     wake: Notify,
     /// The queue became empty.
     drained: Notify,
@@ -96,12 +92,12 @@ struct Out {
     live_frames: usize,
     answer_bytes: usize,
     notices: VecDeque<Notice>,
-    /// Rooms that stopped delivering, with the last `rev` that was taken.
+    /// Rooms that stopped delivering, with the last `rev` that was accepted.
     lags: Vec<(RoomId, Rev)>,
-    stir: Stir,
-    /// Closed, and why.
+    presence: PresenceNews,
+    /// Why the mailbox is closed.
     close: Option<Close>,
-    /// The server goes away.
+    /// The server stops.
     leaving: bool,
     /// When the socket last took a byte, or when the queue last became non-empty.
     progress: Instant,
@@ -113,21 +109,21 @@ struct Chunk {
     live_frames: usize,
 }
 
-/// What a session finds when it wakes.
+/// What a connection finds when it is woken.
 #[derive(Clone, Copy, Debug)]
 pub struct Backlog {
     /// Bytes that wait for the socket, and since when it has taken none.
     pub bytes: usize,
     pub answer_bytes: usize,
     pub stalled_since: Instant,
-    pub stir: Stir,
+    pub presence: PresenceNews,
     pub close: Option<Close>,
-    /// The session is to end when its request is answered.
+    /// The connection is to end when its request is answered.
     pub leaving: bool,
 }
 
 impl Backlog {
-    /// Why the connection closes, or will before long: nothing that takes long is worth beginning.
+    /// Why the connection closes, now or soon: nothing that takes long should be begun.
     pub fn closing(&self) -> Option<Close> {
         let going_away = self.leaving.then_some(Close::GoingAway);
         self.close.or(going_away)
@@ -148,7 +144,7 @@ impl Mailbox {
                 answer_bytes: 0,
                 notices: VecDeque::new(),
                 lags: Vec::new(),
-                stir: Stir::Quiet,
+                presence: PresenceNews::None,
                 close: None,
                 leaving: false,
                 progress: Instant::now(),
@@ -162,12 +158,12 @@ impl Mailbox {
         self.id
     }
 
-    /// What is to be written to it: bytes for this wire.
+    /// The wire for which bytes must be encoded.
     pub fn wire(&self) -> Wire {
         self.wire
     }
 
-    /// The socket, for reading; nobody but the mailbox writes to it.
+    /// The socket, for reading. Only the mailbox writes to it.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
@@ -178,7 +174,7 @@ impl Mailbox {
             .expect("no panic happens under a mailbox's lock")
     }
 
-    /// Takes whole frames of live events, or none of them.
+    /// Accepts whole frames of live events, or none of them.
     pub fn deliver(&self, bytes: &Bytes, frames: usize) -> Delivery {
         let mut out = self.lock();
         if out.close.is_some() {
@@ -188,20 +184,20 @@ impl Mailbox {
             return Delivery::Closed;
         };
         if written == bytes.len() {
-            return Delivery::Taken;
+            return Delivery::Accepted;
         }
-        // The rest of a frame that has begun must be kept: the socket was empty before it.
+        // The rest of a frame whose beginning was written must be kept. Nothing else waits then.
         let fits = out.live_bytes + bytes.len() <= MAILBOX_BYTES_MAX
             && out.live_frames + frames <= MAILBOX_FRAMES_MAX;
         if written == 0 && !fits {
             return Delivery::Full;
         }
         self.enqueue(&mut out, bytes.slice(written..), frames);
-        Delivery::Taken
+        Delivery::Accepted
     }
 
-    /// Takes what the session itself has to say, for as long as the mailbox isn't closed. The session
-    /// bounds it by waiting for [`Mailbox::drained`] or by not reading requests.
+    /// Accepts what the connection itself has to say, unless the mailbox is closed. The connection bounds it by waiting
+    /// for [`Mailbox::drained`] or by not reading requests.
     pub fn answer(&self, bytes: Bytes) {
         let mut out = self.lock();
         if out.close.is_none() {
@@ -209,10 +205,10 @@ impl Mailbox {
         }
     }
 
-    /// Takes what a client hears last: after the close, and behind all that was taken before it.
+    /// Accepts what the client reads last: after the close, and behind all that was accepted before.
     pub fn last_word(&self, bytes: Bytes) {
         let mut out = self.lock();
-        debug_assert!(out.close.is_some(), "others have their say until the close");
+        debug_assert!(out.close.is_some(), "it follows the close");
         self.put(&mut out, bytes);
     }
 
@@ -230,9 +226,9 @@ impl Mailbox {
         }
     }
 
-    /// Writes a hint if nothing waits and the socket takes it, or at least the beginning of it; else it
-    /// is dropped.
-    pub fn hint(&self, bytes: &Bytes) -> bool {
+    /// Writes ephemeral frames if nothing waits and the socket takes them, or at least their beginning; otherwise drops
+    /// them. Returns whether they were written.
+    pub fn deliver_ephemeral(&self, bytes: &Bytes) -> bool {
         let mut out = self.lock();
         if out.close.is_some() || !out.queue.is_empty() {
             return false;
@@ -246,7 +242,7 @@ impl Mailbox {
         }
     }
 
-    /// One non-blocking write if nothing waits; how many bytes the socket took.
+    /// One non-blocking write, if nothing waits. Returns how many bytes the socket took.
     fn write_through(&self, out: &mut Out, bytes: &[u8]) -> io::Result<usize> {
         if !out.queue.is_empty() {
             return Ok(0);
@@ -280,7 +276,7 @@ impl Mailbox {
             let slices: Vec<IoSlice> = out
                 .queue
                 .iter()
-                .take(SLICES)
+                .take(MAILBOX_CHUNKS_PER_WRITE)
                 .map(|chunk| IoSlice::new(&chunk.bytes))
                 .collect();
             match self.stream.try_write_vectored(&slices) {
@@ -314,11 +310,11 @@ impl Mailbox {
         }
     }
 
-    /// Waits until nothing waits for the socket any more, or the connection is closing.
+    /// Waits until the queue is empty or the connection is closing.
     pub async fn drained(&self) {
         loop {
             let mut drained = pin!(self.drained.notified());
-            // From here on no notification is missed, and the queue is looked at after.
+            // From here on no notification is missed. So the queue is examined after this.
             drained.as_mut().enable();
             {
                 let out = self.lock();
@@ -330,7 +326,7 @@ impl Mailbox {
         }
     }
 
-    /// Waits for something for the session to do.
+    /// Waits until the connection has something to do.
     pub async fn woken(&self) {
         self.wake.notified().await;
     }
@@ -341,18 +337,18 @@ impl Mailbox {
             bytes: out.live_bytes + out.answer_bytes,
             answer_bytes: out.answer_bytes,
             stalled_since: out.progress,
-            stir: out.stir,
+            presence: out.presence,
             close: out.close,
             leaving: out.leaving,
         }
     }
 
-    /// Leaves a notice for the session; without a place the connection closes as too slow, for
-    /// notices are never dropped.
+    /// Leaves a notice for the connection. Notices are never dropped: if there is no place, the connection closes as too
+    /// slow.
     pub fn notice(&self, notice: Notice) {
         let mut out = self.lock();
         if let Notice::Read { room_id, .. } = notice {
-            // The last one says it all.
+            // The last one supersedes the others.
             let waiting = out.notices.iter_mut().find(
                 |waiting| matches!(waiting, Notice::Read { room_id: room, .. } if *room == room_id),
             );
@@ -373,14 +369,14 @@ impl Mailbox {
         self.lock().notices.pop_front()
     }
 
-    /// Notes that a room stopped delivering after `rev`. Told when the queue has drained.
+    /// Notes that a room stopped delivering after `rev`. The client is told when the queue is empty.
     pub fn lag(&self, room_id: RoomId, rev: Rev) {
         let mut out = self.lock();
         out.lags.push((room_id, rev));
         self.wake.notify_one();
     }
 
-    /// The lags to tell now: none while anything waits that comes before them.
+    /// The lags to tell now: none while anything waits that precedes them.
     pub fn take_lags(&self) -> Vec<(RoomId, Rev)> {
         let mut out = self.lock();
         if out.queue.is_empty() {
@@ -390,38 +386,39 @@ impl Mailbox {
         }
     }
 
-    /// Drops a lag that is no longer true: the session subscribes to the room anew, or leaves it.
+    /// Drops a lag that is no longer true: the connection subscribes to the room anew, or leaves it.
     pub fn forget_lag(&self, room_id: RoomId) {
         self.lock().lags.retain(|(lagged, _)| *lagged != room_id);
     }
 
-    /// There may be news of who is online. Wakes the session once, and not while it rests.
-    pub fn stir(&self) {
+    /// There may be news of who is online. Wakes the connection once, and not while it rests.
+    pub fn presence_changed(&self) {
         let mut out = self.lock();
-        if out.stir == Stir::Quiet {
+        if out.presence == PresenceNews::None {
             self.wake.notify_one();
         }
-        out.stir = Stir::Waiting;
+        out.presence = PresenceNews::Waiting;
     }
 
-    /// Whether to look for news now; if so, what comes from here on waits until the next look.
-    pub fn look(&self) -> bool {
+    /// Whether to look for news of presence now. If so, later changes wait for the next look.
+    pub fn take_presence_news(&self) -> bool {
         let mut out = self.lock();
-        let waiting = out.stir == Stir::Waiting;
-        out.stir = match waiting {
-            true => Stir::Resting,
-            false => Stir::Quiet,
+        let is_waiting = out.presence == PresenceNews::Waiting;
+        out.presence = if is_waiting {
+            PresenceNews::Resting
+        } else {
+            PresenceNews::None
         };
-        waiting
+        is_waiting
     }
 
-    /// Closes: from here on nothing is taken but the last word. The first reason stands, and is answered.
+    /// Closes the mailbox: from here on it accepts only the last word. The first reason stands, and is returned.
     pub fn close(&self, close: Close) -> Close {
         let mut out = self.lock();
         self.fail(&mut out, close)
     }
 
-    /// Asks the session to end because the server does: what it is at may still be answered.
+    /// Asks the connection to end because the server stops. A request that is under way may still be answered.
     pub fn leave(&self) {
         self.lock().leaving = true;
         self.wake.notify_one();
@@ -436,7 +433,7 @@ impl Mailbox {
 }
 
 impl Out {
-    /// Nobody will read it: what waits for a socket that broke, or whoever drains it would never end.
+    /// Drops all data queued for a broken socket; otherwise [`Mailbox::flush`] would loop forever.
     fn forget(&mut self) {
         self.queue = VecDeque::new();
         (self.live_bytes, self.live_frames, self.answer_bytes) = (0, 0, 0);

@@ -1,8 +1,8 @@
-//! The pure heart of a room: events in, events in `rev` order out. No clock, no await, no log.
+//! Puts a room's events in order: they arrive in any order and are given in `rev` order. Pure: no clock, no await, no log.
 //!
-//! Invariants: what [`Order::advance`] gives forms a chain: each event's `prev` is at most the head that
-//! the ones before reached, and its `rev` above it; an event is given once; what is missing is said
-//! to be missing ([`Order::gap`]), never skipped.
+//! Invariants: the events that [`Order::advance`] gives form a chain: each event's `prev` is at most the position that
+//! those before it reached, and its `rev` is above it. An event is given once. What is missing is reported
+//! ([`Order::gap`]), never skipped.
 
 use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
@@ -16,31 +16,30 @@ use super::encode::Encoded;
 /// See the module's documentation.
 #[derive(Default)]
 pub struct Order {
-    /// Everything up to here was given; `None` until somebody who has read the log says where the
-    /// room stands ([`Order::adopt`]).
-    head: Option<Rev>,
-    /// The highest `rev` known to exist.
-    hint: Rev,
-    /// Up to here only the log is believed: see [`Order::fill`].
+    /// Everything up to here was given. `None` until a reader of the log says where to start ([`Order::start_at`]).
+    position: Option<Rev>,
+    /// The newest known `rev`.
+    head: Rev,
+    /// Up to here only the log counts: see [`Order::fill`].
     read: Rev,
-    /// Arrived and not yet given.
+    /// Events that arrived and were not given yet.
     pending: Pending,
-    /// Given lately: a chain that ends at the head.
+    /// Events that were given recently: a chain that ends at the position.
     ring: VecDeque<Encoded>,
     ring_bytes: usize,
 }
 
 impl Order {
-    pub fn head(&self) -> Option<Rev> {
-        self.head
+    pub fn position(&self) -> Option<Rev> {
+        self.position
     }
 
-    /// An event came: from the bus, in any order, any number of times.
+    /// An event arrived after its commit: in any order, any number of times.
     pub fn arrive(&mut self, event: Encoded) {
-        self.hint = self.hint.max(event.rev);
+        self.raise_head(event.rev);
         if self
-            .head
-            .is_some_and(|head| event.rev <= head.max(self.read))
+            .position
+            .is_some_and(|position| event.rev <= position.max(self.read))
         {
             return;
         }
@@ -48,43 +47,44 @@ impl Order {
         self.pending.cut();
     }
 
-    /// The log says what follows the head: a chain, which stands in for whatever arrived up to `read`,
-    /// where the log was when it was read. Also beyond the end of a page that was cut: a small change
-    /// there may be of a row whose older changes the page left out, for that row comes later. So the log
-    /// is read on until a page reaches where it was.
+    /// Takes a page of the log that follows the position. The page is a chain that replaces whatever arrived up to `read`,
+    /// the log's head when it was read. That holds beyond the end of a page that was cut, too: an event there may change
+    /// a row of which the page left older changes out, because the row itself comes later. So the log is read on until
+    /// a page reaches that head.
     pub fn fill(&mut self, page: Vec<Encoded>, read: Rev) {
-        let (Some(head), Some(last)) = (self.head, page.last().map(|event| event.rev)) else {
+        let (Some(position), Some(last)) = (self.position, page.last().map(|event| event.rev))
+        else {
             return;
         };
-        if last <= head {
+        if last <= position {
             return;
         }
-        self.hint(read);
+        self.raise_head(read);
         self.read = self.read.max(read);
         self.pending.forget(read);
         page.into_iter()
             .for_each(|event| self.pending.insert(event));
     }
 
-    /// The table says that the room has come this far.
-    pub fn hint(&mut self, rev: Rev) {
-        self.hint = self.hint.max(rev);
+    /// The room is known to have come this far.
+    pub fn raise_head(&mut self, rev: Rev) {
+        self.head = self.head.max(rev);
     }
 
-    /// Somebody has read the log up to `rev`: where a room without a head begins.
-    pub fn adopt(&mut self, rev: Rev) {
-        if self.head.is_none() {
-            self.head = Some(rev);
+    /// A subscriber has read the log up to `rev`: there a room without a position starts.
+    pub fn start_at(&mut self, rev: Rev) {
+        if self.position.is_none() {
+            self.position = Some(rev);
             self.pending.forget(rev);
         }
     }
 
     /// The next event in order, if it is there.
     pub fn advance(&mut self) -> Option<Encoded> {
-        let head = self.head?;
-        self.pending.forget(head);
-        let event = self.pending.next_after(head)?;
-        self.head = Some(event.rev);
+        let position = self.position?;
+        self.pending.forget(position);
+        let event = self.pending.next_after(position)?;
+        self.position = Some(event.rev);
         self.ring_bytes += event.bytes.len();
         self.ring.push_back(event.clone());
         while self.ring.len() > RING_EVENTS_MAX || self.ring_bytes > RING_BYTES_MAX {
@@ -96,17 +96,18 @@ impl Order {
         Some(event)
     }
 
-    /// After which `rev` the log must be read, when what is next isn't there.
+    /// After which `rev` the log must be read, if the next event is missing.
     pub fn gap(&self) -> Option<Rev> {
-        self.head.filter(|head| self.hint > *head)
+        self.position.filter(|position| self.head > *position)
     }
 
-    /// All that was given after `rev`, or `None` when that reaches back too far. Empty when `rev` is
-    /// the head or beyond it.
+    /// All events that were given after `rev`, or `None` if the ring doesn't reach back that far. Empty if `rev` is at
+    /// the position or beyond it.
     pub fn since(&self, rev: Rev) -> Option<impl Iterator<Item = &Encoded>> {
-        let head = self.head?;
+        let position = self.position?;
         let start = self.ring.partition_point(|event| event.rev <= rev);
-        let reaches = rev >= head || self.ring.get(start).is_some_and(|event| event.prev <= rev);
+        let reaches =
+            rev >= position || self.ring.get(start).is_some_and(|event| event.prev <= rev);
         reaches.then(|| self.ring.iter().skip(start))
     }
 }
@@ -119,7 +120,7 @@ struct Pending {
 }
 
 impl Pending {
-    /// Of a `rev` the first to come stays.
+    /// Of several events of one `rev` the first stays.
     fn insert(&mut self, event: Encoded) {
         if let Entry::Vacant(place) = self.events.entry(event.rev) {
             self.bytes += event.bytes.len();
@@ -127,7 +128,7 @@ impl Pending {
         }
     }
 
-    /// Drops the latest beyond the bound, but not the only one. The log has them: they show as a gap.
+    /// Drops the latest events beyond the bound, but not a single one. They show as a gap, and are read from the log.
     fn cut(&mut self) {
         while self.events.len() > RING_EVENTS_MAX
             || self.events.len() > 1 && self.bytes > RING_BYTES_MAX
@@ -138,7 +139,7 @@ impl Pending {
         }
     }
 
-    /// Drops what is not above `rev`.
+    /// Drops the events up to `rev`.
     fn forget(&mut self, rev: Rev) {
         while let Some(first) = self.events.first_entry()
             && *first.key() <= rev
@@ -147,10 +148,10 @@ impl Pending {
         }
     }
 
-    /// The first one, if it follows on `head`.
-    fn next_after(&mut self, head: Rev) -> Option<Encoded> {
+    /// The first event, if it follows on this position.
+    fn next_after(&mut self, position: Rev) -> Option<Encoded> {
         let first = self.events.first_entry()?;
-        if first.get().prev > head {
+        if first.get().prev > position {
             return None;
         }
         let event = first.remove();
@@ -164,7 +165,6 @@ mod tests {
     use rand::{Rng, SeedableRng, rngs::SmallRng, seq::SliceRandom};
 
     use super::*;
-    use crate::hub::encode::framed;
 
     fn event(prev: Rev, rev: Rev) -> Encoded {
         long_event(prev, rev, 8)
@@ -175,10 +175,10 @@ mod tests {
         Encoded {
             prev,
             rev,
-            bytes: framed(&vec![b'x'; bytes], |buffer, text| buffer.extend(text)),
+            bytes: vec![b'x'; bytes].into(),
             left: None,
             ends: false,
-            touch: None,
+            joinable: None,
         }
     }
 
@@ -198,18 +198,18 @@ mod tests {
                 })
                 .collect();
             arrivals.shuffle(&mut rng);
-            let adopt_after = rng.random_range(0..=arrivals.len());
+            let start_after = rng.random_range(0..=arrivals.len());
             let mut order = Order::default();
             let mut given = Vec::new();
             for (index, arrival) in arrivals.into_iter().enumerate() {
-                if index == adopt_after {
-                    order.adopt(start);
+                if index == start_after {
+                    order.start_at(start);
                 }
                 order.arrive(arrival);
                 given.extend(std::iter::from_fn(|| order.advance()));
             }
-            order.adopt(start);
-            order.hint(last);
+            order.start_at(start);
+            order.raise_head(last);
             loop {
                 given.extend(std::iter::from_fn(|| order.advance()));
                 let Some(after) = order.gap() else { break };
@@ -225,7 +225,7 @@ mod tests {
                 }
                 order.fill(page, last);
             }
-            assert_eq!(order.head(), Some(last), "seed {seed}");
+            assert_eq!(order.position(), Some(last), "seed {seed}");
             let mut position = start;
             for event in &given {
                 assert!(
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn what_arrived_behind_a_cut_page_is_read_from_the_log() {
         let mut order = Order::default();
-        order.adopt(10);
+        order.start_at(10);
         for rev in [14, 15, 16] {
             order.arrive(event(rev - 1, rev));
         }
@@ -280,7 +280,7 @@ mod tests {
     fn what_waits_behind_a_gap_is_bounded() {
         for bytes in [8, 300, 3_000, 48_000, 2 * RING_BYTES_MAX] {
             let mut order = Order::default();
-            order.adopt(0);
+            order.start_at(0);
             let last: Rev = 5_000;
             // The first one is lost.
             for rev in 2..=last {
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn the_ring_is_bounded_and_says_when_it_reaches_too_far_back() {
         let mut order = Order::default();
-        order.adopt(0);
+        order.start_at(0);
         let events = 3 * RING_EVENTS_MAX as Rev;
         for rev in 1..=events {
             order.arrive(event(rev - 1, rev));

@@ -1,5 +1,5 @@
-//! Catch-up pages, framed and shared: many who sync one room after a storm read the log once for each
-//! wire they speak. A page that had both forms would weigh twice as much for everybody.
+//! Catch-up pages, encoded and shared: when many connections sync one room at the same time, the log is read once for each
+//! wire that they speak. A page that had both forms would take twice the memory for all.
 
 use std::sync::Arc;
 
@@ -7,21 +7,23 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use tokio::sync::OnceCell;
 
-use super::encode::{Framing, Wire, encode};
+use super::{
+    encode::{PrevField, frame_of},
+    wire::{self, Framing, Wire},
+};
 use crate::{
+    limits::CATCH_UP_CHUNK_BYTES,
     protocol::{Rev, RoomId, Seq},
     store::{self, Store},
 };
 
-/// Bytes that a session writes before it waits for its socket.
-const CHUNK_BYTES: usize = 64 * 1024;
-
-/// A page of catch-up as it travels over one wire: whole frames with `prev`, in chunks of about [`CHUNK_BYTES`].
+/// A page of catch-up as it travels over one wire: whole frames with `prev`, in chunks of about
+/// [`CATCH_UP_CHUNK_BYTES`].
 #[derive(Debug)]
 pub struct CatchUp {
-    /// Complete up to here.
+    /// The page is complete up to this `rev`.
     pub upto: Rev,
-    /// `upto` is the head, and `last_seq` the room's last message then.
+    /// `upto` is the head, and `last_seq` was the room's last message then.
     pub last: bool,
     pub last_seq: Seq,
     pub chunks: Vec<Bytes>,
@@ -30,7 +32,7 @@ pub struct CatchUp {
 type Key = (RoomId, Rev, Wire);
 type Cell = Arc<OnceCell<Option<Arc<CatchUp>>>>;
 
-/// Reads that are under way.
+/// The reads that are under way.
 #[derive(Default)]
 pub(super) struct Pages(DashMap<Key, Cell>);
 
@@ -51,7 +53,7 @@ impl Pages {
         let page = cell
             .get_or_try_init(|| async {
                 let page = store.changes(room_id, after).await?;
-                Ok(page.map(|page| Arc::new(frame(page, framing, wire))))
+                Ok(page.map(|page| Arc::new(encode(page, framing, wire))))
             })
             .await
             .cloned();
@@ -60,7 +62,7 @@ impl Pages {
     }
 }
 
-/// Ends the sharing, also when the reader is cancelled: who comes later reads anew.
+/// Ends the sharing when it is dropped, also because the reader was cancelled. Later callers read anew.
 struct Forget<'a> {
     pages: &'a Pages,
     key: Key,
@@ -70,22 +72,26 @@ struct Forget<'a> {
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         self.pages.0.remove_if(&self.key, |_, found| {
-            // Others still wait for this read when it was cancelled before its end.
+            // If this reader was cancelled before the end, others may still wait for the same read.
             Arc::ptr_eq(found, self.cell)
                 && (self.cell.initialized() || Arc::strong_count(self.cell) <= 2)
         });
     }
 }
 
-fn frame(page: store::Page, framing: Framing, wire: Wire) -> CatchUp {
+fn encode(page: store::Page, framing: Framing, wire: Wire) -> CatchUp {
     let mut chunks = Vec::new();
     let mut chunk = Vec::new();
     for event in &page.events {
-        let bytes = encode(event, framing, true).bytes.over(wire);
-        if !chunk.is_empty() && chunk.len() + bytes.len() > CHUNK_BYTES {
-            chunks.push(Bytes::from(std::mem::take(&mut chunk)));
+        let Some(frame) = frame_of(event, PrevField::Always) else {
+            continue;
+        };
+        let before = chunk.len();
+        wire::append(&mut chunk, &frame, framing, wire);
+        if before > 0 && chunk.len() > CATCH_UP_CHUNK_BYTES {
+            let next = chunk.split_off(before);
+            chunks.push(Bytes::from(std::mem::replace(&mut chunk, next)));
         }
-        chunk.extend_from_slice(&bytes);
     }
     if !chunk.is_empty() {
         chunks.push(chunk.into());

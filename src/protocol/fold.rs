@@ -7,6 +7,8 @@ use unicode_normalization::{
     IsNormalized, UnicodeNormalization, char::canonical_combining_class, is_nfkc_quick,
 };
 
+use crate::limits::NAME_FORM_BYTES_MAX;
+
 /// The key under which names are unique: NFKC and full case folding (Unicode's compatibility
 /// caseless matching, definition D146 of The Unicode Standard, section 3.13), without joiners, which can't be seen.
 pub fn fold(text: &str) -> String {
@@ -55,11 +57,8 @@ pub fn plain(text: &str) -> String {
     letters.map(simple).nfc().collect()
 }
 
-/// Bytes that a form of a user's name has at most: an index holds it.
-const NAME_FORM_BYTES_MAX: usize = 1_000;
-
 /// The forms ([`plain`]) with whose beginnings a user is found: the username, and the full name from each of its words
-/// on, with one space between words. What is longer than 1,000 bytes is cut.
+/// on, with one space between words. A form is cut at [`NAME_FORM_BYTES_MAX`].
 pub fn name_forms(username: &str, full_name: Option<&str>) -> BTreeSet<String> {
     let full_name = spaced(&plain(full_name.unwrap_or_default()));
     let is_between = |c: char| c.is_whitespace() || c.is_ascii_punctuation();
@@ -92,10 +91,10 @@ fn cut(form: &str) -> &str {
 /// is left, it is looked for in vain, by a NUL, which no name has.
 pub fn sought(question: &str) -> String {
     let form = plain(question);
-    match form.is_empty() && !question.is_empty() {
-        true => "\0".to_owned(),
-        false => form,
+    if form.is_empty() && !question.is_empty() {
+        return "\0".to_owned();
     }
+    form
 }
 
 fn folded(text: &str) -> impl Iterator<Item = char> {

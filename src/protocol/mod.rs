@@ -9,12 +9,15 @@ pub mod close;
 pub mod emoji;
 pub mod error;
 pub mod fold;
+pub mod frames;
 pub mod names;
+mod reference;
 pub mod rest;
 pub mod schema;
 pub mod server;
 mod types;
 
+pub use reference::Ref;
 pub use types::{MessageId, Rev, RoomId, Seq, SessionId, Time, UserId, Whole};
 
 /// The protocol's version, as in `ready.protocol` and the subprotocol `hearth.v1`.

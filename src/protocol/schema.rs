@@ -10,7 +10,7 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Time, client::Ref, client::Request, server::Frame};
+use super::{reference::Ref, types::Time};
 use crate::limits::PASSWORD_BYTES_MIN;
 
 /// One line, as [`super::check::Checks::line`] has it.
@@ -66,20 +66,6 @@ pub fn merge(generators: [SchemaGenerator; 2]) -> Map<String, Value> {
         );
     }
     definitions
-}
-
-/// Every frame that travels, as `#/$defs/ClientFrame` and `#/$defs/ServerFrame`.
-pub fn frames() -> Value {
-    let (mut answers, mut requests) = (answers("/$defs"), requests("/$defs"));
-    let server = answers.subschema_for::<Frame>();
-    let client = requests.subschema_for::<Request>();
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "The Hearth protocol's frames",
-        "description": "What a client sends over the socket is a ClientFrame, what the server sends a ServerFrame.",
-        "anyOf": [client, server],
-        "$defs": merge([answers, requests]),
-    })
 }
 
 /// Every frame may carry a `ref`: it stands beside the request, not in it.
@@ -180,20 +166,5 @@ mod tests {
         ] {
             assert_eq!(without_links(comment), text);
         }
-    }
-
-    #[test]
-    fn null_is_where_it_says_something() {
-        let frames = frames();
-        let definition = |name: &str| frames["$defs"][name].clone();
-        let member = &definition("LiveMemberChange");
-        assert_eq!(member["properties"]["role"]["anyOf"][1]["type"], "null");
-        assert_eq!(member["properties"]["at"]["type"], "string");
-        let update = &definition("LiveMessageUpdate");
-        assert_eq!(
-            update["properties"]["pinned_at"]["oneOf"][1]["type"],
-            "null"
-        );
-        assert_eq!(update["properties"]["edited_at"]["type"], "string");
     }
 }

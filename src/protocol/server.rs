@@ -7,10 +7,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Rev, RoomId, Seq, SessionId, Time, UserId,
-    client::Ref,
     error::{Code, FieldError, Refusal},
+    reference::Ref,
     rest::{Limits, Mentions, Message, Role, Room, User, UserSummary},
+    types::{Rev, RoomId, Seq, SessionId, Time, UserId},
 };
 use crate::limits::FRAME_BYTES_MAX;
 
@@ -83,14 +83,15 @@ pub enum Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// The frame as the text that travels: one line, with its end. JSON may be followed by white space,
-    /// so that it is a WebSocket's text as well.
-    pub fn to_json(&self) -> Vec<u8> {
-        let json = serde_json::to_vec(self);
-        let mut json = json.expect("frames have string keys and no fallible fields");
-        json.push(b'\n');
-        debug_assert!(json.len() <= FRAME_BYTES_MAX, "{} bytes", json.len());
-        json
+    /// Appends the frame's text to a buffer: one line of JSON, with its end. JSON may be followed by white space, so it
+    /// is a WebSocket's text, too.
+    pub fn write_json(&self, buffer: &mut Vec<u8>) {
+        let start = buffer.len();
+        serde_json::to_writer(&mut *buffer, self)
+            .expect("frames have string keys and no fallible fields");
+        buffer.push(b'\n');
+        let length = buffer.len() - start;
+        debug_assert!(length <= FRAME_BYTES_MAX, "{length} bytes");
     }
 }
 
@@ -112,7 +113,7 @@ pub struct Ready<'a> {
 }
 
 impl<'a> Ready<'a> {
-    /// Fills in as many of these rooms as the frame holds; those that are left.
+    /// Fills in as many of these rooms as the frame holds, and returns the others.
     pub fn fill(&mut self, rooms: &'a [Room]) -> &'a [Room] {
         // The longest number of rooms to follow is shorter than the name of its field.
         let mut bytes = length(&Frame::Ready(Box::new(self.clone()))) + 20;
@@ -153,10 +154,29 @@ pub struct Live<T> {
     #[serde(flatten)]
     pub change: T,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prev: Option<Rev>,
+    prev: Option<Rev>,
     /// Messages played back on a room socket: they don't move the position.
     #[serde(skip_serializing_if = "is_false")]
-    pub replay: bool,
+    replay: bool,
+}
+
+impl<T> Live<T> {
+    pub fn new(change: T, prev: Option<Rev>) -> Self {
+        Self {
+            change,
+            prev,
+            replay: false,
+        }
+    }
+
+    /// Of history that is played back on a room socket.
+    pub fn replayed(change: T) -> Self {
+        Self {
+            change,
+            prev: None,
+            replay: true,
+        }
+    }
 }
 
 fn is_false(value: &bool) -> bool {

@@ -43,9 +43,10 @@ impl<'de> Deserialize<'de> for Whole {
             }
 
             fn visit_u64<E: Error>(self, number: u64) -> Result<Whole, E> {
-                match number <= ID_MAX {
-                    true => Ok(Whole(number)),
-                    false => Err(E::invalid_value(Unexpected::Unsigned(number), &self)),
+                if number <= ID_MAX {
+                    Ok(Whole(number))
+                } else {
+                    Err(E::invalid_value(Unexpected::Unsigned(number), &self))
                 }
             }
 

@@ -1,55 +1,40 @@
-//! PROTOCOL.md section 3.2: from any point of a room to live delivery, without a seam.
+//! Catching up (PROTOCOL.md section 3.2): from any point of a room to live delivery, without a seam.
 //!
-//! For each room: take a lease, so that the room's task holds what commits from now on; read pages of
-//! the log, each checked against the reader's membership after it was read and before it is sent;
-//! attach where the last page ended. Pages are written at the socket's pace and bypass the mailbox's
-//! bound.
+//! For each room: take a lease, so that the room's task holds what commits from now on. Read pages of the log, and check
+//! the reader's membership after each was read and before it is sent. Attach where the last page ended. Pages are written
+//! at the socket's pace, and don't count against the mailbox's bound.
 //!
-//! Rooms and rows are charged to the user, and whatever is read is read in one of their turns.
+//! Rooms and rows are charged to the user, and everything is read in one of the user's turns.
 
 use std::{collections::HashMap, sync::OnceLock};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use super::worker::Worker;
+use super::worker::{Stop, Worker};
 use crate::{
     chat,
-    hub::{Attached, Lease, Listener},
+    hub::{Attached, Lease},
     limits::{READ_ROOM_ROWS, SYNC_CHANGES_MAX, SYNC_PAGE_ROWS, SYNC_PARALLEL, SYNC_ROOMS_MAX},
     protocol::{
-        Rev, RoomId,
-        client::Ref,
+        Ref, Rev, RoomId, Seq,
         close::Close,
         error::Refusal,
-        rest::Room,
         server::{Ack, Frame, ResetReason, Synced},
     },
     store::Standing,
 };
 
-/// Why a request ended without its answer.
-pub(super) enum Stop {
-    Refused(Refusal),
-    Close(Close),
-}
-
-impl From<Close> for Stop {
-    fn from(close: Close) -> Self {
-        Stop::Close(close)
-    }
-}
-
 /// Where a client wants to begin.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
     Now,
-    /// From its position, which it took from this log or, as its epoch tells, from another.
+    /// From its position, which it has from this log or, as its epoch tells, from another.
     After {
         rev: Rev,
         same_epoch: bool,
     },
-    /// From what `added` gave; nobody asked, so there is no answer.
+    /// From what `added` gave. Nobody asked, so there is no answer.
     Added {
         rev: Rev,
     },
@@ -63,12 +48,89 @@ pub(super) enum Caught {
     Removed,
 }
 
+/// How far a client has come while it catches up with a room.
+struct Progress {
+    start: Start,
+    /// Why the client has to read the room anew, if it has to.
+    reset: Option<ResetReason>,
+    /// The reader's membership and the room's numbers, as they were last read.
+    standing: Standing,
+    /// The client has all changes up to here. `None`: it needs no earlier ones.
+    position: Option<Rev>,
+    /// Where live delivery begins if there is no position.
+    begin: Rev,
+    /// The last page ended at the head, and this was the room's last message then.
+    end: Option<Seq>,
+    /// The membership was read when the room was known to have come this far.
+    verified: Rev,
+}
+
+/// What is to be done next.
+enum Step {
+    /// Read and write the page of changes after this `rev`.
+    Page { after: Rev },
+    /// Read the membership again.
+    Verify,
+    /// Go live here.
+    Attach { at: Rev },
+}
+
+impl Progress {
+    /// `known`: as of this `rev` the client was told of its membership.
+    fn new(start: Start, standing: Standing, known: Rev) -> Self {
+        let reset = match start {
+            Start::Now | Start::Added { .. } => None,
+            Start::After { rev, same_epoch } if !same_epoch || rev > standing.rev => {
+                Some(ResetReason::Epoch)
+            }
+            Start::After { rev, .. } if standing.rev - rev > SYNC_CHANGES_MAX => {
+                Some(ResetReason::TooFar)
+            }
+            Start::After { .. } => None,
+        };
+        let position = match start {
+            Start::After { rev, .. } if reset.is_none() => Some(rev),
+            Start::Added { rev } => Some(rev),
+            _ => None,
+        };
+        Self {
+            start,
+            reset,
+            position,
+            begin: standing.rev,
+            standing,
+            end: None,
+            verified: known,
+        }
+    }
+
+    fn next(&self) -> Step {
+        if let Some(after) = self.position
+            && after < self.standing.rev
+            && self.end.is_none()
+        {
+            return Step::Page { after };
+        }
+        let at = self.position.unwrap_or(self.begin);
+        if at > self.verified {
+            return Step::Verify;
+        }
+        Step::Attach { at }
+    }
+
+    /// The membership and the room's numbers were read again.
+    fn renew(&mut self, standing: Standing) {
+        self.standing = standing;
+        self.end = None;
+    }
+}
+
 impl Worker {
     pub(super) fn same_epoch(&self, epoch: Option<&str>) -> bool {
         epoch.is_none_or(|epoch| epoch == &*self.chat.epoch())
     }
 
-    /// `sync`: live delivery of all my rooms, those named from where the client stands.
+    /// `sync`: live delivery of all rooms; of the named ones from where the client stands.
     pub(super) async fn sync(
         &mut self,
         epoch: Option<String>,
@@ -88,13 +150,8 @@ impl Worker {
         }
         for (&room_id, &rev) in &self.known {
             if !named.contains_key(&room_id) && !self.live.contains_key(&room_id) {
-                starts.push((
-                    room_id,
-                    Start::After {
-                        rev,
-                        same_epoch: true,
-                    },
-                ));
+                let same_epoch = true;
+                starts.push((room_id, Start::After { rev, same_epoch }));
             }
         }
         self.synced = true;
@@ -108,40 +165,55 @@ impl Worker {
         self.catch_up_all(starts, reference).await
     }
 
-    /// Catches up with each of these rooms, some at the same time; each answers once.
+    /// Catches up with each of these rooms, some at the same time. Each answers once.
     pub(super) async fn catch_up_all(
         &mut self,
         starts: Vec<(RoomId, Start)>,
         reference: Option<&Ref>,
     ) -> Result<(), Stop> {
-        let rooms = starts.len() * READ_ROOM_ROWS as usize;
-        let paid = self.chat.pay(&self.who, rooms).await;
+        let rows = starts.len() * READ_ROOM_ROWS as usize;
+        let paid = self.chat.pay(&self.who, rows).await;
         paid.map_err(Stop::Refused)?;
         let mut leases = Vec::with_capacity(starts.len());
-        let (mine, unknown): (Vec<_>, Vec<_>) = starts
+        let (possible, unknown): (Vec<_>, Vec<_>) = starts
             .into_iter()
-            .partition(|(room_id, _)| self.may_be_mine(*room_id));
+            .partition(|(room_id, _)| self.may_be_member(*room_id));
         for (room_id, _) in unknown {
-            self.say(&Frame::Removed {
-                reference,
-                room_id,
-                rev: None,
-            });
+            self.say_removed(reference, room_id, None);
         }
-        for (room_id, start) in mine {
-            self.quieten(room_id).await?;
+        for (room_id, start) in possible {
+            self.unsubscribe(room_id).await?;
             leases.push((self.hub.lease(room_id, &self.mailbox), start));
         }
-        // The standing is read after the lease was taken: nothing falls between the two.
+        let mut result = Ok(());
+        for (room_id, caught) in self.catch_up_leased(leases, reference).await? {
+            match caught {
+                Ok(Caught::Live(lease)) => {
+                    self.live.insert(room_id, lease);
+                }
+                Ok(Caught::Removed) => self.say_removed(reference, room_id, None),
+                Err(stop) if !matches!(result, Err(Stop::Close(_))) => result = Err(stop),
+                // One reason to close is enough.
+                Err(_) => {}
+            }
+        }
+        result
+    }
+
+    async fn catch_up_leased(
+        &self,
+        leases: Vec<(Lease, Start)>,
+        reference: Option<&Ref>,
+    ) -> Result<Vec<(RoomId, Result<Caught, Stop>)>, Stop> {
+        // The standings are read after the leases were taken: nothing falls between the two.
         let rooms: Vec<RoomId> = leases.iter().map(|(lease, _)| lease.room_id()).collect();
         let standings = self.standings(rooms).await?.into_iter();
         let standings: HashMap<RoomId, Standing> = standings
             .map(|standing| (standing.room_id, standing))
             .collect();
-        let this = &*self;
-        // What is refused in one room is to be asked for again: the others' wait would be the same one.
+        // A retryable refusal in one room is the answer in the others, too: they would wait for the same thing.
         let refused = &OnceLock::new();
-        let caught: Vec<_> = stream::iter(leases)
+        let caught = stream::iter(leases)
             .map(|(lease, start)| {
                 let room_id = lease.room_id();
                 let standing = standings.get(&room_id).cloned();
@@ -149,7 +221,7 @@ impl Worker {
                     let caught = match (standing, refused.get()) {
                         (_, Some(refusal)) => Err(Stop::Refused(Refusal::clone(refusal))),
                         (Some(standing), None) => {
-                            this.catch_up(lease, standing, start, reference).await
+                            self.catch_up(lease, standing, start, reference).await
                         }
                         (None, None) => Ok(Caught::Removed),
                     };
@@ -164,39 +236,22 @@ impl Worker {
             .buffer_unordered(SYNC_PARALLEL)
             .collect()
             .await;
-        let mut result = Ok(());
-        for (room_id, caught) in caught {
-            match caught {
-                Ok(Caught::Live(lease)) => {
-                    self.live.insert(room_id, lease);
-                }
-                Ok(Caught::Removed) => self.say(&Frame::Removed {
-                    reference,
-                    room_id,
-                    rev: None,
-                }),
-                Err(stop) if !matches!(result, Err(Stop::Close(_))) => result = Err(stop),
-                // One reason to close is enough.
-                Err(_) => {}
-            }
-        }
-        result
+        Ok(caught)
     }
 
-    /// A room that the client was told of; on a room socket only that room.
-    fn may_be_mine(&self, room_id: RoomId) -> bool {
+    /// Whether the client was told of the room. On a room socket: whether it is that room.
+    fn may_be_member(&self, room_id: RoomId) -> bool {
         match self.only() {
             Some(only) => only == room_id,
             None => self.known.contains_key(&room_id),
         }
     }
 
-    /// What became of a room that goes live without being asked for: after `added`, on a room socket.
-    pub(super) fn settle(
+    /// Ends the catching up of a room that goes live without being asked for: after `added`, and on a room socket.
+    pub(super) fn finish_unasked(
         &mut self,
         room_id: RoomId,
         caught: Result<Caught, Stop>,
-        reference: Option<&Ref>,
     ) -> Result<(), Close> {
         match caught {
             Ok(Caught::Live(lease)) => {
@@ -204,76 +259,101 @@ impl Worker {
                 Ok(())
             }
             Ok(Caught::Removed) => {
-                self.say(&Frame::Removed {
-                    reference,
-                    room_id,
-                    rev: None,
-                });
+                self.say_removed(None, room_id, None);
                 if self.only().is_some() {
-                    Err(Close::NotAMember)
-                } else {
-                    Ok(())
+                    return Err(Close::NotAMember);
                 }
+                Ok(())
             }
             Err(Stop::Close(close)) => Err(close),
             Err(Stop::Refused(_)) => Err(Close::GoingAway),
         }
     }
 
-    pub(super) async fn standing(&self, room_id: RoomId) -> Result<Option<Standing>, Stop> {
-        Ok(self.standings(vec![room_id]).await?.into_iter().next())
-    }
-
-    pub(super) async fn room(&self, room_id: RoomId) -> Result<Room, Stop> {
-        let (chat, who) = (self.chat.clone(), self.who.clone());
-        let room = self.in_turn(async move { chat.room(&who, room_id).await });
-        room.await?.map_err(Stop::Refused)
-    }
-
-    async fn standings(&self, rooms: Vec<RoomId>) -> Result<Vec<Standing>, Stop> {
-        let (chat, who) = (self.chat.clone(), self.who.clone());
-        let standings = self.in_turn(async move { chat.standings(&who, &rooms).await });
-        standings.await?.map_err(Stop::Refused)
-    }
-
-    /// Reads for the user in one of their turns, and to the end even when the connection ends first: the database wouldn't
-    /// notice, and the turn would be free.
-    pub(super) async fn in_turn<T: Send + 'static>(
-        &self,
-        read: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, Stop> {
-        let turn = self.chat.turn(&self.who).await.map_err(Stop::Refused)?;
-        let reading = tokio::spawn(async move {
-            let _turn = turn;
-            read.await
-        });
-        let read = reading.await;
-        self.still_open()?;
-        read.map_err(|_| Stop::Refused(Refusal::internal()))
-    }
-
-    /// Waits until the socket has taken what was said, so that more can be.
-    pub(super) async fn written(&self) -> Result<(), Close> {
-        self.mailbox.drained().await;
-        self.still_open()
-    }
-
-    /// To be asked after each wait for what is to be read: nothing more is read for a connection that is closing.
-    pub(super) fn still_open(&self) -> Result<(), Close> {
-        self.mailbox.backlog().closing().map_or(Ok(()), Err)
-    }
-
-    /// Live from the head that `ready` or `added` gave, without an answer of its own.
+    /// Goes live from the head that `added` gave, without an answer.
     pub(super) async fn follow(&self, lease: Lease, rev: Rev) -> Result<Caught, Stop> {
-        let room_id = lease.room_id();
-        let Some(standing) = self.standing(room_id).await? else {
+        let Some(standing) = self.standing(lease.room_id()).await? else {
             return Ok(Caught::Removed);
         };
         self.catch_up(lease, standing, Start::Added { rev }, None)
             .await
     }
 
-    /// Pays for a page of at most so many rows. Nobody asked for what follows `added`.
+    async fn catch_up(
+        &self,
+        lease: Lease,
+        standing: Standing,
+        start: Start,
+        reference: Option<&Ref>,
+    ) -> Result<Caught, Stop> {
+        let room_id = standing.room_id;
+        let known = self.known.get(&room_id).copied().unwrap_or_default();
+        let mut progress = Progress::new(start, standing, known);
+        loop {
+            match progress.next() {
+                Step::Page { after } => {
+                    if !self.write_page(&mut progress, after).await? {
+                        return Ok(Caught::Removed);
+                    }
+                }
+                Step::Verify => {
+                    // Head and membership were read by one statement. On MySQL a plain read may show change N + 1 beside
+                    // a membership from before N. What a later statement shows is newer than N.
+                    progress.verified = progress.position.unwrap_or(progress.begin);
+                    let Some(standing) = self.standing(room_id).await? else {
+                        return Ok(Caught::Removed);
+                    };
+                    progress.renew(standing);
+                }
+                Step::Attach { at } => {
+                    let greeting = self.greeting(&progress, at, reference);
+                    let attached = self.attach(&lease, at, progress.verified, greeting);
+                    match attached.await? {
+                        Attached::Live => return Ok(Caught::Live(lease)),
+                        Attached::Removed => return Ok(Caught::Removed),
+                        Attached::Behind => {}
+                    }
+                    let Some(standing) = self.standing(room_id).await? else {
+                        return Ok(Caught::Removed);
+                    };
+                    progress.begin = standing.rev;
+                    progress.renew(standing);
+                }
+            }
+        }
+    }
+
+    /// Reads a page, checks the membership again, and writes the page. Returns whether the reader is still a member.
+    async fn write_page(&self, progress: &mut Progress, after: Rev) -> Result<bool, Stop> {
+        let room_id = progress.standing.room_id;
+        self.pay(progress.start, progress.standing.rev - after)
+            .await?;
+        let (hub, wire) = (self.hub.clone(), self.mailbox.wire());
+        let page = self.in_turn(async move { hub.catch_up(room_id, after, wire).await });
+        let page = page.await?;
+        let Some(page) = page.map_err(|error| Stop::Refused(chat::refuse(error)))? else {
+            return Ok(false);
+        };
+        // A reader who isn't a member any more sees nothing of the page.
+        let Some(standing) = self.standing(room_id).await? else {
+            return Ok(false);
+        };
+        if standing.rev < page.upto {
+            // Plain reads may show an older state than the page's. Both are read again.
+            return Ok(true);
+        }
+        for chunk in &page.chunks {
+            self.written().await?;
+            self.mailbox.answer(chunk.clone());
+        }
+        progress.renew(standing);
+        progress.verified = page.upto;
+        progress.position = Some(page.upto);
+        progress.end = page.last.then_some(page.last_seq);
+        Ok(true)
+    }
+
+    /// Pays for a page of at most so many rows. Nobody asked for the pages after `added`.
     async fn pay(&self, start: Start, rows: u64) -> Result<(), Stop> {
         if matches!(start, Start::Added { .. }) {
             return Ok(());
@@ -282,128 +362,23 @@ impl Worker {
         self.chat.pay(&self.who, rows).await.map_err(Stop::Refused)
     }
 
-    async fn catch_up(
-        &self,
-        lease: Lease,
-        mut standing: Standing,
-        start: Start,
-        reference: Option<&Ref>,
-    ) -> Result<Caught, Stop> {
-        let room_id = standing.room_id;
-        let reset = match start {
-            Start::Now | Start::Added { .. } => None,
-            Start::After { rev, same_epoch } if !same_epoch || rev > standing.rev => {
-                Some(ResetReason::Epoch)
-            }
-            Start::After { rev, .. } if standing.rev - rev > SYNC_CHANGES_MAX => {
-                Some(ResetReason::TooFar)
-            }
-            Start::After { .. } => None,
-        };
-        let mut position = match start {
-            Start::After { rev, .. } if reset.is_none() => Some(rev),
-            Start::Added { rev } => Some(rev),
-            _ => None,
-        };
-        // Where live delivery begins when there is nothing to catch up with.
-        let mut begin = standing.rev;
-        // The room was known to have come this far before the membership was read.
-        let mut verified = self.known.get(&room_id).copied().unwrap_or_default();
-        loop {
-            let mut last_seq = standing.last_seq;
-            if let Some(after) = position.filter(|position| *position < standing.rev) {
-                self.pay(start, standing.rev - after).await?;
-                let (hub, wire) = (self.hub.clone(), self.mailbox.wire());
-                let page = self.in_turn(async move { hub.catch_up(room_id, after, wire).await });
-                let page = page.await?;
-                let Some(page) = page.map_err(|error| Stop::Refused(chat::refuse(error)))? else {
-                    return Ok(Caught::Removed);
-                };
-                // Who isn't a member any more sees nothing of what was read.
-                standing = match self.standing(room_id).await? {
-                    Some(standing) if standing.rev >= page.upto => standing,
-                    // An older state than the page's: plain reads may do that. Read both again.
-                    Some(_) => continue,
-                    None => return Ok(Caught::Removed),
-                };
-                verified = page.upto;
-                for chunk in &page.chunks {
-                    self.written().await?;
-                    self.mailbox.answer(chunk.clone());
-                }
-                position = Some(page.upto);
-                last_seq = page.last_seq;
-                if !page.last {
-                    continue;
-                }
-            }
-            let at = position.unwrap_or(begin);
-            if at > verified {
-                // Head and membership were shown by one statement: a plain read on MySQL may show change
-                // N + 1 beside a membership from before N. What a later one shows is as new.
-                verified = at;
-                standing = match self.standing(room_id).await? {
-                    Some(standing) => standing,
-                    None => return Ok(Caught::Removed),
-                };
-                continue;
-            }
-            let greeting = match (start, reset) {
-                (Start::Added { .. }, _) => Bytes::new(),
-                (_, Some(reason)) => self.framed(&Frame::Reset {
-                    reference,
-                    room_id,
-                    rev: at,
-                    reason,
-                }),
-                (_, None) => {
-                    let standing = standing.up_to(last_seq);
-                    self.framed(&synced(at, &standing, reference))
-                }
-            };
-            match self.attach(&lease, at, verified, greeting).await? {
-                Attached::Live => return Ok(Caught::Live(lease)),
-                Attached::Removed => return Ok(Caught::Removed),
-                Attached::Behind => {
-                    standing = match self.standing(room_id).await? {
-                        Some(standing) => standing,
-                        None => return Ok(Caught::Removed),
-                    };
-                    begin = standing.rev;
-                }
+    /// What is written before the first live event.
+    fn greeting(&self, progress: &Progress, at: Rev, reference: Option<&Ref>) -> Bytes {
+        match (progress.start, progress.reset) {
+            (Start::Added { .. }, _) => Bytes::new(),
+            (_, Some(reason)) => self.framed(&Frame::Reset {
+                reference,
+                room_id: progress.standing.room_id,
+                rev: at,
+                reason,
+            }),
+            (_, None) => {
+                let standing = &progress.standing;
+                let last_seq = progress.end.unwrap_or(standing.last_seq);
+                let standing = standing.clone().up_to(last_seq);
+                self.framed(&synced(at, &standing, reference))
             }
         }
-    }
-
-    /// Goes live at `at`, the position that the client has reached, with `greeting` first. The membership
-    /// was read when the room was known to have come to `verified`.
-    pub(super) async fn attach(
-        &self,
-        lease: &Lease,
-        at: Rev,
-        verified: Rev,
-        greeting: Bytes,
-    ) -> Result<Attached, Stop> {
-        let mailbox = self.mailbox.clone();
-        let listener = Listener {
-            mailbox,
-            user_id: self.who.user.id,
-            at,
-            verified,
-        };
-        lease
-            .attach(listener, greeting)
-            .await
-            .map_err(|_| Stop::Close(Close::RoomFailed))
-    }
-}
-
-/// What the first frame needs was read, or the connection closes.
-pub(super) fn opened<T>(read: Result<Result<T, Refusal>, Stop>) -> Result<T, Close> {
-    match read {
-        Ok(Ok(read)) => Ok(read),
-        Err(Stop::Close(close)) => Err(close),
-        Ok(Err(_)) | Err(Stop::Refused(_)) => Err(Close::GoingAway),
     }
 }
 

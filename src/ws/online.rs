@@ -1,6 +1,6 @@
-//! Who is online, for those who ask: the hub knows their ids, `chat` their names.
+//! Who is online: the hub knows the ids, `chat` the names.
 
-use super::Gateway;
+use super::gateway::Gateway;
 use crate::{
     chat::PageOf,
     limits::{LIST_ITEMS_MAX, ONLINE_MAX},
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Gateway {
-    /// Those online one of whose names begins with `query` ([`sought_name`]), by rising id. A page is looked for
-    /// among so many of them at most: it may be short, or empty, though others follow it.
+    /// Users who are online and one of whose names begins with `query` ([`sought_name`]), by rising id. A page is looked
+    /// for among at most [`ONLINE_MAX`] users: it may be short, or empty, though others follow it.
     pub async fn users_online(
         &self,
         query: &str,
@@ -50,7 +50,7 @@ impl Gateway {
         }
     }
 
-    /// Those of these users who are online.
+    /// Which of these users are online.
     pub async fn online_of(&self, mut ids: Vec<UserId>) -> Result<List<UserSummary>, Refusal> {
         ids.retain(|user_id| self.hub.is_online(*user_id));
         self.chat.users_by_ids(&ids).await

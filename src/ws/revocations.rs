@@ -1,10 +1,10 @@
-//! The end of log-ins on live sockets: closed with 4501, or with 4502 when the account is disabled.
+//! Closes the connections of sessions that have ended: with 4501, or with 4502 if the account is disabled.
 
 use std::collections::HashSet;
 
 use tokio::time::{self, MissedTickBehavior};
 
-use super::Gateway;
+use super::gateway::Gateway;
 use crate::{
     chat::Watched,
     limits::REVOCATIONS_INTERVAL,
@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl Gateway {
-    /// Closes those connections of a user whose log-in has ended. Once it returns, nothing is delivered to
-    /// them, and no frame of theirs is taken up.
+    /// Closes those connections of a user whose session has ended. When this returns, nothing is delivered to them any
+    /// more, and none of their frames is acted on.
     pub async fn enforce(&self, user_id: UserId) -> Result<(), Refusal> {
         let sessions = self.hub.sessions_of(user_id);
         if sessions.is_empty() {
@@ -24,8 +24,8 @@ impl Gateway {
         Ok(())
     }
 
-    /// As [`Gateway::enforce`], also where the database can't be asked in time which log-ins have ended: then all of the
-    /// user's connections are closed, and whoever still has a log-in comes back.
+    /// As [`Gateway::enforce`]. If the database can't say in time which sessions have ended, all of the user's connections
+    /// are closed, and those whose session goes on come back.
     pub async fn enforce_at_once(&self, user_id: UserId) {
         if self.enforce(user_id).await.is_err() {
             let sessions = self.hub.sessions_of(user_id);
@@ -33,8 +33,8 @@ impl Gateway {
         }
     }
 
-    /// Enforces what ends elsewhere: on other nodes, by the command line, or here in a request that did not
-    /// live to see to it.
+    /// Enforces the end of sessions that ended elsewhere: on other nodes, by a command, or here in a request that was
+    /// cancelled before it could enforce it. Runs for ever.
     pub async fn watch_revocations(self) {
         let mut watched = Watched::default();
         let mut users: HashSet<UserId> = HashSet::new();
@@ -42,7 +42,7 @@ impl Gateway {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            // The next round asks again.
+            // After an error the next round asks again.
             if let Ok(revoked) = self.chat.revoked_since(&mut watched).await {
                 users.extend(revoked);
             }

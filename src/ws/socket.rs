@@ -1,14 +1,14 @@
-//! A connection as its session holds it: a WebSocket, or JSON lines over plain TCP. Both are read here;
-//! what is to be written goes through the mailbox.
+//! The two kinds of socket: a WebSocket, and JSON lines over plain TCP. Both are read here; what is to be written goes
+//! through the mailbox.
 
-use std::{future::pending, io::ErrorKind};
+use std::{future::pending, io::ErrorKind, ops::Deref};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Error as SocketError, Message, protocol::Role},
+    tungstenite::{Error as SocketError, Message, Utf8Bytes, protocol::Role},
 };
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
@@ -25,15 +25,32 @@ use crate::{
 /// See the module's documentation.
 #[expect(
     clippy::large_enum_variant,
-    reason = "nearly all connections are of the large one: a box would only add to them"
+    reason = "nearly all connections are of the large variant: a box would only add to them"
 )]
 pub enum Socket {
     WebSocket(WebSocketStream<Transport>),
     Lines(FramedRead<Transport, LinesCodec>),
 }
 
+/// A text that was read, as its reader gave it: it isn't copied.
+pub enum Text {
+    Message(Utf8Bytes),
+    Line(String),
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Text::Message(text) => text,
+            Text::Line(line) => line,
+        }
+    }
+}
+
 impl Socket {
-    /// A connection after its upgrade; `early` was read from it already.
+    /// A connection after its upgrade, of which `early` was read already.
     pub async fn websocket(stream: TcpStream, early: Vec<u8>) -> Self {
         let transport = Transport::new(Mailbox::new(stream, Wire::WebSocket));
         let socket =
@@ -58,14 +75,13 @@ impl Socket {
         }
     }
 
-    /// What comes next, as the protocol sees it: a text, nothing of interest, or the end. Nothing is
-    /// lost when it is cancelled.
-    pub async fn read(&mut self) -> Result<Option<String>, Close> {
+    /// What comes next, as the protocol sees it: a text, nothing of interest, or the end. Cancelling it loses nothing.
+    pub async fn read(&mut self) -> Result<Option<Text>, Close> {
         match self {
             Socket::WebSocket(socket) => message(socket.next().await),
             Socket::Lines(lines) => {
                 let next = lines.next().await;
-                // Room for a long line isn't kept: many idle connections must stay small.
+                // The buffer of a long line isn't kept: many idle connections must stay small.
                 if lines.read_buffer().is_empty() {
                     *lines.read_buffer_mut() = BytesMut::with_capacity(READ_BUFFER_BYTES);
                 }
@@ -74,8 +90,7 @@ impl Socket {
         }
     }
 
-    /// Asks a silent client for a sign of life. Lines have none to ask for: there it is the client's to
-    /// ping.
+    /// Pings a silent client. Lines have no pings of the server: there the client pings.
     pub fn ping(&mut self) {
         if let Socket::WebSocket(socket) = self {
             let mailbox = &socket.get_ref().mailbox;
@@ -83,9 +98,8 @@ impl Socket {
         }
     }
 
-    /// Waits for a WebSocket client's answer to the close frame, which is written meanwhile. On lines there
-    /// is none.
-    pub async fn hear_out(&mut self) {
+    /// Waits for a WebSocket client's answer to the close frame, which is written meanwhile. Lines have no such answer.
+    pub async fn await_close(&mut self) {
         let Socket::WebSocket(socket) = self else {
             return;
         };
@@ -94,8 +108,8 @@ impl Socket {
             mailbox.flush().await;
             pending::<()>().await;
         };
-        // tungstenite ends the stream after the client's close frame; what it would say to it the closed
-        // mailbox doesn't take.
+        // tungstenite ends the stream after the client's close frame. The closed mailbox doesn't accept what tungstenite
+        // would answer.
         let answer = async { while let Some(Ok(_)) = socket.next().await {} };
         tokio::select! {
             () = writing => {}
@@ -103,18 +117,18 @@ impl Socket {
         }
     }
 
-    /// Reads to the end of what the client sends, and throws it away.
+    /// Reads what the client sends to its end, and discards it.
     pub async fn discard(&mut self) {
         let mut scratch = [0; 1024];
         while matches!(self.transport().read(&mut scratch).await, Ok(read) if read > 0) {}
     }
 }
 
-fn message(message: Option<Result<Message, SocketError>>) -> Result<Option<String>, Close> {
+fn message(message: Option<Result<Message, SocketError>>) -> Result<Option<Text>, Close> {
     match message {
-        Some(Ok(Message::Text(text))) => Ok(Some(text.as_str().to_owned())),
+        Some(Ok(Message::Text(text))) => Ok(Some(Text::Message(text))),
         Some(Ok(Message::Binary(_))) => Err(Close::Unsupported),
-        // Pings are answered by tungstenite; after a close frame it ends the stream itself.
+        // tungstenite answers pings, and ends the stream after a close frame.
         Some(Ok(_)) => Ok(None),
         Some(Err(SocketError::Capacity(_))) => Err(Close::TooLarge),
         Some(Err(SocketError::Utf8(_))) => Err(Close::InvalidText),
@@ -126,11 +140,12 @@ fn message(message: Option<Result<Message, SocketError>>) -> Result<Option<Strin
     }
 }
 
-fn line(line: Option<Result<String, LinesCodecError>>) -> Result<Option<String>, Close> {
+fn line(line: Option<Result<String, LinesCodecError>>) -> Result<Option<Text>, Close> {
     match line {
-        Some(Ok(line)) => Ok(Some(line).filter(|line| !line.is_empty())),
+        Some(Ok(line)) if line.is_empty() => Ok(None),
+        Some(Ok(line)) => Ok(Some(Text::Line(line))),
         Some(Err(LinesCodecError::MaxLineLengthExceeded)) => Err(Close::TooLarge),
-        // What the codec says of bytes that aren't UTF-8; a socket's own errors are of other kinds.
+        // The codec's error for bytes that aren't UTF-8. A socket's own errors are of other kinds.
         Some(Err(LinesCodecError::Io(error))) if error.kind() == ErrorKind::InvalidData => {
             Err(Close::InvalidText)
         }

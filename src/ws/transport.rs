@@ -1,5 +1,5 @@
-//! The stream under a [`super::socket::Socket`]: it reads the connection, and what tungstenite itself
-//! has to write (pongs, the closing handshake) goes through the mailbox like everything else.
+//! The stream under a socket: it reads the TCP connection, and what tungstenite itself has to write (pongs, the closing
+//! handshake) goes through the mailbox like everything else.
 
 use std::{
     io,
@@ -22,7 +22,7 @@ pub struct Transport {
     pub mailbox: Arc<Mailbox>,
     /// When the client's last byte came.
     pub heard: Instant,
-    /// Bytes that may come before the client is let in; `None`: it is, or what comes is thrown away.
+    /// Bytes that may come before the client is authenticated. `None`: it is, or what comes is discarded.
     pub allowed: Option<usize>,
 }
 
@@ -76,9 +76,8 @@ impl AsyncRead for Transport {
 }
 
 impl AsyncWrite for Transport {
-    /// Takes whole frames or nothing, so that none is split; waits while the client reads no answers. What a
-    /// closed mailbox doesn't take counts as written.
-    /// No waker is kept: the session polls again after each drain.
+    /// Accepts whole frames or nothing, so that none is split. Waits while the client reads no answers. What a closed
+    /// mailbox doesn't accept counts as written. No waker is kept: the connection polls again after each drain.
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,

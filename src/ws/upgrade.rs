@@ -1,4 +1,6 @@
-//! From an HTTP request to a socket: RFC 6455 section 4.2, and where the token may stand.
+//! From an HTTP request to a socket (RFC 6455 section 4.2), and where the token may stand.
+
+use std::borrow::Cow;
 
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
@@ -10,16 +12,20 @@ use http::{
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Gateway, Opening, session, socket::Socket};
+use super::{
+    connection,
+    gateway::{Gateway, Opening},
+    socket::Socket,
+};
 use crate::{
-    limits::{REPLAY_DEFAULT, REPLAY_MAX},
+    limits::{FIELD_NAME_CHARS_MAX, REPLAY_DEFAULT, REPLAY_MAX},
     protocol::{RoomId, SUBPROTOCOL, error::Refusal},
 };
 
 impl Gateway {
-    /// Answers 101 and starts a session, which judges the token: a bad one is answered after the
-    /// upgrade, by a close code that a browser can see. `stream` resolves once that answer is written: the
-    /// connection, and what was read of it already. `places` are kept until the socket's end.
+    /// Answers 101 and starts a connection, which authenticates the token: a bad one is answered after the upgrade, by a
+    /// close code that a browser can see. `stream` resolves once the answer is written, to the TCP stream and what was
+    /// read of it already. `places` are kept until the socket's end.
     pub fn upgrade<B>(
         &self,
         request: Request<B>,
@@ -41,12 +47,7 @@ impl Gateway {
             .get(SEC_WEBSOCKET_VERSION)
             .is_none_or(|version| version != "13")
         {
-            let mut response = Response::new(());
-            *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
-            response
-                .headers_mut()
-                .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-            return Ok(response);
+            return Ok(other_version());
         }
         let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
         let Some(key) = key else {
@@ -66,27 +67,38 @@ impl Gateway {
             let _places = places;
             if let Some((stream, early)) = stream.await {
                 let socket = Socket::websocket(stream, early).await;
-                Box::pin(session::open(gateway, socket, opening)).await;
+                Box::pin(connection::open(gateway, socket, opening)).await;
             }
         });
-
-        let mut response = Response::new(());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(
-            SEC_WEBSOCKET_ACCEPT,
-            accept.try_into().expect("base64 is a header value"),
-        );
-        if subprotocol {
-            headers.insert(
-                SEC_WEBSOCKET_PROTOCOL,
-                HeaderValue::from_static(SUBPROTOCOL),
-            );
-        }
-        Ok(response)
+        Ok(switching(accept, subprotocol))
     }
+}
+
+/// Asks for the version of WebSocket that is spoken here.
+fn other_version() -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    response
+        .headers_mut()
+        .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    response
+}
+
+fn switching(accept: String, subprotocol: Option<&'static str>) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(
+        SEC_WEBSOCKET_ACCEPT,
+        accept.try_into().expect("base64 is a header value"),
+    );
+    if let Some(subprotocol) = subprotocol {
+        let subprotocol = HeaderValue::from_static(subprotocol);
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    }
+    response
 }
 
 /// Whether a header's comma-separated lists name a token, whatever its case.
@@ -102,17 +114,19 @@ fn items<'a>(headers: &'a HeaderMap, header: &str) -> impl Iterator<Item = &'a s
     lists.flat_map(|list| list.split(',')).map(str::trim)
 }
 
-/// Whether our subprotocol is offered, and the token that stands beside it.
-fn offered(headers: &HeaderMap) -> (bool, Option<String>) {
-    let mut ours = false;
+/// The subprotocol, if it is offered, and the token that stands beside it.
+fn offered(headers: &HeaderMap) -> (Option<&'static str>, Option<String>) {
+    let mut subprotocol = None;
     let mut token = None;
     for item in items(headers, SEC_WEBSOCKET_PROTOCOL.as_str()) {
-        ours |= item == SUBPROTOCOL;
+        if item == SUBPROTOCOL {
+            subprotocol = Some(SUBPROTOCOL);
+        }
         if let Some(bearer) = item.strip_prefix("bearer.") {
             token.get_or_insert_with(|| bearer.to_owned());
         }
     }
-    (ours, token.filter(|_| ours))
+    (subprotocol, token.filter(|_| subprotocol.is_some()))
 }
 
 fn opening(query: &str, room_id: Option<RoomId>) -> Result<Opening, Refusal> {
@@ -123,33 +137,23 @@ fn opening(query: &str, room_id: Option<RoomId>) -> Result<Opening, Refusal> {
     };
     let mut given = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let bad = |code, rule: Cow<'static, str>| {
+            let name: String = name.chars().take(FIELD_NAME_CHARS_MAX).collect();
+            Refusal::invalid_field(name, code, rule)
+        };
         if given.contains(&name) {
-            let name = name.chars().take(64).collect::<String>();
-            let rule = "this parameter is given twice";
-            return Err(Refusal::invalid_field(name, "duplicate", rule));
+            return Err(bad("duplicate", "this parameter is given twice".into()));
         }
-        given.push(name.clone());
         match &*name {
             "token" => opening.token = Some(value.into_owned()),
             "history" if room_id.is_some() => {
                 let history = value.parse().ok().filter(|history| *history <= REPLAY_MAX);
-                opening.history = history.ok_or_else(|| {
-                    Refusal::invalid_field(
-                        "history",
-                        "range",
-                        format!("a number from 0 to {REPLAY_MAX}"),
-                    )
-                })?;
+                let rule = || format!("a number from 0 to {REPLAY_MAX}");
+                opening.history = history.ok_or_else(|| bad("range", rule().into()))?;
             }
-            _ => {
-                let name = name.chars().take(64).collect::<String>();
-                return Err(Refusal::invalid_field(
-                    name,
-                    "unknown",
-                    "there is no such parameter",
-                ));
-            }
+            _ => return Err(bad("unknown", "there is no such parameter".into())),
         }
+        given.push(name);
     }
     Ok(opening)
 }
@@ -161,11 +165,14 @@ mod tests {
     #[test]
     fn the_token_may_stand_beside_the_subprotocol() {
         for (value, expected) in [
-            ("hearth.v1, bearer.a.b.c", (true, Some("a.b.c"))),
-            ("bearer.a.b.c,hearth.v1", (true, Some("a.b.c"))),
-            ("hearth.v1", (true, None)),
-            ("bearer.a.b.c", (false, None)),
-            ("chat", (false, None)),
+            (
+                "hearth.v1, bearer.a.b.c",
+                (Some(SUBPROTOCOL), Some("a.b.c")),
+            ),
+            ("bearer.a.b.c,hearth.v1", (Some(SUBPROTOCOL), Some("a.b.c"))),
+            ("hearth.v1", (Some(SUBPROTOCOL), None)),
+            ("bearer.a.b.c", (None, None)),
+            ("chat", (None, None)),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(value));

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use hearth::{http::docs, protocol::schema};
+use hearth::{http::docs, protocol::frames};
 use serde_json::{Map, Value};
 
 const HEAD: &str = "\
@@ -13,7 +13,7 @@ const HEAD: &str = "\
 /// The whole module.
 pub fn module() -> String {
     let mut types = BTreeMap::new();
-    let (api, frames) = (docs::document(), schema::frames());
+    let (api, frames) = (docs::document(), frames::schema());
     for definitions in [&api["components"]["schemas"], &frames["$defs"]] {
         for (name, schema) in definitions.as_object().expect("definitions by name") {
             let text = declaration(name, schema);

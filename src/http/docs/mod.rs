@@ -21,7 +21,7 @@ use super::{
     request::Call,
     response::{self, Answer, Outcome},
 };
-use crate::protocol::{error::Refusal, schema};
+use crate::protocol::{error::Refusal, frames};
 
 pub use openapi::document;
 
@@ -56,7 +56,7 @@ pub async fn openapi(_: Call) -> Outcome {
 
 /// The JSON Schema of every frame of the socket.
 pub async fn protocol(_: Call) -> Outcome {
-    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| text(&schema::frames()));
+    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| text(&frames::schema()));
     Ok(response::typed(
         StatusCode::OK,
         "application/schema+json",

@@ -16,7 +16,7 @@ async fn connected() -> (Mailbox, TcpStream) {
     (Mailbox::new(server, Wire::WebSocket), client)
 }
 
-/// Whoever waits until all is written doesn't wait for a reader that has gone.
+/// Waiting until all is written ends when the reader has gone.
 #[tokio::test]
 async fn what_waits_for_a_broken_socket_is_dropped() {
     let (mailbox, client) = connected().await;
@@ -43,7 +43,7 @@ async fn a_mailbox_is_bounded_and_loses_nothing_that_it_took() {
     for number in 0..1_000_000u32 {
         let frame = Bytes::from(number.to_be_bytes().repeat(64));
         match mailbox.deliver(&frame, 1) {
-            Delivery::Taken => taken.push(number),
+            Delivery::Accepted => taken.push(number),
             Delivery::Full => break,
             Delivery::Closed => panic!("the connection is open"),
         }
@@ -68,7 +68,7 @@ async fn a_mailbox_is_bounded_and_loses_nothing_that_it_took() {
     );
 }
 
-/// Whoever has something to say when it is closed, and what was taken before comes first.
+/// Whoever has something to say when it is closed. What was accepted before comes first.
 #[tokio::test]
 async fn a_closed_mailbox_takes_nothing_but_the_last_word() {
     let (mailbox, mut client) = connected().await;
@@ -81,7 +81,7 @@ async fn a_closed_mailbox_takes_nothing_but_the_last_word() {
     let late = Bytes::from_static(b"late");
     mailbox.answer(late.clone());
     assert_eq!(mailbox.deliver(&late, 1), Delivery::Closed);
-    assert!(!mailbox.hint(&late));
+    assert!(!mailbox.deliver_ephemeral(&late));
     assert_eq!(mailbox.backlog().bytes, before);
     mailbox.last_word(Bytes::from_static(b"last"));
     let mut read = Vec::new();
@@ -95,7 +95,7 @@ async fn a_closed_mailbox_takes_nothing_but_the_last_word() {
     assert_eq!(read[waiting.len()..], *b"last");
 }
 
-/// The server goes away: who is answered yet is, and who waits to say more doesn't.
+/// The server stops: what is answered now is still written, and nobody waits to say more.
 #[tokio::test]
 async fn who_is_asked_to_leave_is_still_answered() {
     let (mailbox, mut client) = connected().await;
@@ -111,38 +111,41 @@ async fn who_is_asked_to_leave_is_still_answered() {
     assert_eq!(mailbox.backlog().closing(), Some(Close::Revoked));
 }
 
-/// A hint is never behind anything: what finds no place at once is dropped, and frames stay whole.
+/// Ephemeral frames never wait: what the socket doesn't take at once is dropped, and frames stay whole.
 #[tokio::test]
-async fn a_hint_is_written_at_once_or_not_at_all() {
+async fn an_ephemeral_frame_is_written_at_once_or_not_at_all() {
     let (mailbox, mut client) = connected().await;
     mailbox.writable().await;
-    assert!(mailbox.hint(&Bytes::from_static(b"hint")));
+    assert!(mailbox.deliver_ephemeral(&Bytes::from_static(b"hint")));
     let waiting = vec![b' '; 16 * 1024 * 1024];
     mailbox.answer(waiting.clone().into());
     let before = mailbox.backlog().bytes;
-    assert!(before > 0 && !mailbox.hint(&Bytes::from_static(b"dropped")));
+    assert!(before > 0 && !mailbox.deliver_ephemeral(&Bytes::from_static(b"dropped")));
     assert_eq!(mailbox.backlog().bytes, before);
     let mut read = vec![0; 4 + waiting.len()];
     let (result, ()) = tokio::join!(client.read_exact(&mut read), mailbox.flush());
     result.unwrap();
     assert_eq!(&read[..5], b"hint ");
     mailbox.close(Close::TooSlow);
-    assert!(!mailbox.hint(&Bytes::from_static(b"closed")));
+    assert!(!mailbox.deliver_ephemeral(&Bytes::from_static(b"closed")));
 }
 
-/// News wake a session once, and not while it rests between two frames.
+/// Changes of presence wake a connection once, and not while it rests between two frames.
 #[tokio::test]
-async fn news_wake_a_quiet_session_once() {
+async fn changes_of_presence_wake_a_connection_once() {
     let (mailbox, _client) = connected().await;
     let woken = || mailbox.woken().now_or_never().is_some();
     for _ in 0..3 {
-        mailbox.stir();
+        mailbox.presence_changed();
     }
     assert!(woken() && !woken());
-    assert!(mailbox.look(), "there was some");
-    mailbox.stir();
-    assert!(!woken() && mailbox.look(), "it looks by itself");
-    assert!(!mailbox.look(), "and then there was none");
-    mailbox.stir();
+    assert!(mailbox.take_presence_news(), "there was some");
+    mailbox.presence_changed();
+    assert!(
+        !woken() && mailbox.take_presence_news(),
+        "it looks by itself"
+    );
+    assert!(!mailbox.take_presence_news(), "and then there was none");
+    mailbox.presence_changed();
     assert!(woken());
 }

@@ -7,7 +7,12 @@ use tokio::{
 };
 
 use super::*;
-use crate::{protocol::rest::UserSummary, store::MemberEvent};
+use crate::{
+    hub::mailbox::Mailbox,
+    limits::{ROOM_QUEUE_BYTES_MAX, ROOM_QUEUE_MAX},
+    protocol::{Rev, RoomId, UserId, rest::UserSummary},
+    store::{Event, MemberEvent},
+};
 
 async fn connected() -> (Arc<Mailbox>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -20,11 +25,11 @@ async fn connected() -> (Arc<Mailbox>, TcpStream) {
 }
 
 fn hub() -> Arc<Hub> {
-    Hub::new(|buffer, text| buffer.extend_from_slice(text))
+    Hub::new(|_, _| 0)
 }
 
-fn listener(mailbox: &Arc<Mailbox>, at: Rev) -> Listener {
-    Listener {
+fn subscriber(mailbox: &Arc<Mailbox>, at: Rev) -> Subscriber {
+    Subscriber {
         mailbox: mailbox.clone(),
         user_id: UserId(1),
         at,
@@ -52,35 +57,34 @@ fn event(rev: Rev) -> Event {
     }
 }
 
-/// Its members are closed with a code that invites a reconnect, it is counted, and the room can
-/// live again.
+/// Its members are closed with a code that invites a reconnect, the panic is counted, and the room can live again.
 #[tokio::test]
-async fn a_room_that_dies_closes_its_members_and_can_live_again() {
+async fn a_room_that_panics_closes_its_members_and_can_live_again() {
     let (mailbox, _client) = connected().await;
     let hub = hub();
     let lease = hub.lease(RoomId(1), &mailbox);
-    let attached = lease.attach(listener(&mailbox, 7), Bytes::new()).await;
+    let attached = lease.attach(subscriber(&mailbox, 7), Bytes::new()).await;
     assert_eq!(attached.unwrap(), Attached::Live);
     lease.handle.commands.send(Command::Panic).await.unwrap();
     lease.handle.commands.closed().await;
     assert_eq!(mailbox.backlog().close, Some(Close::RoomFailed));
-    let attached = lease.attach(listener(&mailbox, 7), Bytes::new()).await;
+    let attached = lease.attach(subscriber(&mailbox, 7), Bytes::new()).await;
     assert!(attached.is_err());
 
     while hub.rooms.contains_key(&RoomId(1)) {
         tokio::task::yield_now().await;
     }
     let lease = hub.lease(RoomId(1), &mailbox);
-    let attached = lease.attach(listener(&mailbox, 7), Bytes::new()).await;
+    let attached = lease.attach(subscriber(&mailbox, 7), Bytes::new()).await;
     assert_eq!(attached.unwrap(), Attached::Live);
-    // And it is gone when nobody listens any more.
+    // And it ends when nobody subscribes any more.
     drop(lease);
     while hub.rooms.contains_key(&RoomId(1)) {
         tokio::task::yield_now().await;
     }
 }
 
-/// Whose log-in ends while a join of it waits for its turn in a room's queue hears nothing of the room.
+/// A connection whose session ends while its join waits in a room's queue hears nothing of the room.
 #[tokio::test]
 async fn who_waits_in_a_rooms_queue_hears_nothing_after_the_close() {
     let (mailbox, mut client) = connected().await;
@@ -88,12 +92,12 @@ async fn who_waits_in_a_rooms_queue_hears_nothing_after_the_close() {
     let hub = hub();
     let lease = hub.lease(RoomId(1), &mailbox);
     let others = hub.lease(RoomId(1), &other);
-    let attached = others.attach(listener(&other, 0), Bytes::new()).await;
+    let attached = others.attach(subscriber(&other, 0), Bytes::new()).await;
     assert_eq!(attached.unwrap(), Attached::Live);
     // The room's task runs when this one waits.
     lease.handle.publish(event(1));
     let greeting = Bytes::from_static(b"greeting");
-    let mut attaching = Box::pin(lease.attach(listener(&mailbox, 0), greeting));
+    let mut attaching = Box::pin(lease.attach(subscriber(&mailbox, 0), greeting));
     assert!(poll!(attaching.as_mut()).is_pending());
     lease.handle.publish(event(2));
     mailbox.close(Close::Revoked);
@@ -105,7 +109,7 @@ async fn who_waits_in_a_rooms_queue_hears_nothing_after_the_close() {
     assert_eq!(String::from_utf8_lossy(&read), "last word");
 }
 
-/// While a room's task is stuck what waits for it takes bounded memory; of the rest it learns that it exists.
+/// While a room's task is stuck, what waits for it takes bounded memory. Of the rest it learns that it exists.
 #[tokio::test]
 async fn what_waits_for_a_stuck_room_is_bounded() {
     for length in [8, 400, 4_000, 48_000, 2 * ROOM_QUEUE_BYTES_MAX] {
@@ -134,7 +138,7 @@ async fn what_waits_for_a_stuck_room_is_bounded() {
         let looks = usize::from(places < ROOM_QUEUE_MAX);
         let waiting = ROOM_QUEUE_MAX - handle.commands.capacity();
         assert_eq!((held / one, waiting), (places, places + looks), "{length}");
-        assert_eq!(handle.hint.load(Ordering::Acquire), last);
+        assert_eq!(handle.head.load(Ordering::Acquire), last);
         while handle.waiting_bytes.load(Ordering::Acquire) > 0 {
             tokio::task::yield_now().await;
         }

@@ -171,7 +171,7 @@ async fn record() -> Value {
 
 /// Of each frame: what its schema says against it. Unknown fields count, though clients pass them over.
 fn faults(recording: &Value) -> Vec<String> {
-    let mut schema = hearth::protocol::schema::frames();
+    let mut schema = hearth::protocol::frames::schema();
     for frame in schema["$defs"]["ServerFrame"]["oneOf"]
         .as_array_mut()
         .unwrap()

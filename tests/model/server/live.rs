@@ -4,10 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use hearth::{
-    hub::{
-        encode::{Encoded, framed},
-        order::Order,
-    },
+    hub::{encode::Encoded, order::Order},
     protocol::UserId,
 };
 use rand::{Rng, rngs::SmallRng};
@@ -104,7 +101,7 @@ impl Server {
             progress |= self.deliver(room_id);
             let log = &self.log.rooms[&room_id];
             let room = self.live.get_mut(&room_id).unwrap();
-            room.order.hint(log.rev);
+            room.order.raise_head(log.rev);
             if let Some(page) = room.filling.take() {
                 progress = true;
                 let encoded = page.events.iter().map(|event| encode(event, true));
@@ -171,7 +168,7 @@ impl Server {
         let Some(room) = self.live.get_mut(&room_id) else {
             return Attached::Removed;
         };
-        room.order.adopt(at);
+        room.order.start_at(at);
         if room.subscribers.is_empty() {
             while room.order.advance().is_some() {}
         }
@@ -211,13 +208,11 @@ pub(super) fn encode(event: &Event, chained: bool) -> Encoded {
     Encoded {
         prev: event.prev,
         rev: event.rev,
-        bytes: framed(&serde_json::to_vec(&frame).unwrap(), |bytes, text| {
-            bytes.extend(text)
-        }),
+        bytes: serde_json::to_vec(&frame).unwrap().into(),
         left: left.map(|stay| UserId(stay.user)),
         // Which frames are joined, and how a room ends, is the model's own choice.
         ends: false,
-        touch: None,
+        joinable: None,
     }
 }
 

@@ -68,9 +68,9 @@ fn a_frame_takes_the_oldest_and_the_next_one_the_rest() {
     }
 }
 
-/// Whoever comes into a room learns who is there, and all there learn of him.
+/// A new member learns who is there, and all there learn of the new member.
 #[test]
-fn a_new_member_and_those_that_he_finds_hear_of_each_other() {
+fn a_new_member_and_those_in_the_room_hear_of_each_other() {
     let mut presence = Presence::default();
     alone(&mut presence);
     come(&mut presence, 2, &[1]);
@@ -121,7 +121,7 @@ struct Connection {
     /// The rooms that were read for it before it arrived; its session's once it has.
     rooms: BTreeSet<RoomId>,
     arrived: bool,
-    stirred: bool,
+    woken: bool,
     told: Stamp,
     /// Whom the client believes to be online.
     believed: BTreeSet<UserId>,
@@ -172,7 +172,7 @@ impl World {
             .collect()
     }
 
-    /// Those who share a small room of the connection with him, `spoiled` ones counted or not.
+    /// Those who share a small room of the connection with its user, `spoiled` ones counted or not.
     fn company(&self, index: usize, spoiled: bool) -> BTreeSet<UserId> {
         let connection = &self.connections[index];
         let rooms = self.small_rooms_of(connection.user_id).into_iter();
@@ -183,9 +183,9 @@ impl World {
             .collect()
     }
 
-    fn stir(&mut self, others: &[UserId]) {
+    fn wake(&mut self, others: &[UserId]) {
         for connection in &mut self.connections {
-            connection.stirred |= others.contains(&connection.user_id);
+            connection.woken |= others.contains(&connection.user_id);
         }
     }
 
@@ -212,7 +212,7 @@ impl World {
                     only,
                     rooms: self.small_rooms_of(user_id),
                     arrived: false,
-                    stirred: false,
+                    woken: false,
                     told: 0,
                     believed: BTreeSet::new(),
                 });
@@ -223,7 +223,7 @@ impl World {
                 if self.members.get_mut(&room_id).unwrap().insert(user_id) {
                     let count = self.count(room_id);
                     let others = self.presence.join(room_id, user_id, count);
-                    self.stir(&others);
+                    self.wake(&others);
                 }
             }
             8 => {
@@ -264,7 +264,7 @@ impl World {
         // It may have been read long ago.
         let listed: Vec<RoomId> = connection.rooms.iter().copied().collect();
         let others = self.presence.arrive(user_id, &listed);
-        self.stir(&others);
+        self.wake(&others);
         let seen = self.presence.seen_by(user_id, only, 100);
         let connection = &mut self.connections[index];
         connection.arrived = true;
@@ -295,14 +295,14 @@ impl World {
 
     fn expire(&mut self) {
         while let Some(others) = self.presence.expire(self.now) {
-            self.stir(&others);
+            self.wake(&others);
         }
     }
 
-    /// One session looks for news, if it was stirred.
+    /// One session looks for news, if it was woken.
     fn tell(&mut self) {
         let waiting = self.connections.iter().enumerate();
-        let waiting = waiting.filter(|(_, connection)| connection.stirred && connection.arrived);
+        let waiting = waiting.filter(|(_, connection)| connection.woken && connection.arrived);
         let Some((index, connection)) = waiting.choose(&mut self.random) else {
             return;
         };
@@ -316,7 +316,7 @@ impl World {
             assert!(company.contains(user_id), "{user_id} is a stranger");
         }
         let connection = &mut self.connections[index];
-        (connection.stirred, connection.told) = (news.more, news.told);
+        (connection.woken, connection.told) = (news.more, news.told);
         connection.believed.extend(news.online);
         connection
             .believed
@@ -333,18 +333,18 @@ impl World {
 
     /// What the module promises of its own state.
     fn check(&self) {
-        for (room_id, seats) in &self.presence.rooms {
+        for (room_id, entries) in &self.presence.rooms {
             assert!(
                 self.count(*room_id) <= PRESENCE_ROOM_MAX,
                 "{room_id} is large"
             );
-            assert!(seats.is_sorted_by_key(|seat| seat.stamp));
-            assert!(seats.iter().any(|seat| seat.online));
-            for seat in seats {
-                assert!(self.members[room_id].contains(&seat.user_id));
-                let person = self.presence.online.get(&seat.user_id);
-                let sits = person.is_some_and(|person| person.rooms.contains(room_id));
-                assert_eq!(sits, seat.online);
+            assert!(entries.is_sorted_by_key(|entry| entry.stamp));
+            assert!(entries.iter().any(|entry| entry.online));
+            for entry in entries {
+                assert!(self.members[room_id].contains(&entry.user_id));
+                let person = self.presence.online.get(&entry.user_id);
+                let has_entry = person.is_some_and(|person| person.rooms.contains(room_id));
+                assert_eq!(has_entry, entry.online);
             }
         }
         for (user_id, person) in &self.presence.online {
@@ -353,7 +353,7 @@ impl World {
             assert!(
                 rooms
                     .iter()
-                    .all(|id| self.presence.seat(*id, *user_id).is_some())
+                    .all(|id| self.presence.entry(*id, *user_id).is_some())
             );
         }
         assert!(self.presence.arriving.len() <= self.connections.len());
@@ -370,7 +370,7 @@ impl World {
         }
         self.now += OFFLINE_GRACE;
         self.expire();
-        while self.connections.iter().any(|connection| connection.stirred) {
+        while self.connections.iter().any(|connection| connection.woken) {
             self.tell();
         }
         for (index, connection) in self.connections.iter().enumerate() {
@@ -389,8 +389,8 @@ impl World {
     }
 }
 
-/// Whatever happens in whatever order: in the end everybody knows of everybody in his small rooms, and at
-/// no time of anybody else.
+/// Whatever happens in whatever order: in the end everybody knows of everybody in their small rooms, and at no time of
+/// anybody else.
 #[test]
 fn everybody_ends_with_the_truth_and_hears_of_no_stranger() {
     let mut frames = 0;

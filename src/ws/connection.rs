@@ -1,8 +1,7 @@
-//! A session's loop: one task that owns a connection's transport and all its deadlines.
+//! A connection's loop: one task that owns the transport and all deadlines.
 //!
-//! It reads the next request only when the last one's work is done, so that a socket's frames take
-//! effect in order, and only while the client reads its answers. Membership notices come first: a
-//! request sees what had happened before it.
+//! It reads the next request only when the last one is done, so that a connection's frames take effect in order, and only
+//! while the client reads its answers. Notices of memberships come first: a request sees what had happened before it.
 
 use std::{
     future::Future,
@@ -12,14 +11,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use nix::sys::socket::{Shutdown, shutdown};
 use rand::Rng;
 use tokio::time::Sleep;
 
-use super::{Gateway, Opening, frame, socket::Socket, worker::Worker};
+use super::{
+    frame,
+    gateway::{Gateway, Opening},
+    socket::{Socket, Text},
+    worker::{Done, Worker},
+};
 use crate::{
     chat::Identity,
-    hub::{Mailbox, Registration, Stir, Wire},
+    hub::{Mailbox, PresenceNews, Registration, Wire, mailbox::Backlog},
     limits::{
         ANSWERS_BYTES_MAX, AUTH_DEADLINE, CLOSE_DEADLINE, DRAIN_SESSIONS, EXPIRY_SPREAD, HEARTBEAT,
         PRESENCE_INTERVAL, RECONNECT_SPREAD, STRIKES_MAX, STRIKES_WINDOW, WRITE_DEADLINE,
@@ -39,7 +44,7 @@ pub(super) async fn open(gateway: Gateway, mut socket: Socket, mut opening: Open
     let close = match Box::pin(admit(&gateway, &mailbox, &mut socket, &mut opening)).await {
         Ok((who, registration)) => {
             socket.transport().allowed = None;
-            let session = Session::new(&who, mailbox.clone(), socket);
+            let connection = Connection::new(&who, mailbox.clone(), socket);
             let worker = Box::new(Worker::new(
                 &gateway,
                 mailbox.clone(),
@@ -47,16 +52,16 @@ pub(super) async fn open(gateway: Gateway, mut socket: Socket, mut opening: Open
                 registration,
                 &opening,
             ));
-            let (back, close) = session.run(worker).await;
-            socket = back;
+            let close;
+            (socket, close) = connection.run(worker).await;
             close
         }
         Err(close) => close,
     };
-    Box::pin(goodbye(socket, &mailbox, close)).await;
+    Box::pin(close_socket(socket, &mailbox, close)).await;
 }
 
-/// Waits for the token if it is to come, judges it, and takes the connection into the registry.
+/// Waits for the token, if it is to come, authenticates it, and registers the connection.
 async fn admit(
     gateway: &Gateway,
     mailbox: &Arc<Mailbox>,
@@ -70,7 +75,7 @@ async fn admit(
             _ = gateway.shutdown.token.cancelled() => return Err(Close::GoingAway),
         },
     };
-    let who = gateway.chat.authenticate(&token).await.map_err(no_entry)?;
+    let who = gateway.chat.authenticate(&token).await.map_err(close_for)?;
     gateway
         .chat
         .charge_socket(&who)
@@ -80,8 +85,8 @@ async fn admit(
         .hub
         .connect(who.user.id, who.session_id, mailbox.clone(), max)
         .ok_or(Close::TooManyConnections)?;
-    // A log-in that ended before the connection could be found by it.
-    gateway.chat.confirm(&who).await.map_err(no_entry)?;
+    // The session may have ended before the connection could be found in the registry.
+    gateway.chat.confirm(&who).await.map_err(close_for)?;
     if gateway.shutdown.token.is_cancelled() {
         return Err(Close::GoingAway);
     }
@@ -89,12 +94,12 @@ async fn admit(
 }
 
 /// How a connection is closed whose token is refused.
-fn no_entry(refusal: Refusal) -> Close {
+fn close_for(refusal: Refusal) -> Close {
     match refusal.code {
         Code::TokenExpired => Close::TokenExpired,
         Code::TokenRevoked => Close::Revoked,
         Code::Forbidden => Close::Disabled,
-        // The database doesn't answer: come back later.
+        // The database doesn't answer: the client comes back later.
         Code::Unavailable | Code::Internal => Close::GoingAway,
         _ => Close::Unauthenticated,
     }
@@ -116,40 +121,40 @@ async fn first_token(socket: &mut Socket) -> Result<String, Close> {
     }
 }
 
-/// When a socket closes whose token ends then: some time after it, so that not all of a server's sockets
-/// close together.
-fn closes_for(token_end: Time) -> Instant {
-    let valid = Duration::from_millis((token_end.0 - Time::now().0).max(0) as u64);
+/// When a socket closes whose token expires then: some time after it, so that not all of a server's sockets close
+/// together.
+fn closes_at(expires_at: Time) -> Instant {
+    let valid = Duration::from_millis((expires_at.0 - Time::now().0).max(0) as u64);
     Instant::now() + valid + EXPIRY_SPREAD.mul_f64(rand::rng().random())
 }
 
-/// Work in progress: it owns the worker and gives it back.
-type Work = Pin<Box<dyn Future<Output = (Box<Worker>, Result<(), Close>)> + Send>>;
+/// Work in progress. It owns the worker and gives it back.
+type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 enum Doing {
     Idle(Box<Worker>),
     Busy(Work),
 }
 
-struct Session {
+struct Connection {
     mailbox: Arc<Mailbox>,
     socket: Socket,
-    /// When the last ping of ours went out.
+    /// When the server last sent a ping.
     pinged: Instant,
-    /// The token's end, and when the socket closes for its sake.
+    /// When the token expires, and when the socket closes for that reason.
     valid_until: Time,
     expires: Instant,
-    /// Bad frames of late.
+    /// When the recent bad frames came.
     strikes: Vec<Instant>,
-    /// The server goes away: the work in progress may end until then.
+    /// The server stops: until when the work in progress may end.
     leaving: Option<Instant>,
-    /// Not earlier the client is told again who is online.
+    /// The client isn't told earlier who is online.
     presence_after: Instant,
-    /// A frame that was read, and waits until the notices are acted on that were there before it.
-    next: Option<String>,
+    /// A frame that was read. It waits for the notices that were there before it.
+    next: Option<Text>,
 }
 
-impl Session {
+impl Connection {
     fn new(who: &Identity, mailbox: Arc<Mailbox>, socket: Socket) -> Self {
         let now = Instant::now();
         Self {
@@ -157,7 +162,7 @@ impl Session {
             socket,
             pinged: now,
             valid_until: who.expires_at,
-            expires: closes_for(who.expires_at),
+            expires: closes_at(who.expires_at),
             strikes: Vec::new(),
             leaving: None,
             presence_after: now,
@@ -174,8 +179,8 @@ impl Session {
                 break close;
             }
         };
-        // Before the work in progress is dropped, and the worker with its leases: rooms sweep out listeners
-        // whose mailbox is closed.
+        // Before the work in progress is dropped, and the worker with its leases: rooms sweep out subscribers whose
+        // mailbox is closed.
         self.mailbox.close(close);
         (self.socket, close)
     }
@@ -196,29 +201,15 @@ impl Session {
         let idle = matches!(doing, Doing::Idle(_));
         let reading = idle && backlog.answer_bytes <= ANSWERS_BYTES_MAX;
 
-        let mut deadline = self.expires;
-        if backlog.bytes > 0 {
-            deadline = deadline.min(backlog.stalled_since + WRITE_DEADLINE);
-        }
-        if reading {
-            let heard = self.socket.transport().heard;
-            let next = if self.pinged > heard {
-                heard + 2 * HEARTBEAT
-            } else {
-                heard + HEARTBEAT
-            };
-            deadline = deadline.min(next);
-        } else {
-            // Whoever isn't read can't be heard.
+        if !reading {
+            // A client that isn't read can't be heard.
             self.socket.transport().heard = now;
         }
-        if let Some(leaving) = self.leaving {
-            deadline = deadline.min(leaving);
-        }
-        if idle && backlog.bytes == 0 && backlog.stir != Stir::Quiet {
+        let mut deadline = self.next_deadline(&backlog, reading);
+        if idle && backlog.bytes == 0 && backlog.presence != PresenceNews::None {
             deadline = deadline.min(self.presence_after);
         }
-        // Moved only when it would fire too late: firing early costs one look.
+        // The timer is moved only if it would fire too late: an early one costs little.
         if timer.deadline().into_std() > deadline {
             timer.as_mut().reset(deadline.into());
         }
@@ -228,10 +219,10 @@ impl Session {
             _ = self.mailbox.writable(), if backlog.bytes > 0 => self.mailbox.drain(),
             _ = self.mailbox.woken() => {}
             (worker, result) = async { work(doing).await }, if !idle => {
-                // `auth` may have brought a newer token.
+                // An `auth` frame may have brought a newer token.
                 if worker.who.expires_at != self.valid_until {
                     self.valid_until = worker.who.expires_at;
-                    self.expires = closes_for(self.valid_until);
+                    self.expires = closes_at(self.valid_until);
                 }
                 *doing = Doing::Idle(worker);
                 result?;
@@ -245,8 +236,26 @@ impl Session {
         Ok(())
     }
 
-    /// What waits for an idle session: lags to tell, notices to act on, then its next request. A notice that was there
-    /// before the request came is looked for after the request was read.
+    /// The earliest time at which [`Self::check_deadlines`] would close the connection or ping the client.
+    fn next_deadline(&mut self, backlog: &Backlog, reading: bool) -> Instant {
+        let mut deadline = self.expires;
+        if backlog.bytes > 0 {
+            deadline = deadline.min(backlog.stalled_since + WRITE_DEADLINE);
+        }
+        if reading {
+            let heard = self.socket.transport().heard;
+            let is_pinged = self.pinged > heard;
+            let silence = if is_pinged { 2 * HEARTBEAT } else { HEARTBEAT };
+            deadline = deadline.min(heard + silence);
+        }
+        if let Some(leaving) = self.leaving {
+            deadline = deadline.min(leaving);
+        }
+        deadline
+    }
+
+    /// Acts on what waits for an idle connection: lags, then notices, then the next request. Notices are looked for after
+    /// the request was read, so that those which were there before it come first.
     fn take_up_work(&mut self, doing: &mut Doing) -> Result<(), Close> {
         let Doing::Idle(worker) = doing else {
             return Ok(());
@@ -255,29 +264,30 @@ impl Session {
             worker.lagged(room_id, rev);
         }
         if let Some(notice) = self.mailbox.take_notice() {
-            start(doing, |worker| Box::pin(worker.notice(notice)));
+            start(doing, |worker| Box::pin(worker.act_on(notice)));
         } else if let Some(text) = self.next.take() {
             self.decode(&text, doing)?;
         }
         Ok(())
     }
 
-    /// Tells who came online and who went: while nothing else is to be done or written, and so often at
-    /// most. Until then the mailbox wakes nobody for it.
+    /// Tells who came online and who went offline, while nothing else is to be done or written, and at most once in
+    /// [`PRESENCE_INTERVAL`]. Until then the mailbox doesn't wake the connection for it.
     fn tell_presence(&mut self, doing: &mut Doing, now: Instant) {
         let Doing::Idle(worker) = doing else { return };
         let backlog = self.mailbox.backlog();
-        if backlog.stir != Stir::Quiet
+        if backlog.presence != PresenceNews::None
             && backlog.bytes == 0
             && now >= self.presence_after
-            && self.mailbox.look()
+            && self.mailbox.take_presence_news()
         {
             worker.tell_presence();
             self.presence_after = now + PRESENCE_INTERVAL;
         }
     }
 
-    /// Takes up a request, or tells what is wrong with it: the third bad frame within a minute closes.
+    /// Starts a request, or says what is wrong with it. [`STRIKES_MAX`] bad frames within [`STRIKES_WINDOW`] close the
+    /// connection.
     fn decode(&mut self, text: &str, doing: &mut Doing) -> Result<(), Close> {
         match Frame::decode(text) {
             Ok(frame) => start(doing, |worker| Box::pin(worker.request(frame))),
@@ -321,7 +331,7 @@ impl Session {
     }
 }
 
-/// Turns an idle worker into work.
+/// Starts work, if the worker is idle.
 fn start(doing: &mut Doing, work: impl FnOnce(Box<Worker>) -> Work) {
     let idle = std::mem::replace(doing, Doing::Busy(Box::pin(std::future::pending())));
     *doing = match idle {
@@ -330,55 +340,58 @@ fn start(doing: &mut Doing, work: impl FnOnce(Box<Worker>) -> Work) {
     };
 }
 
-async fn work(doing: &mut Doing) -> (Box<Worker>, Result<(), Close>) {
+async fn work(doing: &mut Doing) -> Done {
     match doing {
         Doing::Busy(work) => work.await,
         Doing::Idle(_) => std::future::pending().await,
     }
 }
 
-/// Tells the client why, and ends the connection so that it can read it: the last word, its answer if
-/// there is one, then the TCP stream, all within [`CLOSE_DEADLINE`].
-async fn goodbye(mut socket: Socket, mailbox: &Mailbox, close: Close) {
-    // What ended the session may be less than what closed the mailbox before it.
+/// Tells the client why the connection closes, and closes it so that the client can read that: the last word, the
+/// client's answer if there is one, then the TCP stream, all within [`CLOSE_DEADLINE`].
+async fn close_socket(mut socket: Socket, mailbox: &Mailbox, close: Close) {
+    // The mailbox may have been closed before, for another reason. That one counts.
     let close = mailbox.close(close);
     let (code, reason) = close.code_and_reason();
     metrics::counter!("ws_closed_total", "code" => code.to_string()).increment(1);
     tracing::debug!(connection = mailbox.id(), code, reason, "socket closed");
     if close == Close::Gone {
-        // Nothing to say, but answers may be on their way: to a close frame, or to one who has sent his
-        // last line and reads on.
+        // Nothing is to be said. But answers may be on their way: to a close frame, or to a client that has sent its last
+        // line and reads on.
         let _ = tokio::time::timeout(CLOSE_DEADLINE, mailbox.flush()).await;
         return;
     }
-    let wire = mailbox.wire();
-    let mut last_word = Vec::new();
-    if close == Close::GoingAway {
-        let spread = RECONNECT_SPREAD.mul_f64(rand::rng().random());
-        let going_away = server::Frame::GoingAway {
-            reconnect_after_ms: spread.as_millis() as u64,
-        };
-        frame::append(&mut last_word, &going_away, wire);
-    }
-    match wire {
-        Wire::WebSocket => frame::close(&mut last_word, code, reason),
-        Wire::Lines => {
-            frame::append(&mut last_word, &server::Frame::Close { code, reason }, wire);
-        }
-    }
-    mailbox.last_word(last_word.into());
+    mailbox.last_word(last_word(close, mailbox.wire()));
     let _ = tokio::time::timeout(CLOSE_DEADLINE, async {
-        socket.hear_out().await;
-        // From here on input is discarded, not stored.
+        socket.await_close().await;
+        // From here on input is discarded, and not counted.
         socket.transport().allowed = None;
         let end = async {
             mailbox.flush().await;
             let _ = shutdown(mailbox.stream().as_raw_fd(), Shutdown::Write);
         };
-        // What still comes is thrown away, or the last word would be lost with a TCP reset.
+        // Unread input would make TCP reset the connection, and the last word would be lost.
         tokio::join!(end, socket.discard());
     })
     .await;
+}
+
+/// What the client reads last.
+fn last_word(close: Close, wire: Wire) -> Bytes {
+    let (code, reason) = close.code_and_reason();
+    let mut bytes = Vec::new();
+    if close == Close::GoingAway {
+        let spread = RECONNECT_SPREAD.mul_f64(rand::rng().random());
+        let going_away = server::Frame::GoingAway {
+            reconnect_after_ms: spread.as_millis() as u64,
+        };
+        frame::append(&mut bytes, &going_away, wire);
+    }
+    match wire {
+        Wire::WebSocket => frame::close(&mut bytes, code, reason),
+        Wire::Lines => frame::append(&mut bytes, &server::Frame::Close { code, reason }, wire),
+    }
+    bytes.into()
 }
 
 #[cfg(test)]
@@ -418,7 +431,7 @@ mod tests {
     /// The close code comes after all that waits, however much: a client in the middle of a catch-up
     /// learns why the connection ends.
     #[tokio::test]
-    async fn goodbye_follows_what_still_waits() {
+    async fn closing_follows_what_still_waits() {
         let (code, reason) = Close::TokenExpired.code_and_reason();
         for (socket, mailbox, mut client) in waiting().await {
             let last = match mailbox.wire() {
@@ -440,38 +453,38 @@ mod tests {
                 assert_eq!(bytes[BACKLOG..], last[..]);
             };
             let ended =
-                async { tokio::join!(reader, goodbye(socket, &mailbox, Close::TokenExpired)) };
+                async { tokio::join!(reader, close_socket(socket, &mailbox, Close::TokenExpired)) };
             let ended = tokio::time::timeout(5 * CLOSE_DEADLINE, ended).await;
             assert!(ended.is_ok(), "the last word never comes");
         }
     }
 
-    /// Who has sent his last line reads on, at his own pace.
+    /// A client that has sent its last line reads on, at its own pace.
     #[tokio::test]
-    async fn goodbye_leaves_nothing_unsaid() {
+    async fn closing_leaves_nothing_unsaid() {
         for (socket, mailbox, mut client) in waiting().await {
             let mut bytes = Vec::new();
             let reader = client.read_to_end(&mut bytes);
-            let goodbye = async {
-                goodbye(socket, &mailbox, Close::Gone).await;
+            let closing = async {
+                close_socket(socket, &mailbox, Close::Gone).await;
                 drop(mailbox);
             };
-            let (read, ()) = tokio::join!(reader, goodbye);
+            let (read, ()) = tokio::join!(reader, closing);
             assert_eq!(read.unwrap(), BACKLOG);
         }
     }
 
-    /// It doesn't wait for a client that cuts the connection rather than read.
+    /// It doesn't wait for a client that cuts the connection instead of reading.
     #[tokio::test]
-    async fn goodbye_ends_with_the_connection() {
+    async fn closing_ends_with_the_connection() {
         for (socket, mailbox, client) in waiting().await {
-            let goodbye = goodbye(socket, &mailbox, Close::TooSlow);
+            let closing = close_socket(socket, &mailbox, Close::TooSlow);
             let cut = async {
                 tokio::task::yield_now().await;
                 drop(client);
             };
             let ended =
-                tokio::time::timeout(CLOSE_DEADLINE / 2, async { tokio::join!(goodbye, cut) });
+                tokio::time::timeout(CLOSE_DEADLINE / 2, async { tokio::join!(closing, cut) });
             assert!(ended.await.is_ok(), "it goes on after the connection's end");
         }
     }

@@ -1,17 +1,16 @@
-//! Who is online, and who is to hear of it. Pure: no lock, no clock, no connection.
+//! Who is online, and who is told of it. Pure: no lock, no clock, no connection.
 //!
-//! People are seen in small rooms, those of at most [`PRESENCE_ROOM_MAX`] members; a larger one costs
-//! nothing here, whoever comes and goes in it. Each coming and going takes the next stamp and puts its
-//! seat at the end of its rooms' lists. So what a connection wasn't told yet is the end of its rooms'
-//! lists, after the stamp of its last telling: it keeps that one number, nothing is queued for it
-//! however long it doesn't read, and of many changes of one person it hears the last.
+//! Presence is told within small rooms, those of at most [`PRESENCE_ROOM_MAX`] members. A larger room costs nothing here,
+//! whoever comes and goes in it. Whoever comes online or goes offline takes the next stamp, and their entry moves to the
+//! end of the lists of their rooms. So what a connection wasn't told yet is the end of its rooms' lists, after the stamp
+//! up to which it was told: it keeps that one number, nothing is queued for it however long it doesn't read, and of many
+//! changes of one user it hears the last.
 //!
-//! Invariants: a seat is a member's; a list has somebody online and is sorted by stamp; who is online
-//! knows the rooms in which he has a seat; a list that was read is overruled by the events that came
-//! while it was.
+//! Invariants: an entry is a member's; a list has at least one user who is online, and is sorted by stamp; a user who is
+//! online knows the rooms in which they have an entry; where events came while a list of rooms was read, the events win.
 //!
-//! What was said of somebody counts while one shares a small room with him; nobody is told of its end.
-//! A room that shrinks to the bound is small for those who come online from then on.
+//! What a client was told of a user holds while both share a small room; nobody is told that they don't share one any
+//! more. A room that shrinks to the bound counts as small for those who come online from then on.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -23,19 +22,19 @@ use crate::{
     protocol::{RoomId, UserId},
 };
 
-/// The number of a coming or going.
+/// Numbers the changes of presence.
 pub type Stamp = u64;
 
 /// See the module's documentation.
 #[derive(Default)]
 pub struct Presence {
     online: BTreeMap<UserId, Person>,
-    /// Those with connections whose rooms are being read.
+    /// Users with connections whose rooms are being read.
     arriving: HashMap<UserId, Arriving>,
-    rooms: HashMap<RoomId, Vec<Seat>>,
-    /// Rooms that were last seen to be too large, whatever a list says that was read before.
+    rooms: HashMap<RoomId, Vec<Entry>>,
+    /// Rooms that were too large when they were last seen, whatever a list says that was read before.
     large: HashSet<RoomId>,
-    /// Those without a connection, by the end of their grace.
+    /// Users without a connection, by the end of their grace period.
     away: BTreeSet<(Instant, UserId)>,
     stamp: Stamp,
 }
@@ -43,21 +42,21 @@ pub struct Presence {
 #[derive(Default)]
 struct Person {
     connections: usize,
-    /// The small rooms in which he has a seat.
+    /// The small rooms in which they have an entry.
     rooms: Vec<RoomId>,
-    /// Without a connection: when his grace ends.
+    /// Without a connection: when the grace period ends.
     until: Option<Instant>,
 }
 
 #[derive(Default)]
 struct Arriving {
     connections: usize,
-    /// Memberships that began or ended meanwhile.
+    /// The memberships that changed meanwhile, and whether they hold now.
     changed: BTreeMap<RoomId, bool>,
 }
 
-/// Where a member of a small room was last seen to come or go.
-struct Seat {
+/// When a member of a small room last came online or went offline.
+struct Entry {
     user_id: UserId,
     stamp: Stamp,
     online: bool,
@@ -68,9 +67,9 @@ struct Seat {
 pub struct News {
     pub online: Vec<UserId>,
     pub offline: Vec<UserId>,
-    /// Told up to here.
+    /// With it the connection has been told up to here.
     pub told: Stamp,
-    /// Some didn't fit.
+    /// Some changes didn't fit.
     pub more: bool,
 }
 
@@ -80,28 +79,28 @@ impl News {
     }
 }
 
-/// What a connection finds when it comes.
+/// What a connection is told when it begins.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Online {
     pub ids: Vec<UserId>,
     pub truncated: bool,
-    /// What changes from here on is news.
+    /// Changes after this stamp are news.
     pub told: Stamp,
 }
 
 impl Presence {
-    /// A connection of his is about to read the list of his rooms.
+    /// A connection of this user's is about to read the list of their rooms.
     pub fn expect(&mut self, user_id: UserId) {
         self.arriving.entry(user_id).or_default().connections += 1;
     }
 
-    /// It ended before it had.
+    /// It ended before it had read the list.
     pub fn give_up(&mut self, user_id: UserId) {
         self.expected(user_id);
     }
 
-    /// It has read that these are his small rooms. Gives those who are to hear of it: nobody, when he
-    /// was online already.
+    /// It has read that these are the user's small rooms. Returns those who are to be told: nobody, if the user was
+    /// online already.
     pub fn arrive(&mut self, user_id: UserId, rooms: &[RoomId]) -> Vec<UserId> {
         let changed = self.expected(user_id);
         let person = self.online.entry(user_id).or_default();
@@ -117,7 +116,7 @@ impl Presence {
             .filter_map(|(room_id, is)| is.then_some(room_id));
         let mut others = Vec::new();
         for room_id in listed.chain(came) {
-            if !self.large.contains(room_id) && self.sit(*room_id, user_id) {
+            if !self.large.contains(room_id) && self.mark_online(*room_id, user_id) {
                 others.extend(self.seen_in(*room_id));
             }
         }
@@ -125,7 +124,7 @@ impl Presence {
         others
     }
 
-    /// One of those that are expected has come or gone; what changed while it read.
+    /// An expected connection has arrived or ended. Returns what changed while it read.
     fn expected(&mut self, user_id: UserId) -> BTreeMap<RoomId, bool> {
         let Some(arriving) = self.arriving.get_mut(&user_id) else {
             return BTreeMap::new();
@@ -138,7 +137,7 @@ impl Presence {
         arrived.map_or_else(BTreeMap::new, |arrived| arrived.changed)
     }
 
-    /// A connection that had arrived has ended. True: his grace begins.
+    /// A connection that had arrived has ended. Returns whether it was the last, so that the grace period begins.
     pub fn depart(&mut self, user_id: UserId, now: Instant) -> bool {
         let Some(person) = self.online.get_mut(&user_id) else {
             return false;
@@ -152,12 +151,12 @@ impl Presence {
         self.away.insert((until, user_id))
     }
 
-    /// When the next grace ends.
+    /// When the next grace period ends.
     pub fn next_end(&self) -> Option<Instant> {
         self.away.first().map(|(until, _)| *until)
     }
 
-    /// Ends one grace that is over by now; gives those who are to hear of it.
+    /// Ends one grace period that is over by now. Returns those who are to be told.
     pub fn expire(&mut self, now: Instant) -> Option<Vec<UserId>> {
         let (until, user_id) = *self.away.first()?;
         if until > now {
@@ -168,14 +167,14 @@ impl Presence {
         self.stamp += 1;
         let mut others = Vec::new();
         for room_id in person.rooms {
-            self.stand_up(room_id, user_id);
+            self.mark_offline(room_id, user_id);
             others.extend(self.seen_in(room_id));
         }
         Some(others)
     }
 
-    /// A membership began, and the room has so many now. Gives those who are to hear of it, the new
-    /// member among them: to him the room is new.
+    /// A membership began, and the room has so many members now. Returns those who are to be told, among them the new
+    /// member, to whom the room is new.
     pub fn join(&mut self, room_id: RoomId, user_id: UserId, member_count: u64) -> Vec<UserId> {
         if let Some(arriving) = self.arriving.get_mut(&user_id) {
             arriving.changed.insert(room_id, true);
@@ -183,9 +182,10 @@ impl Presence {
         if !self.is_small(room_id, member_count) {
             return Vec::new();
         }
-        match self.online.contains_key(&user_id) && self.sit(room_id, user_id) {
-            true => self.seen_in(room_id).collect(),
-            false => Vec::new(),
+        if self.online.contains_key(&user_id) && self.mark_online(room_id, user_id) {
+            self.seen_in(room_id).collect()
+        } else {
+            Vec::new()
         }
     }
 
@@ -197,14 +197,14 @@ impl Presence {
         if let Some(person) = self.online.get_mut(&user_id) {
             person.rooms.retain(|other| *other != room_id);
         }
-        if let Some(seats) = self.rooms.get_mut(&room_id) {
-            seats.retain(|seat| seat.user_id != user_id);
+        if let Some(entries) = self.rooms.get_mut(&room_id) {
+            entries.retain(|entry| entry.user_id != user_id);
         }
         self.forget_if_empty(room_id);
         self.is_small(room_id, member_count);
     }
 
-    /// The room doesn't exist any more.
+    /// The room was deleted.
     pub fn delete(&mut self, room_id: RoomId) {
         self.large.remove(&room_id);
         for arriving in self.arriving.values_mut() {
@@ -213,7 +213,7 @@ impl Presence {
         self.forget(room_id);
     }
 
-    /// Whether he has a connection, or had one of late.
+    /// Whether the user has a connection, or had one until recently.
     pub fn is_online(&self, user_id: UserId) -> bool {
         self.online.contains_key(&user_id)
     }
@@ -222,17 +222,17 @@ impl Presence {
         self.online.len()
     }
 
-    /// Those online, by rising id after `after`, at most `max`.
+    /// Users who are online, by rising id after `after`, at most `max`.
     pub fn page(&self, after: UserId, max: usize) -> Vec<UserId> {
         let rest = self.online.range(UserId(after.0 + 1)..);
         rest.map(|(user_id, _)| *user_id).take(max).collect()
     }
 
-    /// Himself and whom he sees in his rooms, or in `only` that one, at most `max`.
+    /// Those whom a user sees online, the user included: in all of their rooms, or in `only` one. At most `max`.
     pub fn seen_by(&self, user_id: UserId, only: Option<RoomId>, max: usize) -> Online {
         let mut ids = HashSet::from([user_id]);
         for &room_id in self.rooms_of(user_id, &only) {
-            if ids.len() <= max && self.seat(room_id, user_id).is_some() {
+            if ids.len() <= max && self.entry(room_id, user_id).is_some() {
                 ids.extend(self.seen_in(room_id));
             }
         }
@@ -249,10 +249,10 @@ impl Presence {
         }
     }
 
-    /// What he wasn't told yet of his rooms, or of `only` that one, the oldest first, at most `max` ids,
-    /// which is at least what a small room holds.
+    /// What a connection of this user's wasn't told yet, of all of their rooms or of `only` one. The oldest first, at most
+    /// `max` ids, which is at least what a small room holds.
     pub fn news(&self, user_id: UserId, only: Option<RoomId>, told: Stamp, max: usize) -> News {
-        let mut seats: Vec<(UserId, Stamp, bool)> = Vec::new();
+        let mut changes: Vec<(UserId, Stamp, bool)> = Vec::new();
         for &room_id in self.rooms_of(user_id, &only) {
             let Some(list) = self.rooms.get(&room_id) else {
                 continue;
@@ -260,41 +260,44 @@ impl Presence {
             if list.last().is_none_or(|last| last.stamp <= told) {
                 continue;
             }
-            let Some(mine) = self.seat(room_id, user_id) else {
+            let Some(own) = self.entry(room_id, user_id) else {
                 continue;
             };
-            let new = list.iter().rev().take_while(|seat| seat.stamp > told);
-            seats.extend(new.map(|seat| (seat.user_id, seat.stamp, seat.online)));
-            if mine.stamp > told {
-                // He has come into this room since: all whom he finds are new to him.
-                let found = list.iter().filter(|seat| seat.online && seat.stamp <= told);
-                seats.extend(found.map(|seat| (seat.user_id, mine.stamp, true)));
+            let new = list.iter().rev().take_while(|entry| entry.stamp > told);
+            changes.extend(new.map(|entry| (entry.user_id, entry.stamp, entry.online)));
+            if own.stamp > told {
+                // The user has come into this room since: all others in it are news.
+                let others = list
+                    .iter()
+                    .filter(|entry| entry.online && entry.stamp <= told);
+                changes.extend(others.map(|entry| (entry.user_id, own.stamp, true)));
             }
         }
-        seats.retain(|(other, ..)| *other != user_id);
-        seats.sort_unstable();
-        seats.dedup_by_key(|(other, ..)| *other);
+        changes.retain(|(other, ..)| *other != user_id);
+        changes.sort_unstable();
+        changes.dedup_by_key(|(other, ..)| *other);
         let mut news = News {
             told: self.stamp,
             ..News::default()
         };
-        if seats.len() > max {
-            seats.sort_unstable_by_key(|(_, stamp, _)| *stamp);
-            let (_, cut, _) = seats[max];
-            seats.retain(|(_, stamp, _)| *stamp < cut);
+        if changes.len() > max {
+            changes.sort_unstable_by_key(|(_, stamp, _)| *stamp);
+            let (_, cut, _) = changes[max];
+            changes.retain(|(_, stamp, _)| *stamp < cut);
             (news.told, news.more) = (cut - 1, true);
         }
-        for (other, _, online) in seats {
-            match online {
-                true => news.online.push(other),
-                false => news.offline.push(other),
+        for (other, _, online) in changes {
+            if online {
+                news.online.push(other);
+            } else {
+                news.offline.push(other);
             }
         }
         news
     }
 
-    /// The rooms that a connection of his is about. They are looked up here, not in the session, which
-    /// learns of a new room after the others in it have.
+    /// The rooms that a connection of this user's is about. They are looked up here and not at the connection, which
+    /// learns of a new room after the others in it do.
     fn rooms_of<'a>(&'a self, user_id: UserId, only: &'a Option<RoomId>) -> &'a [RoomId] {
         match only {
             Some(room_id) => std::slice::from_ref(room_id),
@@ -305,51 +308,49 @@ impl Presence {
         }
     }
 
-    /// Those seen in a room.
+    /// Those who are online in a room.
     fn seen_in(&self, room_id: RoomId) -> impl Iterator<Item = UserId> {
-        let seats = self.rooms.get(&room_id).map_or(&[][..], Vec::as_slice);
-        let online = seats.iter().filter(|seat| seat.online);
-        online.map(|seat| seat.user_id)
+        let entries = self.rooms.get(&room_id).map_or(&[][..], Vec::as_slice);
+        let online = entries.iter().filter(|entry| entry.online);
+        online.map(|entry| entry.user_id)
     }
 
-    /// The seat of somebody who is seen in the room.
-    fn seat(&self, room_id: RoomId, user_id: UserId) -> Option<&Seat> {
-        let seats = self.rooms.get(&room_id)?;
-        seats.iter().find(|s| s.online && s.user_id == user_id)
+    /// The entry of a user who is online in the room.
+    fn entry(&self, room_id: RoomId, user_id: UserId) -> Option<&Entry> {
+        let entries = self.rooms.get(&room_id)?;
+        entries.iter().find(|e| e.online && e.user_id == user_id)
     }
 
-    /// Seats somebody who is online; false when he is seated.
-    fn sit(&mut self, room_id: RoomId, user_id: UserId) -> bool {
-        if self.seat(room_id, user_id).is_some() {
+    /// Notes that a user is online, with the next stamp. Returns false if that is noted already.
+    fn mark_online(&mut self, room_id: RoomId, user_id: UserId) -> bool {
+        if self.entry(room_id, user_id).is_some() {
             return false;
         }
         self.stamp += 1;
-        let seats = self.rooms.entry(room_id).or_default();
-        seats.retain(|seat| seat.user_id != user_id);
-        seats.push(Seat {
-            user_id,
-            stamp: self.stamp,
-            online: true,
-        });
+        self.move_to_end(room_id, user_id, true);
         if let Some(person) = self.online.get_mut(&user_id) {
             person.rooms.push(room_id);
         }
         true
     }
 
-    /// Notes that somebody is offline, with the present stamp.
-    fn stand_up(&mut self, room_id: RoomId, user_id: UserId) {
-        let seats = self.rooms.entry(room_id).or_default();
-        seats.retain(|seat| seat.user_id != user_id);
-        seats.push(Seat {
-            user_id,
-            stamp: self.stamp,
-            online: false,
-        });
+    /// Notes that a user is offline, with the present stamp.
+    fn mark_offline(&mut self, room_id: RoomId, user_id: UserId) {
+        self.move_to_end(room_id, user_id, false);
         self.forget_if_empty(room_id);
     }
 
-    /// Drops a list in which nobody is online.
+    fn move_to_end(&mut self, room_id: RoomId, user_id: UserId, online: bool) {
+        let entries = self.rooms.entry(room_id).or_default();
+        entries.retain(|entry| entry.user_id != user_id);
+        entries.push(Entry {
+            user_id,
+            stamp: self.stamp,
+            online,
+        });
+    }
+
+    /// Drops a room's list in which nobody is online.
     fn forget_if_empty(&mut self, room_id: RoomId) {
         if self.seen_in(room_id).next().is_none() {
             self.rooms.remove(&room_id);
@@ -368,8 +369,8 @@ impl Presence {
     }
 
     fn forget(&mut self, room_id: RoomId) {
-        for seat in self.rooms.remove(&room_id).unwrap_or_default() {
-            if let Some(person) = self.online.get_mut(&seat.user_id) {
+        for entry in self.rooms.remove(&room_id).unwrap_or_default() {
+            if let Some(person) = self.online.get_mut(&entry.user_id) {
                 person.rooms.retain(|other| *other != room_id);
             }
         }
