@@ -7,6 +7,10 @@
 //! main -> app -> http -> ws -> chat, hub -> store -> protocol, limits        auth beside store
 //! ```
 
+#![forbid(unsafe_code)]
+// Each connection holds its futures: an idle one must be small.
+#![warn(clippy::large_futures)]
+
 pub mod app;
 pub mod auth;
 pub mod chat;

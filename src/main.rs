@@ -1,6 +1,8 @@
 //! The command line: settings in, exit code out. 0: done; 1: it failed, and stderr says why; 64: the settings or the
 //! command line are wrong; 130: stopped by a second signal; 128 and a signal's number: a command that this signal stopped.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use nix::sys::stat::{Mode, umask};

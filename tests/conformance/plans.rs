@@ -3,6 +3,11 @@
 //! MariaDB's general log, and on SQLite a trace, show the statements that the store really sends; the database is then
 //! asked to explain each of them.
 
+#![expect(
+    unsafe_code,
+    reason = "what SQLite runs is told by its C interface alone"
+)]
+
 use std::{
     collections::BTreeSet,
     ffi::{CStr, c_char, c_int, c_uint, c_void},
