@@ -290,13 +290,13 @@ fn spawn_periodic_work(
     shutdown.spawn(every(FILES_INTERVAL, async move || files.look_at_files()));
     shutdown.spawn(stop_with_another_log(store.clone()));
     shutdown.spawn(every(METRICS_UPKEEP_INTERVAL, async move || {
-        metrics.run_upkeep()
+        metrics.run_upkeep();
     }));
     let pruned = chat.clone();
     shutdown.spawn(every(PRUNE_INTERVAL, async move || pruned.prune().await));
     let (swept, mut met) = (chat.clone(), HashMap::new());
     shutdown.spawn(every(CHORES_INTERVAL, async move || {
-        swept.sweep(&mut met).await
+        swept.sweep(&mut met).await;
     }));
 }
 

@@ -1,8 +1,8 @@
-//! Every bound and every deadline, in one place, with the relations between them asserted when the
-//! program is compiled. What a client can see of them is served by `/api/info` and in `ready`
-//! ([`crate::protocol::rest::Limits`]).
+//! The bounds and deadlines that clients, operators or several files meet, with the relations between them asserted when
+//! the program is compiled. `/api/info` and `ready` serve those that a client needs ([`crate::protocol::rest::Limits`]).
+//! A number that only shapes the work of one file, such as the first pause between retries, is in that file.
 //!
-//! Units stand in the names: `_BYTES`, `_CHARS` (Unicode scalar values), `_MS` through [`Duration`].
+//! Names carry the units: `_BYTES`, `_CHARS` (Unicode scalar values). Times are [`Duration`]s.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub const USERNAME_CHARS_MAX: usize = 32;
 pub const EMAIL_CHARS_MAX: usize = 254;
 pub const PASSWORD_BYTES_MIN: usize = 8;
 pub const PASSWORD_BYTES_MAX: usize = 256;
-/// Of a key that signs access tokens.
+/// The least length of a key that signs access tokens.
 pub const SECRET_BYTES_MIN: usize = 32;
 pub const FULL_NAME_CHARS_MAX: usize = 80;
 /// Bytes of each form by which a user's name is found: an index holds it.
@@ -27,11 +27,11 @@ pub const ID_MAX: u64 = (1 << 53) - 1;
 // What a request may ask for.
 /// A client's frame or a request's body.
 pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
-/// A frame of the server's: half of what common libraries take if they aren't told otherwise.
+/// A frame that the server sends: half of what common libraries accept by default.
 pub const FRAME_BYTES_MAX: usize = 512 * 1024;
-/// What is read of a larger body, and thrown away, so that its sender sees the answer.
+/// What is read of a larger body, and discarded, so that its sender sees the answer.
 pub const BODY_DISCARDED_BYTES_MAX: usize = 1024 * 1024;
-/// Of the name of a field or parameter that doesn't exist, so much is repeated to whoever sent it.
+/// Of the name of a field or parameter that doesn't exist, so much is repeated in the answer.
 pub const FIELD_NAME_CHARS_MAX: usize = 64;
 pub const IDS_PER_REQUEST_MAX: usize = 100;
 pub const SYNC_ROOMS_MAX: usize = 1_000;
@@ -45,23 +45,23 @@ pub const SNIPPET_CHARS: usize = 100;
 pub const EMOJI_BYTES_MAX: usize = 64;
 /// Different emoji under one message.
 pub const REACTION_KINDS_MAX: usize = 20;
-/// Of each emoji, users that are named with its count.
+/// Users that are named with the count of an emoji.
 pub const REACTION_USERS_MAX: usize = 50;
 /// People that one text may mention.
 pub const MENTIONS_MAX: usize = 50;
-/// In larger rooms only owner and admins may mention all.
+/// In larger rooms only the owner and admins may mention all.
 pub const MENTION_ALL_ROOM_MAX: u64 = 100;
-/// Unread mentions that are told by their seq, and so many deleted messages above a marker.
+/// Unread mentions that are told by their seq, and deleted messages above a marker.
 pub const MENTIONED_MAX: usize = 100;
-/// A room's last message is looked for among so many; where all of them are deleted it has none.
+/// A room's last message is looked for among this many; if all of them are deleted, it has none.
 pub const LAST_MESSAGE_REACH: u64 = 100;
 pub const SEARCH_CHARS_MAX: usize = 200;
 pub const SEARCH_WORDS_MAX: usize = 20;
-/// Texts that are looked at for one page of a search for words side by side.
+/// Texts that are examined for one page of a search for words side by side.
 pub const SEARCH_CANDIDATES: usize = 500;
 /// Searches that the database of a node works at; more wait, at most [`STATEMENT_DEADLINE`].
 pub const SEARCHES_AT_ONCE: usize = 4;
-/// Of a text that was found, about so much is shown.
+/// About so much of a found text is shown.
 pub const SEARCH_SNIPPET_CHARS: usize = 160;
 
 // The log.
@@ -69,16 +69,16 @@ pub const SEARCH_SNIPPET_CHARS: usize = 160;
 pub const DATABASE_POOL_MAX: usize = 1_000;
 /// Appends that share one transaction.
 pub const BATCH_ROWS_MAX: usize = 256;
-/// Appends that wait for a transaction; one more is refused with `unavailable`.
+/// Appends that wait for a transaction. One more is refused with `unavailable`.
 pub const APPEND_QUEUE_MAX: usize = 8_192;
-/// What the texts of the appends that wait or run may hold together; one more is refused likewise.
+/// What the texts of all appends that wait or run may hold together. One more is refused, too.
 pub const APPEND_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long an append may wait for its commit before its sender hears `unavailable`.
 pub const APPEND_DEADLINE: Duration = Duration::from_secs(10);
 /// A lock that is waited for, or one statement, inside an append.
 pub const LOCK_WAIT: Duration = Duration::from_secs(2);
 pub const STATEMENT_DEADLINE: Duration = Duration::from_secs(5);
-/// How often a start says how far it is with what it makes anew.
+/// How often a starting server logs how far it is with data that it derives anew.
 pub const DERIVED_TOLD_EVERY: Duration = Duration::from_secs(5);
 /// MySQL ends a session that it hears nothing of for so long, and MariaDB one that stops in the middle of a transaction:
 /// else a machine that vanishes holds its locks for hours.
@@ -88,37 +88,37 @@ pub const TRANSACTION_WAIT: Duration = Duration::from_secs(5);
 pub const SESSION_REST: Duration = Duration::from_secs(20);
 /// The least packet that the database server must take: the longest text's words fit it.
 pub const PACKET_BYTES_MIN: usize = 1024 * 1024;
-/// How often the same cause is told in the log while requests fail of it.
+/// How often the same cause is logged while requests fail because of it.
 pub const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Changed rows in one page of a sync.
 pub const SYNC_PAGE_ROWS: usize = 500;
 /// Beyond this many changes a client reloads the room instead of catching up.
 pub const SYNC_CHANGES_MAX: u64 = 100_000;
-/// Rooms of one session that catch up at the same time.
+/// Rooms of one connection that catch up at the same time.
 pub const SYNC_PARALLEL: usize = 4;
 /// Markers are part of member lists in rooms of at most this many members.
 pub const MARKERS_ROOM_MAX: u64 = 100;
 /// How often the heads of live rooms are compared with the table.
 pub const HEADS_INTERVAL: Duration = Duration::from_secs(5);
 pub const HEADS_PER_STATEMENT: usize = 1_000;
-/// How often the files of an SQLite database are looked at, and how long pages may change in its own file before whoever
+/// How often the files of an SQLite database are examined, and how long pages may change in its own file before the program that
 /// writes there has said that they come from its write-ahead log.
 pub const FILES_INTERVAL: Duration = Duration::from_millis(250);
 pub const FILES_DOUBT: Duration = Duration::from_secs(1);
-/// A disk that takes nothing is tried so often, and told of at most so often when it takes something now and then.
+/// How often a full disk is tried again, and how often it is logged at most if writes succeed now and then.
 pub const DISK_RETRY: Duration = Duration::from_millis(250);
 pub const DISK_TOLD_INTERVAL: Duration = Duration::from_secs(30);
-/// Pages of a database that a backup copies before it looks whether it is still wanted.
+/// Pages of a database that a backup copies before it checks whether it was stopped.
 pub const BACKUP_PAGES: i32 = 1_000;
 
 // The search index.
-/// Rooms whose changes wait for the indexer; one more makes it look for them itself.
+/// Rooms whose changes wait for the indexer. One more makes it look for them itself.
 pub const INDEX_ROOMS_MAX: usize = 10_000;
 /// How long changes wait, so that several of a room are indexed together.
 pub const INDEX_PAUSE: Duration = Duration::from_millis(300);
-/// After a database that was away.
+/// The pause after an error of the database.
 pub const INDEX_RETRY: Duration = Duration::from_secs(1);
-/// How often all rooms are looked through for what was not indexed.
+/// How often all rooms are searched for changes that were not indexed.
 pub const INDEX_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Messages indexed in one transaction, and what their texts may hold together.
 pub const INDEX_PAGE_ROWS: usize = 200;
@@ -130,19 +130,19 @@ pub const INDEX_PARALLEL: usize = 4;
 /// A mailbox: what one connection may leave unread before its rooms stop delivering to it.
 pub const MAILBOX_BYTES_MAX: usize = 128 * 1024;
 pub const MAILBOX_FRAMES_MAX: usize = 1_024;
-/// Membership notices that wait for a session; one more closes it with 4001.
+/// Membership notices that wait for a connection. One more closes it with 4001.
 pub const NOTICES_MAX: usize = 1_024;
-/// A session stops reading requests while this much of what it answered is unread.
+/// A connection stops reading requests while the client has this much of its answers to read.
 pub const ANSWERS_BYTES_MAX: usize = 32 * 1024;
-/// Commands that wait for a room task, and what the events among them may hold together; an event beyond it is
-/// dropped and read from the log.
+/// Commands that wait for a room's task, and what the events among them may hold together. An event beyond that is
+/// dropped, and read from the log.
 pub const ROOM_QUEUE_MAX: usize = 1_024;
 pub const ROOM_QUEUE_BYTES_MAX: usize = 1024 * 1024;
-/// Recent events that a room keeps, to attach those who have just caught up, and as many again that came before
-/// those in between.
+/// Recent events that a room keeps, to attach connections that have just caught up; and as many again that arrived before
+/// the ones between.
 pub const RING_EVENTS_MAX: usize = 512;
 pub const RING_BYTES_MAX: usize = 256 * 1024;
-/// Members served before a fan-out lets other tasks of its thread run.
+/// Subscribers served before a fan-out lets other tasks of its thread run.
 pub const FANOUT_CHUNK: usize = 128;
 /// Bytes of events that a room writes to a socket at once. The rest of such a write is the most that a mailbox holds
 /// beyond its bound.
@@ -164,9 +164,9 @@ pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(2);
 pub const PRESENCE_IDS_MAX: usize = 200;
 /// Ids of `ready.online`.
 pub const ONLINE_MAX: usize = 2_000;
-/// Without a connection a user is still online for so long.
+/// How long a user is still online without a connection.
 pub const OFFLINE_GRACE: Duration = Duration::from_secs(5);
-/// Typing reaches rooms with at most this many live connections, and one user is told so often at most.
+/// Typing is told in rooms with at most this many live connections, and of one user at most once in this interval.
 pub const TYPING_SUBSCRIBERS_MAX: usize = 200;
 pub const TYPING_INTERVAL: Duration = Duration::from_secs(2);
 /// How long others' markers wait, so that several go out together.
@@ -175,33 +175,34 @@ pub const MARKERS_INTERVAL: Duration = Duration::from_millis(500);
 // Connections.
 pub const CONNECTIONS_MAX: usize = 18_000;
 pub const CONNECTIONS_PER_USER_MAX: usize = 20;
-/// One host has one share of the connections, unless its operator says otherwise: many people may be behind one address.
+/// One host has one of so many shares of the connections, unless the operator sets another number: many people may be
+/// behind one address.
 pub const SHARES_OF_CONNECTIONS: usize = 4;
-/// Connections above a host's share that are being told so; more are dropped in silence.
+/// Connections above a host's share that are told so at the same time. More are dropped in silence.
 pub const TURNED_AWAY_MAX: usize = 256;
 /// What each body may hold without being counted.
 pub const BODY_BYTES_FREE: usize = 8 * 1024;
-/// What is held of bodies beyond that while they come, in all and of one host; more are refused until some are whole.
+/// What is held of bodies beyond that while they arrive, in all and of one host. More are refused until some are complete.
 pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const BODIES_BYTES_OF_ONE_MAX: usize = 16 * 1024 * 1024;
-/// What a socket may send before it is let in: a token and what stands around it.
+/// What a socket may send before it is authenticated: a token and the frame around it.
 pub const AUTH_BYTES_MAX: usize = 2 * TOKEN_BYTES_MAX;
-/// Read buffer of a socket; grows while a larger frame or line is read.
+/// The read buffer of a socket. It grows while a larger frame or line is read.
 pub const READ_BUFFER_BYTES: usize = 1_024;
-/// A request's head from its first byte; of a new connection from its beginning.
+/// From a request's first byte to the end of its head; on a new connection from its beginning.
 pub const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// A connection from an answer to the first byte of the next request: longer than the 60 s for which proxies keep theirs, so
 /// that a request doesn't meet a connection that is being closed.
 pub const KEPT_DEADLINE: Duration = Duration::from_secs(75);
-/// A connection's buffer for what it reads and writes; a longer request head is refused. Each connection may fill it
-/// before anybody knows whose it is.
+/// A connection's buffer for what it reads and writes. A longer request head is refused. Each connection may fill it
+/// before it is authenticated.
 pub const HTTP_BUFFER_BYTES_MAX: usize = 16 * 1024;
-/// After a fault of accept(), as when file descriptors run out.
+/// The pause after an error of accept(), such as when file descriptors run out.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Connections of those who read the metrics, on their own listener and beside [`CONNECTIONS_MAX`]; more wait in the
+/// Connections to the listener for metrics, which don't count for [`CONNECTIONS_MAX`]. More wait in the
 /// kernel's queue.
 pub const METRICS_CONNECTIONS_MAX: usize = 16;
-/// File descriptors kept for everything but clients' connections: the log, the pool, files, who reads the metrics.
+/// File descriptors kept for everything but clients' connections: the log, the pool, files, the metrics.
 pub const FILES_RESERVED: usize = 256;
 pub const READY_DEADLINE: Duration = Duration::from_secs(2);
 /// `hearth health`, from the connection to the answer.
@@ -223,7 +224,7 @@ pub const EXPIRY_SPREAD: Duration = Duration::from_secs(60);
 /// Bad frames within [`STRIKES_WINDOW`] that close a connection with 4504.
 pub const STRIKES_MAX: usize = 3;
 pub const STRIKES_WINDOW: Duration = Duration::from_secs(60);
-/// While a message's outcome is open, how long its room takes no other message of that socket.
+/// While a message's outcome is unknown, how long its room takes no other message of that socket.
 pub const HOLD_DEADLINE: Duration = Duration::from_secs(10);
 /// What the sender of another message is told to wait for meanwhile.
 pub const HOLD_RETRY: Duration = Duration::from_millis(500);
@@ -235,25 +236,25 @@ pub const REFRESH_TTL_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// How far clocks may differ where an access token's end is checked.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(2);
 pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
-/// Exchanges of refresh tokens whose moment this node remembers, so that a clock that steps doesn't move it.
+/// Exchanges of refresh tokens whose time this node remembers, so that a stepping clock doesn't change it.
 pub const EXCHANGES_REMEMBERED: usize = 10_000;
-/// Log-ins, invites and links that are over are kept for so long more: while a clock goes wrong by less, nothing is
-/// forgotten that lives.
+/// How long sessions, invites and links are kept after they expired: while a clock is wrong by less, nothing is
+/// forgotten that is still valid.
 pub const CLOCK_MARGIN: Duration = Duration::from_secs(24 * 3_600);
-/// Refresh tokens that one request may show in cookies of the same name; more are not looked at.
+/// Refresh tokens that one request may show in cookies of the same name. More are ignored.
 pub const REFRESH_COOKIES_MAX: usize = 8;
-/// Log-ins that are remembered, with their user or as ended, and for how long.
+/// Sessions that are cached, with their user or as ended, and for how long.
 pub const SESSIONS_CACHED: usize = 10_000;
 pub const SESSION_CACHED_FOR: Duration = Duration::from_secs(5);
-/// Places that users share to note that what is remembered of them is old.
+/// Counters, shared by users, that invalidate what is cached of their sessions.
 pub const SESSION_GENERATIONS: usize = 1_024;
-/// A refresh token that was just exchanged may be shown again by the same device: its answer was lost.
+/// How long a refresh token that was exchanged may be shown again by the same device, whose answer was lost.
 pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
-/// Living log-ins of one user; another one ends the least used.
+/// Sessions of one user. Another one ends the one that was used least recently.
 pub const LOGINS_PER_USER_MAX: usize = 100;
-/// How often every node looks for log-ins that ended elsewhere.
+/// How often every node looks for sessions that ended elsewhere.
 pub const REVOCATIONS_INTERVAL: Duration = Duration::from_millis(500);
-/// A transaction may commit so much later than one that began after it: its revocation is still read.
+/// Ids of revocations are not in commit order, so each poll re-reads this long, which is longer than any transaction can run.
 pub const REVOCATIONS_WINDOW: Duration = Duration::from_secs(30);
 /// Revocations that are read at once.
 pub const REVOCATIONS_PAGE: usize = 1_000;
@@ -262,15 +263,15 @@ pub const REVOCATIONS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 pub const USER_AGENT_CHARS_MAX: usize = 200;
 
 // Invites and links that set a new password.
-/// Living invites of one user.
+/// Invites of one user that can still be used.
 pub const INVITES_PER_USER_MAX: usize = 100;
 pub const INVITE_USES_MAX: u64 = 1_000;
 pub const INVITE_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub const RESET_TTL: Duration = Duration::from_secs(24 * 3_600);
-/// How often what accounts have still to do in rooms is looked for, and how much of it is read at once.
+/// How often pending jobs are looked for, and how many are read at once.
 pub const CHORES_INTERVAL: Duration = Duration::from_secs(5);
 pub const PENDING_JOBS_PAGE: usize = 100;
-/// A request that saw an account alive is over by then, its append too, whatever two nodes' clocks say.
+/// A request that found an account not deleted is over after so long, its append included, whatever the clocks of two nodes say.
 pub const DELETION_SETTLED_AFTER: Duration = Duration::from_secs(180);
 /// Rows that are over and forgotten in one statement, and how many of these follow each other: more than can be
 /// made in the [`PRUNE_INTERVAL`] after which it goes on.
@@ -284,23 +285,23 @@ pub const ARGON2_MEMORY_KIB_MAX: u32 = 4 * 1024 * 1024;
 /// The most passes and lanes that a hash may be configured to take.
 pub const ARGON2_PASSES_MAX: u32 = 100;
 pub const ARGON2_LANES_MAX: u32 = 64;
-/// How long a password may wait for its turn to be hashed: as long as a change for its commit. The queue's length is what
-/// bounds the work; whoever is in it is served, also where the machine stalls.
+/// How long a password may wait to be hashed: as long as a change for its commit. The queue's length is what
+/// bounds the work: what is in it is done even if the machine stalls.
 pub const PASSWORD_DEADLINE: Duration = Duration::from_secs(10);
 /// The highest cost at which a bcrypt hash from elsewhere is verified: about a second of one core.
 pub const BCRYPT_COST_MAX: u32 = 14;
 
 // Guesses at passwords (lifted by HEARTH_RATE_LIMITS=off): so many at once, then one in each interval.
-/// By network: a school's pupils come from one.
+/// By network: all pupils of a school may use one.
 pub const NETWORK_GUESSES: u32 = 200;
 pub const NETWORK_GUESS_INTERVAL: Duration = Duration::from_millis(500);
 /// At one account from one network.
 pub const PAIR_GUESSES: u32 = 10;
 pub const PAIR_GUESS_INTERVAL: Duration = Duration::from_secs(60);
-/// How often a right password gives its network new guesses: in the time in which all of them come back anyway.
+/// How often a right password renews its network's guesses: the time in which all of them come back anyway.
 pub const GUESSES_RENEWED_AFTER: Duration =
     Duration::from_secs(PAIR_GUESSES as u64 * PAIR_GUESS_INTERVAL.as_secs());
-/// At one account from all networks together, but those from which it was logged in to.
+/// At one account from all networks together, without those from which its user logged in.
 pub const ACCOUNT_GUESSES: u32 = 100;
 pub const ACCOUNT_GUESS_INTERVAL: Duration = Duration::from_secs(15);
 /// By everybody, new accounts included.
@@ -309,10 +310,10 @@ pub const ALL_GUESSES_INTERVAL: Duration = Duration::from_millis(20);
 /// New accounts by network.
 pub const REGISTRATIONS: u32 = 60;
 pub const REGISTRATION_INTERVAL: Duration = Duration::from_secs(10);
-/// Accounts in networks that are counted one by one; beyond it networks are held back first, and beyond so
+/// Pairs of account and network that are counted one by one. Beyond that networks are limited as a whole, and beyond so
 /// many networks all together.
 pub const GUESS_KEYS_MAX: usize = 50_000;
-/// Accounts and networks that are remembered to belong together.
+/// Pairs of account and network that are remembered because the account's user logged in from there.
 pub const HOMES_MAX: usize = 100_000;
 
 // Limits by user (lifted by HEARTH_RATE_LIMITS=off).
@@ -321,10 +322,10 @@ pub const SENDS_BURST: u32 = 100;
 /// Changes of rooms and memberships, and markers.
 pub const CHANGES_PER_SECOND: u32 = 20;
 pub const CHANGES_BURST: u32 = 1_000;
-/// Exchanges of refresh tokens, of all log-ins together: each token that was one is kept for long.
+/// Exchanges of refresh tokens, of all sessions together: each used token is kept for long.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 pub const REFRESHES_BURST: u32 = 200;
-/// Lookups of refresh tokens, by network. A lookup needs no log-in.
+/// Lookups of refresh tokens, by network. A lookup needs no access token.
 pub const NETWORK_REFRESH_INTERVAL: Duration = Duration::from_millis(20);
 pub const NETWORK_REFRESHES: u32 = 2_000;
 /// Rows that a user may have read, by REST and by sockets that catch up: a first sync of a thousand rooms on twenty devices
@@ -333,14 +334,14 @@ pub const READ_ROWS_PER_SECOND: u32 = 20_000;
 pub const READ_ROWS_BURST: u32 = 4_000_000;
 /// What a request that reads, or a page of catching up, counts beside its rows.
 pub const READ_ROWS: u32 = 100;
-/// What one counts that looks for a text.
+/// What a request that searches texts counts.
 pub const READ_TEXT_ROWS: u32 = 1_000;
 /// What each room of a `sync` or `join` counts.
 pub const READ_ROOM_ROWS: u32 = 10;
-/// How long a read waits for rows that are lacking before it is refused, and how often it looks at most.
+/// How long a read waits for rows before it is refused, and the least pause between two looks.
 pub const READ_PATIENCE: Duration = Duration::from_secs(1);
 pub const READ_PAUSE: Duration = Duration::from_millis(50);
-/// Reads of one user that the database of a node works at, of its whole pool of so many connections; more wait, at most
+/// Reads of one user that a node's database works at, for a pool of so many connections. More wait, at most
 /// [`STATEMENT_DEADLINE`], and one more than may wait is refused.
 pub const READS_AT_ONCE: usize = 2;
 pub const READS_AT_ONCE_POOL: usize = 8;
@@ -350,15 +351,18 @@ pub const SEARCHES_BURST: u32 = 20;
 pub const SOCKETS_PER_MINUTE: u32 = 60;
 pub const SOCKETS_BURST: u32 = 40;
 pub const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-/// How often the limiters forget users who have been quiet.
+/// How often the limiters forget users who have been inactive.
 pub const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
+/// When a request is to be tried again that the server couldn't serve.
+pub const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
+
 // Shutdown, in order.
-/// Clients told to go away come back after a random time up to this.
+/// Clients that are told to go away come back after a random time up to this.
 pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 pub const DRAIN_SESSIONS: Duration = Duration::from_secs(5);
 pub const DRAIN_LOG: Duration = Duration::from_secs(15);
-/// For work on other threads that nobody waits for any more.
+/// How long the process waits for work on other threads.
 pub const STOP_THREADS: Duration = Duration::from_secs(1);
 
 const _: () = {

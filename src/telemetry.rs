@@ -1,7 +1,7 @@
 //! Logs and metrics.
 //!
-//! Logs go to stderr, as text or as one JSON object a line. Never in them: a token, a password, a
-//! message's text, a query string.
+//! Logs go to stderr, as text or as one JSON object a line. They never contain a token, a password, a message's text or a
+//! query string.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -14,12 +14,12 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-/// Libraries that log what they carry when they are asked for detail: they aren't asked.
+/// Libraries that log their payloads at levels below `warn`. Their level is fixed.
 const LOGS_PAYLOADS: [&str; 4] = ["tungstenite", "tokio_tungstenite", "hyper", "mysql_async"];
 
-/// Starts logging for the whole process. `filter` has been validated.
+/// Starts logging for the whole process. `filter` must be valid.
 pub fn start_logs(filter: &str, format: LogFormat) {
-    // What a migration did is logged by the store; a filter that names refinery brings its lines back.
+    // The store logs what a migration did. A filter that names refinery brings refinery's own lines back.
     let mut filter = EnvFilter::try_new(format!("refinery_core=warn,{filter}"))
         .unwrap_or_else(|_| EnvFilter::new("info"));
     for library in LOGS_PAYLOADS {
@@ -30,7 +30,7 @@ pub fn start_logs(filter: &str, format: LogFormat) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)
-        // Where a line can't be written, as to a file on a full disk, a word about it can't be either: it would panic.
+        // If a line can't be written, as to a file on a full disk, an error about it would panic.
         .log_internal_errors(false)
         .with_ansi(stderr().is_terminal());
     let started = match format {
@@ -43,8 +43,7 @@ pub fn start_logs(filter: &str, format: LogFormat) {
     panic::set_hook(Box::new(log_panic));
 }
 
-/// Panics are logged as everything else is. Where, not with what: a message that was put together may
-/// hold what a user wrote.
+/// Logs where a panic happened. Its message is logged only if it is a constant: a formatted one may contain a user's text.
 fn log_panic(panic: &PanicHookInfo) {
     let location = panic.location().map(tracing::field::display);
     let message = panic.payload().downcast_ref::<&'static str>();
@@ -54,8 +53,7 @@ fn log_panic(panic: &PanicHookInfo) {
     tracing::error!(location, panic = message, backtrace, "panicked");
 }
 
-/// Starts the recorder of metrics. The handle renders them; somebody must call its `run_upkeep`
-/// every few seconds.
+/// Starts the recorder of metrics. The handle renders them; its `run_upkeep` must be called every few seconds.
 pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
     let seconds = [
         0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,

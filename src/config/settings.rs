@@ -392,7 +392,7 @@ pub const SETTINGS: [Setting; 19] = [
             config.log_format = match text {
                 "text" => LogFormat::Text,
                 "json" => LogFormat::Json,
-                _ => return Err("text or json".into()),
+                _ => return Err("must be text or json".into()),
             };
             Ok(())
         },
@@ -498,15 +498,21 @@ fn contradictions(config: &Config) -> Vec<String> {
     let fixed = |address: Option<SocketAddr>| address.filter(|address| address.port() != 0);
     let (http, lines) = (Some(config.listen), config.listen_tcp);
     if fixed(lines).is_some() && lines == http {
-        error("HEARTH_LISTEN_TCP", "another address than HEARTH_LISTEN");
+        error(
+            "HEARTH_LISTEN_TCP",
+            "must be another address than HEARTH_LISTEN",
+        );
     }
     let metrics = config.listen_metrics;
     if fixed(metrics).is_some() && (metrics == http || metrics == lines) {
-        let rule = "another address than HEARTH_LISTEN and HEARTH_LISTEN_TCP";
+        let rule = "must be another address than HEARTH_LISTEN and HEARTH_LISTEN_TCP";
         error("HEARTH_LISTEN_METRICS", rule);
     }
     if config.refresh_ttl < config.access_ttl {
-        error("HEARTH_REFRESH_TTL", "not shorter than HEARTH_ACCESS_TTL");
+        error(
+            "HEARTH_REFRESH_TTL",
+            "must not be shorter than HEARTH_ACCESS_TTL",
+        );
     }
     errors
 }

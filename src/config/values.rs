@@ -40,22 +40,24 @@ impl fmt::Debug for Secret {
 /// A key that signs tokens.
 pub fn secret(text: &str) -> Result<Secret, Rule> {
     if text.len() < SECRET_BYTES_MIN {
-        return Err(format!("at least {SECRET_BYTES_MIN} bytes, preferably random").into());
+        return Err(
+            format!("must have at least {SECRET_BYTES_MIN} bytes, preferably random").into(),
+        );
     }
     Ok(Secret(text.into()))
 }
 
 pub fn address(text: &str) -> Result<SocketAddr, Rule> {
     text.parse()
-        .map_err(|_| "an address and a port, such as 127.0.0.1:8000".into())
+        .map_err(|_| "must be an address and a port, such as 127.0.0.1:8000".into())
 }
 
 /// A whole number within these bounds.
 pub fn number(text: &str, bounds: RangeInclusive<usize>) -> Result<usize, Rule> {
     let number = text.parse().ok().filter(|number| bounds.contains(number));
     number.ok_or_else(|| match (bounds.start(), bounds.end()) {
-        (min, &usize::MAX) => format!("a number, at least {min}").into(),
-        (min, max) => format!("a number from {min} to {max}").into(),
+        (min, &usize::MAX) => format!("must be a number, at least {min}").into(),
+        (min, max) => format!("must be a number from {min} to {max}").into(),
     })
 }
 
@@ -65,7 +67,7 @@ pub fn registration(text: &str) -> Result<Registration, Rule> {
         "open" => Ok(Registration::Open),
         "invite" => Ok(Registration::Invite),
         "closed" => Ok(Registration::Closed),
-        _ => Err("open, invite or closed".into()),
+        _ => Err("must be open, invite or closed".into()),
     }
 }
 
@@ -73,7 +75,7 @@ pub fn on_or_off(text: &str) -> Result<bool, Rule> {
     match text {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err("on or off".into()),
+        _ => Err("must be on or off".into()),
     }
 }
 
@@ -81,16 +83,16 @@ pub fn on_or_off(text: &str) -> Result<bool, Rule> {
 pub fn log_filter(text: &str) -> Result<String, Rule> {
     match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.into()),
-        Err(_) => Err("a filter, such as info or info,hearth::store=debug".into()),
+        Err(_) => Err("must be a filter, such as info or info,hearth::store=debug".into()),
     }
 }
 
 /// Where the database is.
 pub fn location(url: &str) -> Result<Location, Rule> {
-    const RULE: &str = "sqlite://PATH or mysql://USER:PASSWORD@HOST[:PORT]/NAME";
+    const RULE: &str = "must be sqlite://PATH or mysql://USER:PASSWORD@HOST[:PORT]/NAME";
     if let Some(path) = url.strip_prefix("sqlite://") {
         if path.is_empty() || path.contains(['?', '#', '\0']) || path == ":memory:" {
-            return Err("sqlite:// and the path of a file, without parameters".into());
+            return Err("must be sqlite:// and the path of a file, without parameters".into());
         }
         return Ok(Location::Sqlite(path.into()));
     }
@@ -127,9 +129,13 @@ pub fn shown(location: &Location) -> String {
 /// A whole number above 0 and a unit, up to this many days.
 pub fn duration(text: &str, max: Duration) -> Result<Duration, Rule> {
     let duration = seconds(text).map(Duration::from_secs);
-    duration
-        .filter(|duration| *duration <= max)
-        .ok_or_else(|| format!("from 1s to {}d, such as 90s, 30m, 12h or 1d", in_days(max)).into())
+    duration.filter(|duration| *duration <= max).ok_or_else(|| {
+        format!(
+            "must be from 1s to {}d, such as 90s, 30m, 12h or 1d",
+            in_days(max)
+        )
+        .into()
+    })
 }
 
 fn seconds(text: &str) -> Option<u64> {
@@ -157,7 +163,7 @@ pub fn in_days(duration: Duration) -> u64 {
 pub fn argon2_params(text: &str) -> Result<argon2::Params, Rule> {
     params(text).ok_or_else(|| {
         format!(
-            "m (KiB, 8 x p to {ARGON2_MEMORY_KIB_MAX}), t (1 to {ARGON2_PASSES_MAX}) and p (1 to {ARGON2_LANES_MAX}), \
+            "must be m (KiB, 8 x p to {ARGON2_MEMORY_KIB_MAX}), t (1 to {ARGON2_PASSES_MAX}) and p (1 to {ARGON2_LANES_MAX}), \
              such as m=19456,t=2,p=1"
         )
         .into()
@@ -181,8 +187,7 @@ fn params(text: &str) -> Option<argon2::Params> {
 
 /// A URL under which a server can be reached: scheme, one host and perhaps a port, and nothing else.
 pub fn public_url(text: &str) -> Result<Url, Rule> {
-    const RULE: &str =
-        "http or https, one host (never *) and perhaps a port, such as https://chat.example.org";
+    const RULE: &str = "must be http or https, one host (never *) and perhaps a port, such as https://chat.example.org";
     let url = Url::parse(text).map_err(|_| RULE)?;
     let is_web = matches!(url.scheme(), "http" | "https");
     let has_one_host = url.host_str().is_some_and(|host| !host.contains('*'));
@@ -191,13 +196,13 @@ pub fn public_url(text: &str) -> Result<Url, Rule> {
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return Err(
-            "nothing after the host and its port: Hearth needs a host name of its own, such as \
+            "must have nothing after the host and its port: Hearth needs a host name of its own, such as \
              https://chat.example.org, and can't be served below a path of another site"
                 .into(),
         );
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("no user and no password before the host".into());
+        return Err("must have no user and no password before the host".into());
     }
     Ok(url)
 }
@@ -208,7 +213,7 @@ pub fn origins(text: &str) -> Result<Vec<String>, Rule> {
     let origin = |text| Ok(public_url(text)?.origin().ascii_serialization());
     let origins: Result<_, Rule> = listed(text).map(origin).collect();
     origins.map_err(|_| {
-        "origins, such as https://example.org or http://localhost:5173, each with one host: never *"
+        "must be origins, such as https://example.org or http://localhost:5173, each with one host: never *"
             .into()
     })
 }
@@ -220,7 +225,7 @@ pub fn networks(text: &str) -> Result<Vec<IpNet>, Rule> {
         address.ok().or_else(|| name.parse().ok()).map(canonical)
     };
     let networks: Option<_> = listed(text).map(network).collect();
-    networks.ok_or_else(|| "addresses or networks, such as 127.0.0.1,10.0.0.0/8".into())
+    networks.ok_or_else(|| "must be addresses or networks, such as 127.0.0.1,10.0.0.0/8".into())
 }
 
 /// The IPv4 network that an IPv4-mapped network of IPv6 stands for (RFC 4291 section 2.5.5.2): addresses are compared in

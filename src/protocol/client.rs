@@ -77,7 +77,7 @@ pub enum Request {
         #[schemars(range(max = ID_MAX))]
         seq: Seq,
     },
-    /// A hint, without an answer.
+    /// Ephemeral: it has no answer.
     Typing {
         room_id: RoomId,
     },

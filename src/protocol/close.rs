@@ -1,14 +1,15 @@
-//! Close codes are part of the contract: 4000-4499 invite a reconnect, 4500-4999 do not.
+//! Close codes. They are part of the contract: 4000 to 4499 invite a reconnect, 4500 to 4999 do not.
 
-/// Why the server ends a socket: code and reason as they stand in the WebSocket close frame
-/// (RFC 6455 section 7.4 for the codes below 4000).
+use crate::limits::{AUTH_BYTES_MAX, REQUEST_BYTES_MAX};
+
+/// Why the server closes a socket (RFC 6455 section 7.4 for the codes below 4000).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Close {
-    /// The client closed, or its connection broke: nothing is left to say.
+    /// The client closed, or its connection broke: it is told nothing.
     Gone,
     /// 1002: the frames break RFC 6455.
     ProtocolError,
-    /// 1003: binary frames are not spoken here.
+    /// 1003: binary frames are not accepted.
     Unsupported,
     /// 1007: text that isn't UTF-8.
     InvalidText,
@@ -29,7 +30,7 @@ pub enum Close {
 }
 
 impl Close {
-    /// The code and the reason that travel; at most 123 bytes of reason (RFC 6455 section 5.5).
+    /// Code and reason of the close frame. A reason has at most 123 bytes (RFC 6455 section 5.5).
     pub const fn code_and_reason(self) -> (u16, &'static str) {
         match self {
             Close::Gone => (1000, ""),
@@ -52,3 +53,6 @@ impl Close {
         }
     }
 }
+
+/// The reason of 1009 names these numbers.
+const _: () = assert!(REQUEST_BYTES_MAX == 128 * 1024 && AUTH_BYTES_MAX == 8 * 1024);

@@ -1,4 +1,4 @@
-//! Reactions in the one form in which they are stored.
+//! The form in which reactions are stored.
 
 use icu_properties::{
     CodePointSetData,
@@ -8,14 +8,14 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::limits::EMOJI_BYTES_MAX;
 
-/// The selector that asks for a picture, not for text.
+/// The variation selector for a picture instead of text.
 const PICTURE: char = '\u{fe0f}';
 const KEYCAP: char = '\u{20e3}';
 
-/// An emoji as Unicode's data calls it fully qualified (UTS #51, definition ED-18): what is text by default is
-/// followed by the selector for a picture, unless a skin tone follows; there is no other selector of a variant.
-/// What isn't an emoji is composed (NFC). What would be longer than [`EMOJI_BYTES_MAX`] with its selectors stays without;
-/// where even that is longer, as composing may make it, the text stays as it came.
+/// The fully qualified form of an emoji (UTS #51, definition ED-18): a character that is text by default is followed by the
+/// selector for a picture, unless a skin tone follows; there are no other variation selectors. Other characters are
+/// composed (NFC). If the form is longer than [`EMOJI_BYTES_MAX`], it has no selectors; if it is still longer, because
+/// composing can lengthen a text, the text stays as it came.
 pub fn qualified(text: &str) -> String {
     let bare: String = text.chars().filter(|c| !is_selector(*c)).nfc().collect();
     let mut qualified = String::with_capacity(EMOJI_BYTES_MAX);
@@ -23,7 +23,7 @@ pub fn qualified(text: &str) -> String {
     while let Some(c) = chars.next() {
         qualified.push(c);
         let next = chars.peek().copied();
-        // A digit is an emoji as a key only.
+        // A digit is an emoji only as a keycap.
         let is_emoji = is::<Emoji>(c) && (!c.is_ascii() || next == Some(KEYCAP));
         if is_emoji && !is::<EmojiPresentation>(c) && !next.is_some_and(is::<EmojiModifier>) {
             qualified.push(PICTURE);

@@ -1,11 +1,13 @@
-//! What a refused request hears: one code, a sentence, and where it applies the broken fields.
+//! Refusals: one code, a sentence, and the fields that break their rules.
 
 use std::{borrow::Cow, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The codes of PROTOCOL.md section 6.1. Clients treat an unknown one by its HTTP status' class.
+use crate::limits::UNAVAILABLE_RETRY;
+
+/// The codes of PROTOCOL.md section 6.1. A client treats an unknown code by the class of its HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
@@ -60,7 +62,7 @@ impl Code {
         }
     }
 
-    /// Whether the same request may succeed later; for a message: whether its outcome is open.
+    /// Whether the same request may succeed later. For a message: whether its outcome is unknown.
     pub const fn retryable(self) -> bool {
         matches!(self, Code::RateLimited | Code::Unavailable)
     }
@@ -79,7 +81,7 @@ pub struct FieldError {
 #[derive(Clone, Debug)]
 pub struct Refusal {
     pub code: Code,
-    /// One sentence for a person; no contract.
+    /// One sentence for a person. Its wording is no contract.
     pub message: Cow<'static, str>,
     pub errors: Vec<FieldError>,
     pub retry_after: Option<Duration>,
@@ -95,7 +97,7 @@ impl Refusal {
         }
     }
 
-    /// What doesn't exist, or isn't the asker's to know of: one answer for both.
+    /// For what doesn't exist and for what the user may not know of: both get the same answer.
     pub fn not_found() -> Self {
         Self::new(
             Code::NotFound,
@@ -107,13 +109,13 @@ impl Refusal {
         Self::new(Code::Forbidden, message)
     }
 
-    /// The database didn't answer in time; nothing is known to be lost.
+    /// The database didn't answer in time. Nothing is known to be lost.
     pub fn unavailable() -> Self {
         let mut refusal = Self::new(
             Code::Unavailable,
             "The server can't do this right now. Try again.",
         );
-        refusal.retry_after = Some(Duration::from_secs(1));
+        refusal.retry_after = Some(UNAVAILABLE_RETRY);
         refusal
     }
 
@@ -130,7 +132,7 @@ impl Refusal {
         refusal
     }
 
-    /// Fields that break their rules, all of them at once.
+    /// All fields that break their rules.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let mut refusal = Self::new(Code::Invalid, "Some fields break their rules.");
         refusal.errors = errors;

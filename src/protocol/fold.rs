@@ -1,4 +1,4 @@
-//! The forms in which texts are compared: as names, and as what people look for.
+//! The forms in which texts are compared: as names, and as what people search for.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ pub fn fold(text: &str) -> String {
     seen(text).nfkc().collect()
 }
 
-/// [`fold`] of each of a text's beginnings that end here, in one pass. `ends` rise, and what stands behind one is
-/// not read as a part of what stands before it ([`super::names::continues`]).
+/// [`fold`] of each beginning of the text that ends at one of `ends`, in one pass. `ends` rise, and none of them is before
+/// a character that continues the one before it ([`super::names::continues`]).
 pub fn fold_beginnings(text: &str, ends: &[usize]) -> Vec<String> {
-    // Composed, as far as nothing that follows changes it; and the rest, which isn't.
+    // `done` is composed, and nothing that follows changes it. `open` is the rest, which isn't composed yet.
     let (mut done, mut open) = (String::new(), String::new());
     let mut begin = 0;
     let mut keys = Vec::with_capacity(ends.len());
@@ -41,12 +41,12 @@ fn composes_with_nothing_before(c: char) -> bool {
     canonical_combining_class(c) == 0 && quick == IsNormalized::Yes
 }
 
-/// What of a name's key is shared by all its spellings, but for its composition.
+/// What all spellings of a name have in common, except for its composition.
 fn seen(text: &str) -> impl Iterator<Item = char> {
     folded(text).filter(|c| !matches!(c, '\u{200c}' | '\u{200d}'))
 }
 
-/// The form that is searched for and in: as [`fold`], without diacritics and what can't be seen, and with one apostrophe.
+/// The form for searching: as [`fold`], without diacritics and invisible characters, and with one kind of apostrophe.
 pub fn plain(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
@@ -57,7 +57,7 @@ pub fn plain(text: &str) -> String {
     letters.map(simple).nfc().collect()
 }
 
-/// The forms ([`plain`]) with whose beginnings a user is found: the username, and the full name from each of its words
+/// The forms ([`plain`]) by whose beginnings a user is found: the username, and the full name from each of its words
 /// on, with one space between words. A form is cut at [`NAME_FORM_BYTES_MAX`].
 pub fn name_forms(username: &str, full_name: Option<&str>) -> BTreeSet<String> {
     let full_name = spaced(&plain(full_name.unwrap_or_default()));
@@ -73,9 +73,9 @@ pub fn name_forms(username: &str, full_name: Option<&str>) -> BTreeSet<String> {
     forms
 }
 
-/// As [`sought`], for the name of a user: the beginning of one of their [`name_forms`].
-pub fn sought_name(question: &str) -> String {
-    cut(&spaced(&sought(question))).to_owned()
+/// As [`sought`], for users: the beginning of one of their [`name_forms`].
+pub fn sought_name(query: &str) -> String {
+    cut(&spaced(&sought(query))).to_owned()
 }
 
 fn spaced(text: &str) -> String {
@@ -87,11 +87,11 @@ fn cut(form: &str) -> &str {
     &form[..end.unwrap_or_default()]
 }
 
-/// What is looked for by this question: its form ([`plain`]); nothing where all are asked for. Where nothing of it
-/// is left, it is looked for in vain, by a NUL, which no name has.
-pub fn sought(question: &str) -> String {
-    let form = plain(question);
-    if form.is_empty() && !question.is_empty() {
+/// What this query searches for: its form ([`plain`]); nothing if the query is empty, which finds all. If nothing is left
+/// of a query, the form is a NUL, which no name has, so that nothing is found.
+pub fn sought(query: &str) -> String {
+    let form = plain(query);
+    if form.is_empty() && !query.is_empty() {
         return "\0".to_owned();
     }
     form
@@ -101,7 +101,7 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
     text.nfd().default_case_fold().nfkd().default_case_fold()
 }
 
-/// Marks that a search doesn't see: diacritics of Latin, Greek and Cyrillic; the vowel points of Hebrew and
+/// Marks that a search ignores: diacritics of Latin, Greek and Cyrillic; the vowel points of Hebrew and
 /// Arabic, the latter's hamza and the line that stretches its words; marks that enclose symbols.
 fn is_diacritic(c: char) -> bool {
     matches!(
@@ -119,8 +119,8 @@ fn is_unseen(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// Letters whose diacritic is part of them in Unicode, the i of Turkish, whose upper case is I, and what people
-/// write for an apostrophe: quotation marks, primes, and the letters of Hawaiian, Uzbek and many others.
+/// Replaces letters whose diacritic is part of them in Unicode, the dotless i of Turkish, whose upper case is I, and what
+/// people write for an apostrophe: quotation marks, primes, and the letters of Hawaiian, Uzbek and many others.
 fn simple(c: char) -> char {
     match c {
         'ı' => 'i',
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_of_nothing_is_left_is_in_no_name() {
-        for (question, form) in [
+        for (query, form) in [
             ("", ""),
             ("Ada", "ada"),
             ("\u{301}a", "a"),
@@ -188,7 +188,7 @@ mod tests {
             ("\u{200d}\u{fe0f}", "\0"),
             ("\u{ad}", "\0"),
         ] {
-            assert_eq!(sought(question), form, "{question:?}");
+            assert_eq!(sought(query), form, "{query:?}");
         }
     }
 

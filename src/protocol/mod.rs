@@ -1,7 +1,7 @@
-//! The contract with clients: every frame and every REST body as plain serde types, the error and
-//! close codes, the rules for what people type.
+//! The contract with clients: every frame and every REST body as plain serde types, the error and close codes, the rules for
+//! what people type.
 //!
-//! Deliberately absent: I/O, tokio, SQL. What stands here is what PROTOCOL.md says, and nothing more.
+//! Deliberately absent: I/O, tokio, SQL, and anything that PROTOCOL.md doesn't say.
 
 pub mod check;
 pub mod client;

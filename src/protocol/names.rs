@@ -1,5 +1,5 @@
-//! What usernames consist of, and where in a text a name ends: Unicode's identifiers (UAX #31), as far as its
-//! security mechanisms (UTS #39) let them.
+//! What usernames consist of, and where a name ends in a text: Unicode's identifiers (UAX #31), restricted by its security
+//! mechanisms (UTS #39).
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -16,19 +16,19 @@ use unicode_security::{
 
 const NON_JOINER: char = '\u{200c}';
 const JOINER: char = '\u{200d}';
-/// The canonical combining class of the signs that take a letter's vowel away.
+/// The canonical combining class of the signs that remove a letter's vowel.
 const VIRAMA: u8 = 9;
 /// Marks on one letter (UTS #39, section 5.4).
 const MARKS_MAX: usize = 4;
 
-/// The rule that a name breaks, which is composed (NFC); its length is judged elsewhere.
+/// The rule that a composed name (NFC) breaks. Its length is checked elsewhere.
 pub fn broken_rule(name: &str) -> Option<&'static str> {
     let chars: Vec<char> = name.chars().collect();
     if !(0..chars.len()).all(|at| is_taken(&chars, at)) {
         return Some("letters and their marks, digits, dot, underscore and hyphen only");
     }
     if chars.first().is_some_and(|c| !begins(*c)) {
-        // A dot or a hyphen would read as a hidden file, or as a flag, wherever names are given to commands.
+        // Where names are given to commands, a dot would read as a hidden file and a hyphen as a flag.
         return Some("a name begins with a letter, a digit or an underscore");
     }
     if is_overloaded(name) {
@@ -84,9 +84,10 @@ fn is_taken(name: &[char], at: usize) -> bool {
     }
 }
 
-/// What UTS #39 recommends for identifiers, and the scripts and letters of smaller communities. Refused are what can't be
-/// seen, what has another form in NFKC, scripts and letters of the past, and signs of specialists. The vowel AM
-/// of Thai and Lao, and two letters of Lao, are part of living names: their other form is none that people write.
+/// Whether a character is in everyday use: what UTS #39 recommends for identifiers, and the scripts and letters of smaller
+/// communities. Refused are invisible characters, characters that have another form in NFKC, historic scripts and letters,
+/// and technical signs. The vowel AM of Thai and Lao and two letters of Lao are part of living names: nobody writes their
+/// NFKC form.
 fn is_in_use(c: char) -> bool {
     use IdentifierType as Type;
     let kind = c.identifier_type();
@@ -96,12 +97,12 @@ fn is_in_use(c: char) -> bool {
     ) || matches!(c, '\u{e33}' | '\u{eb3}' | '\u{edc}' | '\u{edd}')
 }
 
-/// Whether a mark may stand behind it.
+/// Whether a mark may follow this character.
 fn carries(c: char) -> bool {
     is_letter(c) || is_mark(c) || c == NON_JOINER || c == JOINER
 }
 
-/// Whether so many marks stand on a letter, or one of them twice, that it isn't told from another (UTS #39, section 5.4).
+/// Whether a letter has so many marks, or one of them twice, that it can't be told from another (UTS #39, section 5.4).
 fn is_overloaded(name: &str) -> bool {
     let (mut marks, mut last) = (0, None);
     name.nfd().any(|c| {
@@ -112,7 +113,7 @@ fn is_overloaded(name: &str) -> bool {
     })
 }
 
-/// Whether a joiner changes what is seen: contexts A1, A2 and B of UAX #31, section 2.3.
+/// Whether a joiner changes how the text looks: contexts A1, A2 and B of UAX #31, section 2.3.
 fn joins(before: &[char], joiner: char, after: &[char]) -> bool {
     let next = after.first().copied();
     if joiner == JOINER {
@@ -140,7 +141,7 @@ fn is_combining(c: char) -> bool {
     is_nonspacing(c) && canonical_combining_class(c) != 0
 }
 
-/// Whether a text ends with a letter, its marks, and among them, before others that combine, a virama.
+/// Whether a text ends with a letter and its marks, and among the combining ones is a virama.
 fn is_dead(text: &[char]) -> bool {
     let mut back = text.iter().rev().copied();
     let mut marks = back.by_ref().take_while(|c| is_combining(*c));
@@ -148,23 +149,23 @@ fn is_dead(text: &[char]) -> bool {
         && back.find(|c| !is_nonspacing(*c)).is_some_and(is_letter)
 }
 
-/// One script, or several that are written together, or one of those in common use beside Latin, but Cyrillic and Greek, whose
-/// letters look like Latin ones ("moderately restrictive" in UTS #39, section 5.2).
+/// Whether the letters are of one script, of scripts that are written together, or of Latin and one script in common use.
+/// Cyrillic and Greek don't go with Latin, whose letters look like theirs ("moderately restrictive" in UTS #39, section 5.2).
 fn scripts_go_together(name: &str) -> bool {
     let level = RestrictionLevel::ModeratelyRestrictive;
     let compatible: String = name.nfkc().collect();
     name.is_single_script() || compatible.check_restriction_level(level)
 }
 
-/// Whether a name may hold this character, also one that was given under an older rule, or what NFC makes one letter of.
-/// Selectors of a variant are part of no name: an emoji ends with them.
+/// Whether a name may have this character, including names that were given under an older rule, and texts that NFC would
+/// compose. Variation selectors are part of no name: emoji end with them.
 pub fn is_of_name(c: char) -> bool {
     let selector = matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
     let identifier = CodePointSetData::new::<XidContinue>().contains(c) && !selector;
     identifier || c.is_alphanumeric() || "._-\u{200c}\u{200d}".contains(c)
 }
 
-/// Whether a character is read as a part of the one before it: marks, joiners, the vowel AM of Thai and Lao, and what
+/// Whether a character continues the one before it: marks, joiners, the vowel AM of Thai and Lao, and what
 /// completes a syllable of Hangul or kana.
 pub fn continues(c: char) -> bool {
     is_combining_mark(c)
@@ -172,25 +173,25 @@ pub fn continues(c: char) -> bool {
             | '\u{d7b0}'..='\u{d7ff}' | '\u{ff9e}' | '\u{ff9f}')
 }
 
-/// What may be left out at a name's end, where it would be read as the text's own.
+/// Whether a character at a name's end may be left out, because it would be read as punctuation of the text.
 pub fn may_be_left_out(c: char) -> bool {
     matches!(c, '.' | '-') || is_middle_dot(c)
 }
 
-/// Whether it is the middle dot: Greek's semicolon, which NFC makes one, too.
+/// Whether it is a middle dot, or what NFC makes a middle dot: Greek's ano teleia.
 fn is_middle_dot(c: char) -> bool {
     matches!(c, '\u{b7}' | '\u{387}')
 }
 
-/// Whether an `@` behind this character belongs to its word. A middle dot is within a word only where a letter follows.
+/// Whether an `@` after this character belongs to its word. A middle dot is part of a word only if a letter follows.
 pub fn holds(c: char) -> bool {
     is_of_name(c) && !is_unspaced(c) && !is_middle_dot(c)
 }
 
-/// Whether a character belongs to a script whose words stand side by side without spaces, or to Hangul, whose
-/// words carry endings: a name may end before it or behind it. The middle dots of kana separate words.
+/// Whether a character belongs to a script that is written without spaces, or to Hangul, whose words carry endings: a name
+/// may end before it or after it. The middle dots of kana separate words.
 pub fn is_unspaced(c: char) -> bool {
-    // Marks of kana, and its dots, that Unicode's property gives to several scripts.
+    // Marks and dots of kana that Unicode assigns to several scripts.
     let shared = matches!(
         c,
         '\u{3006}' | '\u{3031}'
@@ -205,7 +206,7 @@ pub fn is_unspaced(c: char) -> bool {
                 | '\u{ff9e}'
                 | '\u{ff9f}'
     );
-    // The scripts before are written with spaces.
+    // All scripts below are written with spaces.
     if c < '\u{e00}' {
         return false;
     }
@@ -276,6 +277,10 @@ mod tests {
         ] {
             assert_eq!(broken_rule(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn names_that_mislead_are_refused() {
         for name in [
             "ada lovelace",
             "ada\u{202e}",

@@ -1,8 +1,8 @@
-//! The protocol's types as JSON Schema (2020-12): the one source of the OpenAPI document, of the frames' schema
-//! and of the frontend's types. A schema never forbids what the server takes; what JSON Schema can't say
-//! (bytes, graphemes, white space alone, other parameters) is left out of it, and said in words.
+//! The protocol's types as JSON Schema (2020-12): the only source of the OpenAPI document, of the frames' schema and of the
+//! frontend's types. A schema never forbids what the server accepts. What JSON Schema can't express (bytes, graphemes, only
+//! white space, other parameters) is left out, and documented in words.
 //!
-//! Deliberately absent: HTTP. What a route takes and answers stands in `http::docs`.
+//! Deliberately absent: HTTP. What a route takes and answers is in `http`.
 
 use schemars::{
     JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema,
@@ -13,19 +13,19 @@ use serde_json::{Map, Value, json};
 use super::{reference::Ref, types::Time};
 use crate::limits::PASSWORD_BYTES_MIN;
 
-/// One line, as [`super::check::Checks::line`] has it.
+/// One line of text ([`super::check::Checks::line`]).
 pub const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$";
-/// Every name has this form, before it is composed, too; not everything of this form is one ([`super::names`]).
+/// Every name has this form, before it is composed, too. Not everything of this form is a name ([`super::names`]).
 pub const USERNAME: &str =
     "^[\\p{L}\\p{M}\\p{N}_][\\p{L}\\p{M}\\p{N}_‿⁀⁔︳︴﹍﹎﹏＿·\u{387}・\u{200c}\u{200d}.-]*$";
-/// Every address has this form; not everything of this form is one.
+/// Every e-mail address has this form. Not everything of this form is one.
 pub const EMAIL: &str = r"^[^@\s]+@[^@\s]+\.[^@\s]+$";
-/// A password's length is counted in bytes, of which a character has four at most.
+/// A password's length is counted in bytes. A character has at most four.
 pub const PASSWORD_CHARS_MIN: usize = PASSWORD_BYTES_MIN.div_ceil(4);
 
-/// Makes schemas of what the server says. `definitions` is where the document keeps them, as `/$defs`.
+/// Makes schemas of what the server sends. `definitions` is the place of the definitions in the document, as `/$defs`.
 pub fn answers(definitions: &'static str) -> SchemaGenerator {
-    // What isn't there is left out, and `null` says something.
+    // What is absent is left out, so `null` has a meaning of its own.
     let tidy = |schema: &mut Schema| tidy(schema, |required| !required);
     settings(definitions)
         .for_serialize()
@@ -33,7 +33,7 @@ pub fn answers(definitions: &'static str) -> SchemaGenerator {
         .into_generator()
 }
 
-/// Makes schemas of what the server is told: no other fields, and `null` is as good as nothing.
+/// Makes schemas of what clients send: other fields are forbidden, and `null` means that a field is absent.
 pub fn requests(definitions: &'static str) -> SchemaGenerator {
     let tidy = |schema: &mut Schema| {
         tidy(schema, |required| required);
@@ -54,7 +54,7 @@ fn settings(definitions: &'static str) -> SchemaSettings {
     })
 }
 
-/// The definitions of both, by name: a type that travels both ways looks the same.
+/// The definitions of both generators, by name. A type that is in both must look the same.
 pub fn merge(generators: [SchemaGenerator; 2]) -> Map<String, Value> {
     let [mut first, mut second] = generators;
     let mut definitions = first.take_definitions(true);
@@ -68,7 +68,7 @@ pub fn merge(generators: [SchemaGenerator; 2]) -> Map<String, Value> {
     definitions
 }
 
-/// Every frame may carry a `ref`: it stands beside the request, not in it.
+/// Adds `ref` to each frame: it is beside the request's fields, not among them.
 pub fn with_ref(schema: &mut Schema) {
     let mut reference = Ref::json_schema(&mut requests("/$defs"));
     reference.remove("description");
@@ -78,13 +78,13 @@ pub fn with_ref(schema: &mut Schema) {
     }
 }
 
-/// Of a field that may be left out, too: `oneOf`, so that [`tidy`] leaves it alone.
+/// For a field that may be absent, too. It is `oneOf`, so that [`tidy`] doesn't change it.
 pub fn time_or_null(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({"oneOf": [Time::json_schema(generator), {"type": "null"}]})
 }
 
-/// Takes `null` away from the properties that `plain` picks by whether they are required, formats that no
-/// standard knows, and the links of doc comments.
+/// Removes `null` from the properties that `plain` picks by whether they are required, formats that no standard defines,
+/// and the links of doc comments.
 fn tidy(schema: &mut Schema, plain: fn(bool) -> bool) {
     let Some(object) = schema.as_object_mut() else {
         return;
@@ -114,7 +114,7 @@ fn tidy(schema: &mut Schema, plain: fn(bool) -> bool) {
     }
 }
 
-/// "[`limits::MENTIONED_MAX`]" is `MENTIONED_MAX` to who doesn't read the source.
+/// "[`limits::MENTIONED_MAX`]" becomes `MENTIONED_MAX`, for readers who don't have the source.
 fn without_links(text: &str) -> String {
     let mut parts = text.split("[`");
     let mut plain = parts.next().unwrap_or_default().to_owned();

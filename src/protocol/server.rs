@@ -59,7 +59,7 @@ pub enum Frame<'a> {
         room_id: RoomId,
         user_id: UserId,
         seq: Seq,
-        /// To the reader's own sockets, as are the next two.
+        /// Only to the reader's own sockets, like the next two fields.
         #[serde(skip_serializing_if = "Option::is_none")]
         last_seq: Option<Seq>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,7 @@ pub struct Ready<'a> {
     pub epoch: &'a str,
     /// As many as fit into the frame.
     pub rooms: &'a [Room],
-    /// So many follow at once, each in an `added`.
+    /// How many rooms follow at once, each in an `added`.
     pub more_rooms: usize,
     pub online: &'a [UserId],
     pub online_truncated: bool,
@@ -146,8 +146,7 @@ fn length(value: &impl Serialize) -> usize {
     count.0
 }
 
-/// A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and
-/// without `prev` that is `rev` - 1.
+/// A frame about a stored change. It has everything that changed in (`prev`, `rev`]; an absent `prev` is `rev` - 1.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Live{T}")]
 pub struct Live<T> {
@@ -183,7 +182,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What changed of one message; what isn't there is as it was.
+/// What changed of one message. Absent fields did not change.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct MessageUpdate<'a> {
     pub room_id: RoomId,
@@ -205,7 +204,7 @@ pub struct MessageUpdate<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "super::schema::time_or_null")]
     pub pinned_at: Option<Option<Time>>,
-    /// Those touched, without ids.
+    /// The reactions that changed, without the users' ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<ReactionCount>,
 }
@@ -231,7 +230,7 @@ pub enum Action {
     Unpin,
 }
 
-/// How many have reacted with an emoji by now; 0: nobody any more.
+/// How many users have reacted with an emoji; 0: none any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReactionCount {
     pub emoji: String,
@@ -284,7 +283,7 @@ pub struct Ack<'a> {
     pub unread: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread_mentions: Option<u64>,
-    /// Of the token that the socket has now.
+    /// When the socket's present token expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
 }

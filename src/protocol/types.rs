@@ -16,8 +16,8 @@ pub type Seq = u64;
 /// A change's number within its room: 1, 2, 3, … without a hole; 0 is "nothing yet".
 pub type Rev = u64;
 
-/// A whole number from 0 to [`ID_MAX`] that a client sends. It is one whatever its spelling: `1`, `1.0` and `10e-1` are
-/// the same number (RFC 8259 section 6; JSON Schema Core 2020-12, section 4.2.3).
+/// A whole number from 0 to [`ID_MAX`] that a client sends, in any spelling: `1`, `1.0` and `10e-1` are the same number
+/// (RFC 8259 section 6; JSON Schema Core 2020-12, section 4.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole(pub u64);
 
@@ -27,7 +27,8 @@ impl From<Whole> for u64 {
     }
 }
 
-/// The whole number that JSON wrote with a fraction, an exponent or as -0, if it is one, and its size at most [`ID_MAX`].
+/// The whole number that JSON spelled with a fraction, with an exponent or as -0, if it is whole and at most [`ID_MAX`] in
+/// size.
 pub fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() <= ID_MAX as f64).then_some(number as i64)
 }
@@ -153,16 +154,16 @@ id!(
     RoomId
 );
 id!(
-    /// A log-in's id (`sid` in its tokens): random, below 2^53.
+    /// A session's id (`sid` in its tokens): random, below 2^53.
     SessionId
 );
 
-/// A moment: milliseconds since 1970 in the tables, RFC 3339 in UTC with milliseconds in JSON.
+/// A time: milliseconds since 1970 in the tables, RFC 3339 in UTC with milliseconds in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub i64);
 
 impl Time {
-    /// The present moment by the wall clock.
+    /// The present time by the wall clock.
     pub fn now() -> Self {
         Self(jiff::Timestamp::now().as_millisecond())
     }

@@ -103,8 +103,7 @@ impl Worker {
     /// Takes a newer token of the same session. An older one shortens nothing.
     async fn renew(&mut self, token: &str, reference: Option<&Ref>) -> Result<(), Stop> {
         self.chat.charge_socket(&self.who).map_err(Stop::Refused)?;
-        let who = self.chat.authenticate(token).await;
-        let who = who.map_err(|refusal| {
+        let who = self.chat.authenticate(token).await.map_err(|refusal| {
             if refusal.code.retryable() {
                 Stop::Refused(refusal)
             } else {

@@ -233,7 +233,7 @@ async fn the_listener_comes_and_goes_with_the_server() {
     for command in ["serve", "check"] {
         let ran = server.command(&[command], "").await;
         assert_eq!(ran.code, Some(64), "{ran:?}");
-        let why = "HEARTH_LISTEN_METRICS: another address than HEARTH_LISTEN";
+        let why = "HEARTH_LISTEN_METRICS: must be another address than HEARTH_LISTEN";
         assert!(ran.err.contains(why), "{ran:?}");
     }
 

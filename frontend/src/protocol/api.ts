@@ -724,7 +724,7 @@ export interface components {
             username?: string | null;
         };
         /**
-         * @description The codes of PROTOCOL.md section 6.1. Clients treat an unknown one by its HTTP status' class.
+         * @description The codes of PROTOCOL.md section 6.1. A client treats an unknown code by the class of its HTTP status.
          * @enum {string}
          */
         Code: "invalid" | "unauthorized" | "token_expired" | "token_revoked" | "forbidden" | "not_found" | "method_not_allowed" | "taken" | "too_large" | "unsupported_media_type" | "rate_limited" | "internal" | "unavailable";
@@ -1082,7 +1082,7 @@ export interface components {
             id?: string | null;
             reply_to?: number | null;
         };
-        /** @description A log-in's id (`sid` in its tokens): random, below 2^53. */
+        /** @description A session's id (`sid` in its tokens): random, below 2^53. */
         SessionId: number;
         /**
          * @description A user's role on the whole site, not in a room.

@@ -3,7 +3,7 @@
 export interface Ack {
   created_at?: string;
   duplicate?: boolean;
-  /** Of the token that the socket has now. */
+  /** When the socket's present token expires. */
   expires_at?: string;
   id?: string;
   last_read_seq?: number;
@@ -90,14 +90,14 @@ export type ClientFrame =
     room_id: RoomId;
     seq: number;
   }
-  /** A hint, without an answer. */
+  /** Ephemeral: it has no answer. */
   | {
     type: "typing";
     ref?: number | string;
     room_id: RoomId;
   };
 
-/** The codes of PROTOCOL.md section 6.1. Clients treat an unknown one by its HTTP status' class. */
+/** The codes of PROTOCOL.md section 6.1. A client treats an unknown code by the class of its HTTP status. */
 export type Code = "invalid" | "unauthorized" | "token_expired" | "token_revoked" | "forbidden" | "not_found" | "method_not_allowed" | "taken" | "too_large" | "unsupported_media_type" | "rate_limited" | "internal" | "unavailable";
 
 export interface CreateInviteBody {
@@ -242,7 +242,7 @@ export interface Limits {
   username_chars_min: number;
 }
 
-/** A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and without `prev` that is `rev` - 1. */
+/** A frame about a stored change. It has everything that changed in (`prev`, `rev`]; an absent `prev` is `rev` - 1. */
 export interface LiveMemberChange {
   at?: string;
   by?: UserId;
@@ -257,7 +257,7 @@ export interface LiveMemberChange {
   user: UserSummary;
 }
 
-/** A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and without `prev` that is `rev` - 1. */
+/** A frame about a stored change. It has everything that changed in (`prev`, `rev`]; an absent `prev` is `rev` - 1. */
 export interface LiveMessage {
   /** Absent: deleted. */
   content?: string;
@@ -284,7 +284,7 @@ export interface LiveMessage {
   seq: number;
 }
 
-/** A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and without `prev` that is `rev` - 1. */
+/** A frame about a stored change. It has everything that changed in (`prev`, `rev`]; an absent `prev` is `rev` - 1. */
 export interface LiveMessageUpdate {
   /** Absent when several changes were joined. */
   by?: UpdatedBy;
@@ -298,7 +298,7 @@ export interface LiveMessageUpdate {
   /** `null`: not pinned any more. */
   pinned_at?: string | null;
   prev?: number;
-  /** Those touched, without ids. */
+  /** The reactions that changed, without the users' ids. */
   reactions?: ReactionCount[];
   /** Messages played back on a room socket: they don't move the position. */
   replay?: boolean;
@@ -307,7 +307,7 @@ export interface LiveMessageUpdate {
   seq: number;
 }
 
-/** A durable frame: its `rev` stands in `change`; all that changed in (`prev`, `rev`] is in it, and without `prev` that is `rev` - 1. */
+/** A frame about a stored change. It has everything that changed in (`prev`, `rev`]; an absent `prev` is `rev` - 1. */
 export interface LiveRoomChange {
   prev?: number;
   /** Messages played back on a room socket: they don't move the position. */
@@ -457,7 +457,7 @@ export interface Reaction {
   user_ids: UserId[];
 }
 
-/** How many have reacted with an emoji by now; 0: nobody any more. */
+/** How many users have reacted with an emoji; 0: none any more. */
 export interface ReactionCount {
   count: number;
   emoji: string;
@@ -494,7 +494,7 @@ export interface Ready {
   expires_at: string;
   heartbeat_s: number;
   limits: Limits;
-  /** So many follow at once, each in an `added`. */
+  /** How many rooms follow at once, each in an `added`. */
   more_rooms: number;
   online: UserId[];
   online_truncated: boolean;
@@ -646,7 +646,7 @@ export type ServerFrame =
   }
   | {
     type: "read";
-    /** To the reader's own sockets, as are the next two. */
+    /** Only to the reader's own sockets, like the next two fields. */
     last_seq?: number;
     room_id: RoomId;
     seq: number;
@@ -672,7 +672,7 @@ export type ServerFrame =
     reconnect_after_ms: number;
   };
 
-/** A log-in's id (`sid` in its tokens): random, below 2^53. */
+/** A session's id (`sid` in its tokens): random, below 2^53. */
 export type SessionId = number;
 
 /** A user's role on the whole site, not in a room. */

@@ -68,7 +68,7 @@ async fn a_mailbox_is_bounded_and_loses_nothing_that_it_took() {
     );
 }
 
-/// Whoever has something to say when it is closed. What was accepted before comes first.
+/// Also while much of what was accepted before waits: that comes first.
 #[tokio::test]
 async fn a_closed_mailbox_takes_nothing_but_the_last_word() {
     let (mailbox, mut client) = connected().await;
@@ -106,7 +106,7 @@ async fn who_is_asked_to_leave_is_still_answered() {
     let waited = tokio::time::timeout(Duration::from_secs(5), mailbox.drained()).await;
     assert!(waited.is_ok(), "nobody waits for a reader then");
     assert_eq!(client.read_u8().await.unwrap(), b' ');
-    // What ends its log-in meanwhile ends it.
+    // The end of its session meanwhile closes it.
     assert_eq!(mailbox.close(Close::Revoked), Close::Revoked);
     assert_eq!(mailbox.backlog().closing(), Some(Close::Revoked));
 }

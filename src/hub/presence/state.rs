@@ -1,7 +1,7 @@
 //! Who is online, and who is told of it. Pure: no lock, no clock, no connection.
 //!
 //! Presence is told within small rooms, those of at most [`PRESENCE_ROOM_MAX`] members. A larger room costs nothing here,
-//! whoever comes and goes in it. Whoever comes online or goes offline takes the next stamp, and their entry moves to the
+//! whoever comes and goes in it. A user who comes online or goes offline takes the next stamp, and their entry moves to the
 //! end of the lists of their rooms. So what a connection wasn't told yet is the end of its rooms' lists, after the stamp
 //! up to which it was told: it keeps that one number, nothing is queued for it however long it doesn't read, and of many
 //! changes of one user it hears the last.
@@ -231,7 +231,7 @@ impl Presence {
     /// Those whom a user sees online, the user included: in all of their rooms, or in `only` one. At most `max`.
     pub fn seen_by(&self, user_id: UserId, only: Option<RoomId>, max: usize) -> Online {
         let mut ids = HashSet::from([user_id]);
-        for &room_id in self.rooms_of(user_id, &only) {
+        for &room_id in self.rooms_of(user_id, only.as_ref()) {
             if ids.len() <= max && self.entry(room_id, user_id).is_some() {
                 ids.extend(self.seen_in(room_id));
             }
@@ -253,7 +253,7 @@ impl Presence {
     /// `max` ids, which is at least what a small room holds.
     pub fn news(&self, user_id: UserId, only: Option<RoomId>, told: Stamp, max: usize) -> News {
         let mut changes: Vec<(UserId, Stamp, bool)> = Vec::new();
-        for &room_id in self.rooms_of(user_id, &only) {
+        for &room_id in self.rooms_of(user_id, only.as_ref()) {
             let Some(list) = self.rooms.get(&room_id) else {
                 continue;
             };
@@ -298,7 +298,7 @@ impl Presence {
 
     /// The rooms that a connection of this user's is about. They are looked up here and not at the connection, which
     /// learns of a new room after the others in it do.
-    fn rooms_of<'a>(&'a self, user_id: UserId, only: &'a Option<RoomId>) -> &'a [RoomId] {
+    fn rooms_of<'a>(&'a self, user_id: UserId, only: Option<&'a RoomId>) -> &'a [RoomId] {
         match only {
             Some(room_id) => std::slice::from_ref(room_id),
             None => self

@@ -76,7 +76,7 @@ fn a_new_member_and_those_in_the_room_hear_of_each_other() {
     come(&mut presence, 2, &[1]);
     come(&mut presence, 3, &[]);
     let told = presence.seen_by(UserId(3), None, 10);
-    assert_eq!(told.ids, ids([3]), "a stranger sees himself");
+    assert_eq!(told.ids, ids([3]), "a stranger sees only themselves");
     assert_eq!(presence.join(RoomId(1), UserId(3), 3), ids([1, 2, 3]));
     let news = presence.news(UserId(3), None, told.told, 10);
     assert_eq!(news.online, ids([1, 2]));
