@@ -211,14 +211,14 @@ async fn start(config: Config) -> Result<Server, Error> {
     shutdown.spawn(indexer.run(store.clone()));
     spawn_periodic_work(&shutdown, &store, &chat, metrics.clone());
 
-    let site = Site::new(
+    let site = Site {
         chat,
         gateway,
-        Origins::new(config.public_url.as_ref(), config.cors_origins.clone()),
-        Proxies::new(config.trusted_proxies.clone()),
-        Hosts::new(connections_max, config.connections_per_address),
-        shutdown.token.clone(),
-    );
+        origins: Origins::new(config.public_url.as_ref(), config.cors_origins.clone()),
+        proxies: Proxies::new(config.trusted_proxies.clone()),
+        hosts: Hosts::new(connections_max, config.connections_per_address),
+        stopping: shutdown.token.clone(),
+    };
     tracing::info!(
         listen.addr = %sockets.http.1,
         listen.tcp = sockets.lines.as_ref().map(|(_, address)| tracing::field::display(address)),
@@ -274,7 +274,7 @@ fn new_chat(config: &Config, store: Store, key: &str) -> Result<Chat, Error> {
             registration: config.registration,
             public_url: config.public_url.clone(),
         },
-        config.rate_limits,
+        config.rate_limits.into(),
     ))
 }
 
@@ -294,9 +294,9 @@ fn spawn_periodic_work(
     }));
     let pruned = chat.clone();
     shutdown.spawn(every(PRUNE_INTERVAL, async move || pruned.prune().await));
-    let (swept, mut met) = (chat.clone(), HashMap::new());
-    shutdown.spawn(every(CHORES_INTERVAL, async move || {
-        swept.sweep(&mut met).await;
+    let (jobs, mut seen) = (chat.clone(), HashMap::new());
+    shutdown.spawn(every(PENDING_JOBS_INTERVAL, async move || {
+        jobs.run_pending_jobs(&mut seen).await;
     }));
 }
 

@@ -269,7 +269,7 @@ pub const INVITE_USES_MAX: u64 = 1_000;
 pub const INVITE_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub const RESET_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// How often pending jobs are looked for, and how many are read at once.
-pub const CHORES_INTERVAL: Duration = Duration::from_secs(5);
+pub const PENDING_JOBS_INTERVAL: Duration = Duration::from_secs(5);
 pub const PENDING_JOBS_PAGE: usize = 100;
 /// A request that found an account not deleted is over after so long, its append included, whatever the clocks of two nodes say.
 pub const DELETION_SETTLED_AFTER: Duration = Duration::from_secs(180);

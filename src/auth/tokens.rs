@@ -170,7 +170,7 @@ fn expired() -> Refusal {
 }
 
 fn unauthorized() -> Refusal {
-    Refusal::new(Code::Unauthorized, "A valid access token is needed.")
+    Refusal::new(Code::Unauthorized, "A valid access token is required.")
 }
 
 /// The name of a key: the beginning of its hash, which reveals nothing about the key.

@@ -1,11 +1,11 @@
 //! Accounts: registering, logging in, changing one's own, and finding users.
 //!
-//! Invariant: a name that doesn't exist, a wrong password and a disabled account are answered alike and
-//! take as long.
+//! Invariant: an unknown name, a wrong password and a disabled account get the same answer, after the same time.
 
 use super::{
-    Chat, Device, Identity, PageOf, page, refuse,
-    sessions::{Granted, wrong_log_in},
+    Chat, Device, Identity, PageOf, page,
+    refusals::wrong_log_in,
+    sessions::{Granted, TokenDelivery},
 };
 use crate::{
     auth::passwords,
@@ -14,37 +14,48 @@ use crate::{
         UserId,
         check::Checks,
         error::{Code, Refusal},
-        fold::{fold, sought_name},
-        rest::{List, LoginBody, PatchMeBody, RegisterBody, User, UserSummary},
+        fold::{fold, name_forms, sought_name},
+        rest::{List, User, UserSummary},
     },
     store::{NewUser, Profile, UserRow},
 };
 
+/// An account as its owner asked for it.
+#[derive(Debug)]
+pub struct NewAccount {
+    pub username: Option<String>,
+    pub email: Option<String>,
+    pub password: Option<String>,
+    pub full_name: Option<String>,
+    /// The code of an invite.
+    pub invite: Option<String>,
+}
+
 impl Chat {
-    /// Makes an account and logs its owner in.
-    pub async fn register(&self, body: RegisterBody, from: Device<'_>) -> Result<Granted, Refusal> {
-        let mut checks = Checks::default();
-        checks.unknown(body.unknown);
-        let username = checks.required("username", body.username);
-        let email = checks.required("email", body.email);
-        let password = checks.required("password", body.password);
-        let full_name = checks.optional("full_name", body.full_name);
-        let cookie = checks.optional("cookie", body.cookie);
-        let invite = checks.optional("invite", body.invite);
-        let username = username.map(|name| checks.username("username", &name));
-        if let Some(email) = &email {
+    /// Creates an account and logs its owner in.
+    pub async fn register(
+        &self,
+        account: NewAccount,
+        delivery: TokenDelivery,
+        from: Device<'_>,
+        mut checks: Checks,
+    ) -> Result<Granted, Refusal> {
+        let username = account
+            .username
+            .map(|name| checks.username("username", &name));
+        if let Some(email) = &account.email {
             checks.email("email", email);
         }
-        if let Some(password) = &password {
+        if let Some(password) = &account.password {
             passwords::check(&mut checks, "password", password);
         }
-        let full_name = full_name.map(|name| checks.full_name("full_name", &name));
-        checks.done()?;
-        let (Some(username), Some(email), Some(password)) = (username, email, password) else {
-            return Err(Refusal::internal());
-        };
+        let full_name = account
+            .full_name
+            .map(|name| checks.full_name("full_name", &name));
+        let required = username.zip(account.email).zip(account.password);
+        let ((username, email), password) = checks.finish(required)?;
         self.guesses.charge_registration(from.address)?;
-        let invite = self.admitted(invite.as_deref()).await?;
+        let invite = self.admitted(account.invite.as_deref()).await?;
         let user = NewUser {
             username,
             email,
@@ -54,39 +65,40 @@ impl Chat {
         let row = self.create_user(user, invite).await?;
         let name_key = fold(&row.user.username);
         self.guesses.succeeded(&name_key, from.address);
-        self.log_in(row.user, None, from.user_agent, cookie).await
+        self.log_in(row.user, None, from.user_agent, delivery).await
     }
 
-    /// Checks the password and begins a log-in.
-    pub async fn login(&self, body: LoginBody, from: Device<'_>) -> Result<Granted, Refusal> {
-        let mut checks = Checks::default();
-        checks.unknown(body.unknown);
-        let username = checks.required("username", body.username);
-        let password = checks.required("password", body.password);
-        let cookie = checks.optional("cookie", body.cookie);
-        at_most(&mut checks, "password", password.as_deref());
-        checks.done()?;
-        let (Some(username), Some(password)) = (username, password) else {
-            return Err(Refusal::internal());
-        };
+    /// Checks the password and begins a session.
+    pub async fn login(
+        &self,
+        username: Option<String>,
+        password: Option<String>,
+        delivery: TokenDelivery,
+        from: Device<'_>,
+        mut checks: Checks,
+    ) -> Result<Granted, Refusal> {
+        if let Some(password) = &password {
+            checks.bytes("password", password, PASSWORD_BYTES_MAX);
+        }
+        let (username, password) = checks.finish(username.zip(password))?;
         let name_key = fold(&username);
         self.guesses.charge(&name_key, from.address)?;
         let row = self.verified(&username, &password).await?;
         self.guesses.succeeded(&name_key, from.address);
         let hash = self.renew_hash(&row, password.clone()).await;
-        let granted = self.log_in(row.user, hash, from.user_agent, cookie).await;
+        let granted = self.log_in(row.user, hash, from.user_agent, delivery).await;
         match granted {
-            // Another log-in may have renewed the hash meanwhile: the password is still the same then.
+            // Another log-in may have renewed the hash meanwhile. Then the password is still the same.
             Err(refusal) if refusal.code == Code::Unauthorized => {
                 let row = self.verified(&username, &password).await?;
                 let hash = row.password_hash;
-                self.log_in(row.user, hash, from.user_agent, cookie).await
+                self.log_in(row.user, hash, from.user_agent, delivery).await
             }
             granted => granted,
         }
     }
 
-    /// The active user of this name, if this is his password.
+    /// The active user of this name, if this is their password.
     async fn verified(&self, username: &str, password: &str) -> Result<UserRow, Refusal> {
         let row = self.user_named(username).await?;
         let hash = row.as_ref().and_then(|row| row.password_hash.clone());
@@ -95,8 +107,8 @@ impl Chat {
             .ok_or_else(wrong_log_in)
     }
 
-    /// Replaces a hash of another kind or cost by one as they are made now, while the password is known; the
-    /// one that the user has then. If it can't be done, the next log-in will.
+    /// Replaces a password hash of an outdated kind or cost while the password is known, and returns the hash that the user
+    /// has then. If it can't be replaced, the next log-in tries again.
     async fn renew_hash(&self, row: &UserRow, password: String) -> Option<String> {
         let old = row.password_hash.as_ref()?;
         if !self.passwords.is_outdated(old) {
@@ -105,63 +117,82 @@ impl Chat {
         let Ok(new) = self.passwords.hash(password).await else {
             return Some(old.clone());
         };
-        let replaced = self.store.replace_hash(row.user.id, old, new.clone());
-        match replaced.await {
+        match self.store.replace_hash(row.user.id, old, new.clone()).await {
             Ok(()) => Some(new),
             Err(error) => {
-                tracing::warn!(%error, user.id = row.user.id.0, "an old password hash stays");
+                tracing::warn!(%error, user.id = row.user.id.0, "an outdated password hash could not be replaced");
                 Some(old.clone())
             }
         }
     }
 
-    /// Changes what is told of me; an empty full name takes it away.
-    pub async fn patch_me(&self, who: &Identity, body: PatchMeBody) -> Result<User, Refusal> {
+    /// Changes the asker's own profile; an empty full name removes it.
+    pub async fn patch_me(
+        &self,
+        who: &Identity,
+        mut profile: Profile,
+        mut checks: Checks,
+    ) -> Result<User, Refusal> {
         self.changes.charge(who.user.id)?;
-        let mut checks = Checks::default();
-        checks.unknown(body.unknown);
-        let full_name = checks.optional("full_name", body.full_name);
-        let email = checks.optional("email", body.email);
-        let full_name = full_name.map(|name| checks.full_name("full_name", &name));
-        if let Some(email) = &email {
+        profile.full_name = profile
+            .full_name
+            .map(|name| checks.full_name("full_name", &name));
+        if let Some(email) = &profile.email {
             checks.email("email", email);
         }
         checks.done()?;
-        let profile = Profile { full_name, email };
         let row = self.store.set_profile(who.user.id, profile).await;
         self.sessions.forget(who.user.id);
-        Ok(row.map_err(refuse)?.ok_or_else(Refusal::not_found)?.user)
+        Ok(row?.ok_or_else(Refusal::not_found)?.user)
     }
 
-    /// Users one of whose names begins with `query` ([`sought_name`]).
+    /// Users who have a name that begins with `query` ([`sought_name`]).
     pub async fn users(&self, query: &str, at: PageOf) -> Result<List<UserSummary>, Refusal> {
-        let users = self
-            .store
-            .users(&sought_name(query), UserId(at.after), at.limit + 1)
-            .await
-            .map_err(refuse)?;
+        let (prefix, after) = (sought_name(query), UserId(at.after));
+        let users = self.store.users(&prefix, after, at.limit + 1).await?;
         Ok(page(users, at.limit, |user| user.id.0))
+    }
+
+    /// As [`Chat::users`], but only those who are online. `online` lists users who are, by rising id: those after an id, at
+    /// most so many. At most [`ONLINE_MAX`] are looked at for one page, so it may be short or empty although others follow.
+    pub async fn users_online(
+        &self,
+        query: &str,
+        at: PageOf,
+        online: impl Fn(UserId, usize) -> Vec<UserId>,
+    ) -> Result<List<UserSummary>, Refusal> {
+        let prefix = sought_name(query);
+        let mut found = Vec::new();
+        let (mut after, mut left) = (UserId(at.after), ONLINE_MAX);
+        while left > 0 && found.len() <= at.limit {
+            let ids = online(after, LIST_ITEMS_MAX.min(left));
+            let Some(last) = ids.last() else {
+                return Ok(page(found, at.limit, |user: &UserSummary| user.id.0));
+            };
+            (after, left) = (*last, left - ids.len());
+            let users = self.store.users_by_ids(&ids).await?.into_iter();
+            found.extend(users.filter(|user| {
+                let forms = name_forms(&user.username, user.full_name.as_deref());
+                forms.iter().any(|form| form.starts_with(&prefix))
+            }));
+        }
+        let mut list = page(found, at.limit, |user: &UserSummary| user.id.0);
+        // The search stopped at its bound: the next page goes on behind the last user that was looked at.
+        list.next.get_or_insert_with(|| after.to_string());
+        Ok(list)
     }
 
     /// Those of these users who exist.
     pub async fn users_by_ids(&self, ids: &[UserId]) -> Result<List<UserSummary>, Refusal> {
-        let users = self.store.users_by_ids(ids).await.map_err(refuse)?;
+        let users = self.store.users_by_ids(ids).await?;
         Ok(page(users, usize::MAX, |user| user.id.0))
     }
 
-    /// A user by name, in any case. What is too long to be a name is nobody's.
+    /// A user by name, in any case. No user has a name that is too long.
     pub(super) async fn user_named(&self, name: &str) -> Result<Option<UserRow>, Refusal> {
         if name.chars().nth(USERNAME_CHARS_MAX).is_some() {
             return Ok(None);
         }
-        self.store.user_by_name(&fold(name)).await.map_err(refuse)
-    }
-}
-
-/// Notes a password that is longer than any may be: it isn't hashed.
-pub(super) fn at_most(checks: &mut Checks, field: &'static str, password: Option<&str>) {
-    if password.is_some_and(|password| password.len() > PASSWORD_BYTES_MAX) {
-        let rule = format!("at most {PASSWORD_BYTES_MAX} bytes");
-        checks.fail(field, "length", rule);
+        Ok(self.store.user_by_name(&fold(name)).await?)
     }
 }

@@ -1,24 +1,19 @@
-//! The accounts of others: what everybody sees of them, what site admins change, and the link that sets a
-//! new password.
+//! Accounts of other users: what everyone may see of them, and what site admins may change.
 
-use std::net::IpAddr;
-
-use super::{Chat, Identity, refuse};
+use super::{Chat, Identity};
 use crate::{
-    auth::{passwords, tokens},
     protocol::{
         UserId,
-        check::Checks,
         error::Refusal,
-        rest::{PatchUserBody, ResetBody, User},
+        rest::{SiteRole, User},
     },
     store::admin::{AccountChange, Unchanged},
 };
 
 impl Chat {
-    /// A user; the e-mail address is for himself and for site admins.
+    /// A user. Only they themselves and site admins see the e-mail address.
     pub async fn user(&self, who: &Identity, id: UserId) -> Result<User, Refusal> {
-        let row = self.store.user(id).await.map_err(refuse)?;
+        let row = self.store.user(id).await?;
         let mut user = row.ok_or_else(Refusal::not_found)?.user;
         if id != who.user.id && !self.is_admin(who).await? {
             user.email = None;
@@ -26,79 +21,43 @@ impl Chat {
         Ok(user)
     }
 
-    /// Disables or enables a user, or gives him another role on the site: for site admins.
+    /// Disables or enables a user, or changes their role on the site. Only site admins may.
     pub async fn patch_user(
         &self,
         who: &Identity,
         user_id: UserId,
-        body: PatchUserBody,
+        is_active: Option<bool>,
+        role: Option<SiteRole>,
     ) -> Result<User, Refusal> {
         self.changes.charge(who.user.id)?;
-        let mut checks = Checks::default();
-        checks.unknown(body.unknown);
-        let is_active = checks.optional("is_active", body.is_active);
-        let role = checks.optional("role", body.role);
-        checks.done()?;
-        // Judged again inside the transaction: this keeps it from those who have no business there.
+        // The transaction checks this again. Here it keeps others from starting one.
         if !self.is_admin(who).await? {
-            return Err(Refusal::forbidden("Only site admins may do this."));
+            return Err(not_admin());
         }
-        let by = Some(who.user.id);
         let change = AccountChange {
             user_id,
-            by,
+            by: Some(who.user.id),
             is_active,
             role,
         };
         let changed = self.store.change_account(change).await;
         self.sessions.forget(user_id);
-        changed.map_err(refuse)?.map_err(|why| match why {
-            Unchanged::NotAdmin => Refusal::forbidden("Only site admins may do this."),
+        changed?.map_err(|why| match why {
+            Unchanged::NotAdmin => not_admin(),
             Unchanged::NoSuchUser => Refusal::not_found(),
             Unchanged::LastAdmin => Refusal::forbidden(
-                "This is the last active admin of the site. Make somebody else an admin first.",
+                "This is the site's last active admin. Make another user an admin first.",
             ),
         })
     }
 
-    /// Sets a new password by the code of a link, once, and ends all log-ins of its user, whom it answers.
-    pub async fn reset_password(
-        &self,
-        body: ResetBody,
-        address: IpAddr,
-    ) -> Result<UserId, Refusal> {
-        let mut checks = Checks::default();
-        checks.unknown(body.unknown);
-        let code = checks.required("code", body.code);
-        let password = checks.required("new_password", body.new_password);
-        if let Some(password) = &password {
-            passwords::check(&mut checks, "new_password", password);
-        }
-        checks.done()?;
-        let (Some(code), Some(password)) = (code, password) else {
-            return Err(Refusal::internal());
-        };
-        let no_code = || {
-            let rule = "this link can't be used, or not any more; ask for another one";
-            Refusal::invalid_field("code", "unknown", rule)
-        };
-        self.guesses.charge_registration(address)?;
-        let code = tokens::hash(&code);
-        if !self.store.reset_lives(code).await.map_err(refuse)? {
-            return Err(no_code());
-        }
-        let hash = self.passwords.hash(password).await?;
-        match self
-            .store
-            .reset_password(code, hash)
-            .await
-            .map_err(refuse)?
-        {
-            Some(user_id) => {
-                self.sessions.forget(user_id);
-                Ok(user_id)
-            }
-            None => Err(no_code()),
-        }
+    /// Whether the asker is a site admin now, read from the database.
+    pub(super) async fn is_admin(&self, who: &Identity) -> Result<bool, Refusal> {
+        let row = self.store.user(who.user.id).await?;
+        Ok(row.is_some_and(|row| row.user.is_active && row.user.role == SiteRole::Admin))
     }
+}
+
+fn not_admin() -> Refusal {
+    Refusal::forbidden("Only site admins may do this.")
 }

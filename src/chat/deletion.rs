@@ -1,42 +1,52 @@
-//! The deletion of one's own account: without a name, then out of every room. What was written stays, by a
-//! "Deleted user"; direct rooms stay with the other one.
+//! Deleting one's own account: the name is removed, then the user leaves all rooms. Their messages stay, by a "Deleted
+//! user"; direct rooms stay with the other user.
 
 use std::{net::IpAddr, time::Duration};
 
-use super::{Chat, Identity, judged, mismatch, refuse, sessions::wrong_password};
+use super::{
+    Chat, Identity,
+    refusals::{mismatch, wrong_password},
+};
 use crate::{
+    limits::PASSWORD_BYTES_MAX,
     protocol::{
+        check::Checks,
         error::Refusal,
-        rest::{DeleteMeBody, Role, Room, RoomKind, User, UserSummary},
+        rest::{Role, Room, RoomKind, User, UserSummary},
     },
     store::{Change, Outcome, Refused, users::Undeleted},
 };
 
 impl Chat {
-    /// Deletes the asker's account. Rooms that he owns go to an admin, or else to another member; those
-    /// that he is alone in are deleted.
+    /// Deletes the asker's account. Rooms that they own pass to an admin, or else to another member; rooms
+    /// without another member are deleted.
     pub async fn delete_me(
         &self,
         who: &Identity,
-        body: DeleteMeBody,
+        password: Option<String>,
         address: IpAddr,
+        mut checks: Checks,
     ) -> Result<(), Refusal> {
         self.changes.charge(who.user.id)?;
-        let verified = self.confirmed(who, body, address).await?;
+        if let Some(password) = &password {
+            checks.bytes("current_password", password, PASSWORD_BYTES_MAX);
+        }
+        let password = checks.finish(password)?;
+        let verified = self.confirm_password(who, password, address).await?;
         let deleted = self.store.delete_user(who.user.id, verified).await;
         self.sessions.forget(who.user.id);
-        let chore = deleted.map_err(refuse)?.map_err(|why| match why {
+        let job = deleted?.map_err(|why| match why {
             Undeleted::WrongPassword => wrong_password(),
             Undeleted::LastAdmin => Refusal::forbidden(
-                "The last admin's account can't be deleted: make somebody else admin first.",
+                "The site's last admin can't delete their account. Make another user an admin first.",
             ),
         })?;
-        self.attend(chore, Duration::ZERO).await;
+        self.run_job(job, Duration::ZERO).await;
         Ok(())
     }
 
-    /// Takes a user whose account is gone out of all rooms but direct ones: those that can't be left now keep him
-    /// in no other.
+    /// Removes a user whose account is deleted from all rooms but direct ones. A room that can't be left now doesn't
+    /// keep them in others.
     pub(super) async fn leave_all(&self, user: &User) -> Result<(), Refusal> {
         let mut left = Ok(());
         for room in self.rooms_of(user.id).await? {
@@ -47,56 +57,55 @@ impl Chat {
         left
     }
 
-    /// The owner's place goes to an admin, else to whoever has been found to follow him; a room without anybody else
-    /// is deleted.
+    /// The owner is succeeded by an admin, or else by the member whom the store names; a room without another member is
+    /// deleted.
     async fn leave_for_good(&self, user: &UserSummary, room: &Room) -> Result<(), Refusal> {
         let room_id = room.id;
-        let owner = room
-            .mine
-            .as_ref()
-            .is_some_and(|mine| mine.role == Role::Owner);
-        let heir = match owner {
-            true => self.store.heir(room_id, user.id).await.map_err(refuse)?,
-            false => None,
+        let mine = room.mine.as_ref();
+        let is_owner = mine.is_some_and(|mine| mine.role == Role::Owner);
+        let heir = if is_owner {
+            self.store.heir(room_id, user.id).await?
+        } else {
+            None
         };
-        let alone = owner && heir.is_none();
+        let alone = is_owner && heir.is_none();
         let leave = Change::Leave {
             room_id,
             user: user.clone(),
             heir,
         };
-        match self.store.append(leave).await.map_err(refuse)? {
-            // Only what isn't archived can go.
+        match self.store.append(leave).await? {
+            // An archived room can't be deleted.
             Outcome::Refused(Refused::NoHeir) if alone => {
                 if room.archived_at.is_some() {
-                    let open = Change::Settings {
+                    let unarchive = Change::Settings {
                         room_id,
                         by: user.id,
                         name: None,
                         topic: None,
                         archived: Some(false),
                     };
-                    settled(self.store.append(open).await.map_err(refuse)?)?;
+                    check_gone(self.store.append(unarchive).await?)?;
                 }
                 let by = user.id;
                 let delete = Change::DeleteRoom { room_id, by };
-                settled(self.store.append(delete).await.map_err(refuse)?)
+                check_gone(self.store.append(delete).await?)
             }
-            outcome => settled(outcome),
+            outcome => check_gone(outcome),
         }
     }
 }
 
-/// A change of a room that one wants to leave: if it is gone, or one isn't in it any more, all is well.
-fn settled(outcome: Outcome) -> Result<(), Refusal> {
+/// Checks a change to a room that the user is leaving. It is no error if the room is gone, or the user is no member any more.
+fn check_gone(outcome: Outcome) -> Result<(), Refusal> {
     match outcome {
         Outcome::Left { .. }
         | Outcome::Set
         | Outcome::RoomDeleted
         | Outcome::Refused(Refused::NoRoom | Refused::NotMember) => Ok(()),
-        // Who was to follow has left meanwhile: another one is found when it is done again.
+        // The member who was to succeed has left meanwhile: the next attempt finds another.
         Outcome::Refused(Refused::NoHeir) => Err(Refusal::unavailable()),
-        Outcome::Refused(refused) => Err(judged(refused)),
+        Outcome::Refused(refused) => Err(refused.into()),
         outcome => Err(mismatch(outcome)),
     }
 }

@@ -1,11 +1,10 @@
-//! Limits on guessing passwords (OWASP ASVS 5.0, 6.3.1), taken before anything is computed, so that guesses made
-//! side by side are counted each.
+//! Limits on guessing passwords (OWASP ASVS 5.0, 6.3.1), charged before anything is computed, so that concurrent guesses are
+//! all counted.
 //!
-//! Whoever guesses is held back by his network, and so is everybody together. An account is guessed at from
-//! one network so often, and from all of them together so often. Neither what all do together nor what all do to this
-//! account counts for networks from which its owner has logged in: nobody locks him out of his home by guessing from
-//! elsewhere. A right password gives its network new guesses, once in [`GUESSES_RENEWED_AFTER`]. Nothing is locked for
-//! good. A name that doesn't exist is counted as one that does.
+//! Guesses are limited by network, for all networks together, for an account from one network, and for an account from all
+//! networks together. The limits that count all networks don't apply to networks from which the account's owner has logged
+//! in (its homes): an attacker elsewhere can't lock the owner out there. A correct password gives its network new guesses,
+//! once in [`GUESSES_RENEWED_AFTER`]. Nothing is locked permanently. Unknown names are counted like known ones.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -17,10 +16,10 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, clock::Clock};
 use quick_cache::sync::Cache;
 
-use super::limiter::Limiter;
+use super::limiter::{Limiter, RateLimits};
 use crate::{limits::*, protocol::error::Refusal};
 
-/// Where somebody is, as far as it can be told: IPv4 by /24, IPv6 by /64.
+/// The network of a client: of IPv4 the /24, of IPv6 the /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Network {
     V4([u8; 3]),
@@ -42,10 +41,10 @@ impl From<IpAddr> for Network {
     }
 }
 
-/// A name's hash: as long for every name.
+/// The hash of a name, so that long names take no more memory.
 type Account = u64;
 
-/// How often the guesses there were renewed by a right password, and when the last time.
+/// How often a correct password renewed the guesses from a network, and when it last did.
 #[derive(Clone, Copy, Default)]
 struct Home {
     renewed: u32,
@@ -55,36 +54,36 @@ struct Home {
 pub struct Guesses {
     hasher: RandomState,
     networks: Limiter<Network>,
-    /// With how often they were renewed.
+    /// The number is how often the guesses were renewed.
     pairs: Limiter<(Account, Network, u32)>,
     accounts: Limiter<Account>,
     registrations: Limiter<Network>,
     all: Total,
-    /// Where accounts are logged in to.
+    /// The networks from which accounts were logged in to.
     homes: Cache<(Account, Network), Home>,
 }
 
 impl Guesses {
-    pub fn new(enabled: bool) -> Self {
+    pub fn new(limits: RateLimits) -> Self {
         Self {
             hasher: RandomState::new(),
-            networks: Limiter::new(NETWORK_GUESS_INTERVAL, NETWORK_GUESSES, enabled),
-            pairs: Limiter::new(PAIR_GUESS_INTERVAL, PAIR_GUESSES, enabled),
-            accounts: Limiter::new(ACCOUNT_GUESS_INTERVAL, ACCOUNT_GUESSES, enabled),
-            registrations: Limiter::new(REGISTRATION_INTERVAL, REGISTRATIONS, enabled),
-            all: Total::new(ALL_GUESSES_INTERVAL, ALL_GUESSES, enabled),
+            networks: Limiter::new(NETWORK_GUESS_INTERVAL, NETWORK_GUESSES, limits),
+            pairs: Limiter::new(PAIR_GUESS_INTERVAL, PAIR_GUESSES, limits),
+            accounts: Limiter::new(ACCOUNT_GUESS_INTERVAL, ACCOUNT_GUESSES, limits),
+            registrations: Limiter::new(REGISTRATION_INTERVAL, REGISTRATIONS, limits),
+            all: Total::new(ALL_GUESSES_INTERVAL, ALL_GUESSES, limits),
             homes: Cache::new(HOMES_MAX),
         }
     }
 
-    /// Takes one guess at the password of this name, folded, or says how long to wait.
+    /// Takes one guess at the password of this name, given in its folded form, or refuses and says how long to wait.
     pub fn charge(&self, name_key: &str, address: IpAddr) -> Result<(), Refusal> {
         let (account, network) = (self.hasher.hash_one(name_key), address.into());
         let found = self.homes.get(&(account, network));
         let home = found.is_some();
         let renewed = found.unwrap_or_default().renewed;
-        // What an account refuses isn't counted for its network, nor what that refuses for all, unless a flood
-        // of names, or of networks, fills the memory.
+        // A guess that the account's limit refuses isn't charged to the network, and one that the network's limit refuses
+        // isn't charged to all. When a flood of names or of networks fills the memory, the wider limit comes first instead.
         let many_networks = self.networks.len() >= GUESS_KEYS_MAX;
         let many_names = self.pairs.len() >= GUESS_KEYS_MAX;
         if many_networks && !home {
@@ -106,7 +105,7 @@ impl Guesses {
         Ok(())
     }
 
-    /// The password was right, or the account was made there.
+    /// Notes that the password was correct, or that the account was created from there.
     pub fn succeeded(&self, name_key: &str, address: IpAddr) {
         let key = (self.hasher.hash_one(name_key), address.into());
         let home = self.homes.get(&key).unwrap_or_default();
@@ -120,7 +119,7 @@ impl Guesses {
         }
     }
 
-    /// A log-in of this account goes on there.
+    /// Notes that a session of this account was refreshed from there.
     pub fn at_home(&self, name_key: &str, address: IpAddr) {
         let key = (self.hasher.hash_one(name_key), address.into());
         if self.homes.get(&key).is_none() {
@@ -128,7 +127,7 @@ impl Guesses {
         }
     }
 
-    /// Takes one new account.
+    /// Takes one registration.
     pub fn charge_registration(&self, address: IpAddr) -> Result<(), Refusal> {
         let many_networks = self.registrations.len() >= GUESS_KEYS_MAX;
         if many_networks {
@@ -149,17 +148,18 @@ impl Guesses {
     }
 }
 
-/// One limit for everybody.
+/// One limit for all clients together.
 struct Total {
     bucket: Option<DefaultDirectRateLimiter>,
 }
 
 impl Total {
-    fn new(interval: Duration, burst: u32, enabled: bool) -> Self {
+    fn new(interval: Duration, burst: u32, limits: RateLimits) -> Self {
         let burst = NonZeroU32::new(burst).expect("a limit is not 0");
         let quota = Quota::with_period(interval).expect("a limit's period is not 0");
         Self {
-            bucket: enabled.then(|| DefaultDirectRateLimiter::direct(quota.allow_burst(burst))),
+            bucket: (limits == RateLimits::Enforced)
+                .then(|| DefaultDirectRateLimiter::direct(quota.allow_burst(burst))),
         }
     }
 
@@ -199,16 +199,16 @@ mod tests {
 
     #[test]
     fn an_account_is_guessed_at_from_one_network_so_often() {
-        let limits = Guesses::new(true);
+        let limits = Guesses::new(RateLimits::Enforced);
         assert_eq!(guesses(&limits, "ada", "192.0.2.1", 100), PAIR_GUESSES);
         assert_eq!(guesses(&limits, "ada", "192.0.2.9", 100), 0);
-        // Others in the same network log in all the same.
+        // Another account can still be logged in to from the same network.
         assert_eq!(guesses(&limits, "bob", "192.0.2.1", 1), 1);
     }
 
     #[test]
     fn an_account_is_guessed_at_from_everywhere_so_often_and_its_owner_comes_home() {
-        let limits = Guesses::new(true);
+        let limits = Guesses::new(RateLimits::Enforced);
         limits.succeeded("ada", address("192.0.2.1"));
         let mut taken = 0;
         for network in 0..50 {
@@ -221,18 +221,18 @@ mod tests {
 
     #[test]
     fn a_right_password_gives_its_network_new_guesses() {
-        let limits = Guesses::new(true);
+        let limits = Guesses::new(RateLimits::Enforced);
         assert_eq!(guesses(&limits, "ada", "192.0.2.1", 100), PAIR_GUESSES);
         limits.succeeded("ada", address("192.0.2.7"));
         assert_eq!(guesses(&limits, "ada", "192.0.2.1", 100), PAIR_GUESSES);
-        // Not every time: a neighbour would guess as often as her script logs in.
+        // Not every time, or someone in the same network could guess as often as the owner's script logs in.
         limits.succeeded("ada", address("192.0.2.7"));
         assert_eq!(guesses(&limits, "ada", "192.0.2.1", 100), 0);
     }
 
     #[test]
     fn who_refreshes_is_at_home_and_gets_no_new_guesses() {
-        let limits = Guesses::new(true);
+        let limits = Guesses::new(RateLimits::Enforced);
         for network in 0..50 {
             guesses(&limits, "ada", &format!("198.51.{network}.1"), 5);
         }
@@ -243,10 +243,10 @@ mod tests {
         assert!(guesses(&limits, "ada", "192.0.2.1", 100) <= PAIR_GUESSES - 4);
     }
 
-    /// Guesses from many networks: they fill no memory, and whoever is at home logs in all the same.
+    /// Guesses from many networks don't fill the memory, and the owner can still log in from home.
     #[test]
     fn networks_fill_no_memory() {
-        let limits = Guesses::new(true);
+        let limits = Guesses::new(RateLimits::Enforced);
         limits.succeeded("ada", address("192.0.2.1"));
         for at in 0..3 * GUESS_KEYS_MAX {
             let network = format!("2001:db8:{:x}:{:x}::1", at >> 16, at & 0xffff);
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_network_guesses_so_often() {
-        let limits = Guesses::new(true);
+        let limits = Guesses::new(RateLimits::Enforced);
         let names = (0..1_000).map(|name| name.to_string());
         let taken = names.filter(|name| limits.charge(name, address("192.0.2.1")).is_ok());
         assert_eq!(taken.count() as u32, NETWORK_GUESSES);
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn names_fill_no_memory() {
-        let limits = Guesses::new(true);
+        let limits = Guesses::new(RateLimits::Enforced);
         for name in 0..3 * GUESS_KEYS_MAX {
             let _ = limits.charge(&name.to_string(), address("192.0.2.1"));
         }
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn all_together_guess_so_often() {
-        let limits = Guesses::new(true);
+        let limits = Guesses::new(RateLimits::Enforced);
         let mut taken = 0;
         for network in 0..250 {
             taken += guesses(
@@ -296,13 +296,13 @@ mod tests {
                 5,
             );
         }
-        // A moment passes.
+        // Some time passes during the loop.
         assert!((ALL_GUESSES..ALL_GUESSES + 50).contains(&taken), "{taken}");
-        // Whoever is at home is none of them.
+        // A home isn't limited by them.
         limits.succeeded("ada", address("192.0.2.1"));
         assert_eq!(guesses(&limits, "ada", "192.0.2.1", 100), PAIR_GUESSES);
         assert_eq!(
-            guesses(&Guesses::new(false), "ada", "192.0.2.1", 2_000),
+            guesses(&Guesses::new(RateLimits::Lifted), "ada", "192.0.2.1", 2_000),
             2_000
         );
     }

@@ -1,17 +1,15 @@
-//! Who may come in: the mode of registration, and invites.
+//! The mode of registration, and invites.
 //!
-//! The rule: while registration is closed nobody invites, as nobody could come. Else everybody may invite into
-//! a room that he is a member of, as he might add somebody to it, and site admins without a room. Each sees
-//! and revokes his own invites, admins all. What an invite is worth when it is used is judged then, by the
-//! transaction that makes the account, and by the log when its user joins the room.
+//! While registration is closed nobody can create an invite, because it could not be used. Otherwise members may invite into
+//! their rooms, as they may add users there, and site admins may also invite without a room. Users see and revoke their own
+//! invites, site admins all. What an invite is worth is decided when it is used: by the transaction that creates the
+//! account, and by the store's judge when the new user joins the room.
 //!
-//! Invariant: a code that never was, one that was used up, that expired or was revoked are answered alike.
+//! Invariant: an unknown code, and an invite that is used up, expired or revoked, get the same answer.
 
 use std::time::Duration;
 
-use url::Url;
-
-use super::{Chat, Identity, PageOf, page, refuse};
+use super::{Chat, Identity, PageOf, page};
 use crate::{
     auth::{
         codes::{self, Purpose},
@@ -19,21 +17,20 @@ use crate::{
     },
     limits::*,
     protocol::{
-        Time, UserId,
+        RoomId, Time, UserId,
         check::Checks,
-        error::Refusal,
-        rest::{
-            CreateInviteBody, Invite, InviteMade, List, Registration, RoomKind, SiteRole, User,
-        },
+        error::{Code, Refusal},
+        rest::{Invite, InviteMade, List, Registration, RoomKind},
     },
     store::{NewUser, UserRow, invites::NewInvite},
 };
 
-/// How people come in.
-pub struct Entrance {
-    pub registration: Registration,
-    /// The URL under which people reach this server; for links.
-    pub public_url: Option<Url>,
+/// An invite as it was asked for.
+#[derive(Debug)]
+pub struct InviteRequest {
+    pub room_id: Option<RoomId>,
+    pub max_uses: Option<u64>,
+    pub expires_at: Option<Time>,
 }
 
 impl Chat {
@@ -41,41 +38,42 @@ impl Chat {
         self.entrance.registration
     }
 
-    /// Refuses who can't register at all, and who brings no invite where one is needed. The invite's hash.
+    /// Refuses registration where it is closed, or where an invite is needed and missing. Returns the invite's hash.
     pub(super) async fn admitted(&self, code: Option<&str>) -> Result<Option<[u8; 32]>, Refusal> {
         match (self.registration(), code) {
             (Registration::Closed, _) => Err(Refusal::forbidden(
-                "Nobody can register here. Ask the server's operator for an account.",
+                "Registration is closed. Ask the server's operator for an account.",
             )),
             (Registration::Invite, None) => Err(Refusal::invalid_field(
                 "invite",
                 "missing",
-                "only those who are invited can register here",
+                "an invite is required to register",
             )),
             (Registration::Open, None) => Ok(None),
             (_, Some(code)) => {
                 let hash = tokens::hash(code);
-                match self.store.invite_lives(hash).await.map_err(refuse)? {
-                    true => Ok(Some(hash)),
-                    false => Err(no_invite()),
+                if self.store.invite_lives(hash).await? {
+                    Ok(Some(hash))
+                } else {
+                    Err(no_invite())
                 }
             }
         }
     }
 
-    /// Makes the account, by an invite when there is one, and brings it into the invite's room.
+    /// Creates the account. With an invite, its user joins the invite's room.
     pub(super) async fn create_user(
         &self,
         user: NewUser,
         invite: Option<[u8; 32]>,
     ) -> Result<UserRow, Refusal> {
         let Some(hash) = invite else {
-            return self.store.create_user(user).await.map_err(refuse);
+            return Ok(self.store.create_user(user).await?);
         };
-        let made = self.store.create_invited_user(user, hash).await;
-        let (row, joining) = made.map_err(refuse)?.ok_or_else(no_invite)?;
-        if let Some(chore) = joining {
-            self.attend(chore, Duration::ZERO).await;
+        let made = self.store.create_invited_user(user, hash).await?;
+        let (row, joining) = made.ok_or_else(no_invite)?;
+        if let Some(job) = joining {
+            self.run_job(job, Duration::ZERO).await;
         }
         Ok(row)
     }
@@ -83,100 +81,97 @@ impl Chat {
     pub async fn create_invite(
         &self,
         who: &Identity,
-        body: CreateInviteBody,
+        request: InviteRequest,
+        mut checks: Checks,
     ) -> Result<InviteMade, Refusal> {
         self.changes.charge(who.user.id)?;
-        let mut checks = Checks::default();
-        checks.unknown(body.unknown);
-        let room_id = checks.optional("room_id", body.room_id);
-        let max_uses = checks.required("max_uses", body.max_uses).map(u64::from);
-        let expires_at = checks.required("expires_at", body.expires_at);
-        if max_uses.is_some_and(|uses| !(1..=INVITE_USES_MAX).contains(&uses)) {
+        if let Some(uses) = request.max_uses
+            && !(1..=INVITE_USES_MAX).contains(&uses)
+        {
             checks.fail("max_uses", "range", format!("1 to {INVITE_USES_MAX}"));
         }
         let now = Time::now();
         let latest = Time(now.0 + INVITE_TTL_MAX.as_millis() as i64);
-        if expires_at.is_some_and(|time| time <= now || time > latest) {
-            checks.fail("expires_at", "range", "a moment of the next 30 days");
+        if let Some(end) = request.expires_at
+            && (end <= now || end > latest)
+        {
+            let days = INVITE_TTL_MAX.as_secs() / (24 * 3_600);
+            let rule = format!("must be within the next {days} days");
+            checks.fail("expires_at", "range", rule);
         }
-        checks.done()?;
-        let (Some(max_uses), Some(expires_at)) = (max_uses, expires_at) else {
-            return Err(Refusal::internal());
-        };
+        let (max_uses, expires_at) = checks.finish(request.max_uses.zip(request.expires_at))?;
         if self.registration() == Registration::Closed {
             return Err(Refusal::forbidden(
-                "Registration is closed (HEARTH_REGISTRATION): nobody could use an invite.",
+                "Registration is closed (HEARTH_REGISTRATION), so an invite could not be used.",
             ));
         }
-        match room_id {
-            Some(room_id) => {
-                self.member(who, room_id).await?;
-                let room = self.room(who, room_id).await?;
-                if room.kind == RoomKind::Direct {
-                    let rule = "Nobody else comes into a direct room.";
-                    return Err(Refusal::forbidden(rule));
-                }
-                if room.archived_at.is_some() {
-                    return Err(Refusal::forbidden("The room is archived."));
-                }
-            }
-            None if self.is_admin(who).await? => {}
-            None => {
-                let rule = "Only site admins invite without a room. Give a room that you are in.";
-                return Err(Refusal::forbidden(rule));
-            }
-        }
+        self.may_invite(who, request.room_id).await?;
         let (code, code_hash) = codes::new();
-        let made = self.store.create_invite(NewInvite {
+        let new = NewInvite {
             code_hash,
-            room_id,
+            room_id: request.room_id,
             created_by: who.user.id,
             max_uses,
             expires_at,
-        });
-        let Some(invite) = made.await.map_err(refuse)? else {
-            return Err(Refusal::forbidden(
-                "You have 100 invites that can be used. Revoke one first.",
-            ));
+        };
+        let Some(invite) = self.store.create_invite(new).await? else {
+            let rule = format!(
+                "You have {INVITES_PER_USER_MAX} invites that can still be used, and no more are allowed. Revoke one first."
+            );
+            return Err(Refusal::new(Code::Forbidden, rule));
         };
         let link = codes::link(self.entrance.public_url.as_ref(), Purpose::Invite, &code);
         Ok(InviteMade { invite, code, link })
     }
 
-    /// Invites that can be used: one's own, an admin's all.
-    pub async fn invites(&self, who: &Identity, at: PageOf) -> Result<List<Invite>, Refusal> {
-        let of = self.whose(who).await?;
-        let invites = self.store.invites(of, at.after, at.limit + 1).await;
-        Ok(page(invites.map_err(refuse)?, at.limit, |invite| invite.id))
+    /// Whether the user may invite into this room, or without one.
+    async fn may_invite(&self, who: &Identity, room_id: Option<RoomId>) -> Result<(), Refusal> {
+        let Some(room_id) = room_id else {
+            return if self.is_admin(who).await? {
+                Ok(())
+            } else {
+                Err(Refusal::forbidden(
+                    "Only site admins can invite without a room. Name a room that you are a member of.",
+                ))
+            };
+        };
+        self.member(who, room_id).await?;
+        let room = self.room(who, room_id).await?;
+        if room.kind == RoomKind::Direct {
+            let rule = "No one can be invited into a direct room.";
+            return Err(Refusal::forbidden(rule));
+        }
+        if room.archived_at.is_some() {
+            return Err(Refusal::forbidden("The room is archived."));
+        }
+        Ok(())
     }
 
-    /// Revokes an invite of one's own, an admin any.
+    /// Invites that can still be used: the asker's own; a site admin's: all.
+    pub async fn invites(&self, who: &Identity, at: PageOf) -> Result<List<Invite>, Refusal> {
+        let of = self.invites_visible(who).await?;
+        let invites = self.store.invites(of, at.after, at.limit + 1).await?;
+        Ok(page(invites, at.limit, |invite| invite.id))
+    }
+
+    /// Revokes one of the asker's own invites; a site admin may revoke any.
     pub async fn delete_invite(&self, who: &Identity, id: u64) -> Result<(), Refusal> {
         self.changes.charge(who.user.id)?;
-        let of = self.whose(who).await?;
-        match self.store.delete_invite(id, of).await.map_err(refuse)? {
-            true => Ok(()),
-            false => Err(Refusal::not_found()),
+        let of = self.invites_visible(who).await?;
+        if self.store.delete_invite(id, of).await? {
+            Ok(())
+        } else {
+            Err(Refusal::not_found())
         }
     }
 
-    /// Whose invites somebody may see and revoke; `None`: everybody's.
-    async fn whose(&self, who: &Identity) -> Result<Option<UserId>, Refusal> {
+    /// Whose invites the asker may see and revoke; `None`: everyone's.
+    async fn invites_visible(&self, who: &Identity) -> Result<Option<UserId>, Refusal> {
         Ok((!self.is_admin(who).await?).then_some(who.user.id))
-    }
-
-    /// Whether who asks is a site admin now, whatever is remembered of his log-in.
-    pub(super) async fn is_admin(&self, who: &Identity) -> Result<bool, Refusal> {
-        let row = self.store.user(who.user.id).await.map_err(refuse)?;
-        let rules = |user: User| user.is_active && user.role == SiteRole::Admin;
-        Ok(row.is_some_and(|row| rules(row.user)))
     }
 }
 
 fn no_invite() -> Refusal {
-    Refusal::invalid_field(
-        "invite",
-        "unknown",
-        "this invite can't be used, or not any more",
-    )
+    let rule = "this invite is unknown, used up, expired or revoked";
+    Refusal::invalid_field("invite", "unknown", rule)
 }

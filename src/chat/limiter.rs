@@ -1,4 +1,4 @@
-//! Limits by user, or by whatever else is told apart: a bucket each, forgotten when it is full again.
+//! Rate limits by user, or by another key: one bucket for each, forgotten when it is full again.
 
 use std::{hash::Hash, num::NonZeroU32, time::Duration};
 
@@ -9,32 +9,50 @@ use governor::{
 
 use crate::protocol::{UserId, error::Refusal};
 
-/// One kind of thing that each may do so and so often.
+/// Whether the limits by user and by network apply. They are lifted for measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateLimits {
+    Enforced,
+    Lifted,
+}
+
+impl From<bool> for RateLimits {
+    fn from(enforced: bool) -> Self {
+        if enforced {
+            Self::Enforced
+        } else {
+            Self::Lifted
+        }
+    }
+}
+
+/// The rate limit of one kind of request.
 pub struct Limiter<K: Hash + Eq + Clone = UserId> {
-    /// `None`: lifted.
+    /// `None`: the limit is lifted.
     buckets: Option<DefaultKeyedRateLimiter<K>>,
     burst: NonZeroU32,
     clock: DefaultClock,
 }
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
-    /// One in every `interval`, and `burst` at once.
-    pub fn new(interval: Duration, burst: u32, enabled: bool) -> Self {
+    /// One request in every `interval`, and `burst` at once.
+    pub fn new(interval: Duration, burst: u32, limits: RateLimits) -> Self {
         let burst = NonZeroU32::new(burst).expect("a limit is not 0");
         let quota = Quota::with_period(interval).expect("a limit's period is not 0");
         Self {
-            buckets: enabled.then(|| DefaultKeyedRateLimiter::keyed(quota.allow_burst(burst))),
+            buckets: (limits == RateLimits::Enforced)
+                .then(|| DefaultKeyedRateLimiter::keyed(quota.allow_burst(burst))),
             burst,
             clock: DefaultClock::default(),
         }
     }
 
-    /// Takes one from this one's bucket, or says how long to wait.
+    /// Takes one from the bucket of this key, or refuses and says how long to wait.
     pub fn charge(&self, key: K) -> Result<(), Refusal> {
         self.charge_many(key, NonZeroU32::MIN)
     }
 
-    /// Takes so many at once, a whole bucket at most, or none and says how long to wait.
+    /// Takes `count` at once, but at most a whole bucket, or takes none and says how long to wait.
     pub fn charge_many(&self, key: K, count: NonZeroU32) -> Result<(), Refusal> {
         let Some(buckets) = &self.buckets else {
             return Ok(());
@@ -46,7 +64,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         })
     }
 
-    /// Buckets that are not full.
+    /// The number of buckets that are not full.
     pub fn len(&self) -> usize {
         self.buckets.as_ref().map_or(0, |buckets| buckets.len())
     }
@@ -65,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_user_is_held_back_alone_and_only_when_limits_are_on() {
-        let limiter = Limiter::new(Duration::from_secs(60), 3, true);
+        let limiter = Limiter::new(Duration::from_secs(60), 3, RateLimits::Enforced);
         for _ in 0..3 {
             limiter.charge(UserId(1)).unwrap();
         }
@@ -75,16 +93,16 @@ mod tests {
         limiter.prune();
         limiter.charge(UserId(1)).unwrap_err();
 
-        let several = Limiter::new(Duration::from_secs(60), 3, true);
+        let several = Limiter::new(Duration::from_secs(60), 3, RateLimits::Enforced);
         let count = |count| NonZeroU32::new(count).unwrap();
         several.charge_many(UserId(1), count(2)).unwrap();
-        // None of what can't be had whole is taken.
+        // Nothing is taken if there isn't enough.
         several.charge_many(UserId(1), count(2)).unwrap_err();
         several.charge(UserId(1)).unwrap();
         several.charge_many(UserId(2), count(1_000)).unwrap();
         several.charge(UserId(2)).unwrap_err();
 
-        let lifted = Limiter::new(Duration::from_secs(60), 1, false);
+        let lifted = Limiter::new(Duration::from_secs(60), 1, RateLimits::Lifted);
         for _ in 0..10 {
             lifted.charge(UserId(1)).unwrap();
         }

@@ -1,4 +1,4 @@
-//! Whom a text names: `@name` and `@all` (PROTOCOL.md section 7.6).
+//! Whom a text mentions: `@name` and `@all` (PROTOCOL.md section 7.6).
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -7,7 +7,7 @@ use std::{
 
 use pulldown_cmark::{Event, Parser, Tag};
 
-use super::{Chat, refuse};
+use super::Chat;
 use crate::{
     limits::{MENTIONS_MAX, USERNAME_CHARS_MAX},
     protocol::{
@@ -20,22 +20,23 @@ use crate::{
     store::{EVERYONE, Named},
 };
 
-/// Characters of a name as it is typed: each may come with a mark of its own, or be typed as two (`SS` for ß).
+/// The most characters of a name as it is typed: each may carry a mark of its own, or be typed as two (`SS` for ß).
 const NAME_CHARS_MAX: usize = 2 * USERNAME_CHARS_MAX;
-/// Different names that are looked up for one text; what is beyond is nobody's. So many have room for
-/// [`MENTIONS_MAX`] names, each with nine more letters behind it, in a text without spaces.
+/// The most different names that are looked up for one text; further ones mention nobody. This is enough for
+/// [`MENTIONS_MAX`] names in a text without spaces, each followed by nine more letters.
 const NAMES_MAX: usize = 512;
 const _: () = assert!(NAMES_MAX >= MENTIONS_MAX * 10);
-/// What begins an address, beside `scheme://`.
+/// How an address may begin, besides with `scheme://`.
 const HEADS: [&str; 9] = [
     "www.", "mailto:", "xmpp:", "sip:", "sips:", "tel:", "sms:", "acct:", "matrix:",
 ];
 
-/// What stands behind an `@`: the names that it may mean, folded, the longest first.
+/// The names that an `@` may be followed by, folded, the longest first.
 type Candidates = Vec<String>;
 
 impl Chat {
-    /// The users whom a text may mean, of whom its room's members are mentioned. More than [`MENTIONS_MAX`] are refused.
+    /// The users whom a text may mention. Those of them who are members of the room are mentioned. More than [`MENTIONS_MAX`]
+    /// are refused.
     pub(super) async fn named(&self, content: &str) -> Result<Named, Refusal> {
         let found = candidates(content);
         let names: BTreeSet<&String> = found.iter().flatten().collect();
@@ -43,12 +44,12 @@ impl Chat {
             return Ok(Named::new());
         }
         let names: Vec<String> = names.into_iter().cloned().collect();
-        let users = self.store.users_by_names(&names).await.map_err(refuse)?;
+        let users = self.store.users_by_names(&names).await?;
         let named = resolve(&found, &users);
         let mut checks = Checks::default();
         let people = named.iter().filter(|users| users[0] != EVERYONE);
         if people.count() > MENTIONS_MAX {
-            let rule = format!("at most {MENTIONS_MAX} people are mentioned");
+            let rule = format!("at most {MENTIONS_MAX} people may be mentioned");
             checks.fail("content", "mentions", rule);
         }
         checks.done()?;
@@ -56,7 +57,7 @@ impl Chat {
     }
 }
 
-/// Each `@` of a text by which somebody may be meant, and who.
+/// The candidates of each `@` of a text that may mention someone.
 fn candidates(content: &str) -> Vec<Candidates> {
     if !content.contains('@') {
         return Vec::new();
@@ -69,7 +70,7 @@ fn candidates(content: &str) -> Vec<Candidates> {
         if is_quiet || ends_with_word(&content[..at]) {
             continue;
         }
-        // The shortest are taken first: names are short.
+        // The bound keeps the shortest, because names are short.
         let mut candidates = meant(&content[at + 1..]);
         candidates.retain(|name| {
             let known = names.contains(name);
@@ -83,13 +84,14 @@ fn candidates(content: &str) -> Vec<Candidates> {
     found
 }
 
-/// Whether what follows would be read as a part of the text's last word.
+/// Whether an `@` after this text would belong to its last word.
 fn ends_with_word(text: &str) -> bool {
     text.chars().next_back().is_some_and(holds)
 }
 
-/// Whom the beginning of a text names, folded, the shortest first: all the characters of names, less full stops and the
-/// like at the end. Where scripts that are written without spaces meet others, and within them, a name may end at each letter.
+/// The names with which a text may begin, folded, the shortest first: the longest run of characters that names may have, with
+/// and without full stops and the like at its end. In scripts that are written without spaces, and where they meet others, a
+/// name may end after each letter.
 fn meant(text: &str) -> Vec<String> {
     let end = text.find(|c| !is_of_name(c)).unwrap_or(text.len());
     let run = &text[..end];
@@ -116,7 +118,7 @@ fn meant(text: &str) -> Vec<String> {
     fold_beginnings(run, &ends)
 }
 
-/// Code as CommonMark has it: spans, and blocks that are fenced or indented. Rising and apart.
+/// Code as CommonMark defines it: spans, and blocks that are fenced or indented. The ranges are rising and disjoint.
 fn code(text: &str) -> Vec<Range<usize>> {
     let is_code = |event: &Event| matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_)));
     let events = Parser::new(text).into_offset_iter();
@@ -124,7 +126,7 @@ fn code(text: &str) -> Vec<Range<usize>> {
     code.map(|(_, range)| range).collect()
 }
 
-/// Addresses: from a scheme or `www.` to the end of what has no space in it. Rising and apart.
+/// Addresses: from a scheme or `www.` to the next character that ends one. The ranges are rising and disjoint.
 fn addresses(text: &str) -> Vec<Range<usize>> {
     let (mut addresses, mut at) = (Vec::new(), 0);
     for word in text.split_inclusive(ends_address) {
@@ -134,8 +136,8 @@ fn addresses(text: &str) -> Vec<Range<usize>> {
     addresses
 }
 
-/// White space, `<` and `>`, quotation marks but for the apostrophe, and the punctuation of Chinese and Japanese: its own, and
-/// the full-width forms of what ASCII has beside letters and digits.
+/// White space, `<` and `>`, quotation marks except the apostrophe, and Chinese and Japanese punctuation, including the
+/// full-width forms of ASCII's.
 fn ends_address(c: char) -> bool {
     c.is_whitespace()
         || matches!(c, '<' | '>' | '"' | '«' | '»' | '\u{2018}'..='\u{201f}' | '‹' | '›' | '\u{2e42}'
@@ -143,7 +145,7 @@ fn ends_address(c: char) -> bool {
             | '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{ff3b}'..='\u{ff40}' | '\u{ff5b}'..='\u{ff65}')
 }
 
-/// Where in a word an address begins.
+/// The position in a word at which an address begins.
 fn address(word: &str) -> Option<usize> {
     let mut slashes = word.match_indices("://");
     let scheme = slashes.find(|(at, _)| word[..*at].ends_with(|c: char| c.is_ascii_alphanumeric()));
@@ -160,11 +162,14 @@ fn lies_in(at: usize, ranges: &[Range<usize>]) -> bool {
     ranges.get(index).is_some_and(|range| range.start <= at)
 }
 
-/// Those who exist, each list once.
+/// The users who have these names, each list of them once.
 fn resolve(found: &[Candidates], users: &HashMap<String, UserId>) -> Named {
-    let user = |name: &String| match name == RESERVED_NAME {
-        true => Some(EVERYONE),
-        false => users.get(name).copied(),
+    let user = |name: &String| {
+        if name == RESERVED_NAME {
+            Some(EVERYONE)
+        } else {
+            users.get(name).copied()
+        }
     };
     let named = found
         .iter()
@@ -178,13 +183,13 @@ mod tests {
     use super::*;
     use crate::protocol::fold::fold;
 
-    /// The page marks what is counted here: frontend/src/markdown/names.test.ts reads the same texts.
+    /// The web client must mark the same mentions: frontend/src/markdown/names.test.ts reads the same texts.
     const FIXTURE: &str = include_str!("../../tests/fixtures/mentions.json");
 
     #[derive(serde::Deserialize)]
     struct Fixture {
         users: Vec<String>,
-        /// A text with its mentions in « and », and whom it mentions.
+        /// A text with its mentions in « and », and the users whom it mentions.
         texts: Vec<(String, Vec<String>)>,
     }
 
@@ -198,7 +203,7 @@ mod tests {
         for (marked, expected) in &fixture.texts {
             let text = marked.replace(['«', '»'], "");
             let found = resolve(&candidates(&text), &users);
-            // All of them are members: the longest name wins.
+            // All users are members, so the longest name wins.
             let named: BTreeSet<&str> = found
                 .iter()
                 .map(|users| match users[0] {
@@ -215,9 +220,9 @@ mod tests {
         assert!(faults.is_empty(), "{faults:#?}");
     }
 
-    /// Whoever is a member is found behind those who aren't, and beyond a name that is too long to be one.
+    /// All candidates are returned, since only the store knows which of them are members; names that are too long aren't.
     #[test]
-    fn all_whom_a_name_may_mean_are_told() {
+    fn all_users_whom_a_text_may_mention_are_found() {
         let users = ["bob", "bobさ", "bobさん", "all看", "straße"];
         let users: HashMap<String, UserId> =
             users.map(fold).into_iter().zip((1..).map(UserId)).collect();
@@ -247,9 +252,9 @@ mod tests {
         }
     }
 
-    /// Whatever is written, a text costs no more than so many names.
+    /// No text causes more lookups than [`NAMES_MAX`].
     #[test]
-    fn hostile_texts_name_few() {
+    fn hostile_texts_mention_few() {
         for text in [
             "@".repeat(8_000),
             "@ada.".repeat(1_600),

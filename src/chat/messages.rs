@@ -1,30 +1,52 @@
-//! Messages: sending, pages of history, and the marker of what has been read.
+//! Messages: sending, editing, deleting, reactions and pins, pages of history, and the read marker.
 
-use std::{borrow::BorrowMut, collections::HashSet};
+use std::{borrow::BorrowMut, collections::HashSet, slice};
 
 use uuid::Uuid;
 
-use super::{Chat, Identity, PageOf, Sent, Updated, judged, mismatch, refuse};
+use super::{Chat, Identity, Made, PageOf, refusals::mismatch};
 use crate::{
     protocol::{
-        RoomId, Seq, UserId,
+        Rev, RoomId, Seq, Time, UserId,
         check::Checks,
         error::Refusal,
-        rest::{List, Message, ReactionOf, ReadAnswer, SendBody},
+        rest::{List, Message, ReactionOf, ReadAnswer},
     },
     store::{Change, Outcome, Range},
 };
 
-/// A message that was sent by REST, as it is answered.
-#[derive(Debug)]
-pub enum Posted {
-    New(Message),
-    /// Sent before: the message as it is now, without content and reactions if the author has left.
-    Repeated(Message),
+/// The numbers of a stored message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub id: Uuid,
+    pub seq: Seq,
+    pub rev: Rev,
+    pub created_at: Time,
+    pub duplicate: bool,
+}
+
+/// A message's row after a change, whether it changed anything or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Updated {
+    pub seq: Seq,
+    pub rev: Rev,
+}
+
+/// Whether a reaction or a pin is set or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+impl From<bool> for Switch {
+    fn from(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
 }
 
 impl Chat {
-    /// Stores a message. `unavailable`: the outcome is open, send the same `id` again.
+    /// Stores a message. After `unavailable` its outcome is unknown: send the same `id` again.
     pub async fn send(
         &self,
         who: &Identity,
@@ -41,11 +63,11 @@ impl Chat {
             Err(refusal) => Err(refusal),
         };
         let outcome = match named {
-            // What was stored before is answered before its new text is judged.
+            // A message that was stored before is answered before the new text is checked.
             Err(refusal) if refusal.code.retryable() => return Err(refusal),
             Err(refusal) => {
-                let sent = self.store.sent(room_id, who.user.id, id).await;
-                sent.map_err(refuse)?.ok_or(refusal)?
+                let sent = self.store.sent(room_id, who.user.id, id).await?;
+                sent.ok_or(refusal)?
             }
             Ok(named) => {
                 let change = Change::Send {
@@ -56,7 +78,7 @@ impl Chat {
                     reply_to,
                     named,
                 };
-                self.store.append(change).await.map_err(refuse)?
+                self.store.append(change).await?
             }
         };
         match outcome {
@@ -72,44 +94,38 @@ impl Chat {
                 created_at,
                 duplicate,
             }),
-            Outcome::Refused(refused) => Err(judged(refused)),
+            Outcome::Refused(refused) => Err(refused.into()),
             outcome => Err(mismatch(outcome)),
         }
     }
 
-    /// Stores a message as [`Chat::send`] does and answers it whole.
+    /// Stores a message as [`Chat::send`] does, and returns it. One that was sent before is returned as it is now, without
+    /// content and reactions if the author has left the room.
     pub async fn post(
         &self,
         who: &Identity,
         room_id: RoomId,
-        body: SendBody,
-    ) -> Result<Posted, Refusal> {
-        let mut checks = Checks::default();
-        checks.unknown(body.unknown);
-        let id = checks.optional("id", body.id);
-        let content = checks.required("content", body.content);
-        let reply_to = checks.optional("reply_to", body.reply_to).map(u64::from);
-        checks.done()?;
-        let id = id.map_or_else(Uuid::now_v7, Uuid::from);
-        let content = content.unwrap_or_default();
+        id: Uuid,
+        content: String,
+        reply_to: Option<Seq>,
+    ) -> Result<Made<Message>, Refusal> {
         let sent = self.send(who, room_id, id, content, reply_to).await?;
-        let message = self.store.message(room_id, sent.seq).await;
-        let mut message = message.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
+        let message = self.store.message(room_id, sent.seq).await?;
+        let mut message = message.ok_or_else(Refusal::not_found)?;
         if !sent.duplicate {
-            return Ok(Posted::New(message));
+            return Ok(Made::New(message));
         }
-        if !self.is_member(who, room_id).await? {
-            // He has left: what others said of it is not his to see.
+        if self.is_member(who, room_id).await? {
+            self.mark_mine(who, room_id, slice::from_mut(&mut message))
+                .await?;
+        } else {
             message.content = None;
             message.reactions.clear();
-        } else {
-            self.mark_mine(who, room_id, std::slice::from_mut(&mut message))
-                .await?;
         }
-        Ok(Posted::Repeated(message))
+        Ok(Made::Existing(message))
     }
 
-    /// Changes the text of one's own message.
+    /// Changes the text of one of the asker's own messages.
     pub async fn edit(
         &self,
         who: &Identity,
@@ -122,18 +138,17 @@ impl Chat {
         checks.content("content", &content);
         checks.done()?;
         let named = self.named(&content).await?;
-        let user_id = who.user.id;
-        let change = Change::Edit {
+        self.update(Change::Edit {
             room_id,
-            user_id,
+            user_id: who.user.id,
             seq,
             content,
             named,
-        };
-        self.update(change).await
+        })
+        .await
     }
 
-    /// Deletes a message: its number stays, its text goes from every table.
+    /// Deletes a message: its number stays, its text is removed from every table.
     pub async fn delete(
         &self,
         who: &Identity,
@@ -141,62 +156,59 @@ impl Chat {
         seq: Seq,
     ) -> Result<Updated, Refusal> {
         self.sends.charge(who.user.id)?;
-        let user_id = who.user.id;
-        let change = Change::Delete {
+        self.update(Change::Delete {
             room_id,
-            user_id,
+            user_id: who.user.id,
             seq,
-        };
-        self.update(change).await
+        })
+        .await
     }
 
-    /// Adds or takes back a reaction.
+    /// Adds or removes a reaction of the asker.
     pub async fn react(
         &self,
         who: &Identity,
         room_id: RoomId,
         seq: Seq,
-        emoji: String,
-        on: bool,
+        emoji: &str,
+        switch: Switch,
     ) -> Result<Updated, Refusal> {
         self.sends.charge(who.user.id)?;
         let mut checks = Checks::default();
-        let emoji = checks.emoji("emoji", &emoji);
+        let emoji = checks.emoji("emoji", emoji);
         checks.done()?;
-        let user_id = who.user.id;
-        let change = Change::React {
+        self.update(Change::React {
             room_id,
-            user_id,
+            user_id: who.user.id,
             seq,
             emoji,
-            on,
-        };
-        self.update(change).await
+            on: switch == Switch::On,
+        })
+        .await
     }
 
-    /// Pins a message, or takes its pin away.
+    /// Pins or unpins a message.
     pub async fn pin(
         &self,
         who: &Identity,
         room_id: RoomId,
         seq: Seq,
-        on: bool,
+        switch: Switch,
     ) -> Result<Updated, Refusal> {
         self.sends.charge(who.user.id)?;
-        let user_id = who.user.id;
-        let change = Change::Pin {
+        self.update(Change::Pin {
             room_id,
-            user_id,
+            user_id: who.user.id,
             seq,
-            on,
-        };
-        self.update(change).await
+            on: switch == Switch::On,
+        })
+        .await
     }
 
     async fn update(&self, change: Change) -> Result<Updated, Refusal> {
-        match self.store.append(change).await.map_err(refuse)? {
+        match self.store.append(change).await? {
             Outcome::Updated { seq, rev, .. } => Ok(Updated { seq, rev }),
-            Outcome::Refused(refused) => Err(judged(refused)),
+            Outcome::Refused(refused) => Err(refused.into()),
             outcome => Err(mismatch(outcome)),
         }
     }
@@ -208,15 +220,15 @@ impl Chat {
         room_id: RoomId,
         seq: Seq,
     ) -> Result<Message, Refusal> {
-        let message = self.store.message(room_id, seq).await;
-        let mut message = message.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
+        let message = self.store.message(room_id, seq).await?;
+        let mut message = message.ok_or_else(Refusal::not_found)?;
         self.member(who, room_id).await?;
-        self.mark_mine(who, room_id, std::slice::from_mut(&mut message))
+        self.mark_mine(who, room_id, slice::from_mut(&mut message))
             .await?;
         Ok(message)
     }
 
-    /// Notes which of the reactions are the reader's own.
+    /// Notes in which of the reactions the reader is included.
     pub(super) async fn mark_mine(
         &self,
         who: &Identity,
@@ -231,8 +243,8 @@ impl Chat {
         if seqs.is_empty() {
             return Ok(());
         }
-        let mine = self.store.reactions_of(who.user.id, room_id, &seqs).await;
-        let mine: HashSet<(Seq, String)> = mine.map_err(refuse)?.into_iter().collect();
+        let mine = self.store.reactions_of(who.user.id, room_id, &seqs).await?;
+        let mine: HashSet<(Seq, String)> = mine.into_iter().collect();
         for message in messages {
             let message = message.borrow_mut();
             let seq = message.seq;
@@ -251,8 +263,8 @@ impl Chat {
         at: PageOf,
     ) -> Result<List<Message>, Refusal> {
         self.member(who, room_id).await?;
-        let pins = self.store.pins(room_id, at.after, at.limit).await;
-        let (rev, mut items, more) = pins.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
+        let pins = self.store.pins(room_id, at.after, at.limit).await?;
+        let (rev, mut items, more) = pins.ok_or_else(Refusal::not_found)?;
         self.member(who, room_id).await?;
         self.mark_mine(who, room_id, &mut items).await?;
         let last = items.last().filter(|_| more);
@@ -263,7 +275,7 @@ impl Chat {
         })
     }
 
-    /// Who reacted to a message with what, after an emoji and a user.
+    /// Who reacted to a message, and how: those after this emoji and user.
     pub async fn reactions(
         &self,
         who: &Identity,
@@ -273,22 +285,20 @@ impl Chat {
         limit: usize,
     ) -> Result<List<ReactionOf>, Refusal> {
         self.message(who, room_id, seq).await?;
-        let found = self.store.reactions(room_id, seq, after, limit + 1).await;
-        let mut items = found.map_err(refuse)?;
+        let mut items = self.store.reactions(room_id, seq, after, limit + 1).await?;
         self.member(who, room_id).await?;
         let more = items.len() > limit;
         items.truncate(limit);
-        let next = items.last().filter(|_| more);
+        let last = items.last().filter(|_| more);
         Ok(List {
-            next: next.map(|last| format!("{}-{}", last.user.id, last.emoji)),
+            next: last.map(|last| format!("{}-{}", last.user.id, last.emoji)),
             rev: None,
             items,
         })
     }
 
-    /// A page of a room's history, in rising `seq`. `next` leads on in the page's direction: to older
-    /// messages as `before`, or to newer ones as `after` when the page was asked for by `after` or
-    /// `around`.
+    /// A page of a room's history, in rising `seq`. `next` continues in the page's direction: to older messages as
+    /// `before`, or, after a page by `after` or `around`, to newer ones as `after`.
     pub async fn history(
         &self,
         who: &Identity,
@@ -297,8 +307,8 @@ impl Chat {
         limit: usize,
     ) -> Result<List<Message>, Refusal> {
         self.member(who, room_id).await?;
-        let history = self.store.history(room_id, range, limit).await;
-        let mut history = history.map_err(refuse)?.ok_or_else(Refusal::not_found)?;
+        let history = self.store.history(room_id, range, limit).await?;
+        let mut history = history.ok_or_else(Refusal::not_found)?;
         self.member(who, room_id).await?;
         self.mark_mine(who, room_id, &mut history.messages).await?;
         let next = match range {
@@ -312,7 +322,7 @@ impl Chat {
         })
     }
 
-    /// Raises the marker; answers where it stands.
+    /// Raises the read marker. Returns where it is then.
     pub async fn read(
         &self,
         who: &Identity,
@@ -320,13 +330,12 @@ impl Chat {
         seq: Seq,
     ) -> Result<ReadAnswer, Refusal> {
         self.changes.charge(who.user.id)?;
-        let user_id = who.user.id;
         let change = Change::Read {
             room_id,
-            user_id,
+            user_id: who.user.id,
             seq,
         };
-        match self.store.append(change).await.map_err(refuse)? {
+        match self.store.append(change).await? {
             Outcome::Read { last_read_seq } => {
                 let standing = self.standing(who, room_id).await?;
                 Ok(ReadAnswer {
@@ -336,7 +345,7 @@ impl Chat {
                     unread_mentions: standing.unread_mentions,
                 })
             }
-            Outcome::Refused(refused) => Err(judged(refused)),
+            Outcome::Refused(refused) => Err(refused.into()),
             outcome => Err(mismatch(outcome)),
         }
     }

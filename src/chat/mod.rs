@@ -1,21 +1,30 @@
-//! What users may do: accounts, rooms, membership, messages. All rules of authority live here and in
-//! the log's own judgement, called alike by REST and by the socket.
+//! What users may do: accounts, rooms, membership, messages. All rules of authority are here and in the store's judge. REST
+//! and sockets call the same functions, with plain arguments.
 //!
-//! Invariants: who isn't a member of a private room hears what he would hear if it didn't exist; what
-//! is read for a member is given to him only if he is still one after it was read.
+//! A function that takes [`Checks`](crate::protocol::check::Checks) continues those that its caller began when it decoded
+//! the request, so that one answer names all broken fields. A required field that was missing is `None` there, and already noted.
+//!
+//! Invariants: for a user who isn't a member of a private room, the answer is the same as if the room didn't exist; what is
+//! read for a member is answered only if they are still a member after it was read.
 
 mod accounts;
 mod admin;
-mod chores;
 mod deletion;
 mod guesses;
 mod invites;
 mod limiter;
+mod members;
 mod mentions;
 mod messages;
+mod passwords;
+mod pending_jobs;
 mod reads;
+mod refresh;
+mod refusals;
+mod revocations;
 mod rooms;
 mod search;
+mod session_cache;
 mod sessions;
 
 use std::{
@@ -26,35 +35,39 @@ use std::{
 
 use dashmap::DashSet;
 use tokio::sync::{Mutex, Semaphore};
-use uuid::Uuid;
+use url::Url;
 
 use self::{
     guesses::{Guesses, Network},
     limiter::Limiter,
     reads::Reads,
-    sessions::Sessions,
+    session_cache::SessionCache,
 };
 use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     limits::*,
     protocol::{
-        Rev, Seq, SessionId, Time, UserId,
-        error::{Code, Refusal},
-        rest::User,
+        SessionId, Time, UserId,
+        error::Refusal,
+        rest::{List, Registration, User},
     },
-    store::{Error, Outcome, Refused, Store},
+    store::Store,
 };
 
 pub use self::{
-    invites::Entrance,
-    messages::Posted,
+    accounts::NewAccount,
+    invites::InviteRequest,
+    limiter::RateLimits,
+    messages::{Sent, Switch, Updated},
     reads::Turn,
-    rooms::Scope,
+    refresh::RefreshRefused,
+    revocations::RevocationCursor,
+    rooms::{MembershipFilter, RoomRequest, RoomSettings},
     search::Search,
-    sessions::{Granted, Refresh, Watched},
+    sessions::{Granted, TokenDelivery},
 };
 
-/// Who asks: the user and the log-in that a valid access token named.
+/// Who asks: the user and the session that a valid access token names.
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub user: Arc<User>,
@@ -70,28 +83,26 @@ pub struct Device<'a> {
     pub address: IpAddr,
 }
 
-/// A stored message's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent {
-    pub id: Uuid,
-    pub seq: Seq,
-    pub rev: Rev,
-    pub created_at: Time,
-    pub duplicate: bool,
-}
-
-/// A message's row after a change that was asked for, whether it was needed or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Updated {
-    pub seq: Seq,
-    pub rev: Rev,
-}
-
-/// One page of a list: how many items at most, and the id of the last one of the page before.
+/// One page of a list: how many items at most, and the id of the last item of the previous page.
 #[derive(Clone, Copy, Debug)]
 pub struct PageOf {
     pub after: u64,
     pub limit: usize,
+}
+
+/// What a request that creates something leads to; it may be sent again.
+#[derive(Debug)]
+pub enum Made<T> {
+    New(T),
+    /// It existed before.
+    Existing(T),
+}
+
+/// How people get accounts.
+pub struct Entrance {
+    pub registration: Registration,
+    /// The URL under which people reach this server, for links.
+    pub public_url: Option<Url>,
 }
 
 /// Everything that users may do. One per process, shared.
@@ -101,27 +112,27 @@ pub struct Chat {
     tokens: Tokens,
     refresh_ttl: Duration,
     entrance: Entrance,
-    sessions: Sessions,
+    sessions: SessionCache,
     guesses: Guesses,
     sends: Limiter,
     changes: Limiter,
     reads: Reads,
     searches: Limiter,
-    /// By user, and by each log-in that was ended.
+    /// By user, and by each session that has ended.
     refreshes: Limiter<(UserId, Option<SessionId>)>,
     /// Lookups of refresh tokens.
     lookups: Limiter<Network>,
-    /// When the database was last asked whether it answers, and did.
+    /// When the last query began by which the database showed that it answers.
     ready: Mutex<Option<Instant>>,
     searching: Semaphore,
-    /// Users whose search runs.
+    /// Users who have a search running.
     searchers: DashSet<UserId>,
     sockets: Limiter,
-    rate_limits: bool,
+    rate_limits: RateLimits,
 }
 
 impl Chat {
-    /// `pool`: the store's connections that read. `rate_limits: false` lifts the limits by user, for measurements.
+    /// `pool`: the number of the store's database connections that read.
     pub fn new(
         store: Store,
         pool: usize,
@@ -129,7 +140,7 @@ impl Chat {
         tokens: Tokens,
         refresh_ttl: Duration,
         entrance: Entrance,
-        rate_limits: bool,
+        rate_limits: RateLimits,
     ) -> Self {
         let second = Duration::from_secs(1);
         let minute = Duration::from_secs(60);
@@ -139,7 +150,7 @@ impl Chat {
             tokens,
             refresh_ttl,
             entrance,
-            sessions: Sessions::new(),
+            sessions: SessionCache::new(),
             guesses: Guesses::new(rate_limits),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
             changes: Limiter::new(second / CHANGES_PER_SECOND, CHANGES_BURST, rate_limits),
@@ -155,7 +166,7 @@ impl Chat {
         }
     }
 
-    /// How long a log-in lives that isn't refreshed.
+    /// How long a session lasts that isn't refreshed.
     pub fn refresh_ttl(&self) -> Duration {
         self.refresh_ttl
     }
@@ -165,8 +176,8 @@ impl Chat {
         self.store.epoch()
     }
 
-    /// Whether the database answers. One caller at a time asks it, and those who wait meanwhile share the answer to a query that
-    /// began after they called.
+    /// Whether the database answers. Only one caller at a time queries it; those who wait meanwhile share the answer to a
+    /// query that began after they called.
     pub async fn ready(&self) -> Result<(), Refusal> {
         let asked = Instant::now();
         let mut ready = self.ready.lock().await;
@@ -174,17 +185,16 @@ impl Chat {
             return Ok(());
         }
         let begun = Instant::now();
-        self.store.ping().await.map_err(refuse)?;
+        self.store.ping().await?;
         *ready = Some(begun);
         Ok(())
     }
 
-    /// Sockets that a user may have open at once.
+    /// How many sockets a user may have open at once.
     pub fn connections_max(&self) -> usize {
-        if self.rate_limits {
-            CONNECTIONS_PER_USER_MAX
-        } else {
-            usize::MAX
+        match self.rate_limits {
+            RateLimits::Enforced => CONNECTIONS_PER_USER_MAX,
+            RateLimits::Lifted => usize::MAX,
         }
     }
 
@@ -193,8 +203,23 @@ impl Chat {
         self.sockets.charge(who.user.id)
     }
 
-    /// Forgets the limits of users who have been quiet, and log-ins that have long ended: to be called every
-    /// [`PRUNE_INTERVAL`].
+    /// Charges a read of `rows` rows to the asker, and waits for one of their turns.
+    pub async fn reading(&self, who: &Identity, rows: usize) -> Result<Turn, Refusal> {
+        self.pay(who, rows).await?;
+        self.turn(who).await
+    }
+
+    /// Charges a read of `rows` rows to the asker.
+    pub async fn pay(&self, who: &Identity, rows: usize) -> Result<(), Refusal> {
+        self.reads.pay(who.user.id, rows).await
+    }
+
+    /// Waits for one of the asker's turns. Hold it while the database works, and not while the client is waited for.
+    pub async fn turn(&self, who: &Identity) -> Result<Turn, Refusal> {
+        self.reads.turn(who.user.id).await
+    }
+
+    /// Forgets the limits of users who have been inactive, and sessions that ended long ago. Call it every [`PRUNE_INTERVAL`].
     pub async fn prune(&self) {
         self.prune_sessions().await;
         self.guesses.prune();
@@ -208,84 +233,14 @@ impl Chat {
     }
 }
 
-/// What the asker hears when the store gave no answer; the log is told the cause, unless the store did.
-pub fn refuse(error: Error) -> Refusal {
-    match error {
-        _ if error.is_retryable() => {
-            error.tell();
-            Refusal::unavailable()
-        }
-        Error::Taken(field) => {
-            let mut refusal =
-                Refusal::invalid_field(field, "taken", "somebody else has this one already");
-            refusal.code = Code::Taken;
-            refusal.message = "Somebody else has this one already.".into();
-            refusal
-        }
-        _ => {
-            tracing::error!(%error, "the store answered what it never should");
-            Refusal::internal()
-        }
-    }
-}
-
-/// What the asker hears of the log's judgement.
-fn judged(refused: Refused) -> Refusal {
-    match refused {
-        Refused::NoRoom | Refused::NoSuchMember | Refused::NoMessage => Refusal::not_found(),
-        Refused::NotMember => not_member(),
-        Refused::NotOwner => Refusal::forbidden("Only the room's owner may do this."),
-        Refused::NotAdmin => Refusal::forbidden("Only the room's owner and admins may do this."),
-        Refused::NotAuthor => Refusal::forbidden("This is somebody else's message."),
-        Refused::OwnerStays => Refusal::forbidden(
-            "The room's owner can't be removed; he hands the room over by making somebody else its owner.",
-        ),
-        Refused::NoHeir => {
-            Refusal::forbidden("The owner leaves only when there is an admin, who becomes owner.")
-        }
-        Refused::Archived => Refusal::forbidden("The room is archived."),
-        Refused::Direct => Refusal::forbidden("This can't be done in a direct room."),
-        Refused::TooManyReactions => Refusal::invalid_field(
-            "emoji",
-            "range",
-            format!("at most {REACTION_KINDS_MAX} kinds of reactions a message"),
-        ),
-        Refused::NoSuchMessage => {
-            Refusal::invalid_field("reply_to", "unknown", "the room has no such message")
-        }
-        Refused::TooManyRooms => {
-            Refusal::forbidden("Nobody may be in more than 1,000 rooms, and that is reached here.")
-        }
-    }
-}
-
-fn not_member() -> Refusal {
-    Refusal::forbidden("Only members may do this. Join the room first.")
-}
-
-/// An outcome that doesn't belong to the change that was asked for.
-fn mismatch(outcome: Outcome) -> Refusal {
-    refuse(Error::Broken(format!(
-        "an outcome of another change: {outcome:?}"
-    )))
-}
-
-/// Cuts what was read to the page and tells the cursor of the next one; `items` holds one more than
-/// the page when there is more.
-fn page<T>(
-    mut items: Vec<T>,
-    limit: usize,
-    id: impl Fn(&T) -> u64,
-) -> crate::protocol::rest::List<T> {
+/// Cuts `items` to the page and adds the cursor of the next one. `items` holds one more than the page if there is one.
+fn page<T>(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> u64) -> List<T> {
     let more = items.len() > limit;
     items.truncate(limit);
-    let next = items
-        .last()
-        .filter(|_| more)
-        .map(|item| id(item).to_string());
-    crate::protocol::rest::List {
-        items,
-        next,
+    let last = items.last().filter(|_| more);
+    List {
+        next: last.map(|item| id(item).to_string()),
         rev: None,
+        items,
     }
 }

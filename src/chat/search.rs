@@ -5,7 +5,7 @@ use std::time::Duration;
 use dashmap::DashSet;
 use tokio::time::timeout;
 
-use super::{Chat, Identity, refuse};
+use super::{Chat, Identity};
 use crate::{
     limits::{SEARCH_CHARS_MAX, SEARCH_WORDS_MAX, STATEMENT_DEADLINE},
     protocol::{
@@ -28,8 +28,8 @@ pub struct Search {
 }
 
 impl Chat {
-    /// Messages of the user's rooms in which all of it stands, the newest first. A page may hold less than it
-    /// was asked for although there is more.
+    /// Messages of the user's rooms that contain all of the text, the newest first. A page may hold less than was asked for
+    /// although others follow.
     pub async fn search(&self, who: &Identity, search: Search) -> Result<List<Found>, Refusal> {
         self.searches.charge(who.user.id)?;
         let mut checks = Checks::default();
@@ -47,19 +47,19 @@ impl Chat {
             from: search.from,
             after: search.after,
         };
-        // One at a time of each user, or he alone could keep all others waiting.
+        // One search at a time for each user, so that one user alone can't keep all others waiting.
         let _only = self.one_search(who)?;
-        // A search may be long, and takes a connection meanwhile: those of others are not to be all taken.
-        let turn = timeout(STATEMENT_DEADLINE, self.searching.acquire()).await;
-        let turn = turn.map_err(|_| Refusal::unavailable())?;
+        // A search may take long, and holds a database connection meanwhile: it must not hold all of them.
+        let permit = timeout(STATEMENT_DEADLINE, self.searching.acquire())
+            .await
+            .map_err(|_| Refusal::unavailable())?;
         let page = self.store.search(&query, scope, search.limit).await;
-        drop(turn);
-        let mut page = page.map_err(refuse)?;
+        drop(permit);
+        let mut page = page?;
         let mut rooms: Vec<RoomId> = page.found.iter().map(|found| found.room.id).collect();
         rooms.sort_unstable();
         rooms.dedup();
-        let mine = self.store.rooms_of(who.user.id, &rooms).await;
-        let mine = mine.map_err(refuse)?;
+        let mine = self.store.rooms_of(who.user.id, &rooms).await?;
         page.found.retain(|found| mine.contains(&found.room.id));
         for room_id in mine {
             let here = page
@@ -75,9 +75,20 @@ impl Chat {
             rev: None,
         })
     }
+
+    fn one_search(&self, who: &Identity) -> Result<OneSearch<'_>, Refusal> {
+        let user_id = who.user.id;
+        if !self.searchers.insert(user_id) {
+            return Err(Refusal::rate_limited(Duration::from_millis(200)));
+        }
+        Ok(OneSearch {
+            searchers: &self.searchers,
+            user_id,
+        })
+    }
 }
 
-/// A search that runs; its user may begin another when it is dropped.
+/// A running search. Its user may start another when it is dropped.
 struct OneSearch<'a> {
     searchers: &'a DashSet<UserId>,
     user_id: UserId,
@@ -89,23 +100,10 @@ impl Drop for OneSearch<'_> {
     }
 }
 
-impl Chat {
-    fn one_search(&self, who: &Identity) -> Result<OneSearch<'_>, Refusal> {
-        let user_id = who.user.id;
-        match self.searchers.insert(user_id) {
-            true => Ok(OneSearch {
-                searchers: &self.searchers,
-                user_id,
-            }),
-            false => Err(Refusal::rate_limited(Duration::from_millis(200))),
-        }
-    }
-}
-
 fn unsearchable(why: Unsearchable) -> Refusal {
     match why {
         Unsearchable::NoWord => {
-            Refusal::invalid_field("q", "blank", "at least one letter or digit")
+            Refusal::invalid_field("q", "blank", "must contain a letter or a digit")
         }
         Unsearchable::TooManyWords => {
             let rule = format!("at most {SEARCH_WORDS_MAX} words");

@@ -74,7 +74,11 @@ impl Config {
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             connections_per_address: None,
-            database: Options::new(Location::Sqlite(PathBuf::new()), 0, crate::auth::tokens::sha256),
+            database: Options::new(
+                Location::Sqlite(PathBuf::new()),
+                0,
+                crate::auth::tokens::sha256,
+            ),
             data_dir: PathBuf::new(),
             jwt_secret: None,
             jwt_secret_previous: None,

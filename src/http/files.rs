@@ -1,5 +1,6 @@
-//! The web client's files, as Vite built them, embedded in the binary: new ones need no code. A debug build reads them from
-//! the disk, so that the client can be built anew without the server. The build has compressed them already: `app.js.br` and `app.js.gz` are forms of `app.js`, and no files of their own.
+//! The web client's files, as Vite built them, embedded in the binary: new ones need no code. A debug build reads them from the
+//! disk, so that the client can be built again without the server. The client's build has compressed them already: `app.js.br`
+//! and `app.js.gz` are forms of `app.js`, and can't be requested by these names.
 
 use std::borrow::Cow;
 
@@ -13,20 +14,20 @@ use http::{
 };
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::{response::Answer, router};
+use super::{path, response::Answer};
 
 #[derive(RustEmbed)]
 #[folder = "frontend/dist/"]
 struct Files;
 
-/// The one page of the client, which shows what its path names.
+/// The client's only page. It shows what its path names.
 const SHELL: &str = "index.html";
 
-/// The content codings of the forms, the smallest first, and how the files' names end.
+/// The content codings of the forms, the one with the smallest files first, and the suffixes of the files' names.
 const CODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
-/// Only what this server serves may run in the client, and no text becomes code. `connect-src 'self'` is the socket's
-/// origin, too, in all browsers that the client supports. Scripts, and so workers, have the policy of every answer.
+/// The client may run only scripts that this server serves, and can't turn text into code. In all browsers that the client
+/// supports, `connect-src 'self'` includes the socket. Scripts, and so workers, have the policy of every answer.
 const SHELL_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
      font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
@@ -38,15 +39,16 @@ const NO_PERMISSIONS: HeaderValue = HeaderValue::from_static(
     "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 );
 
-/// A name under `assets/` has a hash of the content in it; other names keep their place, and are asked for each time.
-const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-const ASKED_FOR: HeaderValue = HeaderValue::from_static("no-cache");
+/// Names under `assets/` contain a hash of the content and may be cached for ever. Others are revalidated on each use.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const REVALIDATED: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// The file at this path in the form that the client takes, or 304 if the client has it. Paths are taken literally.
+/// The file at this path in the form that the client prefers, or 304 if the client has it. Paths are taken literally.
 pub fn find(path: &str, headers: &HeaderMap) -> Option<Answer> {
-    let name = match is_page(path) {
-        true => SHELL,
-        false => path.strip_prefix('/')?,
+    let name = if is_page(path) {
+        SHELL
+    } else {
+        path.strip_prefix('/')?
     };
     let is_literal = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if !is_literal || CODINGS.iter().any(|(_, end)| name.ends_with(end)) {
@@ -54,9 +56,10 @@ pub fn find(path: &str, headers: &HeaderMap) -> Option<Answer> {
     }
     let file = Files::get(name)?;
     let mime = file.metadata.mimetype();
-    let content_type = match mime.starts_with("text/") || mime.ends_with("xml") {
-        true => format!("{mime}; charset=utf-8"),
-        false => mime.to_owned(),
+    let content_type = if mime.starts_with("text/") || mime.ends_with("xml") {
+        format!("{mime}; charset=utf-8")
+    } else {
+        mime.to_owned()
     };
     let (coding, form) = match form(name, headers) {
         Some((coding, form)) => (Some(coding), form),
@@ -67,14 +70,15 @@ pub fn find(path: &str, headers: &HeaderMap) -> Option<Answer> {
     let mut answer = Answer::default();
     let had = holds(headers, &tag);
     let told = answer.headers_mut();
-    // A 304 tells these again, for they replace what was kept with the file (RFC 9111 section 3.2).
+    // A 304 has these, too, because they replace the cached ones (RFC 9111 section 3.2).
     told.insert(ETAG, tag);
     told.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    let kept = match name.starts_with("assets/") {
-        true => KEPT,
-        false => ASKED_FOR,
+    let caching = if name.starts_with("assets/") {
+        IMMUTABLE
+    } else {
+        REVALIDATED
     };
-    told.insert(CACHE_CONTROL, kept);
+    told.insert(CACHE_CONTROL, caching);
     if name == SHELL {
         told.insert(CONTENT_SECURITY_POLICY, SHELL_POLICY);
         told.insert(PERMISSIONS_POLICY, NO_PERMISSIONS);
@@ -96,8 +100,8 @@ pub fn find(path: &str, headers: &HeaderMap) -> Option<Answer> {
     Some(answer)
 }
 
-/// The client's page with status 404, for a browser that opens an unknown path. `None` for other programs, which get the
-/// error as JSON.
+/// The client's page with status 404, for a browser that opens an unknown path. `None` for other clients, which get the error
+/// as JSON.
 pub fn missing(path: &str, headers: &HeaderMap) -> Option<Answer> {
     let is_for_programs = ["/api", "/ws"].iter().any(|root| path.starts_with(root));
     let opened_by_browser = headers.get_all(ACCEPT).iter().any(|accepted| {
@@ -109,7 +113,7 @@ pub fn missing(path: &str, headers: &HeaderMap) -> Option<Answer> {
         return None;
     }
     let mut headers = headers.clone();
-    headers.remove(IF_NONE_MATCH); // 304 would be taken for a page that is there
+    headers.remove(IF_NONE_MATCH); // a 304 would say that the page exists
     let mut answer = find("/", &headers)?;
     *answer.status_mut() = StatusCode::NOT_FOUND;
     Some(answer)
@@ -117,7 +121,7 @@ pub fn missing(path: &str, headers: &HeaderMap) -> Option<Answer> {
 
 /// Whether the client has a page for this path. Its own list of them is `frontend/src/shell/routes.ts`.
 fn is_page(path: &str) -> bool {
-    let is_id = |text| router::id(text).is_some();
+    let is_id = |text| path::id(text).is_some();
     let parts: Vec<&str> = path.splitn(5, '/').collect();
     match parts[..] {
         ["", "" | "login" | "register" | "rooms" | "search"] => true,
@@ -128,12 +132,12 @@ fn is_page(path: &str) -> bool {
     }
 }
 
-/// The compressed form that the client likes best, with its coding; `None` if there is none, or if the client likes the
-/// file as it is better. That is sent even where it is refused: who takes nothing at all gets something.
+/// The compressed form that the client prefers, with its coding; `None` if there is none, or if the client prefers the file
+/// as it is. A client that accepts no form at all gets the file as it is.
 fn form(name: &str, headers: &HeaderMap) -> Option<(&'static str, EmbeddedFile)> {
     let mut best = None;
     let mut most = weight(headers, "identity").unwrap_or(0).max(1);
-    // From the largest to the smallest, which wins if the client likes both.
+    // From the largest to the smallest, which wins if the client accepts both alike.
     for (coding, end) in CODINGS.iter().rev() {
         let weight = weight(headers, coding).unwrap_or(0);
         if weight >= most
@@ -145,8 +149,8 @@ fn form(name: &str, headers: &HeaderMap) -> Option<(&'static str, EmbeddedFile)>
     best
 }
 
-/// How much the client wants this coding, in thousandths, by its name or else by `*` (RFC 9110 section 12.5.3). 0 is a
-/// refusal, `None`: it doesn't say.
+/// The weight that the client gives this coding, by its name or else by `*`, in thousandths (RFC 9110 section 12.5.3). 0 refuses
+/// the coding; `None`: the client names no weight.
 fn weight(headers: &HeaderMap, coding: &str) -> Option<u16> {
     let of = |wanted: &str| {
         let lists = headers.get_all(ACCEPT_ENCODING).iter();
@@ -160,7 +164,7 @@ fn weight(headers: &HeaderMap, coding: &str) -> Option<u16> {
     of(coding).or_else(|| of("*"))
 }
 
-/// The value of `q=0.5`: from 0 to 1, with at most three digits behind the point.
+/// The value of `q=0.5`: from 0 to 1, with at most three decimal places.
 fn thousandths(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.split_once('=')?;
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
@@ -171,7 +175,7 @@ fn thousandths(parameter: &str) -> Option<u16> {
     (thousandths <= 1_000).then_some(thousandths)
 }
 
-/// Each form has its own: they are other bytes.
+/// The entity tag of a form. Forms have different bytes, so each has its own.
 fn tag(form: &EmbeddedFile) -> HeaderValue {
     let hash = form.metadata.sha256_hash();
     let tag: String = hash[..16]
@@ -271,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_gets_the_form_it_likes_best() {
+    fn a_client_gets_the_form_that_it_prefers() {
         for (accepted, coding) in [
             ("gzip, deflate, br, zstd", "br"),
             ("gzip, deflate, br;q=1.0", "br"),
@@ -309,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_form_is_told_so() {
+    fn a_client_that_has_a_form_gets_304() {
         const FORMS: [&str; 3] = ["", "gzip", "br"];
         let tags = FORMS.map(|form| {
             let answer = find(&script(), &asking(ACCEPT_ENCODING, form)).unwrap();

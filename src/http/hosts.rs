@@ -1,10 +1,9 @@
-//! What one host may hold of the server, and all of them together: connections, and bytes of bodies that are not whole
-//! yet.
+//! What one host may hold of the server, and all hosts together: connections, and bytes of request bodies that are being read.
 //!
-//! A host is an IPv4 address, or a network of IPv6 of /64, as one customer has it. A proxy whose word is taken is none: what
-//! comes by it counts for the address that it notes, while the request is served or its socket lives.
+//! A host is an IPv4 address, or an IPv6 network of /64, as one customer has it. A trusted proxy is no host: a request through it
+//! counts for the address that the proxy names, while the request is served or its socket lives.
 //!
-//! Invariant: what is counted is counted by a value that lives as long as what it stands for.
+//! Invariant: everything counted is represented by a value that is dropped with it.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -16,6 +15,7 @@ use std::{
 };
 
 use dashmap::{DashMap, Entry};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     limits::{
@@ -27,12 +27,12 @@ use crate::{
 
 /// All hosts that hold something.
 pub struct Hosts {
-    /// Connections of one host.
+    /// The most connections of one host.
     places_max: usize,
-    /// Of all bodies, beyond what each has for nothing.
+    /// The bytes of all bodies that are counted: those beyond [`BODY_BYTES_FREE`] of each.
     bytes: AtomicUsize,
     hosts: DashMap<IpAddr, Held>,
-    /// When the log was told of one that wants more.
+    /// When a host that was refused was last logged.
     told: Mutex<Option<Instant>>,
 }
 
@@ -43,21 +43,37 @@ struct Held {
     bytes: usize,
 }
 
-/// A connection's place, or that of what came by a proxy.
+/// The place of a connection, or of a request that came through a proxy.
 pub struct Place {
     hosts: Arc<Hosts>,
     /// `None`: a proxy's connection.
     host: Option<IpAddr>,
 }
 
-/// What has come of a body, until it is whole.
+/// What a connection holds as long as it lives, also as a socket: its place under the cap on all connections, and its place
+/// under that of its host.
+pub struct Seat {
+    _permit: OwnedSemaphorePermit,
+    pub host: Place,
+}
+
+impl Seat {
+    pub fn new(permit: OwnedSemaphorePermit, host: Place) -> Self {
+        Self {
+            _permit: permit,
+            host,
+        }
+    }
+}
+
+/// The bytes of a body that have arrived, until all of it is there.
 pub struct Load<'a> {
     place: &'a Place,
     bytes: usize,
 }
 
 impl Hosts {
-    /// `of_one`: connections of one host at most; else its share of `connections_max`.
+    /// `of_one`: the most connections of one host; without it, a share of `connections_max`.
     pub fn new(connections_max: usize, of_one: Option<usize>) -> Arc<Self> {
         let share = connections_max.div_ceil(SHARES_OF_CONNECTIONS);
         Arc::new(Self {
@@ -68,7 +84,7 @@ impl Hosts {
         })
     }
 
-    /// A place for who is at this address, if their host has one left; `None`: for a proxy.
+    /// A place for a client at this address, if its host has one left. An address of `None` is a proxy's.
     pub fn place(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
         let host = address.map(host_of);
         if let Some(host) = host {
@@ -88,7 +104,7 @@ impl Hosts {
         })
     }
 
-    /// Once in a while, not for each connection.
+    /// Logs a host that was refused, but not for each connection.
     fn tell(&self, host: IpAddr) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|at| at.elapsed() >= TOLD_AGAIN_AFTER) {
@@ -96,13 +112,13 @@ impl Hosts {
             tracing::warn!(
                 client.address = %host,
                 places = self.places_max,
-                "more connections come from one address than it may have: HEARTH_CONNECTIONS_PER_ADDRESS is for many people \
-                 behind one, HEARTH_TRUSTED_PROXIES for a proxy"
+                "one address has more connections than allowed: if many people share it, raise \
+                 HEARTH_CONNECTIONS_PER_ADDRESS; if it is a proxy, name it in HEARTH_TRUSTED_PROXIES"
             );
         }
     }
 
-    /// Counts more bytes, if all together and this host stay within their bounds.
+    /// Counts more bytes, if all hosts together and this one stay within their bounds.
     fn hold(&self, host: Option<IpAddr>, count: usize) -> bool {
         let before = self.bytes.fetch_add(count, Ordering::Relaxed);
         let fits = before + count <= BODIES_BYTES_MAX
@@ -138,7 +154,7 @@ impl Drop for Place {
         let Some(host) = self.host else { return };
         if let Entry::Occupied(mut held) = self.hosts.hosts.entry(host) {
             held.get_mut().places -= 1;
-            // Its loads have ended: each borrows its place.
+            // No load is left, because each borrows a place.
             if held.get().places == 0 {
                 held.remove();
             }
@@ -151,7 +167,7 @@ impl<'a> Load<'a> {
         Self { place, bytes: 0 }
     }
 
-    /// Counts what has come. False: it isn't counted, and is not to be kept.
+    /// Counts bytes that have arrived. False: they would be too many, and must not be kept.
     pub fn grow(&mut self, count: usize) -> bool {
         let more = counted(self.bytes + count) - counted(self.bytes);
         let held = more == 0 || self.place.hosts.hold(self.place.host, more);
@@ -173,22 +189,22 @@ fn counted(bytes: usize) -> usize {
     bytes.saturating_sub(BODY_BYTES_FREE)
 }
 
-/// What is heard while too much is held of others' bodies.
+/// The refusal while too many large bodies are being read.
 pub fn full() -> Refusal {
-    let rule = "The server holds too many large requests at the moment. Try again.";
+    let rule = "The server is reading too many large requests. Try again.";
     let mut refusal = Refusal::new(Code::Unavailable, rule);
     refusal.retry_after = Some(Duration::from_secs(1));
     refusal
 }
 
-/// What is heard whose host has all its places.
+/// The refusal of a host that has all its places in use.
 pub fn too_many() -> Refusal {
     let mut refusal = Refusal::rate_limited(Duration::from_secs(5));
-    refusal.message = "Too many connections come from this address. Try again later.".into();
+    refusal.message = "Too many connections from this address. Try again later.".into();
     refusal
 }
 
-/// Whom an address belongs to.
+/// The host of an address.
 fn host_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
@@ -225,7 +241,7 @@ mod tests {
             let _third = hosts.place(at(addresses[2])).unwrap();
             assert!(hosts.place(at(addresses[0])).is_none());
         }
-        assert!(hosts.hosts.is_empty(), "all are forgotten");
+        assert!(hosts.hosts.is_empty(), "no host is kept");
         let proxies: Vec<_> = (0..100).map(|_| hosts.place(None).unwrap()).collect();
         assert!(proxies.iter().all(|place| place.host.is_none()));
         assert!(Hosts::new(8, Some(1)).place(at("::1")).is_some());
@@ -234,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_have_a_bound_for_each_host_and_for_all() {
+    fn bytes_are_bounded_for_each_host_and_for_all() {
         let hosts = Hosts::new(100, None);
         let place = |address| hosts.place(address).unwrap();
         let whole = BODIES_BYTES_OF_ONE_MAX + BODY_BYTES_FREE;
@@ -243,7 +259,7 @@ mod tests {
         let mut first = Load::new(&one);
         assert!(first.grow(whole) && !first.grow(1), "its host's bound");
         let mut second = Load::new(&one);
-        assert!(second.grow(BODY_BYTES_FREE), "small ones are always taken");
+        assert!(second.grow(BODY_BYTES_FREE), "small ones are always read");
         assert!(!second.grow(1));
         let places: Vec<_> = (2..=4)
             .map(|n| place(at(&format!("192.0.2.{n}"))))

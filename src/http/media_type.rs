@@ -1,4 +1,4 @@
-//! What a request's body is: the headers `Content-Type` and `Content-Encoding` (RFC 9110 sections 8.3 and 8.4), and
+//! What kind of body a request has: the headers `Content-Type` and `Content-Encoding` (RFC 9110 sections 8.3 and 8.4), and
 //! `Transfer-Encoding` (RFC 9112 section 6.1).
 
 use std::borrow::Cow;
@@ -15,8 +15,8 @@ pub enum BodyType {
     Form,
 }
 
-/// The one `Content-Type`, if it is known and in UTF-8. Other parameters than `charset` say nothing about these types
-/// and are passed over, whatever they look like, as browsers do (WHATWG MIME Sniffing section 4.4).
+/// The type of the single `Content-Type`, if it is known and in UTF-8. Parameters other than `charset` mean nothing for these
+/// types and are skipped, even malformed ones, as browsers do (WHATWG MIME Sniffing section 4.4).
 pub fn body_type(headers: &HeaderMap) -> Option<BodyType> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (value, None) = (values.next()?, values.next()) else {
@@ -38,8 +38,8 @@ pub fn body_type(headers: &HeaderMap) -> Option<BodyType> {
     }
 }
 
-/// Whether the body is compressed, or otherwise encoded on its way: `Content-Encoding` other than `identity`, or a
-/// `Transfer-Encoding` other than `chunked`, the one that is taken off here (RFC 9112 section 7).
+/// Whether the body is compressed or encoded otherwise: with a `Content-Encoding` other than `identity`, or a
+/// `Transfer-Encoding` other than `chunked`, which hyper decodes (RFC 9112 section 7).
 pub fn is_encoded(headers: &HeaderMap) -> bool {
     let differs = |name: HeaderName, plain: &str| {
         let mut lines = headers.get_all(name).iter();
@@ -52,14 +52,14 @@ pub fn is_encoded(headers: &HeaderMap) -> bool {
     differs(CONTENT_ENCODING, "identity") || differs(TRANSFER_ENCODING, "chunked")
 }
 
-/// UTF-8's names (WHATWG Encoding section 4.2) that are met; some clients put them in single quotes, which are a part
-/// of the name in HTTP.
+/// Whether this is one of the names of UTF-8 in common use (WHATWG Encoding section 4.2). Some clients put them in single
+/// quotes, which in HTTP are part of the name.
 fn is_utf8(charset: &str) -> bool {
     let name = charset.trim_matches('\'');
     name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8")
 }
 
-/// The next parameter's name and value, the latter out of its quotes, and what comes after its semicolon.
+/// The next parameter's name and unquoted value, and what follows its semicolon.
 fn parameter(text: &str) -> (&str, Cow<'_, str>, &str) {
     let end = text.find([';', '=']).unwrap_or(text.len());
     let (name, rest) = (text[..end].trim(), &text[end..]);

@@ -1,8 +1,8 @@
-//! The listener of those who watch the server: its metrics in Prometheus' text format, and nothing else.
+//! The listener for monitoring: the metrics in Prometheus' text format, and nothing else.
 //!
-//! Invariants: the metrics are served nowhere else, for behind a proxy on the same machine every stranger seems to be on
-//! it; connections have the deadlines and bounds of the public listener, and a small number of them places of their own,
-//! so that a server that is full can still be watched.
+//! Invariants: the metrics are served nowhere else, because behind a proxy on the same machine every client seems to be local;
+//! connections have the deadlines and bounds of the public listener, and a small number of places of their own, so that a
+//! full server can still be monitored.
 
 use std::{convert::Infallible, future, sync::Arc};
 
@@ -31,8 +31,8 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(METRICS_CONNECTIONS_MAX));
     let accept = async {
         loop {
-            let place = places.clone().acquire_owned().await;
-            let place = place.expect("the semaphore is never closed");
+            let permit = places.clone().acquire_owned().await;
+            let place = permit.expect("the semaphore is never closed");
             let (stream, _) = server::next(|| listener.accept()).await;
             let (metrics, stopping) = (metrics.clone(), stopping.clone());
             tasks.spawn(async move {
@@ -56,7 +56,7 @@ fn answer(metrics: &PrometheusHandle, request: Request<Incoming>) -> Result<Answ
             (PATH, response::typed(StatusCode::OK, content_type, text))
         }
         (PATH, _) => {
-            let allow = router::allow([Method::GET].iter(), true);
+            let allow = router::ALLOW_GET;
             (PATH, service::not_allowed(allow, &begun.id))
         }
         _ => {

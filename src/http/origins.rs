@@ -1,8 +1,7 @@
-//! From which web pages a browser may speak to this server (RFC 6454, and CORS as in the Fetch standard).
+//! Which web origins may use this server from a browser (RFC 6454, and CORS as in the Fetch standard).
 //!
-//! Three questions, one answer each. May a page read our answers (CORS)? Only from the exact list. May it open a
-//! socket, or use the cookie? From our own origin and from the list. Who is no browser sends no `Origin`: he may open
-//! a socket, and has no cookie.
+//! Pages of the allowed origins may read our answers (CORS). Pages of our own origin and of the allowed ones may open a socket
+//! and use the cookie. A client that is no browser sends no `Origin`: it may open a socket, but not use the cookie.
 
 use http::{
     HeaderMap, HeaderValue,
@@ -16,9 +15,9 @@ use url::Url;
 
 use crate::protocol::error::Refusal;
 
-/// The origins that count as ours, and those that were allowed.
+/// Our own origin, and those that the operator allows.
 pub struct Origins {
-    /// Of the public URL; `None`: whatever host the request names is our own.
+    /// That of the public URL. `None`: the host that a request names is our own.
     public: Option<String>,
     allowed: Vec<String>,
     secure: bool,
@@ -34,31 +33,33 @@ impl Origins {
         }
     }
 
-    /// Whether people reach us by TLS.
+    /// Whether clients reach the server by TLS.
     pub fn secure(&self) -> bool {
         self.secure
     }
 
-    /// A page elsewhere opens no socket here.
+    /// Refuses a socket that a page of another site opens.
     pub fn check_upgrade(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        match headers.contains_key(ORIGIN) {
-            true => self.check_cookie(headers),
-            false => Ok(()),
+        if headers.contains_key(ORIGIN) {
+            self.check_cookie(headers)
+        } else {
+            Ok(())
         }
     }
 
-    /// The cookie counts only where the browser says that one of our pages, or of those allowed, sent it.
+    /// Refuses the cookie, unless the browser says that a page of ours, or of an allowed origin, sent it.
     pub fn check_cookie(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let known = |origin| self.is_own(origin, headers) || self.is_allowed(origin);
-        match origin(headers).is_some_and(known) {
-            true => Ok(()),
-            false => Err(Refusal::forbidden(
-                "This page's address isn't the server's: ask its operator (HEARTH_PUBLIC_URL, HEARTH_CORS_ORIGINS).",
-            )),
+        if origin(headers).is_some_and(known) {
+            Ok(())
+        } else {
+            Err(Refusal::forbidden(
+                "The server doesn't allow this page's origin. Ask its operator (HEARTH_PUBLIC_URL, HEARTH_CORS_ORIGINS).",
+            ))
         }
     }
 
-    /// The headers by which a page of the list may read the answer to this request.
+    /// The headers that let a page of an allowed origin read the answer to this request.
     pub fn sharing(&self, request: &HeaderMap) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if self.allowed.is_empty() {
@@ -75,7 +76,7 @@ impl Origins {
         headers
     }
 
-    /// What such a page is told when it asks beforehand which methods it may use.
+    /// The headers of the answer to a preflight request of such a page.
     pub fn preflight(&self, request: &HeaderMap, methods: &HeaderValue) -> Option<HeaderMap> {
         if !self.listed(request) || !request.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
             return None;
@@ -109,7 +110,7 @@ impl Origins {
     }
 }
 
-/// The one `Origin` of a request.
+/// The `Origin` of a request that has exactly one.
 fn origin(headers: &HeaderMap) -> Option<&str> {
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
@@ -137,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_pages_and_those_of_the_list_are_let_in() {
-        // Whether its page may send the cookie, without and with a public URL, and whether it may read answers.
+    fn only_our_own_origin_and_allowed_ones_are_accepted() {
+        // Whether a page may use the cookie, without and with a public URL, and whether it may read answers.
         for (origin, by_host, by_url, reads) in [
             ("https://chat.example.org", true, true, false),
             ("http://chat.example.org", true, false, false),

@@ -1,11 +1,11 @@
-//! How long a client may take over a request's head, and how long its connection may rest between two requests.
+//! How long a client may take to send a request's head, and how long its connection may be idle between two requests.
 //!
-//! hyper has one deadline for both: it runs from the moment when hyper begins to wait for a head. A [`Pace`] is the
-//! timer that hyper asks for this deadline, and a [`Paced`] stream tells it when bytes arrive, so that it can tell
-//! a connection that rests from one whose head has begun.
+//! hyper has one deadline for both, which begins when hyper starts to wait for a head. A [`Pace`] is the timer that hyper uses
+//! for this deadline, and a [`Paced`] stream notes in it when bytes arrive, so that it can tell an idle connection from one whose
+//! head has begun.
 //!
-//! Invariants: the first head of a connection has [`HEADER_DEADLINE`], and each later one as long from its first byte,
-//! also where that byte came together with the request before; without a byte a connection rests for
+//! Invariants: the first head of a connection must be complete within [`HEADER_DEADLINE`], and each later one within the same
+//! time after its first byte, even if that byte came with the previous request; a connection may be idle for
 //! [`KEPT_DEADLINE`].
 
 use std::{
@@ -33,13 +33,13 @@ pub struct Pace(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// A request came before.
+    /// Whether a request came before.
     kept: bool,
-    /// hyper holds bytes that it may not have parsed yet: it asks for more only when it has used up what it has.
+    /// Whether hyper holds bytes that it may not have parsed yet. It reads more only after it has parsed all that it has.
     holding: bool,
-    /// When the first byte of the head that is waited for came.
+    /// When the first byte of the awaited head arrived.
     begun: Option<Instant>,
-    /// The present request has a body that nobody has read to its end.
+    /// Whether the current request has a body that hasn't been read to its end.
     body_unread: bool,
 }
 
@@ -54,18 +54,18 @@ impl Pace {
         builder
     }
 
-    /// A request's head is there.
+    /// Notes that a request's head is complete.
     pub fn request(&self, has_body: bool) {
         self.state().body_unread = has_body;
     }
 
-    /// The request's body was read to its end.
+    /// Notes that the request's body was read to its end.
     pub fn body_read(&self) {
         self.state().body_unread = false;
     }
 
-    /// Whether a part of the request's body may still be on its way, or in hyper's buffer: then nobody knows where the
-    /// next request begins, and the connection ends with the answer.
+    /// Whether a part of the request's body may still arrive, or be in hyper's buffer. Then the start of the next request is
+    /// unknown, and the connection must end with the answer.
     pub fn is_body_unread(&self) -> bool {
         self.state().body_unread
     }
@@ -75,19 +75,16 @@ impl Pace {
     }
 }
 
-/// hyper asks for a deadline when it begins to wait for a head, and for nothing else.
+/// hyper uses the timer only when it begins to wait for a head.
 impl Timer for Pace {
     fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
         let mut state = self.state();
         state.begun = state.holding.then(Instant::now);
         let kept = std::mem::replace(&mut state.kept, true);
-        let deadline = match kept {
-            true => KEPT_DEADLINE,
-            false => HEADER_DEADLINE,
-        };
+        let deadline = if kept { KEPT_DEADLINE } else { HEADER_DEADLINE };
         Box::pin(Wait {
             pace: self.clone(),
-            resting: kept,
+            idle: kept,
             deadline: Box::pin(time::sleep(deadline)),
         })
     }
@@ -97,11 +94,11 @@ impl Timer for Pace {
     }
 }
 
-/// The end of hyper's patience with one head. hyper asks it whenever it has read what there is.
+/// The deadline of one head. hyper polls it whenever it has read all that has arrived.
 struct Wait {
     pace: Pace,
-    /// The connection rests: no byte of the head is known to have come.
-    resting: bool,
+    /// Whether no byte of the head has arrived yet.
+    idle: bool,
     deadline: Pin<Box<time::Sleep>>,
 }
 
@@ -111,10 +108,10 @@ impl Future for Wait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.resting {
+        if self.idle {
             let begun = self.pace.state().begun;
             if let Some(begun) = begun {
-                self.resting = false;
+                self.idle = false;
                 self.deadline.as_mut().reset(begun + HEADER_DEADLINE);
             }
         }
@@ -122,7 +119,7 @@ impl Future for Wait {
     }
 }
 
-/// A connection's stream, which tells its pace what hyper reads.
+/// A connection's stream. It notes in the pace what hyper reads.
 pub struct Paced<S> {
     stream: S,
     pace: Pace,
@@ -223,7 +220,7 @@ mod tests {
         client
     }
 
-    /// Writes these texts, each after so many seconds more; how many answers came, and after how many seconds the
+    /// Writes these texts, each after a pause in seconds. Returns how many answers came, and after how many seconds the
     /// connection ended.
     async fn told(texts: &[(u64, &str)]) -> (usize, u64) {
         let started = Instant::now();
@@ -249,12 +246,12 @@ mod tests {
     async fn connections_rest_and_heads_do_not() {
         let both = |first: &str, second: &str| format!("{first}{second}");
         for (texts, expected) in [
-            // A new connection has one deadline, whenever its first byte comes.
+            // A new connection has one deadline, whenever its first byte arrives.
             (&[][..], (0, 10)),
             (&[(0, HALF)], (0, 10)),
             (&[(9, HALF)], (0, 10)),
             (&[(9, "G"), (2, &GET[1..])], (0, 10)),
-            // A connection that has served a request rests.
+            // A connection that has served a request may be idle.
             (&[(9, GET)], (1, 84)),
             (&[(0, GET), (11, GET), (60, GET), (74, GET)], (4, 220)),
             (&[(0, HEAD), (74, GET)], (2, 149)),
@@ -265,7 +262,7 @@ mod tests {
                 (2, 160),
             ),
             (&[(0, GET), (76, GET)], (1, 75)),
-            // A head that has begun has its own deadline: from its first byte, not from its last.
+            // A head that has begun has its own deadline, from its first byte.
             (&[(0, GET), (11, HALF)], (1, 21)),
             (&[(0, GET), (70, HALF)], (1, 80)),
             (&[(0, GET), (70, HALF), (9, &GET[HALF.len()..])], (2, 154)),
@@ -274,7 +271,7 @@ mod tests {
                 (1, 21),
             ),
             (&[(0, POST), (1, "\r\n")], (1, 11)),
-            // The first byte came with the request before.
+            // The first byte came with the previous request.
             (&[(0, &both(GET, GET))], (2, 75)),
             (&[(0, &both(GET, HALF))], (1, 10)),
             (&[(0, &both(HEAD, HALF))], (1, 10)),

@@ -1,4 +1,4 @@
-//! Who is at the other end, where proxies stand between.
+//! The client's address, behind proxies too.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -10,14 +10,14 @@ use ipnet::IpNet;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The address of the TCP connection that a request came by: an extension of the request.
+/// The address at the other end of a request's TCP connection: an extension of the request.
 #[derive(Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
-/// The proxies whose word is taken.
+/// The trusted proxies.
 pub struct Proxies {
     trusted: Vec<IpNet>,
-    /// The operator is told once of a proxy that he seems to have forgotten.
+    /// So that a proxy that may be missing from the settings is logged once.
     told: Once,
 }
 
@@ -29,16 +29,16 @@ impl Proxies {
         }
     }
 
-    /// The nearest address that is no trusted proxy: `X-Forwarded-For` is read from its end, each proxy's word
-    /// about who came to it, for as long as that is a proxy itself.
+    /// The nearest address that is no trusted proxy. `X-Forwarded-For` is read from its end: each proxy has added the address
+    /// that connected to it, and the next entry is believed only if that address is a trusted proxy as well.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         if self.trusted.is_empty() && is_near(client) && is_forwarded(headers) {
             self.told.call_once(|| {
                 tracing::warn!(
                     peer = %client,
-                    "a proxy seems to stand before this server: name it in HEARTH_TRUSTED_PROXIES, or all who come \
-                     through it share its limits on guessing passwords"
+                    "requests seem to come through a proxy: name it in HEARTH_TRUSTED_PROXIES, or all its clients share \
+                     one limit on password guesses"
                 );
             });
         }
@@ -48,7 +48,7 @@ impl Proxies {
             if !self.trusts(client) {
                 break;
             }
-            // Nothing before what isn't an address can be believed: whoever wrote it didn't say who came to him.
+            // An entry that is no address ends the chain: nothing before it can be believed.
             let Some(next) = std::str::from_utf8(name).ok().and_then(address) else {
                 break;
             };
@@ -57,7 +57,7 @@ impl Proxies {
         client
     }
 
-    /// Whether this is a proxy whose word is taken: then it isn't a client itself.
+    /// Whether this is a trusted proxy, and so no client itself.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.trusted
             .iter()
@@ -65,14 +65,14 @@ impl Proxies {
     }
 }
 
-/// The address that a proxy noted, as proxies write them: with a port or without, IPv6 in brackets or not (RFC 7239
-/// section 6, without its quotes too). Not `unknown`, nor a made-up name as `_hidden`, nor nothing.
-fn address(name: &str) -> Option<IpAddr> {
-    let name = name.trim();
-    let quoted = name
+/// The address in an entry, in any of the forms that proxies write: with or without a port, IPv6 with or without brackets
+/// (RFC 7239 section 6, with or without its quotes). `None` for `unknown`, for made-up names such as `_hidden`, and for nothing.
+fn address(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim();
+    let quoted = entry
         .strip_prefix('"')
-        .and_then(|name| name.strip_suffix('"'));
-    let name = quoted.unwrap_or(name);
+        .and_then(|entry| entry.strip_suffix('"'));
+    let name = quoted.unwrap_or(entry);
     let is_port = |port: &str| {
         let digits = port.bytes().all(|byte| byte.is_ascii_digit());
         digits && port.parse::<u16>().is_ok()
@@ -94,7 +94,7 @@ fn address(name: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// With or without a zone (RFC 4007 section 11), which says only by which of its interfaces the proxy was reached.
+/// An IPv6 address with or without a zone (RFC 4007 section 11), which names only an interface of the proxy.
 fn v6(text: &str) -> Option<Ipv6Addr> {
     let address = text.split_once('%').map_or(text, |(address, _)| address);
     address.parse().ok()
@@ -104,7 +104,7 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(FORWARDED_FOR) || headers.contains_key(FORWARDED)
 }
 
-/// Whether an address is of this machine or of a private network, as a proxy's before this server is.
+/// Whether an address is local or in a private network, as that of a proxy in front of this server is.
 fn is_near(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
@@ -114,7 +114,7 @@ fn is_near(address: IpAddr) -> bool {
     }
 }
 
-/// 100.64.0.0/10 (RFC 6598), which clouds and overlay networks give to their machines.
+/// 100.64.0.0/10 (RFC 6598), which clouds and overlay networks use.
 fn is_shared(address: Ipv4Addr) -> bool {
     let [first, second, ..] = address.octets();
     first == 100 && second & 0b1100_0000 == 64
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proxies_are_near() {
+    fn local_and_private_addresses_are_near() {
         for (address, near) in [
             ("127.0.0.1", true),
             ("172.17.0.1", true),
@@ -175,7 +175,7 @@ mod tests {
             ),
             ("127.0.0.1", &[""], "127.0.0.1"),
             ("127.0.0.1", &["2001:db8::1"], "2001:db8::1"),
-            // As some proxies write them.
+            // In forms that some proxies write.
             ("127.0.0.1", &["198.51.100.7:5678"], "198.51.100.7"),
             ("127.0.0.1", &["[2001:db8::1]:443"], "2001:db8::1"),
             ("127.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),

@@ -1,4 +1,4 @@
-//! The query string, strictly: known parameters, each at most once, each of its kind.
+//! The query string, read strictly: only known parameters, each at most once, each of its type.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ use crate::{
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Refuses what isn't among `known` and what is given twice, all of it at once.
+    /// Refuses parameters that aren't among `known` or are given twice, and names all of them.
     pub fn parse(text: Option<&str>, known: &[&str]) -> Result<Self, Refusal> {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(text.unwrap_or("").as_bytes())
             .into_owned()
@@ -36,12 +36,13 @@ impl Query {
             if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
                 fail(name, "duplicate", "this parameter is given twice");
             } else if !known.contains(&&**name) {
-                fail(name, "unknown", "there is no such parameter here");
+                fail(name, "unknown", "there is no such parameter");
             }
         }
-        match errors.is_empty() {
-            true => Ok(Self(pairs)),
-            false => Err(Refusal::invalid(errors)),
+        if errors.is_empty() {
+            Ok(Self(pairs))
+        } else {
+            Err(Refusal::invalid(errors))
         }
     }
 
@@ -65,14 +66,18 @@ impl Query {
             Some(number) if (min..=max).contains(&number) => Some(number),
             _ => {
                 let code = if number.is_some() { "range" } else { "type" };
-                checks.fail(name, code, format!("a whole number from {min} to {max}"));
+                checks.fail(
+                    name,
+                    code,
+                    format!("must be a whole number from {min} to {max}"),
+                );
                 None
             }
         }
     }
 
-    /// What reading the answer counts, in rows: those that are asked for, and what looking for a text costs. What is
-    /// ill-formed is refused later.
+    /// The cost of reading the answer, in rows: those that are asked for, and the cost of looking for a text. Malformed
+    /// parameters are refused later.
     pub fn rows(&self) -> usize {
         let given = self.text("limit").and_then(|limit| limit.parse().ok());
         let rows = match self.text("ids") {
@@ -85,7 +90,7 @@ impl Query {
         }
     }
 
-    /// How many items at most.
+    /// The most items that are asked for.
     pub fn limit(&self, checks: &mut Checks) -> usize {
         let limit = self.number(checks, "limit", 1, LIST_ITEMS_MAX as u64);
         limit.map_or(LIST_ITEMS_DEFAULT, |limit| limit as usize)
@@ -99,7 +104,7 @@ impl Query {
         }
     }
 
-    /// What is searched for: at most as long as what can be found.
+    /// The text that is searched for, at most as long as what can be found.
     pub fn search(&self, checks: &mut Checks, chars_max: usize) -> &str {
         let text = self.text("q").unwrap_or("");
         checks.line("q", text, 0, chars_max);
@@ -186,8 +191,9 @@ mod tests {
         assert_eq!(faults(&format!("ids={}", many[..100].join(","))), [""; 0]);
         assert_eq!(faults(&format!("ids={}", many.join(","))), ["ids format"]);
     }
+
     #[test]
-    fn what_is_asked_for_is_counted() {
+    fn the_cost_is_counted_in_rows() {
         for (text, rows) in [
             ("", 50),
             ("limit=7", 7),

@@ -1,4 +1,4 @@
-//! One request as its handler sees it: who asks, and a body within its bounds and of its type.
+//! One request as its handler sees it: who asks, and a body that is bounded and of the expected type.
 
 use std::{
     net::IpAddr,
@@ -18,13 +18,12 @@ use tokio::time;
 use url::form_urlencoded;
 
 use super::{
-    Site,
-    hosts::{Load, Place, full},
+    hosts::{Load, Place, Seat, full},
     media_type::{BodyType, body_type, is_encoded},
     pace::Pace,
+    path::Parameters,
     query::Query,
-    router::Parameters,
-    server::Seat,
+    site::Site,
 };
 use crate::{
     chat::{Device, Identity, Turn},
@@ -36,60 +35,60 @@ use crate::{
     },
 };
 
-/// A request that has found its handler.
+/// A request whose route was found.
 pub struct Call {
     pub site: Arc<Site>,
     pub head: Parts,
     pub body: Incoming,
-    /// Where the client is, by what its proxies say.
+    /// The client's, behind trusted proxies too.
     pub address: IpAddr,
     pub query: Query,
     pub parameters: Parameters,
-    /// Who was found to ask: see [`Call::identify`].
+    /// Who asks, once [`Call::identify`] has found it.
     pub asker: Arc<OnceLock<Identity>>,
-    /// Its client's, where it came by a proxy.
+    /// The client's place, if the request came through a proxy.
     pub place: Option<Place>,
-    /// Held while a request reads: see [`Call::identify`].
+    /// Held by a request that only reads: see [`Call::identify`].
     pub turn: Option<Turn>,
 }
 
 impl Call {
-    /// The path's first id, whatever it is of.
+    /// The path's first id.
     pub fn id(&self) -> u64 {
         self.parameters.ids[0]
     }
 
-    /// The path's first id, where that is a room's.
+    /// The path's first id, if it is a room's.
     pub fn room_id(&self) -> RoomId {
         RoomId(self.id())
     }
 
-    /// The path's only id, where that is a log-in's.
+    /// The path's first id, if it is a session's.
     pub fn session_id(&self) -> SessionId {
-        SessionId(self.parameters.ids[0])
+        SessionId(self.id())
     }
 
-    /// The path's second id.
+    /// The path's second id, if it is a user's.
     pub fn user_id(&self) -> UserId {
         UserId(self.parameters.ids[1])
     }
 
-    /// The path's second id, where that is a message's.
+    /// The path's second id, if it is a message's.
     pub fn seq(&self) -> Seq {
         self.parameters.ids[1]
     }
 
-    /// Who asks, by the header `Authorization`. A request that only reads pays for it here, and has one of the asker's
-    /// turns from now on; what changes something is charged where that is done.
+    /// Who asks, by the header `Authorization`. A request that only reads is charged here, and holds one of the asker's turns
+    /// from now on; `chat` charges a request that changes something.
     pub async fn identify(&mut self) -> Result<Identity, Refusal> {
         let token = bearer(&self.head.headers)
-            .ok_or_else(|| Refusal::new(Code::Unauthorized, "A valid access token is needed."))?;
-        let who = self.site.chat.authenticate(token).await?;
-        tracing::Span::current().record("user.id", who.user.id.0);
-        let who = self.asker.get_or_init(|| who).clone();
+            .ok_or_else(|| Refusal::new(Code::Unauthorized, "A valid access token is required."))?;
+        let found = self.site.chat.authenticate(token).await?;
+        tracing::Span::current().record("user.id", found.user.id.0);
+        let who = self.asker.get_or_init(|| found).clone();
         if self.head.method.is_safe() {
-            let reading = self.site.chat.reading(&who, self.query.rows());
-            self.turn = Some(reading.await?);
+            let rows = self.query.rows();
+            self.turn = Some(self.site.chat.reading(&who, rows).await?);
         }
         Ok(who)
     }
@@ -125,50 +124,49 @@ impl Call {
         }
     }
 
-    /// Makes sure that there is no body, or one that says as little: many clients send `{}` with every request.
+    /// Refuses a body, unless it is `{}`, which many clients send with every request.
     pub async fn no_body(&mut self) -> Result<(), Refusal> {
         #[derive(serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Nothing {}
         let bytes = self.bytes().await?;
-        match bytes.is_empty() || object::<Nothing>(&bytes).is_ok() {
-            true => Ok(()),
-            false => Err(Refusal::invalid_field(
-                "",
-                "unknown",
-                "no body is expected here, or {}",
-            )),
+        if bytes.is_empty() || object::<Nothing>(&bytes).is_ok() {
+            Ok(())
+        } else {
+            let rule = "this request takes no body, or {}";
+            Err(Refusal::invalid_field("", "unknown", rule))
         }
     }
 
-    /// The whole body, if it arrives in time and isn't too large: what is announced as too large isn't
-    /// kept at all.
+    /// The whole body, if it arrives in time and isn't too large. A body whose announced length is too large isn't kept at all.
     async fn bytes(&mut self) -> Result<Bytes, Refusal> {
         if is_encoded(&self.head.headers) {
             return Err(unsupported(
-                "The body must not be compressed: Content-Encoding may be identity, Transfer-Encoding chunked, and nothing else.",
+                "The body must not be compressed: Content-Encoding may only be identity, and Transfer-Encoding only chunked.",
             ));
         }
         let too_large = || {
-            let rule = format!("A body has at most {REQUEST_BYTES_MAX} bytes.");
+            let rule = format!("The body must not be larger than {REQUEST_BYTES_MAX} bytes.");
             Refusal::new(Code::TooLarge, rule)
         };
         if self.body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
-            if !self.waits_for_leave() {
+            if !self.expects_continue() {
                 self.discard().await;
             }
             return Err(too_large());
         }
-        let seat = self.head.extensions.get::<Arc<Seat>>();
-        let seat = seat.expect("the accept loop notes it");
+        let extensions = &self.head.extensions;
+        let seat = extensions
+            .get::<Arc<Seat>>()
+            .expect("the accept loop adds it");
         let mut load = Load::new(self.place.as_ref().unwrap_or(&seat.host));
-        // In one piece: frames that come byte by byte would weigh much more than what is in them.
+        // In one piece: a list of frames of one byte each would take much more memory than their content.
         let mut bytes = Vec::new();
         let body = &mut self.body;
         let reading = async {
             while let Some(frame) = body.frame().await {
-                let broken = |_| Refusal::new(Code::Invalid, "The body broke off.");
-                let frame = frame.map_err(broken)?;
+                let rule = "The connection ended before the whole body had arrived.";
+                let frame = frame.map_err(|_| Refusal::new(Code::Invalid, rule))?;
                 let data = frame.data_ref().map_or(&[][..], |data| &data[..]);
                 if bytes.len() + data.len() > REQUEST_BYTES_MAX {
                     return Err(too_large());
@@ -201,16 +199,16 @@ impl Call {
         }
     }
 
-    /// Whether the client sends no body before it is told to go on: hyper tells it so when the body is first read (RFC
-    /// 9110 section 10.1.1).
-    fn waits_for_leave(&self) -> bool {
+    /// Whether the client sends its body only after a 100 (Continue), which hyper sends when the body is first read (RFC 9110
+    /// section 10.1.1).
+    fn expects_continue(&self) -> bool {
         let expected = self.head.headers.get(EXPECT);
         self.head.version > Version::HTTP_10
             && expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
     }
 
-    /// Reads some of what is too large and throws it away: were the connection closed on bytes that nobody
-    /// read, TCP would reset it and the client might never see the answer (RFC 9112 section 9.6).
+    /// Reads and discards a part of a body that is too large. If the connection were closed with unread bytes, TCP would reset
+    /// it, and the client might never see the answer (RFC 9112 section 9.6).
     async fn discard(&mut self) {
         let reading = async {
             let mut bytes = 0;
@@ -224,7 +222,7 @@ impl Call {
     }
 }
 
-/// The token of the one `Authorization` header.
+/// The token of an `Authorization` header that is the only one.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else {
@@ -238,10 +236,10 @@ fn unsupported(rule: &'static str) -> Refusal {
     Refusal::new(Code::UnsupportedMediaType, rule)
 }
 
-/// A JSON object, strictly; a fault names the field and the rule.
+/// Reads a JSON object strictly. An error names the field and the rule.
 fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| Refusal::invalid_field("", "json", "not UTF-8"))?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Refusal::invalid_field("", "json", "must be UTF-8"))?;
     if !check::is_object(text) {
         return Err(Refusal::invalid_field(
             "",
@@ -260,8 +258,7 @@ fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     Ok(body)
 }
 
-/// OAuth2's password form (RFC 6749 section 4.3.2): name and password, each once; its other fields are
-/// ignored.
+/// Reads OAuth2's password form (RFC 6749 section 4.3.2): name and password, each once. Other fields are ignored.
 fn login_form(bytes: &[u8]) -> Result<LoginBody, Refusal> {
     let mut body = LoginBody {
         username: Field::Missing,
@@ -309,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_a_body_name_field_and_rule() {
+    fn errors_of_a_body_name_field_and_rule() {
         let deep = "[".repeat(10_000);
         for (text, field, code) in [
             ("[1]", "", "type"),
@@ -325,7 +322,7 @@ mod tests {
         }
         assert!(object::<ReadBody>(b"{\"seq\":\"\xff\"}").is_err());
         assert!(object::<ReadBody>(b" {\"seq\": 1}\n").is_ok());
-        // Collected, to be named with all that is broken.
+        // Unknown fields are collected, so that they can be named with all other errors.
         let body: ReadBody = object(b"{\"a\":1,\"seq\":1,\"b\":[]}").unwrap();
         assert_eq!(body.unknown.0, ["a", "b"]);
     }

@@ -11,12 +11,15 @@ use http::{
 use http_body_util::Full;
 use serde::Serialize;
 
-use crate::protocol::error::{Code, Problem, Refusal};
+use crate::{
+    chat::Made,
+    protocol::error::{Code, Problem, Refusal},
+};
 
 pub type Answer = Response<Full<Bytes>>;
-pub type Outcome = Result<Answer, Refusal>;
+pub type HandlerResult = Result<Answer, Refusal>;
 
-/// Nothing but what this server serves itself may run in a page.
+/// A page may load nothing but what this server serves itself.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -37,21 +40,29 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
     typed(status, "application/json", body)
 }
 
-pub fn ok(body: &impl Serialize) -> Outcome {
+pub fn ok(body: &impl Serialize) -> HandlerResult {
     Ok(json(StatusCode::OK, body))
 }
 
-pub fn created(body: &impl Serialize) -> Outcome {
+pub fn created(body: &impl Serialize) -> HandlerResult {
     Ok(json(StatusCode::CREATED, body))
 }
 
-pub fn no_content() -> Outcome {
+/// 201 for what is new, 200 for what existed before.
+pub fn made(made: Made<impl Serialize>) -> HandlerResult {
+    match made {
+        Made::New(body) => created(&body),
+        Made::Existing(body) => ok(&body),
+    }
+}
+
+pub fn no_content() -> HandlerResult {
     let mut answer = Answer::default();
     *answer.status_mut() = StatusCode::NO_CONTENT;
     Ok(answer)
 }
 
-/// What a client sees of a refusal.
+/// The problem document of a refusal.
 pub fn problem(refusal: &Refusal, request_id: &str) -> Answer {
     let problem = Problem::new(refusal, request_id);
     let status = StatusCode::from_u16(problem.status).expect("the table's status codes are valid");
@@ -62,7 +73,7 @@ pub fn problem(refusal: &Refusal, request_id: &str) -> Answer {
         answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
     }
     if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-        // What a client needs to know when it was the encoding (RFC 9110 section 12.5.3).
+        // Tells a client whose encoding was refused what it may use (RFC 9110 section 12.5.3).
         let identity = HeaderValue::from_static("identity");
         answer.headers_mut().insert(ACCEPT_ENCODING, identity);
     }
@@ -75,7 +86,7 @@ pub fn problem(refusal: &Refusal, request_id: &str) -> Answer {
     answer
 }
 
-/// A refusal as it travels, where there is no request to answer: the connection ends with it.
+/// A whole answer in bytes, for a connection that is closed without reading a request.
 pub fn written(refusal: &Refusal) -> Vec<u8> {
     let problem = Problem::new(refusal, "-");
     let body = serde_json::to_string(&problem).expect("problems are plain JSON");
@@ -90,7 +101,7 @@ pub fn written(refusal: &Refusal) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The headers of every answer. What may be kept, and a page with a policy of its own, says so itself.
+/// Adds the headers of every answer. Answers that may be cached, and pages with a policy of their own, have set theirs.
 pub fn finish(headers: &mut HeaderMap, request_id: &str) {
     let id = HeaderValue::from_str(request_id).expect("a UUID is a header's value");
     headers.insert(REQUEST_ID, id);

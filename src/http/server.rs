@@ -1,8 +1,7 @@
 //! The accept loop, for HTTP and for lines over plain TCP, and one task per connection.
 //!
-//! Invariants: at most so many connections are open, of both kinds together, more wait in the kernel's
-//! queue; no host has more than its share of them; a fault of accept() never ends the loop; a connection on
-//! which nothing moves is closed.
+//! Invariants: the number of open connections, of both kinds together, is bounded, and more wait in the kernel's queue; no host
+//! has more than its share of them; an error of accept() never ends the loop; a connection that makes no progress is closed.
 
 use std::{
     convert::Infallible,
@@ -21,18 +20,18 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     time,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Site,
-    hosts::{self, Place},
+    hosts::{self, Seat},
     pace::{Pace, Paced},
     proxies::Peer,
     response::{self, Answer},
     service,
+    site::Site,
 };
 use crate::{
     limits::{ACCEPT_PAUSE, CLOSE_DEADLINE, TURNED_AWAY_MAX},
@@ -42,7 +41,7 @@ use crate::{
 /// Where clients connect.
 pub struct Listeners {
     pub http: TcpListener,
-    /// Those who speak lines, if the operator wants them.
+    /// For connections that speak lines, if the operator wants them.
     pub lines: Option<TcpListener>,
 }
 
@@ -53,15 +52,8 @@ enum Speech {
     Lines,
 }
 
-/// What a connection holds as long as it lives, also as a socket: its place under the cap on connections, and that
-/// of its host's share.
-pub struct Seat {
-    _all: OwnedSemaphorePermit,
-    pub host: Place,
-}
-
 impl Listeners {
-    /// The next connection of either kind. Nothing is lost when it is cancelled.
+    /// The next connection of either kind. Cancelling it loses no connection.
     async fn accept(&self) -> io::Result<(Speech, TcpStream, SocketAddr)> {
         let lines = async {
             match &self.lines {
@@ -89,8 +81,8 @@ pub async fn serve(
     let turned_away = Arc::new(Semaphore::new(few));
     let accept = async {
         loop {
-            let place = places.clone().acquire_owned().await;
-            let place = place.expect("the semaphore is never closed");
+            let permit = places.clone().acquire_owned().await;
+            let place = permit.expect("the semaphore is never closed");
             let (speech, stream, from) = next(|| listeners.accept()).await;
             let peer = from.ip().to_canonical();
             let host = (!site.proxies.trusts(peer)).then_some(peer);
@@ -100,7 +92,7 @@ pub async fn serve(
                 }
                 continue;
             };
-            let seat = Seat { _all: place, host };
+            let seat = Seat::new(place, host);
             let (site, stopping) = (site.clone(), stopping.clone());
             match speech {
                 Speech::Http => tasks.spawn(connection(stream, Peer(peer), site, seat, stopping)),
@@ -111,7 +103,7 @@ pub async fn serve(
     stopping.run_until_cancelled(accept).await;
 }
 
-/// The next connection that can be accepted, whatever faults come before it.
+/// The next connection that can be accepted. Errors before it are counted and logged.
 pub async fn next<T, F>(accept: impl Fn() -> F) -> T
 where
     F: Future<Output = io::Result<T>>,
@@ -119,27 +111,27 @@ where
     loop {
         match accept().await {
             Ok(accepted) => return accepted,
-            // The client's affair: it has gone already.
+            // The client has closed it already.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 metrics::counter!("accept_errors_total").increment(1);
-                tracing::warn!(%error, "no connection could be accepted");
+                tracing::warn!(%error, "accepting a connection failed");
                 time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Tells a client why it isn't served, and ends the connection so that it can read that.
+/// Tells a client why it isn't served, and ends the connection in such a way that it can read this.
 async fn turn_away(mut stream: TcpStream, speech: Speech, _places: impl Send) {
-    let word = match speech {
+    let answer = match speech {
         Speech::Http => response::written(&hosts::too_many()).into(),
         Speech::Lines => Gateway::turned_away(),
     };
     let telling = async {
-        stream.write_all(&word).await?;
+        stream.write_all(&answer).await?;
         stream.shutdown().await?;
-        // What still comes is thrown away, or the word would be lost with a TCP reset.
+        // Unread bytes would cause a TCP reset, and with it the answer could be lost.
         let mut scratch = [0; 1024];
         while stream.read(&mut scratch).await? > 0 {}
         io::Result::Ok(())
@@ -156,7 +148,7 @@ async fn connection(
     stopping: CancellationToken,
 ) {
     metrics::gauge!("http_connections").increment(1.0);
-    // A request that becomes a socket takes the seat along.
+    // A request that becomes a socket keeps the seat.
     let seat = Arc::new(seat);
     let answer = move |mut request: Request<Incoming>| {
         let extensions = request.extensions_mut();
@@ -168,8 +160,8 @@ async fn connection(
     metrics::gauge!("http_connections").decrement(1.0);
 }
 
-/// Serves the requests of one connection until it ends, or until `stopping` is cancelled and the present one is
-/// answered. Each carries the connection's [`Pace`].
+/// Serves the requests of one connection until it ends, or until `stopping` is cancelled and the current one is answered. Each
+/// carries the connection's [`Pace`] as an extension.
 pub async fn converse<F>(
     stream: TcpStream,
     stopping: CancellationToken,
@@ -178,7 +170,7 @@ pub async fn converse<F>(
     F: Future<Output = Result<Answer, Infallible>>,
 {
     if let Err(error) = prepare(&stream) {
-        tracing::debug!(%error, "a connection was gone before it was served");
+        tracing::debug!(%error, "a connection was closed before it was served");
         return;
     }
     let pace = Pace::default();
@@ -206,11 +198,11 @@ pub async fn converse<F>(
 async fn lines(stream: TcpStream, gateway: Gateway, _seat: Seat) {
     match prepare(&stream) {
         Ok(()) => gateway.lines(stream).await,
-        Err(error) => tracing::debug!(%error, "a connection was gone before it was served"),
+        Err(error) => tracing::debug!(%error, "a connection was closed before it was served"),
     }
 }
 
-/// hyper has no deadline for what a client doesn't read: the kernel keeps it.
+/// hyper has no deadline for a client that doesn't read, so the kernel gets one.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]

@@ -1,5 +1,4 @@
-//! One request from its head to its answer: a name for it, its route, its deadline, one line of log
-//! and one count.
+//! One request from its head to its answer: its id, its route, its deadline, one line of log and one count.
 
 use std::{
     convert::Infallible,
@@ -21,87 +20,101 @@ use tracing::{Instrument, field};
 use uuid::Uuid;
 
 use super::{
-    Site, docs, files, hosts,
+    files, handlers, hosts,
     pace::Pace,
+    path::Parameters,
     proxies::Peer,
     query::Query,
     request::Call,
-    response::{self, Answer, Outcome},
-    router::{self, Endpoint, Found, Parameters},
+    response::{self, Answer, HandlerResult},
+    route::Route,
+    router::{self, Found},
+    site::Site,
 };
 use crate::{
     limits::{BODY_DEADLINE, REQUEST_DEADLINE},
     protocol::error::{Code, Refusal},
 };
 
-/// What logs and metrics call paths that lead to a file, or nowhere.
+/// The routes that logs and metrics name for paths of files, and for unknown paths.
 const FILE: &str = "/{file}";
 pub const NOWHERE: &str = "-";
 
-/// Answers a request. It never fails: a fault is an answer.
+/// Answers a request. It never fails: every error is an answer.
 pub async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let begun = Begun::with(&request);
-    let id = &begun.id;
-    let span = tracing::info_span!("request", request.id = %id, user.id = field::Empty);
-    let sharing = match request.uri().path().starts_with("/api/") {
-        true => site.origins.sharing(request.headers()),
-        false => HeaderMap::new(),
+    let span = tracing::info_span!("request", request.id = %begun.id, user.id = field::Empty);
+    let sharing = if request.uri().path().starts_with("/api/") {
+        site.origins.sharing(request.headers())
+    } else {
+        HeaderMap::new()
     };
-    let (route, mut answer) = async {
-        let (head, body) = request.into_parts();
-        match route(&site, &head) {
-            Routed::BadHost => (NOWHERE, bad_host(id)),
-            Routed::Answer(route, outcome) => (route, finish(outcome, id)),
-            Routed::NotAllowed(route, allow) => {
-                if head.method == Method::OPTIONS
-                    && let Some(methods) = site.origins.preflight(&head.headers, &allow)
-                {
-                    let mut answer = Answer::default();
-                    *answer.status_mut() = StatusCode::NO_CONTENT;
-                    answer.headers_mut().extend(methods);
-                    return (route, answer);
-                }
-                (route, not_allowed(allow, id))
-            }
-            Routed::Endpoint(endpoint, query, parameters) => {
-                let peer = head
-                    .extensions
-                    .get::<Peer>()
-                    .expect("the accept loop notes it");
-                let address = site.proxies.client(peer.0, &head.headers);
-                // A connection of its own has its place already.
-                let proxied = address != peer.0.to_canonical();
-                let place = proxied.then(|| site.hosts.place(Some(address)));
-                if let Some(None) = place {
-                    let answer = response::problem(&hosts::too_many(), id);
-                    return (endpoint.pattern, answer);
-                }
-                let call = Call {
-                    site: site.clone(),
-                    address,
-                    head,
-                    body,
-                    query,
-                    parameters,
-                    asker: Arc::default(),
-                    place: place.flatten(),
-                    turn: None,
-                };
-                // In a task of its own: who hangs up doesn't end what is done for them. The database would go on with it,
-                // and their turn would be free.
-                let handled = tokio::spawn(handle(endpoint, call).in_current_span());
-                let outcome = handled.await.unwrap_or_else(|_| Err(Refusal::internal()));
-                (endpoint.pattern, finish(outcome, id))
-            }
-        }
-    }
-    .instrument(span.clone())
-    .await;
+    let (route, mut answer) = routed(&site, request, &begun.id)
+        .instrument(span.clone())
+        .await;
     answer.headers_mut().extend(sharing);
     Ok(span.in_scope(|| begun.end(route, answer)))
 }
 
-/// A request that is being answered: what is needed of it in the end.
+/// The answer, and the route that logs and metrics name for it.
+async fn routed(
+    site: &Arc<Site>,
+    request: Request<Incoming>,
+    request_id: &str,
+) -> (&'static str, Answer) {
+    let (head, body) = request.into_parts();
+    match find(&head) {
+        Routed::BadHost => (NOWHERE, bad_host(request_id)),
+        Routed::Answer(route, result) => (route, finish(result, request_id)),
+        Routed::NotAllowed(route, allow) => {
+            let preflight = site.origins.preflight(&head.headers, &allow);
+            if let Some(methods) = preflight.filter(|_| head.method == Method::OPTIONS) {
+                let mut answer = Answer::default();
+                *answer.status_mut() = StatusCode::NO_CONTENT;
+                answer.headers_mut().extend(methods);
+                return (route, answer);
+            }
+            (route, not_allowed(allow, request_id))
+        }
+        Routed::Route(route, query, parameters) => {
+            let peer = head
+                .extensions
+                .get::<Peer>()
+                .expect("the accept loop adds it");
+            let address = site.proxies.client(peer.0, &head.headers);
+            // A client that connects directly has the place of its connection.
+            let place = if address == peer.0.to_canonical() {
+                None
+            } else {
+                match site.hosts.place(Some(address)) {
+                    Some(place) => Some(place),
+                    None => {
+                        let answer = response::problem(&hosts::too_many(), request_id);
+                        return (route.pattern, answer);
+                    }
+                }
+            };
+            let call = Call {
+                site: site.clone(),
+                address,
+                head,
+                body,
+                query,
+                parameters,
+                asker: Arc::default(),
+                place,
+                turn: None,
+            };
+            // In a task of its own, so that a client that hangs up doesn't end the handler: the database would continue its
+            // work, while the client's turn would be free again.
+            let handled = tokio::spawn(handle(route, call).in_current_span()).await;
+            let result = handled.unwrap_or_else(|_| Err(Refusal::internal()));
+            (route.pattern, finish(result, request_id))
+        }
+    }
+}
+
+/// A request that is being answered: the parts of it that are needed at the end.
 pub struct Begun {
     pub id: String,
     method: Method,
@@ -110,20 +123,19 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// With this request.
     pub fn with(request: &Request<Incoming>) -> Self {
-        let pace = request.extensions().get::<Pace>().cloned();
+        let pace = request.extensions().get::<Pace>();
         Self {
             id: Uuid::now_v7().to_string(),
             method: request.method().clone(),
-            pace: pace.expect("the accept loop notes it"),
+            pace: pace.expect("the accept loop adds it").clone(),
             started: Instant::now(),
         }
     }
 
-    /// The answer with the headers that each has, logged and counted.
+    /// Adds the headers of every answer to this one, and logs and counts it.
     pub fn end(self, route: &'static str, mut answer: Answer) -> Answer {
-        // What is unread of a body ends the connection, and the client is told.
+        // A body that wasn't read to its end ends the connection, and the client is told so.
         if self.pace.is_body_unread() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             close(&mut answer);
         }
@@ -133,18 +145,21 @@ impl Begun {
     }
 }
 
-/// The answer to a head whose host isn't well-formed: the connection ends with it.
+/// The answer to a head without a single well-formed host. The connection ends with it.
 pub fn bad_host(request_id: &str) -> Answer {
-    let rule = "one Host header, well-formed";
+    let rule = "exactly one well-formed Host header is required";
     let refusal = Refusal::invalid_field("Host", "format", rule);
     let mut answer = response::problem(&refusal, request_id);
     close(&mut answer);
     answer
 }
 
-/// The answer to a method that the path doesn't have, with those that it has.
+/// The answer to a method that the path doesn't have. It names those that it has.
 pub fn not_allowed(allow: HeaderValue, request_id: &str) -> Answer {
-    let refusal = Refusal::new(Code::MethodNotAllowed, "This path has other methods.");
+    let refusal = Refusal::new(
+        Code::MethodNotAllowed,
+        "This path doesn't have this method. The Allow header names those that it has.",
+    );
     let mut answer = response::problem(&refusal, request_id);
     answer.headers_mut().insert(ALLOW, allow);
     answer
@@ -155,56 +170,60 @@ fn close(answer: &mut Answer) {
     answer.headers_mut().insert(CONNECTION, close);
 }
 
-fn finish(outcome: Outcome, request_id: &str) -> Answer {
-    outcome.unwrap_or_else(|refusal| response::problem(&refusal, request_id))
+fn finish(result: HandlerResult, request_id: &str) -> Answer {
+    result.unwrap_or_else(|refusal| response::problem(&refusal, request_id))
 }
 
-/// What the head of a request alone decides.
+/// What follows from the head of a request.
 enum Routed {
-    /// Who stands before us may have seen another request than we do: nothing more is read.
+    /// A proxy before us may have seen another request than we do, so nothing more is read.
     BadHost,
-    Answer(&'static str, Outcome),
+    Answer(&'static str, HandlerResult),
     NotAllowed(&'static str, HeaderValue),
-    Endpoint(Endpoint, Query, Parameters),
+    Route(&'static Route, Query, Parameters),
 }
 
-fn route(site: &Site, head: &Parts) -> Routed {
+fn find(head: &Parts) -> Routed {
     if !has_one_host(head) {
         return Routed::BadHost;
     }
     let path = head.uri.path();
     if let Method::TRACE | Method::CONNECT = head.method {
-        return Routed::NotAllowed(NOWHERE, HeaderValue::from_static("GET, HEAD"));
+        return Routed::NotAllowed(NOWHERE, router::ALLOW_GET);
     }
-    match site.routes.find(&head.method, path) {
-        Found::Endpoint(endpoint, parameters) => {
-            // Elsewhere than under /api a query's parameters are the handler's own affair.
-            let query = match endpoint.pattern.starts_with("/api/") {
-                true => Query::parse(head.uri.query(), endpoint.parameters),
-                false => Ok(Query::default()),
+    match router::find(&head.method, path) {
+        Found::Route(route, parameters) => {
+            // Outside /api, the handler reads the query by itself.
+            let query = if route.pattern.starts_with("/api/") {
+                Query::parse(head.uri.query(), route.query)
+            } else {
+                Ok(Query::default())
             };
             match query {
-                Ok(query) => Routed::Endpoint(endpoint, query, parameters),
-                Err(refusal) => Routed::Answer(endpoint.pattern, Err(refusal)),
+                Ok(query) => Routed::Route(route, query, parameters),
+                Err(refusal) => Routed::Answer(route.pattern, Err(refusal)),
             }
         }
         Found::OtherMethods { pattern, allow } => Routed::NotAllowed(pattern, allow),
-        Found::Nothing => match docs::moved(path).or_else(|| files::find(path, &head.headers)) {
-            Some(answer) if matches!(head.method, Method::GET | Method::HEAD) => {
-                Routed::Answer(FILE, Ok(answer))
-            }
-            Some(_) => Routed::NotAllowed(FILE, router::allow([Method::GET].iter(), true)),
-            None => {
-                let page = files::missing(path, &head.headers)
-                    .filter(|_| matches!(head.method, Method::GET | Method::HEAD));
-                Routed::Answer(NOWHERE, page.ok_or_else(Refusal::not_found))
-            }
-        },
+        Found::Nothing => find_file(head),
     }
 }
 
-/// Exactly one Host in HTTP/1.1, at most one in HTTP/1.0, and an authority (RFC 9112 section 3.2):
-/// what lies before us must never see another host than we do.
+fn find_file(head: &Parts) -> Routed {
+    let (path, headers) = (head.uri.path(), &head.headers);
+    let is_read = matches!(head.method, Method::GET | Method::HEAD);
+    match handlers::docs::moved(path).or_else(|| files::find(path, headers)) {
+        Some(answer) if is_read => Routed::Answer(FILE, Ok(answer)),
+        Some(_) => Routed::NotAllowed(FILE, router::ALLOW_GET),
+        None => {
+            let page = files::missing(path, headers).filter(|_| is_read);
+            Routed::Answer(NOWHERE, page.ok_or_else(Refusal::not_found))
+        }
+    }
+}
+
+/// Whether the request has exactly one Host, or at most one in HTTP/1.0, that is an authority (RFC 9112 section 3.2): a proxy
+/// before us must never see another host than we do.
 pub fn has_one_host(head: &Parts) -> bool {
     let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -216,13 +235,13 @@ pub fn has_one_host(head: &Parts) -> bool {
     }
 }
 
-/// Runs the handler within its deadline; a panic in it is a fault of its request alone. What was read for a
-/// log-in that has ended meanwhile is told to nobody.
-async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
+/// Runs the handler within its deadline. A panic in it fails only its request. If the asker's session ended meanwhile, what was
+/// read isn't answered.
+async fn handle(route: &Route, call: Call) -> HandlerResult {
     let (site, asker) = (call.site.clone(), call.asker.clone());
     let reads = matches!(call.head.method, Method::GET | Method::HEAD);
     let handler = async move {
-        let answer = (endpoint.handler)(call).await?;
+        let answer = (route.handler)(call).await?;
         if let Some(who) = asker.get().filter(|_| reads) {
             site.chat.confirm(who).await?;
         }
@@ -230,20 +249,20 @@ async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
     };
     let handler = AssertUnwindSafe(handler).catch_unwind();
     match time::timeout(BODY_DEADLINE + REQUEST_DEADLINE, handler).await {
-        Ok(Ok(outcome)) => outcome,
+        Ok(Ok(result)) => result,
         Ok(Err(_panic)) => {
             metrics::counter!("http_panics_total").increment(1);
-            tracing::error!(http.route = endpoint.pattern, "the handler panicked");
+            tracing::error!(http.route = route.pattern, "the handler panicked");
             Err(Refusal::internal())
         }
         Err(_) => {
-            tracing::warn!(http.route = endpoint.pattern, "the handler ran out of time");
+            tracing::warn!(http.route = route.pattern, "the handler ran out of time");
             Err(Refusal::unavailable())
         }
     }
 }
 
-/// One line, at debug for what is asked all the time and says little, and one count.
+/// Writes one line of log, at level debug for frequent requests of little interest, and counts the request.
 fn record(method: &Method, route: &'static str, status: StatusCode, duration: Duration) {
     let method = known(method);
     let code = status.as_str().to_owned();
@@ -272,7 +291,7 @@ fn record(method: &Method, route: &'static str, status: StatusCode, duration: Du
     }
 }
 
-/// The method, or `other`: clients must not be able to make up values of a label.
+/// The method, or `other`: clients must not be able to add values to a label.
 fn known(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",

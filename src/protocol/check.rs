@@ -14,13 +14,13 @@ use super::{
 };
 use crate::limits::*;
 
-/// Nobody's name: with an `@` before it, it means everybody.
+/// A name that no account may have: `@all` mentions everyone.
 pub const RESERVED_NAME: &str = "all";
-/// The names of deleted accounts begin so, and nobody else's.
+/// Deleted accounts, and no others, have names that begin with this.
 pub const DELETED_PREFIX: &str = "deleted-";
 
-/// Whether a character shows nothing and may make two texts look alike, or another one than it is: joiners,
-/// selectors, directions, fillers and what is no character.
+/// Whether a character is invisible and may make two different texts look alike, or a text look like another one: joiners,
+/// variation selectors, direction marks, fillers and noncharacters.
 fn is_hidden(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
@@ -28,12 +28,16 @@ fn is_hidden(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether a character shows something by itself: neither hidden nor white space, nor a mark on another one.
-fn is_seen(c: char) -> bool {
+/// Whether a character is visible by itself: neither hidden nor white space, nor a mark on another one.
+fn is_visible(c: char) -> bool {
     !(c.is_control() || c.is_whitespace() || is_combining_mark(c) || is_hidden(c))
 }
 
-/// Collects the broken fields of one request, so that all are named at once.
+/// Collects the broken fields of one request, so that one answer names all of them.
+///
+/// The part that decodes the request begins the checks; the part that carries it out ends them, with [`Checks::done`] or
+/// [`Checks::finish`].
+#[must_use]
 #[derive(Debug, Default)]
 pub struct Checks {
     errors: Vec<FieldError>,
@@ -53,17 +57,19 @@ impl Checks {
         });
     }
 
-    /// Notes every field that doesn't exist.
-    pub fn unknown(&mut self, unknown: Unknown) {
-        self.errors
-            .extend(unknown.0.into_iter().map(|name| FieldError {
-                field: name.into(),
-                code: "unknown",
-                message: "there is no such field".into(),
-            }));
+    /// The checks of a body, begun with the fields that it must not have.
+    pub fn of(unknown: Unknown) -> Self {
+        let errors = unknown.0.into_iter().map(|name| FieldError {
+            field: name.into(),
+            code: "unknown",
+            message: "there is no such field".into(),
+        });
+        Self {
+            errors: errors.collect(),
+        }
     }
 
-    /// The field's value when it was given and is well-typed; a fault of type is noted.
+    /// The field's value if the body has it. A value of the wrong type is noted.
     pub fn optional<T>(&mut self, name: &'static str, field: Field<T>) -> Option<T> {
         match field {
             Field::Given(value) => Some(value),
@@ -72,14 +78,14 @@ impl Checks {
                 self.fail(
                     name,
                     "type",
-                    "this field has another type, or a value that isn't known",
+                    "this field has the wrong type, or an unknown value",
                 );
                 None
             }
         }
     }
 
-    /// As [`Checks::optional`], and its absence is noted too.
+    /// As [`Checks::optional`]; a missing value is noted as well, so that `None` always comes with an error.
     pub fn required<T>(&mut self, name: &'static str, field: Field<T>) -> Option<T> {
         if matches!(field, Field::Missing) {
             self.fail(name, "missing", "this field is required");
@@ -95,9 +101,9 @@ impl Checks {
         if chars < min || chars > max {
             self.fail(name, "length", format!("{min} to {max} characters"));
         } else if text.contains('\0') {
-            self.fail(name, "format", "no NUL characters");
-        } else if min > 0 && !text.chars().any(is_seen) {
-            self.fail(name, "blank", "not only white space and what can't be seen");
+            self.fail(name, "format", "must not contain NUL characters");
+        } else if min > 0 && !text.chars().any(is_visible) {
+            self.fail(name, "blank", "must contain a visible character");
         }
     }
 
@@ -112,27 +118,26 @@ impl Checks {
             self.fail(
                 name,
                 "format",
-                "one line, no control characters, nothing that turns its direction",
+                "must be one line, without control characters or marks that change the text's direction",
             );
         }
     }
 
-    /// One grapheme of at most [`EMOJI_BYTES_MAX`], which can be seen; in the form in which it is stored.
+    /// One visible grapheme of at most [`EMOJI_BYTES_MAX`] bytes. Returns it in the form in which it is stored.
     pub fn emoji(&mut self, name: &'static str, text: &str) -> String {
         let one = text.graphemes(true).count() == 1;
         let plain = text.chars().all(|c| !c.is_control() && !c.is_whitespace());
-        let seen = plain && text.chars().any(is_seen);
-        if !one || !seen || text.len() > EMOJI_BYTES_MAX {
-            let rule =
-                format!("one character as people see it, of at most {EMOJI_BYTES_MAX} bytes");
+        let visible = plain && text.chars().any(is_visible);
+        if !one || !visible || text.len() > EMOJI_BYTES_MAX {
+            let rule = format!("must be one visible character of at most {EMOJI_BYTES_MAX} bytes");
             self.fail(name, "format", rule);
             return String::new();
         }
         qualified(text)
     }
 
-    /// A name that is to be given: who has one that breaks a newer rule keeps it. The name as it is kept, each
-    /// letter and its marks in one (NFC); its length holds before, too, as the API's documents say.
+    /// The name of a new account; existing names stay valid when the rules change. Returns the name as it is stored, composed
+    /// (NFC). The bounds on its length hold before composition as well, because the API's schema states them so.
     pub fn username(&mut self, name: &'static str, text: &str) -> String {
         let composed: String = text.nfc().collect();
         let lengths = [text, &composed].map(|text| text.chars().count());
@@ -143,9 +148,9 @@ impl Checks {
             let rule = format!("{USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} characters");
             self.fail(name, "length", rule);
         } else if fold(&composed).trim_end_matches(['.', '-', '·', '・']) == RESERVED_NAME {
-            self.fail(name, "taken", "this name means everybody");
+            self.fail(name, "taken", "this name is reserved: it mentions everyone");
         } else if fold(&composed).starts_with(DELETED_PREFIX) {
-            let rule = "names that begin with deleted- are those of deleted accounts";
+            let rule = "names that begin with deleted- are reserved for deleted accounts";
             self.fail(name, "taken", rule);
         } else if let Some(rule) = names::broken_rule(&composed) {
             self.fail(name, "format", rule);
@@ -153,7 +158,7 @@ impl Checks {
         composed
     }
 
-    /// The name that people read, as it is kept: nothing where it is to be taken away.
+    /// A full name, as it is stored: trimmed. An empty one removes the name.
     pub fn full_name(&mut self, name: &'static str, text: &str) -> String {
         if !text.is_empty() {
             self.line(name, text, 1, FULL_NAME_CHARS_MAX);
@@ -161,10 +166,10 @@ impl Checks {
         text.trim().to_owned()
     }
 
-    /// What can be checked of an address without sending to it: one `@`, a local part, a host with
-    /// a dot, nothing that is hidden, no white space or control characters (a subset of RFC 5321's Mailbox).
+    /// Checks an address as far as that is possible without sending to it: one `@`, a local part, a host with a dot, no
+    /// hidden characters, white space or control characters (a subset of RFC 5321's Mailbox).
     pub fn email(&mut self, name: &'static str, text: &str) {
-        let unseen = |c: char| c.is_whitespace() || c.is_control() || is_hidden(c);
+        let invisible = |c: char| c.is_whitespace() || c.is_control() || is_hidden(c);
         let well_formed = text.rsplit_once('@').is_some_and(|(local, host)| {
             !local.is_empty()
                 && local.len() <= 64
@@ -183,8 +188,12 @@ impl Checks {
                 "length",
                 format!("at most {EMAIL_CHARS_MAX} characters"),
             );
-        } else if !well_formed || text.chars().any(unseen) {
-            self.fail(name, "format", "an e-mail address, as name@example.org");
+        } else if !well_formed || text.chars().any(invisible) {
+            self.fail(
+                name,
+                "format",
+                "must be an e-mail address, such as name@example.org",
+            );
         }
     }
 
@@ -192,7 +201,21 @@ impl Checks {
         self.text(name, text, 1, CONTENT_CHARS_MAX);
     }
 
-    /// All broken fields as one refusal.
+    /// A text whose length is counted in bytes.
+    pub fn bytes(&mut self, name: &'static str, text: &str, max: usize) {
+        if text.len() > max {
+            self.fail(name, "length", format!("at most {max} bytes"));
+        }
+    }
+
+    /// Refuses the request if a field is broken, and names all that are. Returns the required values otherwise: combine
+    /// several with [`Option::zip`].
+    pub fn finish<T>(self, required: Option<T>) -> Result<T, Refusal> {
+        self.done()?;
+        Ok(required.expect("a required value is missing only where an error was noted"))
+    }
+
+    /// Refuses the request if a field is broken, and names all that are.
     pub fn done(self) -> Result<(), Refusal> {
         if self.errors.is_empty() {
             Ok(())
@@ -202,13 +225,13 @@ impl Checks {
     }
 }
 
-/// Whether the text can only be a JSON object: serde's structs would be read from arrays, too.
+/// Whether a text, if it is JSON, is an object. serde also reads structs from arrays, which no request may use.
 pub fn is_object(text: &str) -> bool {
     text.trim_start_matches([' ', '\t', '\r', '\n'])
         .starts_with('{')
 }
 
-/// Field, code and rule of a serde error. `path` is where the reader stood, `.` at the top.
+/// Field, code and rule of a serde error. `path` is the field that was being read, `.` at the top level.
 pub fn json_fault(
     path: &str,
     error: &serde_json::Error,
@@ -229,14 +252,14 @@ pub fn json_fault(
     }
     if error.is_data() && path != "." {
         let field = Cow::Owned(path.chars().take(64).collect::<String>());
-        // What our own types expect is said in full; serde's words for the others say no more than "another type".
+        // Our own types say what they expect; serde's texts for the others name Rust types.
         let rule = text.rsplit_once(", expected ").and_then(|(_, rule)| {
             let rule = rule.split(" at line ").next()?;
             let ours = ["a whole number", "a room's id", "a UUID"];
             let ours = ours.iter().any(|ours| rule.starts_with(ours));
             ours.then(|| Cow::Owned(format!("{rule} is expected")))
         });
-        let rule = rule.unwrap_or("this field has another type".into());
+        let rule = rule.unwrap_or("this field has the wrong type".into());
         return (field, "type", rule);
     }
     if error.is_data() {
@@ -250,7 +273,7 @@ pub fn json_fault(
     (
         "".into(),
         "json",
-        format!("not JSON: line {line}, column {column}").into(),
+        format!("invalid JSON at line {line}, column {column}").into(),
     )
 }
 

@@ -1,4 +1,4 @@
-//! What REST answers, and the objects that REST and socket share; what it takes: [`bodies`].
+//! The answers of REST, and the objects that REST and the socket share. The bodies of requests are in [`bodies`].
 
 mod bodies;
 
@@ -30,12 +30,12 @@ pub enum SiteRole {
 #[serde(rename_all = "snake_case")]
 pub enum Registration {
     Open,
-    /// Whoever has an invite.
+    /// Only with an invite.
     Invite,
     Closed,
 }
 
-/// A user; `email` is there only for oneself and for site admins.
+/// A user. Only they themselves and site admins get `email`.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct User {
     pub id: UserId,
@@ -73,7 +73,7 @@ pub struct UserSummary {
 pub enum RoomKind {
     Public,
     Private,
-    /// Between two users, or with oneself.
+    /// Between two users, or of one user alone.
     Direct,
 }
 
@@ -86,7 +86,7 @@ pub enum Role {
     Member,
 }
 
-/// What a member wants to be told of.
+/// What a member wants to be notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Notify {
@@ -95,7 +95,7 @@ pub enum Notify {
     None,
 }
 
-/// A room; what differs by member is there where it is meant for one.
+/// A room. The fields that differ by member are present for members.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Room {
     pub id: RoomId,
@@ -113,28 +113,28 @@ pub struct Room {
     pub mine: Option<Mine>,
 }
 
-/// What of a room differs by member.
+/// The fields of a room that differ by member.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Mine {
     pub role: Role,
     pub notify: Notify,
     pub last_read_seq: Seq,
-    /// Messages above my marker that aren't deleted.
+    /// Messages above my read marker that aren't deleted.
     pub unread: u64,
     pub unread_mentions: u64,
-    /// Their seqs, rising: the newest [`limits::MENTIONED_MAX`].
+    /// Their seqs, rising; only the newest [`limits::MENTIONED_MAX`].
     pub mentioned: Vec<Seq>,
-    /// The seqs of deleted messages above my marker, rising: the newest [`limits::MENTIONED_MAX`].
+    /// The seqs of deleted messages above my read marker, rising; only the newest [`limits::MENTIONED_MAX`].
     pub deleted: Vec<Seq>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_message: Option<LastMessage>,
-    /// The other one of a direct room; oneself in one's own.
+    /// The other user of a direct room; in a direct room of one user, that user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<UserSummary>,
 }
 
-/// The newest message that isn't deleted, of the last [`limits::LAST_MESSAGE_REACH`], in short:
-/// [`limits::SNIPPET_CHARS`] of its text.
+/// The newest of the last [`limits::LAST_MESSAGE_REACH`] messages that isn't deleted, with the first
+/// [`limits::SNIPPET_CHARS`] characters of its text.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LastMessage {
     pub seq: Seq,
@@ -149,7 +149,7 @@ pub struct Member {
     pub role: Role,
     pub joined_at: Time,
     pub rev: Rev,
-    /// In rooms of at most [`limits::MARKERS_ROOM_MAX`] members.
+    /// Present in rooms of at most [`limits::MARKERS_ROOM_MAX`] members.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_read_seq: Option<Seq>,
 }
@@ -168,11 +168,11 @@ pub struct Message {
     pub seq: Seq,
     #[schemars(example = 1)]
     pub rev: Rev,
-    /// Made by the author, unique per room and author.
+    /// Chosen by the author's client, unique per room and author.
     pub id: Uuid,
     pub kind: MessageKind,
     pub sender: UserSummary,
-    /// Absent: deleted.
+    /// Absent if the message is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     pub created_at: Time,
@@ -186,12 +186,12 @@ pub struct Message {
     pub pinned_at: Option<Time>,
     #[serde(flatten)]
     pub mentions: Mentions,
-    /// By the moment at which each emoji came first.
+    /// In the order in which each emoji was first used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
 }
 
-/// Whom a text meant when it was stored or last edited.
+/// Whom a text mentioned when it was stored or last edited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mentions {
     /// Rising.
@@ -206,19 +206,19 @@ pub struct Mentions {
     pub all: bool,
 }
 
-/// One emoji under a message.
+/// One emoji of a message's reactions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reaction {
     pub emoji: String,
     pub count: u64,
-    /// The first [`limits::REACTION_USERS_MAX`] to react.
+    /// The first [`limits::REACTION_USERS_MAX`] users who reacted.
     pub user_ids: Vec<UserId>,
-    /// The reader is among them, listed or not; in REST pages only.
+    /// Whether the reader reacted, listed or not. Only in pages by REST.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub me: bool,
 }
 
-/// One person's reaction, in the list of all.
+/// The reaction of one user.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReactionOf {
     pub emoji: String,
@@ -230,11 +230,11 @@ pub struct ReactionOf {
 pub struct Found {
     pub message: Message,
     pub room: FoundRoom,
-    /// The text around the first hit, in order.
+    /// The text around the first hit, in pieces.
     pub snippet: Vec<Piece>,
 }
 
-/// Where it was found.
+/// The room of a message that was found.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FoundRoom {
     pub id: RoomId,
@@ -244,7 +244,7 @@ pub struct FoundRoom {
     pub peer: Option<UserSummary>,
 }
 
-/// A piece of a snippet; `hit`: it was searched for.
+/// A piece of a snippet. `hit`: whether it was searched for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Piece {
     pub text: String,
@@ -252,13 +252,13 @@ pub struct Piece {
     pub hit: bool,
 }
 
-/// A list; `next` is the cursor of the next page.
+/// A page of a list. `next` is the cursor of the next page.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "{T}List")]
 pub struct List<T> {
     pub items: Vec<T>,
     pub next: Option<String>,
-    /// Pages of messages and members: the room's `rev` that they are complete to.
+    /// In pages of messages and members: the room's `rev` up to which the page is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rev: Option<Rev>,
 }
@@ -267,7 +267,7 @@ pub struct List<T> {
 pub struct Tokens {
     pub user: User,
     pub access_token: String,
-    /// `None`: it comes as a cookie.
+    /// Absent if it was set as a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
     pub token_type: &'static str,
@@ -275,23 +275,23 @@ pub struct Tokens {
     pub expires_in: u64,
 }
 
-/// A log-in of one's own.
+/// A session of the asker.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct LogIn {
+pub struct Session {
     pub id: SessionId,
     pub user_agent: String,
     pub created_at: Time,
     pub last_used_at: Time,
-    /// The one that asks.
+    /// Whether it is the session that asks.
     pub current: bool,
 }
 
-/// An invite as its maker sees it; its code is shown once.
+/// An invite as its creator sees it. Its code is shown only once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Invite {
     #[schemars(example = 1)]
     pub id: u64,
-    /// The room that its users join.
+    /// The room that new users join by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_id: Option<RoomId>,
     pub created_by: UserId,
@@ -301,13 +301,13 @@ pub struct Invite {
     pub expires_at: Time,
 }
 
-/// An invite that was just made.
+/// An invite that was just created.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct InviteMade {
     #[serde(flatten)]
     pub invite: Invite,
     pub code: String,
-    /// To be given to those who are invited; a path where this server doesn't know its own URL.
+    /// The link for those who are invited. It is only a path if the server doesn't know its own URL.
     pub link: String,
 }
 
@@ -319,13 +319,13 @@ pub struct Info {
     pub limits: Limits,
 }
 
-/// What health checks hear.
+/// The answer to health checks.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Status {
     pub status: &'static str,
 }
 
-/// The limits that clients can see.
+/// The limits that concern clients.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Limits {
     pub username_chars_min: usize,
@@ -339,7 +339,7 @@ pub struct Limits {
     pub content_chars_max: usize,
     pub ref_bytes_max: usize,
     pub request_bytes_max: usize,
-    /// Of a frame from the server.
+    /// The size of a frame from the server.
     pub frame_bytes_max: usize,
     pub ids_per_request_max: usize,
     pub sync_rooms_max: usize,
@@ -384,7 +384,7 @@ impl Limits {
 pub struct ReadAnswer {
     pub last_read_seq: Seq,
     pub last_seq: Seq,
-    /// Of the messages up to `last_seq`.
+    /// Counts the messages up to `last_seq`.
     pub unread: u64,
     pub unread_mentions: u64,
 }

@@ -2,7 +2,7 @@
 //! frontend's types. A schema never forbids what the server accepts. What JSON Schema can't express (bytes, graphemes, only
 //! white space, other parameters) is left out, and documented in words.
 //!
-//! Deliberately absent: HTTP. What a route takes and answers is in `http`.
+//! Deliberately absent: HTTP. What a route takes and answers is in `http::routes`.
 
 use schemars::{
     JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema,

@@ -20,7 +20,7 @@ use crate::{
         CLOCK_MARGIN, FORGETTING_ROUNDS, FORGOTTEN_AT_ONCE, LOGINS_PER_USER_MAX, REFRESH_GRACE,
         REVOCATIONS_KEPT, REVOCATIONS_PAGE,
     },
-    protocol::{SessionId, Time, UserId, rest::LogIn},
+    protocol::{SessionId, Time, UserId, rest::Session},
 };
 
 /// SHA-256 of a token or a code. Nothing else is stored of it.
@@ -124,13 +124,13 @@ impl Store {
     }
 
     /// A user's active sessions, the last used first.
-    pub async fn sessions(&self, user_id: UserId) -> Result<Vec<LogIn>> {
+    pub async fn sessions(&self, user_id: UserId) -> Result<Vec<Session>> {
         let sql = "SELECT id, user_agent, created_at, last_used_at FROM auth_sessions
              WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY last_used_at DESC, id LIMIT ?";
         let params = params![user_id, Time::now(), LOGINS_PER_USER_MAX];
         let found = self.db().query(sql, params).await?;
         let sessions = found.into_iter().map(|mut row| {
-            Ok(LogIn {
+            Ok(Session {
                 id: SessionId(row.u64(0)?),
                 user_agent: row.text(1)?,
                 created_at: row.time(2)?,

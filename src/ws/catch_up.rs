@@ -13,7 +13,6 @@ use futures_util::{StreamExt, stream};
 
 use super::worker::{Stop, Worker};
 use crate::{
-    chat,
     hub::{Attached, Lease},
     limits::{READ_ROOM_ROWS, SYNC_CHANGES_MAX, SYNC_PAGE_ROWS, SYNC_PARALLEL, SYNC_ROOMS_MAX},
     protocol::{
@@ -331,7 +330,7 @@ impl Worker {
         let (hub, wire) = (self.hub.clone(), self.mailbox.wire());
         let page = self.in_turn(async move { hub.catch_up(room_id, after, wire).await });
         let page = page.await?;
-        let Some(page) = page.map_err(|error| Stop::Refused(chat::refuse(error)))? else {
+        let Some(page) = page.map_err(|error| Stop::Refused(error.into()))? else {
             return Ok(false);
         };
         // A reader who isn't a member any more sees nothing of the page.

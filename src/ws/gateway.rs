@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::{chat::Chat, hub::Hub, protocol::RoomId, shutdown::Shutdown};
+use crate::{
+    chat::Chat,
+    hub::Hub,
+    protocol::{RoomId, UserId},
+    shutdown::Shutdown,
+};
 
 /// Serves sockets. One per process; clones share it.
 #[derive(Clone)]
@@ -29,5 +34,15 @@ impl Gateway {
             hub,
             shutdown,
         }
+    }
+
+    /// Whether the user has a connection.
+    pub fn is_online(&self, user_id: UserId) -> bool {
+        self.hub.is_online(user_id)
+    }
+
+    /// Users who have a connection, by rising id: those after this one, at most `limit`.
+    pub fn online_after(&self, after: UserId, limit: usize) -> Vec<UserId> {
+        self.hub.online_after(after, limit)
     }
 }

@@ -14,7 +14,6 @@ pub mod frame;
 mod gateway;
 mod lines;
 mod notices;
-mod online;
 mod opening;
 mod requests;
 mod revocations;

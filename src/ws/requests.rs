@@ -9,7 +9,7 @@ use super::{
     worker::{Done, Held, Stop, Worker},
 };
 use crate::{
-    chat::Updated,
+    chat::{Switch, Updated},
     limits::{HOLD_DEADLINE, HOLD_RETRY, ROOMS_PER_USER_MAX},
     protocol::{
         Ref, Rev, RoomId, Seq,
@@ -84,7 +84,11 @@ impl Worker {
                 emoji,
                 on,
             } => {
-                let reacted = self.chat.react(&self.who, room_id, seq, emoji, on).await;
+                let switch = Switch::from(on);
+                let reacted = self
+                    .chat
+                    .react(&self.who, room_id, seq, &emoji, switch)
+                    .await;
                 self.updated(room_id, reacted, reference)
             }
             Request::Read { room_id, seq } => self.read(room_id, seq, reference).await,

@@ -6,7 +6,7 @@ use tokio::time::{self, MissedTickBehavior};
 
 use super::gateway::Gateway;
 use crate::{
-    chat::Watched,
+    chat::RevocationCursor,
     limits::REVOCATIONS_INTERVAL,
     protocol::{UserId, close::Close, error::Refusal},
 };
@@ -36,14 +36,14 @@ impl Gateway {
     /// Enforces the end of sessions that ended elsewhere: on other nodes, by a command, or here in a request that was
     /// cancelled before it could enforce it. Runs for ever.
     pub async fn watch_revocations(self) {
-        let mut watched = Watched::default();
+        let mut cursor = RevocationCursor::default();
         let mut users: HashSet<UserId> = HashSet::new();
         let mut interval = time::interval(REVOCATIONS_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
             // After an error the next round asks again.
-            if let Ok(revoked) = self.chat.revoked_since(&mut watched).await {
+            if let Ok(revoked) = self.chat.revoked_since(&mut cursor).await {
                 users.extend(revoked);
             }
             let mut left = HashSet::new();

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use hearth::{http::docs, protocol::frames};
+use hearth::{http::openapi_document, protocol::frames};
 use serde_json::{Map, Value};
 
 const HEAD: &str = "\
@@ -13,7 +13,7 @@ const HEAD: &str = "\
 /// The whole module.
 pub fn module() -> String {
     let mut types = BTreeMap::new();
-    let (api, frames) = (docs::document(), frames::schema());
+    let (api, frames) = (openapi_document(), frames::schema());
     for definitions in [&api["components"]["schemas"], &frames["$defs"]] {
         for (name, schema) in definitions.as_object().expect("definitions by name") {
             let text = declaration(name, schema);
@@ -31,7 +31,7 @@ pub fn module() -> String {
 
 /// The OpenAPI document without its examples: they are no types, and one of them changes each day.
 pub fn openapi() -> String {
-    let mut document = docs::document();
+    let mut document = openapi_document();
     remove_examples(&mut document);
     let text = serde_json::to_string_pretty(&document).expect("a value is always JSON");
     text + "\n"

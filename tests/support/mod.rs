@@ -2,6 +2,7 @@
 //! tests/ says which helper to take for what.
 
 mod account;
+pub mod api;
 mod backup;
 mod browser;
 mod chain;

@@ -1,15 +1,10 @@
-//! The OpenAPI document: the route table, what [`super::routes`] says of each route, and the protocol's types.
+//! The OpenAPI document of a route table.
 
-use http::Method;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::{
-    operation::{Content, Operation},
-    routes::operations,
-};
 use crate::{
-    http::router,
+    http::route::{Content, Route},
     limits::*,
     protocol::{
         error::{Code, Problem, Refusal},
@@ -21,22 +16,27 @@ const SCHEMAS: &str = "/components/schemas";
 const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
 const FORM: &str = "application/x-www-form-urlencoded";
-/// The one of the examples.
+/// The request id of the examples.
 const REQUEST_ID: &str = "01a21000-0000-7000-8000-000000000001";
 
-/// The document, OpenAPI 3.1.
-pub fn document() -> Value {
+/// The document (OpenAPI 3.1) of these routes, by tag.
+pub fn document(table: &[(&str, Vec<Route>)]) -> Value {
     let mut answers = schema::answers(SCHEMAS);
     let mut requests = schema::requests(SCHEMAS);
     let problem = answers.subschema_for::<Problem>();
     let mut paths = Map::new();
     let mut tags = Vec::new();
-    for (tag, operations) in operations() {
+    for (tag, routes) in table {
         tags.push(json!({"name": tag}));
-        for operation in operations {
-            let path = paths.entry(operation.pattern).or_insert_with(|| json!({}));
-            path[operation.method.as_str().to_lowercase()] =
-                described(tag, &operation, &mut answers, &mut requests);
+        for route in routes {
+            let Some(summary) = route.summary else {
+                continue;
+            };
+            let mut operation = operation(route, &mut answers, &mut requests);
+            operation["tags"] = json!([tag]);
+            operation["summary"] = summary.into();
+            let path = paths.entry(route.pattern).or_insert_with(|| json!({}));
+            path[route.method.as_str().to_lowercase()] = operation;
         }
     }
     json!({
@@ -44,8 +44,8 @@ pub fn document() -> Value {
         "info": {
             "title": "Hearth",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "The REST half of the Hearth protocol. PROTOCOL.md is the whole of it; the socket's frames \
-                            are described by `/api/protocol.json`. Answers may grow: ignore fields that you don't know.",
+            "description": "The REST half of the Hearth protocol. PROTOCOL.md describes all of it; `/api/protocol.json` describes the \
+                            socket's frames. Answers may get new fields: ignore those that you don't know.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -71,53 +71,52 @@ pub fn document() -> Value {
     })
 }
 
-fn described(
-    tag: &str,
-    operation: &Operation,
+fn operation(
+    route: &Route,
     answers: &mut SchemaGenerator,
     requests: &mut SchemaGenerator,
 ) -> Value {
     let mut responses = Map::new();
-    for (status, content) in &operation.answers {
+    for (status, content) in &route.answers {
         responses.insert(status.to_string(), answered(*status, content, answers));
     }
-    for status in operation.statuses() {
+    for status in route.problems() {
         let problem = json!({"$ref": format!("#/components/responses/{status}")});
         responses.insert(status.to_string(), problem);
     }
-    let security = match operation.open {
-        true => json!([]),
-        false => json!([{"password": []}, {"token": []}]),
+    let security = if route.open {
+        json!([])
+    } else {
+        json!([{"password": []}, {"token": []}])
     };
-    let mut described = json!({
-        "tags": [tag],
-        "operationId": name(operation),
-        "summary": operation.summary,
-        "parameters": parameters(operation),
+    let mut operation = json!({
+        "operationId": name(route),
+        "parameters": parameters(route),
         "security": security,
         "responses": responses,
     });
-    if let Some(body) = operation.body {
+    if let Some(body) = route.body {
         let body = body(requests);
         let mut content = json!({JSON: {"schema": body}});
-        if operation.form {
+        if route.form {
             content[FORM] = json!({"schema": form(body.as_value(), requests)});
         }
-        described["requestBody"] = json!({"required": true, "content": content});
+        operation["requestBody"] = json!({"required": true, "content": content});
     }
-    described
+    operation
 }
 
-/// As `post_rooms_room_join`: the method, and the path without what all have.
-fn name(operation: &Operation) -> String {
-    let path = operation
-        .pattern
-        .replace("/api/", "/")
-        .replace("/chat/", "/");
-    let words = path.split(|c: char| !c.is_alphanumeric());
-    let method = operation.method.as_str().to_lowercase();
-    let words = std::iter::once(&*method).chain(words.filter(|word| !word.is_empty()));
-    words.collect::<Vec<_>>().join("_")
+/// The method, and the path without its common prefix, as `post_rooms_room_join`.
+fn name(route: &Route) -> String {
+    let path = route.pattern.replace("/api/", "/").replace("/chat/", "/");
+    let mut name = route.method.as_str().to_lowercase();
+    for word in path.split(|c: char| !c.is_alphanumeric()) {
+        if !word.is_empty() {
+            name.push('_');
+            name.push_str(word);
+        }
+    }
+    name
 }
 
 fn answered(status: u16, content: &Content, answers: &mut SchemaGenerator) -> Value {
@@ -133,16 +132,16 @@ fn answered(status: u16, content: &Content, answers: &mut SchemaGenerator) -> Va
     answer
 }
 
-/// The body as a form: the fields that it needs, with their examples, and whatever else.
+/// The body as a form: its required fields, with their examples, and any other fields.
 fn form(body: &Value, requests: &SchemaGenerator) -> Value {
-    let name = body["$ref"]
+    let schema = body["$ref"]
         .as_str()
-        .and_then(|path| path.rsplit('/').next());
-    let schema = name.and_then(|name| requests.definitions().get(name));
-    let schema = schema.unwrap_or(&Value::Null);
+        .and_then(|path| path.rsplit('/').next())
+        .and_then(|name| requests.definitions().get(name))
+        .unwrap_or(&Value::Null);
     let mut properties = Map::new();
-    for name in schema["required"].as_array().into_iter().flatten() {
-        let name = name.as_str().unwrap_or_default();
+    let required = schema["required"].as_array().into_iter().flatten();
+    for name in required.filter_map(Value::as_str) {
         let mut property = schema["properties"][name].clone();
         property["type"] = "string".into();
         property["examples"] = json!([schema["examples"][0][name]]);
@@ -157,13 +156,13 @@ fn form(body: &Value, requests: &SchemaGenerator) -> Value {
     })
 }
 
-/// A problem document for each status that there is a code for.
+/// A problem document for each status that a code has.
 fn problems(schema: &Value) -> Value {
     let mut problems = Map::new();
     for code in Code::ALL {
         let (status, title) = code.status_and_title();
-        let code_name = json!(code);
-        let code_name = code_name.as_str().unwrap_or_default();
+        let code_value = json!(code);
+        let code_name = code_value.as_str().unwrap_or_default();
         let problem = problems.entry(status.to_string()).or_insert_with(|| {
             let mut problem = json!({
                 "description": "",
@@ -185,14 +184,14 @@ fn problems(schema: &Value) -> Value {
     problems.into()
 }
 
-/// As a client could meet it.
+/// An example of a refusal.
 fn refusal(code: Code) -> Refusal {
     match code {
         Code::Invalid => Refusal::invalid_field("email", "missing", "this field is required"),
         Code::NotFound => Refusal::not_found(),
         Code::Internal => Refusal::internal(),
         Code::Unavailable => Refusal::unavailable(),
-        code => Refusal::new(code, "What is wrong, in one sentence."),
+        code => Refusal::new(code, "One sentence that says what is wrong."),
     }
 }
 
@@ -200,19 +199,18 @@ fn header(kind: &str) -> Value {
     json!({"required": true, "schema": {"type": kind}})
 }
 
-/// Those of the path, and those that the route table names.
-fn parameters(operation: &Operation) -> Vec<Value> {
-    let pattern = operation.pattern;
-    let in_path = pattern.split('{').skip(1);
-    let in_path = in_path.filter_map(|rest| rest.split('}').next());
+/// The parameters of the path and of the query.
+fn parameters(route: &Route) -> Vec<Value> {
+    let pattern = route.pattern;
+    let in_path = pattern
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next());
     let mut parameters: Vec<Value> = in_path.map(path_parameter).collect();
-    let known = router::table()
-        .into_iter()
-        .find(|(method, endpoint)| *method == operation.method && endpoint.pattern == pattern);
-    let known = known.map_or(&[][..], |(_, endpoint)| endpoint.parameters);
-    parameters.extend(known.iter().map(|name| query_parameter(pattern, name)));
-    // A socket's query is its own affair.
-    if operation.method == Method::GET && pattern.starts_with("/ws") {
+    let in_query = route.query.iter();
+    parameters.extend(in_query.map(|name| query_parameter(pattern, name)));
+    // `ws` reads the query of a socket.
+    if pattern.starts_with("/ws") {
         parameters.push(query_parameter(pattern, "token"));
         if pattern.contains('{') {
             parameters.push(query_parameter(pattern, "history"));
@@ -235,75 +233,81 @@ fn path_parameter(name: &str) -> Value {
     json!({"name": name, "in": "path", "required": true, "schema": schema, "example": example})
 }
 
-/// By its name, which means the same everywhere, or nearly so.
+/// A parameter of the query. A name has nearly the same meaning in all routes.
 fn query_parameter(pattern: &str, name: &str) -> Value {
-    let number = |min: u64, max: u64| json!({"type": "integer", "minimum": min, "maximum": max});
-    let line = |max: usize| json!({"type": "string", "maxLength": max, "pattern": LINE});
-    let (schema, description) = match name {
-        "limit" => {
-            let mut limit = number(1, LIST_ITEMS_MAX as u64);
-            limit["default"] = LIST_ITEMS_DEFAULT.into();
-            (limit, "How many items at most.")
-        }
-        "cursor" if pattern.ends_with("/reactions") || pattern.ends_with("/search") => {
-            (json!({"type": "string"}), "The `next` of the page before.")
-        }
-        "cursor" => (number(0, ID_MAX), "The `next` of the page before."),
-        "q" if pattern.ends_with("/search") => {
-            let mut words = line(SEARCH_CHARS_MAX);
-            words["minLength"] = 1.into();
-            (words, "What is searched for: words, \"a phrase\", begin*.")
-        }
-        "q" if pattern.ends_with("/rooms") => (
-            line(ROOM_NAME_CHARS_MAX),
-            "A part of the name, in any case, whatever its diacritics.",
-        ),
-        "q" => (
-            line(FULL_NAME_CHARS_MAX),
-            "The beginning of the username, or of the full name from any of its words on; in any case, whatever its diacritics.",
-        ),
-        "ids" => (
-            json!({"type": "array", "items": number(1, ID_MAX), "minItems": 1, "maxItems": IDS_PER_REQUEST_MAX}),
-            "Alone, without `q`, `cursor` and `limit`.",
-        ),
-        "scope" => (
-            json!({"type": "string", "enum": ["mine", "public"]}),
-            "Rooms that I am in, or public ones that I am not in; both when it is absent.",
-        ),
-        "before" => (
-            number(0, ID_MAX),
-            "A seq: those below it. One of the three.",
-        ),
-        "after" => (
-            number(0, ID_MAX),
-            "A seq: those above it. One of the three.",
-        ),
-        "around" => (
-            number(0, ID_MAX),
-            "A seq: those on both sides of it. One of the three.",
-        ),
-        "room_id" => (number(1, ID_MAX), "In this room only."),
-        "from" => (number(1, ID_MAX), "By this user only."),
-        "history" => (
-            number(0, REPLAY_MAX as u64),
-            "How many messages are played back first.",
-        ),
-        "token" => (
-            json!({"type": "string"}),
-            "The access token; or it comes as a subprotocol, or in a first frame `auth`.",
-        ),
-        _ => (json!({}), ""),
-    };
+    let (schema, description) = meaning(pattern, name);
     let required = name == "q" && pattern.ends_with("/search");
     let mut parameter = json!({"name": name, "in": "query", "required": required, "schema": schema, "description": description});
     if name == "ids" {
         parameter["explode"] = false.into();
     }
-    // The page fills in every example: one of what may be left out would be in the way.
+    // The documentation page fills in every example, so an optional parameter has none.
     if required {
         parameter["example"] = "hello".into();
     }
     parameter
+}
+
+/// The schema and the description of a parameter of the query.
+fn meaning(pattern: &str, name: &str) -> (Value, &'static str) {
+    let number = |min: u64, max: u64| json!({"type": "integer", "minimum": min, "maximum": max});
+    let line = |max: usize| json!({"type": "string", "maxLength": max, "pattern": LINE});
+    match name {
+        "limit" => {
+            let mut limit = number(1, LIST_ITEMS_MAX as u64);
+            limit["default"] = LIST_ITEMS_DEFAULT.into();
+            (limit, "The most items of the page.")
+        }
+        "cursor" if pattern.ends_with("/reactions") || pattern.ends_with("/search") => (
+            json!({"type": "string"}),
+            "The `next` of the previous page.",
+        ),
+        "cursor" => (number(0, ID_MAX), "The `next` of the previous page."),
+        "q" if pattern.ends_with("/search") => {
+            let mut words = line(SEARCH_CHARS_MAX);
+            words["minLength"] = 1.into();
+            (words, "What to search for: words, \"a phrase\", begin*.")
+        }
+        "q" if pattern.ends_with("/rooms") => (
+            line(ROOM_NAME_CHARS_MAX),
+            "A part of the name. Case and diacritics are ignored.",
+        ),
+        "q" => (
+            line(FULL_NAME_CHARS_MAX),
+            "The beginning of the username, or of any word of the full name. Case and diacritics are ignored.",
+        ),
+        "ids" => (
+            json!({"type": "array", "items": number(1, ID_MAX), "minItems": 1, "maxItems": IDS_PER_REQUEST_MAX}),
+            "Ids of users, without `q`, `cursor` and `limit`.",
+        ),
+        "scope" => (
+            json!({"type": "string", "enum": ["mine", "public"]}),
+            "Rooms that I am a member of, or public ones that I am not a member of; both if it is absent.",
+        ),
+        "before" => (
+            number(0, ID_MAX),
+            "A seq: messages below it. Only one of the three may be given.",
+        ),
+        "after" => (
+            number(0, ID_MAX),
+            "A seq: messages above it. Only one of the three may be given.",
+        ),
+        "around" => (
+            number(0, ID_MAX),
+            "A seq: messages on both sides of it. Only one of the three may be given.",
+        ),
+        "room_id" => (number(1, ID_MAX), "Only in this room."),
+        "from" => (number(1, ID_MAX), "Only by this user."),
+        "history" => (
+            number(0, REPLAY_MAX as u64),
+            "How many messages are sent first.",
+        ),
+        "token" => (
+            json!({"type": "string"}),
+            "The access token. It may also be a subprotocol, or be in a first frame `auth`.",
+        ),
+        _ => (json!({}), ""),
+    }
 }
 
 #[cfg(test)]
@@ -311,43 +315,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-
-    /// What the pages load is no part of the API.
-    fn is_asset(pattern: &str) -> bool {
-        pattern.ends_with(".js") || pattern.ends_with(".css")
-    }
-
-    #[test]
-    fn every_route_is_described_and_nothing_else() {
-        let routes: BTreeSet<String> = router::table()
-            .into_iter()
-            .filter(|(_, endpoint)| !is_asset(endpoint.pattern))
-            .map(|(method, endpoint)| format!("{method} {}", endpoint.pattern))
-            .collect();
-        let described: Vec<String> = operations()
-            .into_iter()
-            .flat_map(|(_, operations)| operations)
-            .map(|operation| format!("{} {}", operation.method, operation.pattern))
-            .collect();
-        let set: BTreeSet<String> = described.iter().cloned().collect();
-        let missing: Vec<_> = routes.difference(&set).collect();
-        let surplus: Vec<_> = set.difference(&routes).collect();
-        assert!(
-            missing.is_empty() && surplus.is_empty(),
-            "src/http/docs/routes.rs lacks {missing:?}; src/http/router.rs lacks {surplus:?}"
-        );
-        assert_eq!(set.len(), described.len(), "each once");
-    }
+    use crate::http::routes::{self, TABLE};
 
     #[test]
     fn every_parameter_has_a_meaning() {
-        for (_, endpoint) in router::table() {
-            for name in endpoint.parameters {
-                let parameter = query_parameter(endpoint.pattern, name);
-                assert_ne!(
-                    parameter["description"], "",
-                    "{name}: say in openapi.rs what it is"
-                );
+        for route in TABLE.iter().flat_map(|(_, routes)| routes) {
+            for name in route.query {
+                let (_, description) = meaning(route.pattern, name);
+                assert_ne!(description, "", "{name}: describe it in `meaning`");
             }
         }
     }
@@ -366,7 +341,7 @@ mod tests {
 
     #[test]
     fn references_lead_somewhere_and_names_are_their_own() {
-        let document = document();
+        let document = routes::document();
         let mut found = Vec::new();
         references(&document, &mut found);
         assert!(found.len() > 100, "{found:?}");
@@ -374,17 +349,15 @@ mod tests {
             let pointer = reference.strip_prefix('#').expect("in this document");
             assert!(document.pointer(pointer).is_some(), "{reference}");
         }
-        let ids: Vec<String> = operations()
-            .iter()
-            .flat_map(|(_, operations)| operations.iter().map(name))
-            .collect();
+        let described = TABLE.iter().flat_map(|(_, routes)| routes);
+        let ids: Vec<String> = described.map(name).collect();
         let set: BTreeSet<&String> = ids.iter().collect();
         assert_eq!(set.len(), ids.len(), "{ids:?}");
     }
 
     #[test]
     fn a_body_is_as_strict_as_the_server() {
-        let document = document();
+        let document = routes::document();
         let schemas = document["components"]["schemas"]
             .as_object()
             .expect("an object");

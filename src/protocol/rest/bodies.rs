@@ -1,5 +1,5 @@
-//! What REST takes. Each body has an example, with which the documentation page fills its forms: one that can be sent
-//! as it stands by who registered with the example, wherever that is possible. A test does so.
+//! The bodies of REST's requests. Each has an example, with which the documentation page fills its forms. Where possible, it can
+//! be sent unchanged by the user who registered with the example; a test does so.
 
 use std::borrow::Cow;
 
@@ -19,19 +19,19 @@ use crate::{
 const PASSWORD: &str = "correct horse battery staple";
 const NEW_PASSWORD: &str = "a stapler for the correct horse";
 
-/// When an invite could end: half as far away as it may be, as the document is read for a while.
-fn within_reach() -> Time {
+/// An example of an invite's expiry: half as far away as allowed, because the document may be read some time later.
+fn example_expiry() -> Time {
     let half = limits::INVITE_TTL_MAX / 2;
     Time(Time::now().0 + half.as_millis() as i64)
 }
 
-/// A field of a request's body: never fails to be read, so that all broken fields of a body can be
-/// named at once. [`super::check::Checks`] turns it into a value or an error.
+/// A field of a request's body. Reading it never fails, so that one answer can name all broken fields of a body:
+/// [`Checks`](crate::protocol::check::Checks) turns it into a value or an error.
 #[derive(Debug, Default)]
 pub enum Field<T> {
     #[default]
     Missing,
-    /// Of another JSON type than it should be.
+    /// Of the wrong JSON type, or a value that isn't known.
     IllTyped,
     Given(T),
 }
@@ -46,7 +46,7 @@ impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Field<T> {
     }
 }
 
-/// In the documents it is its plain type: [`super::schema`] takes `null` away from what is required.
+/// The documents show the plain type: [`schema`](crate::protocol::schema) removes `null` from required fields.
 impl<T: JsonSchema> JsonSchema for Field<T> {
     fn inline_schema() -> bool {
         true
@@ -61,8 +61,8 @@ impl<T: JsonSchema> JsonSchema for Field<T> {
     }
 }
 
-/// The names of a body's fields that don't exist: collected rather than refused at the first, so that
-/// all broken fields are named at once. As many as a person would look at, and not longer.
+/// The names of a body's unknown fields. They are collected, so that one answer can name all broken fields. Their number and
+/// length are bounded.
 #[derive(Debug, Default)]
 pub struct Unknown(pub Vec<String>);
 
@@ -98,7 +98,7 @@ impl<'de> Deserialize<'de> for Unknown {
     }
 }
 
-/// [`super::schema`] says of every body that it takes no other fields.
+/// [`schema`](crate::protocol::schema) forbids unknown fields in all bodies.
 impl JsonSchema for Unknown {
     fn inline_schema() -> bool {
         true
@@ -134,7 +134,7 @@ pub struct RegisterBody {
     #[serde(default)]
     #[schemars(length(max = limits::FULL_NAME_CHARS_MAX), regex(pattern = LINE))]
     pub full_name: Field<String>,
-    /// The refresh token is to come as a cookie.
+    /// Whether the refresh token is to be set as a cookie.
     #[serde(default)]
     pub cookie: Field<bool>,
     #[serde(default)]
@@ -145,7 +145,7 @@ pub struct RegisterBody {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["max_uses", "expires_at"]))]
-#[schemars(example = json!({"room_id": 1, "max_uses": 10, "expires_at": within_reach()}))]
+#[schemars(example = json!({"room_id": 1, "max_uses": 10, "expires_at": example_expiry()}))]
 pub struct CreateInviteBody {
     #[serde(default)]
     pub room_id: Field<RoomId>,
@@ -171,7 +171,7 @@ pub struct ResetBody {
     pub unknown: Unknown,
 }
 
-/// What of somebody's account is to change, by a site admin.
+/// Changes of a user's account by a site admin.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(example = json!({"is_active": true}))]
 pub struct PatchUserBody {
@@ -183,7 +183,7 @@ pub struct PatchUserBody {
     pub unknown: Unknown,
 }
 
-/// JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose other fields are ignored.
+/// JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose unknown fields are ignored.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["username", "password"]))]
 #[schemars(example = json!({"username": "ada", "password": PASSWORD}))]
@@ -193,16 +193,16 @@ pub struct LoginBody {
     #[serde(default)]
     #[schemars(length(max = limits::PASSWORD_BYTES_MAX))]
     pub password: Field<String>,
-    /// The refresh token is to come as a cookie.
+    /// Whether the refresh token is to be set as a cookie.
     #[serde(default)]
     pub cookie: Field<bool>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
 
-/// Empty where the cookie brings the token.
+/// Empty if the token is in the cookie.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(example = json!({"refresh_token": "the token of the log-in"}))]
+#[schemars(example = json!({"refresh_token": "the session's refresh token"}))]
 pub struct RefreshBody {
     #[serde(default)]
     pub refresh_token: Field<String>,
@@ -210,7 +210,7 @@ pub struct RefreshBody {
     pub unknown: Unknown,
 }
 
-/// What of one's own account is to change.
+/// Changes of one's own account.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(example = json!({"full_name": "Ada King", "email": "ada.king@example.org"}))]
 pub struct PatchMeBody {
@@ -269,7 +269,7 @@ pub struct CreateRoomBody {
     pub unknown: Unknown,
 }
 
-/// One of the two.
+/// One of the two fields.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(example = json!({"username": "ada"}))]
 pub struct AddMemberBody {
@@ -285,7 +285,7 @@ pub struct AddMemberBody {
 #[schemars(extend("required" = ["content"]))]
 #[schemars(example = json!({"content": "Hello, everybody!"}))]
 pub struct SendBody {
-    /// Made by the server when it is absent: such a request can't be repeated safely.
+    /// If it is absent, the server chooses one, and the request can't be repeated safely.
     #[serde(default)]
     pub id: Field<MessageId>,
     #[serde(default)]
@@ -308,7 +308,7 @@ pub struct EditBody {
     pub unknown: Unknown,
 }
 
-/// What of a room's settings is to change.
+/// Changes of a room's settings.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(example = json!({"name": "Library", "topic": "What we read, and have read"}))]
 pub struct PatchRoomBody {
@@ -334,7 +334,7 @@ pub struct PatchMemberBody {
     pub unknown: Unknown,
 }
 
-/// What of one's own membership is to change.
+/// Changes of one's own membership.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(example = json!({"notify": "mentions"}))]
 pub struct PatchMineBody {

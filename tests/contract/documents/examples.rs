@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hearth::http::docs;
+use hearth::http::openapi_document;
 use serde_json::{Value, json};
 
-use crate::support::{Db, Server};
+use crate::support::{
+    Db, Server,
+    api::{Operation, operations},
+};
 
 /// A walk through the page, in which each operation finds what those before it have made.
 const MAKING: [&str; 15] = [
@@ -54,57 +57,6 @@ const LEFT_OUT: [&str; 10] = [
     "get_ws_rooms_room",
 ];
 
-/// One operation, filled in with its examples.
-struct Filled {
-    method: String,
-    path: String,
-    body: Option<Value>,
-}
-
-/// The value that the page would show for this schema.
-fn example_of<'a>(document: &'a Value, schema: &'a Value) -> Option<&'a Value> {
-    let schema = match schema["$ref"].as_str() {
-        Some(reference) => document.pointer(reference.strip_prefix('#')?)?,
-        None => schema,
-    };
-    schema["examples"].get(0)
-}
-
-/// All operations by their names.
-fn operations(document: &Value) -> BTreeMap<String, Filled> {
-    let mut operations = BTreeMap::new();
-    for (pattern, methods) in document["paths"].as_object().unwrap() {
-        for (method, operation) in methods.as_object().unwrap() {
-            let name = operation["operationId"].as_str().unwrap();
-            let mut path = pattern.clone();
-            for parameter in operation["parameters"].as_array().unwrap() {
-                let Some(example) = parameter.get("example") else {
-                    assert_eq!(parameter["required"], false, "{name}: {parameter}");
-                    continue;
-                };
-                let text = example.as_str().map_or(example.to_string(), str::to_owned);
-                let key = parameter["name"].as_str().unwrap();
-                match parameter["in"].as_str() {
-                    Some("path") => path = path.replace(&format!("{{{key}}}"), &text),
-                    _ => path += &format!("?{key}={text}"),
-                }
-            }
-            let body = operation.get("requestBody").map(|body| {
-                let schema = &body["content"]["application/json"]["schema"];
-                let example = example_of(document, schema);
-                example.unwrap_or_else(|| panic!("{name}: its body has no example"))
-            });
-            let filled = Filled {
-                method: method.to_uppercase(),
-                path,
-                body: body.cloned(),
-            };
-            operations.insert(name.to_owned(), filled);
-        }
-    }
-    operations
-}
-
 /// Notes every example in a part of the document that its schema doesn't allow; how many there are.
 fn judge(document: &Value, part: &Value, faults: &mut Vec<String>) -> usize {
     let mut count = 0;
@@ -141,7 +93,7 @@ fn judge(document: &Value, part: &Value, faults: &mut Vec<String>) -> usize {
 
 #[test]
 fn examples_are_as_their_schemas_say() {
-    let document = docs::document();
+    let document = openapi_document();
     let mut faults = Vec::new();
     let count = judge(&document, &document, &mut faults);
     assert!(faults.is_empty(), "{faults:#?}");
@@ -151,7 +103,10 @@ fn examples_are_as_their_schemas_say() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn examples_are_taken_as_they_stand() {
     let server = Server::start(Db::Sqlite).await;
-    let operations = operations(&docs::document());
+    let operations: BTreeMap<String, Operation> = operations()
+        .into_iter()
+        .map(|operation| (operation.name.clone(), operation))
+        .collect();
     let looking = operations.iter().filter(|(name, operation)| {
         operation.method == "GET" && !LEFT_OUT.contains(&name.as_str())
     });
@@ -167,7 +122,7 @@ async fn examples_are_taken_as_they_stand() {
     for name in walk() {
         let operation = &operations[*name];
         let method = operation.method.parse().unwrap();
-        let mut request = http.request(method, server.url(&operation.path));
+        let mut request = http.request(method, server.url(&operation.path(&[])));
         if let Some(token) = &token {
             request = request.bearer_auth(token);
         }

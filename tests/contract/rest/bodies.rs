@@ -1,77 +1,32 @@
 //! What every route does with a body that it doesn't accept, and with an unknown caller.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, PATIENCE, Raw, Server};
+use crate::support::{
+    Account, Db, PATIENCE, Raw, Server,
+    api::{Operation, operations},
+};
 
-/// Every route that needs a token: method, path, a body that it takes.
+/// Every route, in this room: method, path, and the example of its body.
 fn routes(room: u64) -> Vec<(Method, String, Option<Value>)> {
-    let room = format!("/api/chat/rooms/{room}");
-    vec![
-        (Method::GET, "/api/me".into(), None),
-        (Method::GET, "/api/users".into(), None),
-        (Method::GET, "/api/chat/rooms".into(), None),
-        (
-            Method::POST,
-            "/api/chat/rooms".into(),
-            Some(json!({"name": "x", "kind": "public"})),
-        ),
-        (Method::GET, room.clone(), None),
-        (Method::POST, format!("{room}/join"), None),
-        (Method::POST, format!("{room}/leave"), None),
-        (Method::GET, format!("{room}/members"), None),
-        (
-            Method::POST,
-            format!("{room}/members"),
-            Some(json!({"user_id": 2})),
-        ),
-        (Method::PATCH, room.clone(), Some(json!({"name": "x"}))),
-        (Method::DELETE, room.clone(), None),
-        (
-            Method::PATCH,
-            format!("{room}/me"),
-            Some(json!({"notify": "none"})),
-        ),
-        (
-            Method::PATCH,
-            format!("{room}/members/2"),
-            Some(json!({"role": "admin"})),
-        ),
-        (Method::DELETE, format!("{room}/members/2"), None),
-        (Method::GET, format!("{room}/pins"), None),
-        (Method::GET, format!("{room}/messages"), None),
-        (
-            Method::PATCH,
-            format!("{room}/messages/1"),
-            Some(json!({"content": "x"})),
-        ),
-        (Method::DELETE, format!("{room}/messages/1"), None),
-        (Method::GET, format!("{room}/messages/1/reactions"), None),
-        (Method::PUT, format!("{room}/messages/1/reactions/x"), None),
-        (
-            Method::DELETE,
-            format!("{room}/messages/1/reactions/x"),
-            None,
-        ),
-        (Method::PUT, format!("{room}/messages/1/pin"), None),
-        (Method::DELETE, format!("{room}/messages/1/pin"), None),
-        (
-            Method::POST,
-            "/api/chat/direct".into(),
-            Some(json!({"user_id": 2})),
-        ),
-        (
-            Method::POST,
-            format!("{room}/messages"),
-            Some(json!({"content": "x"})),
-        ),
-        (
-            Method::POST,
-            format!("{room}/read"),
-            Some(json!({"seq": 0})),
-        ),
-    ]
+    filled(room, |_| true)
+}
+
+/// Every route that needs a token.
+fn closed_routes(room: u64) -> Vec<(Method, String, Option<Value>)> {
+    filled(room, |operation| !operation.open)
+}
+
+fn filled(room: u64, wanted: impl Fn(&Operation) -> bool) -> Vec<(Method, String, Option<Value>)> {
+    let operations = operations().into_iter().filter(wanted);
+    let filled = operations.map(|operation| {
+        let path = operation.path(&[("room", room.to_string())]);
+        (operation.method.parse().unwrap(), path, operation.body)
+    });
+    filled.collect()
 }
 
 async fn started() -> (Server, Account, u64, reqwest::Client) {
@@ -131,20 +86,9 @@ async fn problem(answer: reqwest::Response, status: u16, code: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_are_taken_strictly() {
     let (server, ada, room, http) = started().await;
-    let mut routes = routes(room);
-    routes.push((
-        Method::POST,
-        "/api/register".into(),
-        Some(json!({"username": "eve"})),
-    ));
-    routes.push((
-        Method::POST,
-        "/api/login".into(),
-        Some(json!({"username": "ada", "password": "x"})),
-    ));
     let large = format!("{{\"content\":\"{}\"}}", "x".repeat(128 * 1024));
     let deep = format!("{{\"content\":{}", "[".repeat(10_000));
-    for (method, path, body) in routes.into_iter().filter(|(.., body)| body.is_some()) {
+    for (method, path, body) in routes(room).into_iter().filter(|(.., body)| body.is_some()) {
         let send = |content_type: Option<&str>, body: &[u8]| {
             let mut request = http
                 .request(method.clone(), server.url(&path))
@@ -272,11 +216,7 @@ async fn json_in_utf8_has_several_names() {
 async fn what_takes_no_body_refuses_one() {
     let (server, ada, room, http) = started().await;
     let acts = |method: &Method| *method != Method::GET;
-    let mut routes = routes(room);
-    routes.push((Method::POST, "/api/logout".into(), None));
-    routes.push((Method::POST, "/api/logout/all".into(), None));
-    routes.push((Method::DELETE, "/api/me/sessions/1".into(), None));
-    let routes = routes.into_iter();
+    let routes = routes(room).into_iter();
     for (method, path, _) in routes.filter(|(method, _, body)| body.is_none() && acts(method)) {
         for body in [
             "null",
@@ -420,7 +360,7 @@ async fn who_is_not_known_gets_401_everywhere() {
         format!("Bearer {}x", ada.token),
         format!("Basic {}", ada.token),
     );
-    for (method, path, body) in routes(room) {
+    for (method, path, body) in closed_routes(room) {
         for header in [
             None,
             Some(""),
@@ -445,7 +385,8 @@ async fn who_is_not_known_gets_401_everywhere() {
             problem(answer, 401, "unauthorized").await;
         }
         // A token in the query is the socket's alone.
-        let url = server.url(&format!("{path}?token={}", ada.token));
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let url = server.url(&format!("{path}{separator}token={}", ada.token));
         let answer = http
             .request(method.clone(), url)
             .json(&body)
@@ -474,38 +415,25 @@ async fn other_methods_and_other_paths_are_refused() {
             .send();
         async { request.await.unwrap() }
     };
-    let member = format!("{room}/members/1");
-    let message = format!("{room}/messages/1");
-    for (path, allow) in [
-        ("/api/info", "GET, HEAD"),
-        ("/api/login", "POST"),
-        ("/api/me", "GET, HEAD, PATCH, DELETE"),
-        ("/api/users", "GET, HEAD"),
-        (&room, "GET, HEAD, PATCH, DELETE"),
-        (&*format!("{room}/me"), "PATCH"),
-        (&*format!("{room}/leave"), "POST"),
-        (&*format!("{room}/members"), "GET, HEAD, POST"),
-        (&*format!("{room}/pins"), "GET, HEAD"),
-        (&*format!("{room}/read"), "POST"),
-        (&message, "PATCH, DELETE"),
-        (&*format!("{message}/reactions"), "GET, HEAD"),
-        (&*format!("{message}/reactions/x"), "PUT, DELETE"),
-        (&*format!("{message}/pin"), "PUT, DELETE"),
-        ("/api/chat/direct", "POST"),
-        ("/api/register", "POST"),
-        ("/api/chat/rooms", "GET, HEAD, POST"),
-        (&*format!("{room}/join"), "POST"),
-        (&*format!("{room}/messages"), "GET, HEAD, POST"),
-        (&member, "PATCH, DELETE"),
-        ("/ws", "GET"),
-        ("/healthz", "GET, HEAD"),
-    ] {
+    // The methods of each path.
+    let mut paths: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let operations = operations();
+    for operation in &operations {
+        let methods = paths.entry(operation.path(&[])).or_default();
+        methods.insert(&operation.method);
+        if operation.method == "GET" && !operation.pattern.starts_with("/ws") {
+            methods.insert("HEAD");
+        }
+    }
+    for (path, methods) in paths {
         let known = [
             "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND",
         ];
-        for method in known.iter().filter(|method| !allow.contains(*method)) {
-            let answer = request(method, path).await;
-            assert_eq!(answer.headers()["allow"], allow, "{method} {path}");
+        for method in known.iter().filter(|method| !methods.contains(*method)) {
+            let answer = request(method, &path).await;
+            let allow = answer.headers()["allow"].to_str().unwrap().to_owned();
+            let allow: BTreeSet<&str> = allow.split(", ").collect();
+            assert_eq!(allow, methods, "{method} {path}");
             problem(answer, 405, "method_not_allowed").await;
         }
     }

@@ -43,7 +43,7 @@ fn assert_no_invite((status, problem): (u16, Value)) {
         "{problem}"
     );
     let expected = json!([{"field": "invite", "code": "unknown",
-        "message": "this invite can't be used, or not any more"}]);
+        "message": "this invite is unknown, used up, expired or revoked"}]);
     assert_eq!(problem["errors"], expected);
 }
 

@@ -1,16 +1,16 @@
 //! `/api/chat/search`.
 
-use super::{
-    request::Call,
-    response::{self, Outcome},
-};
 use crate::{
     chat::Search,
+    http::{
+        request::Call,
+        response::{self, HandlerResult},
+    },
     limits::ID_MAX,
     protocol::{RoomId, UserId, check::Checks},
 };
 
-pub async fn search(mut call: Call) -> Outcome {
+pub async fn search(mut call: Call) -> HandlerResult {
     let who = call.identify().await?;
     let mut checks = Checks::default();
     let query = &call.query;
@@ -19,17 +19,17 @@ pub async fn search(mut call: Call) -> Outcome {
     let from = query.number(&mut checks, "from", 1, ID_MAX).map(UserId);
     let after = query.text("cursor").map(str::parse);
     if after == Some(Err(())) {
-        checks.fail("cursor", "format", "the `next` of the page before");
+        checks.fail("cursor", "format", "must be the `next` of an earlier page");
     }
     let text = query.text("q");
     if text.is_none() {
         checks.fail("q", "missing", "this parameter is required");
     }
-    checks.done()?;
-    // Searches have turns of their own: while one runs, other reads go on.
+    let text = checks.finish(text)?.to_owned();
+    // Searches have turns of their own: other reads of the user continue while one runs.
     call.turn = None;
     let search = Search {
-        text: text.unwrap_or_default().to_owned(),
+        text,
         room_id,
         from,
         after: after.and_then(Result::ok),
