@@ -13,7 +13,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** The room with one other, or with oneself; 200: it is there already */
+        /** The direct room with a user, or with oneself; 200: it exists already */
         post: operations["post_direct"];
         delete?: never;
         options?: never;
@@ -28,10 +28,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Rooms that I am in, or may join */
+        /** Rooms that I am a member of, or may join */
         get: operations["get_rooms"];
         put?: never;
-        /** Make a room; its maker is the owner */
+        /** Create a room and own it */
         post: operations["post_rooms"];
         delete?: never;
         options?: never;
@@ -50,11 +50,11 @@ export interface paths {
         get: operations["get_rooms_room"];
         put?: never;
         post?: never;
-        /** Delete it */
+        /** Delete a room */
         delete: operations["delete_rooms_room"];
         options?: never;
         head?: never;
-        /** Rename it, change its topic, archive it */
+        /** Rename a room, change its topic, archive it */
         patch: operations["patch_rooms_room"];
         trace?: never;
     };
@@ -105,7 +105,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** What I want to be told of */
+        /** Change what I am notified of in a room */
         patch: operations["patch_rooms_room_me"];
         trace?: never;
     };
@@ -116,10 +116,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Its members, by the beginning of one of their names */
+        /** A room's members, by the beginning of one of their names */
         get: operations["get_rooms_room_members"];
         put?: never;
-        /** Add somebody, by `user_id` or by `username`; 200: he is a member already */
+        /** Add a user, by `user_id` or by `username`; 200: the user is a member already */
         post: operations["post_rooms_room_members"];
         delete?: never;
         options?: never;
@@ -137,7 +137,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Remove a member; oneself: leave */
+        /** Remove a member; for oneself, as leaving */
         delete: operations["delete_rooms_room_members_user"];
         options?: never;
         head?: never;
@@ -173,7 +173,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Delete a message; what is left of it */
+        /** Delete a message; answers what is left of it */
         delete: operations["delete_rooms_room_messages_seq"];
         options?: never;
         head?: never;
@@ -224,10 +224,10 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** React */
+        /** React to a message */
         put: operations["put_rooms_room_messages_seq_reactions_emoji"];
         post?: never;
-        /** Take a reaction back */
+        /** Remove a reaction of mine */
         delete: operations["delete_rooms_room_messages_seq_reactions_emoji"];
         options?: never;
         head?: never;
@@ -241,7 +241,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Messages that are pinned, by rising `seq` */
+        /** Pinned messages, by rising `seq` */
         get: operations["get_rooms_room_pins"];
         put?: never;
         post?: never;
@@ -260,7 +260,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Mark all up to `seq` as read */
+        /** Mark all messages up to `seq` as read */
         post: operations["post_rooms_room_read"];
         delete?: never;
         options?: never;
@@ -275,7 +275,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Messages in my rooms in which all of it stands, the newest first */
+        /** Messages in my rooms that contain all of the query, the newest first */
         get: operations["get_search"];
         put?: never;
         post?: never;
@@ -309,7 +309,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What this server is, and its limits */
+        /** The server's version, mode of registration and limits */
         get: operations["get_info"];
         put?: never;
         post?: never;
@@ -326,10 +326,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** My invites that can still be used; a site admin's: all */
+        /** My invites that can still be used; for site admins: all */
         get: operations["get_invites"];
         put?: never;
-        /** Invite people, perhaps into a room; its link is shown once */
+        /** Create an invite, perhaps into a room; its link is shown once */
         post: operations["post_invites"];
         delete?: never;
         options?: never;
@@ -380,7 +380,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End this log-in */
+        /** End this session */
         post: operations["post_logout"];
         delete?: never;
         options?: never;
@@ -397,7 +397,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End all of my log-ins */
+        /** End all of my sessions */
         post: operations["post_logout_all"];
         delete?: never;
         options?: never;
@@ -412,7 +412,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who I am */
+        /** My account */
         get: operations["get_me"];
         put?: never;
         post?: never;
@@ -420,7 +420,7 @@ export interface paths {
         delete: operations["delete_me"];
         options?: never;
         head?: never;
-        /** Change my full name or e-mail */
+        /** Change my full name or e-mail address */
         patch: operations["patch_me"];
         trace?: never;
     };
@@ -433,7 +433,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Set a new password; my other log-ins end */
+        /** Set a new password; my other sessions end */
         post: operations["post_me_password"];
         delete?: never;
         options?: never;
@@ -448,7 +448,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** My log-ins, the last used first */
+        /** My sessions, the most recently used first */
         get: operations["get_me_sessions"];
         put?: never;
         post?: never;
@@ -468,7 +468,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** End one of my log-ins */
+        /** End one of my sessions */
         delete: operations["delete_me_sessions_session"];
         options?: never;
         head?: never;
@@ -552,7 +552,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Exchange a refresh token, of the body or of the cookie */
+        /** Exchange a refresh token, from the body or from the cookie */
         post: operations["post_refresh"];
         delete?: never;
         options?: never;
@@ -569,7 +569,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Register, and log in */
+        /** Register and log in */
         post: operations["post_register"];
         delete?: never;
         options?: never;
@@ -601,7 +601,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The same, of those who are online */
+        /** The same, limited to users who are online */
         get: operations["get_users_online"];
         put?: never;
         post?: never;
@@ -625,7 +625,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Disable a user, or change his role on the site; for site admins */
+        /** Disable a user, or change their role on the site; for site admins */
         patch: operations["patch_users_user"];
         trace?: never;
     };
@@ -636,7 +636,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the process lives */
+        /** Whether the process is alive */
         get: operations["get_healthz"];
         put?: never;
         post?: never;
@@ -653,7 +653,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether its database answers */
+        /** Whether the server can answer requests */
         get: operations["get_readyz"];
         put?: never;
         post?: never;
@@ -718,7 +718,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description One of the two. */
+        /** @description One of the two fields. */
         AddMemberBody: {
             user_id?: components["schemas"]["UserId"] | null;
             username?: string | null;
@@ -760,17 +760,17 @@ export interface components {
         Found: {
             message: components["schemas"]["Message"];
             room: components["schemas"]["FoundRoom"];
-            /** @description The text around the first hit, in order. */
+            /** @description The text around the first hit, in pieces. */
             snippet: components["schemas"]["Piece"][];
         };
-        /** @description A list; `next` is the cursor of the next page. */
+        /** @description A page of a list. `next` is the cursor of the next page. */
         FoundList: {
             items: components["schemas"]["Found"][];
             next: string | null;
-            /** @description Pages of messages and members: the room's `rev` that they are complete to. */
+            /** @description In pages of messages and members: the room's `rev` up to which the page is complete. */
             rev?: number;
         };
-        /** @description Where it was found. */
+        /** @description The room of a message that was found. */
         FoundRoom: {
             id: components["schemas"]["RoomId"];
             kind: components["schemas"]["RoomKind"];
@@ -783,7 +783,7 @@ export interface components {
             registration: components["schemas"]["Registration"];
             version: string;
         };
-        /** @description An invite as its maker sees it; its code is shown once. */
+        /** @description An invite as its creator sees it. Its code is shown only once. */
         Invite: {
             /** Format: date-time */
             created_at: string;
@@ -792,18 +792,18 @@ export interface components {
             expires_at: string;
             id: number;
             max_uses: number;
-            /** @description The room that its users join. */
+            /** @description The room that new users join by it. */
             room_id?: components["schemas"]["RoomId"];
             uses: number;
         };
-        /** @description A list; `next` is the cursor of the next page. */
+        /** @description A page of a list. `next` is the cursor of the next page. */
         InviteList: {
             items: components["schemas"]["Invite"][];
             next: string | null;
-            /** @description Pages of messages and members: the room's `rev` that they are complete to. */
+            /** @description In pages of messages and members: the room's `rev` up to which the page is complete. */
             rev?: number;
         };
-        /** @description An invite that was just made. */
+        /** @description An invite that was just created. */
         InviteMade: {
             code: string;
             /** Format: date-time */
@@ -812,14 +812,14 @@ export interface components {
             /** Format: date-time */
             expires_at: string;
             id: number;
-            /** @description To be given to those who are invited; a path where this server doesn't know its own URL. */
+            /** @description The link for those who are invited. It is only a path if the server doesn't know its own URL. */
             link: string;
             max_uses: number;
-            /** @description The room that its users join. */
+            /** @description The room that new users join by it. */
             room_id?: components["schemas"]["RoomId"];
             uses: number;
         };
-        /** @description The newest message that isn't deleted, of the last `LAST_MESSAGE_REACH`, in short: `SNIPPET_CHARS` of its text. */
+        /** @description The newest of the last `LAST_MESSAGE_REACH` messages that isn't deleted, with the first `SNIPPET_CHARS` characters of its text. */
         LastMessage: {
             /** Format: date-time */
             created_at: string;
@@ -827,13 +827,13 @@ export interface components {
             seq: number;
             snippet: string;
         };
-        /** @description The limits that clients can see. */
+        /** @description The limits that concern clients. */
         Limits: {
             connections_per_user_max: number;
             content_chars_max: number;
             email_chars_max: number;
             emoji_bytes_max: number;
-            /** @description Of a frame from the server. */
+            /** @description The size of a frame from the server. */
             frame_bytes_max: number;
             full_name_chars_max: number;
             ids_per_request_max: number;
@@ -853,27 +853,9 @@ export interface components {
             username_chars_max: number;
             username_chars_min: number;
         };
-        /** @description A log-in of one's own. */
-        LogIn: {
-            /** Format: date-time */
-            created_at: string;
-            /** @description The one that asks. */
-            current: boolean;
-            id: components["schemas"]["SessionId"];
-            /** Format: date-time */
-            last_used_at: string;
-            user_agent: string;
-        };
-        /** @description A list; `next` is the cursor of the next page. */
-        LogInList: {
-            items: components["schemas"]["LogIn"][];
-            next: string | null;
-            /** @description Pages of messages and members: the room's `rev` that they are complete to. */
-            rev?: number;
-        };
-        /** @description JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose other fields are ignored. */
+        /** @description JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose unknown fields are ignored. */
         LoginBody: {
-            /** @description The refresh token is to come as a cookie. */
+            /** @description Whether the refresh token is to be set as a cookie. */
             cookie?: boolean | null;
             password: string;
             username: string;
@@ -881,22 +863,22 @@ export interface components {
         Member: {
             /** Format: date-time */
             joined_at: string;
-            /** @description In rooms of at most `MARKERS_ROOM_MAX` members. */
+            /** @description Present in rooms of at most `MARKERS_ROOM_MAX` members. */
             last_read_seq?: number;
             rev: number;
             role: components["schemas"]["Role"];
             user: components["schemas"]["UserSummary"];
         };
-        /** @description A list; `next` is the cursor of the next page. */
+        /** @description A page of a list. `next` is the cursor of the next page. */
         MemberList: {
             items: components["schemas"]["Member"][];
             next: string | null;
-            /** @description Pages of messages and members: the room's `rev` that they are complete to. */
+            /** @description In pages of messages and members: the room's `rev` up to which the page is complete. */
             rev?: number;
         };
         /** @description A message as it is now. */
         Message: {
-            /** @description Absent: deleted. */
+            /** @description Absent if the message is deleted. */
             content?: string;
             /** Format: date-time */
             created_at: string;
@@ -906,7 +888,7 @@ export interface components {
             edited_at?: string;
             /**
              * Format: uuid
-             * @description Made by the author, unique per room and author.
+             * @description Chosen by the author's client, unique per room and author.
              */
             id: string;
             kind: components["schemas"]["MessageKind"];
@@ -916,7 +898,7 @@ export interface components {
             mentions?: components["schemas"]["UserId"][];
             /** Format: date-time */
             pinned_at?: string;
-            /** @description By the moment at which each emoji came first. */
+            /** @description In the order in which each emoji was first used. */
             reactions?: components["schemas"]["Reaction"][];
             reply_to?: number;
             rev: number;
@@ -926,15 +908,15 @@ export interface components {
         };
         /** @enum {string} */
         MessageKind: "text";
-        /** @description A list; `next` is the cursor of the next page. */
+        /** @description A page of a list. `next` is the cursor of the next page. */
         MessageList: {
             items: components["schemas"]["Message"][];
             next: string | null;
-            /** @description Pages of messages and members: the room's `rev` that they are complete to. */
+            /** @description In pages of messages and members: the room's `rev` up to which the page is complete. */
             rev?: number;
         };
         /**
-         * @description What a member wants to be told of.
+         * @description What a member wants to be notified of.
          * @enum {string}
          */
         Notify: "all" | "mentions" | "none";
@@ -942,7 +924,7 @@ export interface components {
             current_password: string;
             new_password: string;
         };
-        /** @description What of one's own account is to change. */
+        /** @description Changes of one's own account. */
         PatchMeBody: {
             email?: string | null;
             full_name?: string | null;
@@ -950,22 +932,22 @@ export interface components {
         PatchMemberBody: {
             role: components["schemas"]["Role"];
         };
-        /** @description What of one's own membership is to change. */
+        /** @description Changes of one's own membership. */
         PatchMineBody: {
             notify?: components["schemas"]["Notify"] | null;
         };
-        /** @description What of a room's settings is to change. */
+        /** @description Changes of a room's settings. */
         PatchRoomBody: {
             archived?: boolean | null;
             name?: string | null;
             topic?: string | null;
         };
-        /** @description What of somebody's account is to change, by a site admin. */
+        /** @description Changes of a user's account by a site admin. */
         PatchUserBody: {
             is_active?: boolean | null;
             role?: components["schemas"]["SiteRole"] | null;
         };
-        /** @description A piece of a snippet; `hit`: it was searched for. */
+        /** @description A piece of a snippet. `hit`: whether it was searched for. */
         Piece: {
             hit?: boolean;
             text: string;
@@ -980,43 +962,43 @@ export interface components {
             title: string;
             type: string;
         };
-        /** @description One emoji under a message. */
+        /** @description One emoji of a message's reactions. */
         Reaction: {
             count: number;
             emoji: string;
-            /** @description The reader is among them, listed or not; in REST pages only. */
+            /** @description Whether the reader reacted, listed or not. Only in pages by REST. */
             me?: boolean;
-            /** @description The first `REACTION_USERS_MAX` to react. */
+            /** @description The first `REACTION_USERS_MAX` users who reacted. */
             user_ids: components["schemas"]["UserId"][];
         };
-        /** @description One person's reaction, in the list of all. */
+        /** @description The reaction of one user. */
         ReactionOf: {
             emoji: string;
             user: components["schemas"]["UserSummary"];
         };
-        /** @description A list; `next` is the cursor of the next page. */
+        /** @description A page of a list. `next` is the cursor of the next page. */
         ReactionOfList: {
             items: components["schemas"]["ReactionOf"][];
             next: string | null;
-            /** @description Pages of messages and members: the room's `rev` that they are complete to. */
+            /** @description In pages of messages and members: the room's `rev` up to which the page is complete. */
             rev?: number;
         };
         ReadAnswer: {
             last_read_seq: number;
             last_seq: number;
-            /** @description Of the messages up to `last_seq`. */
+            /** @description Counts the messages up to `last_seq`. */
             unread: number;
             unread_mentions: number;
         };
         ReadBody: {
             seq: number;
         };
-        /** @description Empty where the cookie brings the token. */
+        /** @description Empty if the token is in the cookie. */
         RefreshBody: {
             refresh_token?: string | null;
         };
         RegisterBody: {
-            /** @description The refresh token is to come as a cookie. */
+            /** @description Whether the refresh token is to be set as a cookie. */
             cookie?: boolean | null;
             email: string;
             full_name?: string | null;
@@ -1035,14 +1017,14 @@ export interface components {
          * @enum {string}
          */
         Role: "owner" | "admin" | "member";
-        /** @description A room; what differs by member is there where it is meant for one. */
+        /** @description A room. The fields that differ by member are present for members. */
         Room: {
             /** Format: date-time */
             archived_at?: string;
             /** Format: date-time */
             created_at: string;
             created_by: components["schemas"]["UserId"];
-            /** @description The seqs of deleted messages above my marker, rising: the newest `MENTIONED_MAX`. */
+            /** @description The seqs of deleted messages above my read marker, rising; only the newest `MENTIONED_MAX`. */
             deleted?: number[];
             id: components["schemas"]["RoomId"];
             kind: components["schemas"]["RoomKind"];
@@ -1050,46 +1032,64 @@ export interface components {
             last_read_seq?: number;
             last_seq: number;
             member_count: number;
-            /** @description Their seqs, rising: the newest `MENTIONED_MAX`. */
+            /** @description Their seqs, rising; only the newest `MENTIONED_MAX`. */
             mentioned?: number[];
             name: string;
             notify?: components["schemas"]["Notify"];
-            /** @description The other one of a direct room; oneself in one's own. */
+            /** @description The other user of a direct room; in a direct room of one user, that user. */
             peer?: components["schemas"]["UserSummary"];
             rev: number;
             role?: components["schemas"]["Role"];
             topic: string;
-            /** @description Messages above my marker that aren't deleted. */
+            /** @description Messages above my read marker that aren't deleted. */
             unread?: number;
             unread_mentions?: number;
         };
         /** @description A room's id: given by the database, never reused. */
         RoomId: number;
         RoomKind: ("public" | "private") | "direct";
-        /** @description A list; `next` is the cursor of the next page. */
+        /** @description A page of a list. `next` is the cursor of the next page. */
         RoomList: {
             items: components["schemas"]["Room"][];
             next: string | null;
-            /** @description Pages of messages and members: the room's `rev` that they are complete to. */
+            /** @description In pages of messages and members: the room's `rev` up to which the page is complete. */
             rev?: number;
         };
         SendBody: {
             content: string;
             /**
              * Format: uuid
-             * @description Made by the server when it is absent: such a request can't be repeated safely.
+             * @description If it is absent, the server chooses one, and the request can't be repeated safely.
              */
             id?: string | null;
             reply_to?: number | null;
         };
+        /** @description A session of the asker. */
+        Session: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description Whether it is the session that asks. */
+            current: boolean;
+            id: components["schemas"]["SessionId"];
+            /** Format: date-time */
+            last_used_at: string;
+            user_agent: string;
+        };
         /** @description A session's id (`sid` in its tokens): random, below 2^53. */
         SessionId: number;
+        /** @description A page of a list. `next` is the cursor of the next page. */
+        SessionList: {
+            items: components["schemas"]["Session"][];
+            next: string | null;
+            /** @description In pages of messages and members: the room's `rev` up to which the page is complete. */
+            rev?: number;
+        };
         /**
          * @description A user's role on the whole site, not in a room.
          * @enum {string}
          */
         SiteRole: "admin" | "user";
-        /** @description What health checks hear. */
+        /** @description The answer to health checks. */
         Status: {
             status: string;
         };
@@ -1097,12 +1097,12 @@ export interface components {
             access_token: string;
             /** @description Seconds until the access token expires. */
             expires_in: number;
-            /** @description `None`: it comes as a cookie. */
+            /** @description Absent if it was set as a cookie. */
             refresh_token?: string;
             token_type: string;
             user: components["schemas"]["User"];
         };
-        /** @description A user; `email` is there only for oneself and for site admins. */
+        /** @description A user. Only they themselves and site admins get `email`. */
         User: {
             /** Format: date-time */
             created_at: string;
@@ -1123,11 +1123,11 @@ export interface components {
             id: components["schemas"]["UserId"];
             username: string;
         };
-        /** @description A list; `next` is the cursor of the next page. */
+        /** @description A page of a list. `next` is the cursor of the next page. */
         UserSummaryList: {
             items: components["schemas"]["UserSummary"][];
             next: string | null;
-            /** @description Pages of messages and members: the room's `rev` that they are complete to. */
+            /** @description In pages of messages and members: the room's `rev` up to which the page is complete. */
             rev?: number;
         };
     };
@@ -1286,13 +1286,13 @@ export interface operations {
     get_rooms: {
         parameters: {
             query?: {
-                /** @description Rooms that I am in, or public ones that I am not in; both when it is absent. */
+                /** @description Rooms that I am a member of, or public ones that I am not a member of; both if it is absent. */
                 scope?: "mine" | "public";
-                /** @description A part of the name, in any case, whatever its diacritics. */
+                /** @description A part of the name. Case and diacritics are ignored. */
                 q?: string;
-                /** @description The `next` of the page before. */
+                /** @description The `next` of the previous page. */
                 cursor?: number;
-                /** @description How many items at most. */
+                /** @description The most items of the page. */
                 limit?: number;
             };
             header?: never;
@@ -1541,11 +1541,11 @@ export interface operations {
     get_rooms_room_members: {
         parameters: {
             query?: {
-                /** @description The beginning of the username, or of the full name from any of its words on; in any case, whatever its diacritics. */
+                /** @description The beginning of the username, or of any word of the full name. Case and diacritics are ignored. */
                 q?: string;
-                /** @description The `next` of the page before. */
+                /** @description The `next` of the previous page. */
                 cursor?: number;
-                /** @description How many items at most. */
+                /** @description The most items of the page. */
                 limit?: number;
             };
             header?: never;
@@ -1687,13 +1687,13 @@ export interface operations {
     get_rooms_room_messages: {
         parameters: {
             query?: {
-                /** @description A seq: those below it. One of the three. */
+                /** @description A seq: messages below it. Only one of the three may be given. */
                 before?: number;
-                /** @description A seq: those above it. One of the three. */
+                /** @description A seq: messages above it. Only one of the three may be given. */
                 after?: number;
-                /** @description A seq: those on both sides of it. One of the three. */
+                /** @description A seq: messages on both sides of it. Only one of the three may be given. */
                 around?: number;
-                /** @description How many items at most. */
+                /** @description The most items of the page. */
                 limit?: number;
             };
             header?: never;
@@ -1901,9 +1901,9 @@ export interface operations {
     get_rooms_room_messages_seq_reactions: {
         parameters: {
             query?: {
-                /** @description The `next` of the page before. */
+                /** @description The `next` of the previous page. */
                 cursor?: string;
-                /** @description How many items at most. */
+                /** @description The most items of the page. */
                 limit?: number;
             };
             header?: never;
@@ -2002,9 +2002,9 @@ export interface operations {
     get_rooms_room_pins: {
         parameters: {
             query?: {
-                /** @description The `next` of the page before. */
+                /** @description The `next` of the previous page. */
                 cursor?: number;
-                /** @description How many items at most. */
+                /** @description The most items of the page. */
                 limit?: number;
             };
             header?: never;
@@ -2071,15 +2071,15 @@ export interface operations {
     get_search: {
         parameters: {
             query: {
-                /** @description What is searched for: words, "a phrase", begin*. */
+                /** @description What to search for: words, "a phrase", begin*. */
                 q: string;
-                /** @description In this room only. */
+                /** @description Only in this room. */
                 room_id?: number;
-                /** @description By this user only. */
+                /** @description Only by this user. */
                 from?: number;
-                /** @description The `next` of the page before. */
+                /** @description The `next` of the previous page. */
                 cursor?: string;
-                /** @description How many items at most. */
+                /** @description The most items of the page. */
                 limit?: number;
             };
             header?: never;
@@ -2157,9 +2157,9 @@ export interface operations {
     get_invites: {
         parameters: {
             query?: {
-                /** @description The `next` of the page before. */
+                /** @description The `next` of the previous page. */
                 cursor?: number;
-                /** @description How many items at most. */
+                /** @description The most items of the page. */
                 limit?: number;
             };
             header?: never;
@@ -2470,7 +2470,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LogInList"];
+                    "application/json": components["schemas"]["SessionList"];
                 };
             };
             400: components["responses"]["400"];
@@ -2677,13 +2677,13 @@ export interface operations {
     get_users: {
         parameters: {
             query?: {
-                /** @description The beginning of the username, or of the full name from any of its words on; in any case, whatever its diacritics. */
+                /** @description The beginning of the username, or of any word of the full name. Case and diacritics are ignored. */
                 q?: string;
-                /** @description Alone, without `q`, `cursor` and `limit`. */
+                /** @description Ids of users, without `q`, `cursor` and `limit`. */
                 ids?: number[];
-                /** @description The `next` of the page before. */
+                /** @description The `next` of the previous page. */
                 cursor?: number;
-                /** @description How many items at most. */
+                /** @description The most items of the page. */
                 limit?: number;
             };
             header?: never;
@@ -2712,13 +2712,13 @@ export interface operations {
     get_users_online: {
         parameters: {
             query?: {
-                /** @description The beginning of the username, or of the full name from any of its words on; in any case, whatever its diacritics. */
+                /** @description The beginning of the username, or of any word of the full name. Case and diacritics are ignored. */
                 q?: string;
-                /** @description Alone, without `q`, `cursor` and `limit`. */
+                /** @description Ids of users, without `q`, `cursor` and `limit`. */
                 ids?: number[];
-                /** @description The `next` of the page before. */
+                /** @description The `next` of the previous page. */
                 cursor?: number;
-                /** @description How many items at most. */
+                /** @description The most items of the page. */
                 limit?: number;
             };
             header?: never;
@@ -2859,7 +2859,7 @@ export interface operations {
     get_ws: {
         parameters: {
             query?: {
-                /** @description The access token; or it comes as a subprotocol, or in a first frame `auth`. */
+                /** @description The access token. It may also be a subprotocol, or be in a first frame `auth`. */
                 token?: string;
             };
             header?: never;
@@ -2891,9 +2891,9 @@ export interface operations {
     get_ws_rooms_room: {
         parameters: {
             query?: {
-                /** @description The access token; or it comes as a subprotocol, or in a first frame `auth`. */
+                /** @description The access token. It may also be a subprotocol, or be in a first frame `auth`. */
                 token?: string;
-                /** @description How many messages are played back first. */
+                /** @description How many messages are sent first. */
                 history?: number;
             };
             header?: never;
@@ -2929,9 +2929,9 @@ export interface operations {
     get_ws_room: {
         parameters: {
             query?: {
-                /** @description The access token; or it comes as a subprotocol, or in a first frame `auth`. */
+                /** @description The access token. It may also be a subprotocol, or be in a first frame `auth`. */
                 token?: string;
-                /** @description How many messages are played back first. */
+                /** @description How many messages are sent first. */
                 history?: number;
             };
             header?: never;

@@ -19,7 +19,7 @@ export interface Ack {
 /** What was done to a message. */
 export type Action = "edit" | "delete" | "react" | "unreact" | "pin" | "unpin";
 
-/** One of the two. */
+/** One of the two fields. */
 export interface AddMemberBody {
   user_id?: UserId | null;
   username?: string | null;
@@ -145,19 +145,19 @@ export interface FieldError {
 export interface Found {
   message: Message;
   room: FoundRoom;
-  /** The text around the first hit, in order. */
+  /** The text around the first hit, in pieces. */
   snippet: Piece[];
 }
 
-/** A list; `next` is the cursor of the next page. */
+/** A page of a list. `next` is the cursor of the next page. */
 export interface FoundList {
   items: Found[];
   next: string | null;
-  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  /** In pages of messages and members: the room's `rev` up to which the page is complete. */
   rev?: number;
 }
 
-/** Where it was found. */
+/** The room of a message that was found. */
 export interface FoundRoom {
   id: RoomId;
   kind: RoomKind;
@@ -172,42 +172,42 @@ export interface Info {
   version: string;
 }
 
-/** An invite as its maker sees it; its code is shown once. */
+/** An invite as its creator sees it. Its code is shown only once. */
 export interface Invite {
   created_at: string;
   created_by: UserId;
   expires_at: string;
   id: number;
   max_uses: number;
-  /** The room that its users join. */
+  /** The room that new users join by it. */
   room_id?: RoomId;
   uses: number;
 }
 
-/** A list; `next` is the cursor of the next page. */
+/** A page of a list. `next` is the cursor of the next page. */
 export interface InviteList {
   items: Invite[];
   next: string | null;
-  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  /** In pages of messages and members: the room's `rev` up to which the page is complete. */
   rev?: number;
 }
 
-/** An invite that was just made. */
+/** An invite that was just created. */
 export interface InviteMade {
   code: string;
   created_at: string;
   created_by: UserId;
   expires_at: string;
   id: number;
-  /** To be given to those who are invited; a path where this server doesn't know its own URL. */
+  /** The link for those who are invited. It is only a path if the server doesn't know its own URL. */
   link: string;
   max_uses: number;
-  /** The room that its users join. */
+  /** The room that new users join by it. */
   room_id?: RoomId;
   uses: number;
 }
 
-/** The newest message that isn't deleted, of the last `LAST_MESSAGE_REACH`, in short: `SNIPPET_CHARS` of its text. */
+/** The newest of the last `LAST_MESSAGE_REACH` messages that isn't deleted, with the first `SNIPPET_CHARS` characters of its text. */
 export interface LastMessage {
   created_at: string;
   sender: UserSummary;
@@ -215,13 +215,13 @@ export interface LastMessage {
   snippet: string;
 }
 
-/** The limits that clients can see. */
+/** The limits that concern clients. */
 export interface Limits {
   connections_per_user_max: number;
   content_chars_max: number;
   email_chars_max: number;
   emoji_bytes_max: number;
-  /** Of a frame from the server. */
+  /** The size of a frame from the server. */
   frame_bytes_max: number;
   full_name_chars_max: number;
   ids_per_request_max: number;
@@ -259,12 +259,12 @@ export interface LiveMemberChange {
 
 /** A frame about a stored change. It has everything that changed in (`prev`, `rev`]; an absent `prev` is `rev` - 1. */
 export interface LiveMessage {
-  /** Absent: deleted. */
+  /** Absent if the message is deleted. */
   content?: string;
   created_at: string;
   deleted_at?: string;
   edited_at?: string;
-  /** Made by the author, unique per room and author. */
+  /** Chosen by the author's client, unique per room and author. */
   id: string;
   kind: MessageKind;
   /** `@all`. */
@@ -273,7 +273,7 @@ export interface LiveMessage {
   mentions?: UserId[];
   pinned_at?: string;
   prev?: number;
-  /** By the moment at which each emoji came first. */
+  /** In the order in which each emoji was first used. */
   reactions?: Reaction[];
   /** Messages played back on a room socket: they don't move the position. */
   replay?: boolean;
@@ -317,27 +317,9 @@ export interface LiveRoomChange {
   room_id: RoomId;
 }
 
-/** A log-in of one's own. */
-export interface LogIn {
-  created_at: string;
-  /** The one that asks. */
-  current: boolean;
-  id: SessionId;
-  last_used_at: string;
-  user_agent: string;
-}
-
-/** A list; `next` is the cursor of the next page. */
-export interface LogInList {
-  items: LogIn[];
-  next: string | null;
-  /** Pages of messages and members: the room's `rev` that they are complete to. */
-  rev?: number;
-}
-
-/** JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose other fields are ignored. */
+/** JSON, or the OAuth2 password form (RFC 6749 section 4.3.2), whose unknown fields are ignored. */
 export interface LoginBody {
-  /** The refresh token is to come as a cookie. */
+  /** Whether the refresh token is to be set as a cookie. */
   cookie?: boolean | null;
   password: string;
   username: string;
@@ -345,29 +327,29 @@ export interface LoginBody {
 
 export interface Member {
   joined_at: string;
-  /** In rooms of at most `MARKERS_ROOM_MAX` members. */
+  /** Present in rooms of at most `MARKERS_ROOM_MAX` members. */
   last_read_seq?: number;
   rev: number;
   role: Role;
   user: UserSummary;
 }
 
-/** A list; `next` is the cursor of the next page. */
+/** A page of a list. `next` is the cursor of the next page. */
 export interface MemberList {
   items: Member[];
   next: string | null;
-  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  /** In pages of messages and members: the room's `rev` up to which the page is complete. */
   rev?: number;
 }
 
 /** A message as it is now. */
 export interface Message {
-  /** Absent: deleted. */
+  /** Absent if the message is deleted. */
   content?: string;
   created_at: string;
   deleted_at?: string;
   edited_at?: string;
-  /** Made by the author, unique per room and author. */
+  /** Chosen by the author's client, unique per room and author. */
   id: string;
   kind: MessageKind;
   /** `@all`. */
@@ -375,7 +357,7 @@ export interface Message {
   /** Rising. */
   mentions?: UserId[];
   pinned_at?: string;
-  /** By the moment at which each emoji came first. */
+  /** In the order in which each emoji was first used. */
   reactions?: Reaction[];
   reply_to?: number;
   rev: number;
@@ -386,15 +368,15 @@ export interface Message {
 
 export type MessageKind = "text";
 
-/** A list; `next` is the cursor of the next page. */
+/** A page of a list. `next` is the cursor of the next page. */
 export interface MessageList {
   items: Message[];
   next: string | null;
-  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  /** In pages of messages and members: the room's `rev` up to which the page is complete. */
   rev?: number;
 }
 
-/** What a member wants to be told of. */
+/** What a member wants to be notified of. */
 export type Notify = "all" | "mentions" | "none";
 
 export interface PasswordBody {
@@ -402,7 +384,7 @@ export interface PasswordBody {
   new_password: string;
 }
 
-/** What of one's own account is to change. */
+/** Changes of one's own account. */
 export interface PatchMeBody {
   email?: string | null;
   full_name?: string | null;
@@ -412,25 +394,25 @@ export interface PatchMemberBody {
   role: Role;
 }
 
-/** What of one's own membership is to change. */
+/** Changes of one's own membership. */
 export interface PatchMineBody {
   notify?: Notify | null;
 }
 
-/** What of a room's settings is to change. */
+/** Changes of a room's settings. */
 export interface PatchRoomBody {
   archived?: boolean | null;
   name?: string | null;
   topic?: string | null;
 }
 
-/** What of somebody's account is to change, by a site admin. */
+/** Changes of a user's account by a site admin. */
 export interface PatchUserBody {
   is_active?: boolean | null;
   role?: SiteRole | null;
 }
 
-/** A piece of a snippet; `hit`: it was searched for. */
+/** A piece of a snippet. `hit`: whether it was searched for. */
 export interface Piece {
   hit?: boolean;
   text: string;
@@ -447,13 +429,13 @@ export interface Problem {
   type: string;
 }
 
-/** One emoji under a message. */
+/** One emoji of a message's reactions. */
 export interface Reaction {
   count: number;
   emoji: string;
-  /** The reader is among them, listed or not; in REST pages only. */
+  /** Whether the reader reacted, listed or not. Only in pages by REST. */
   me?: boolean;
-  /** The first `REACTION_USERS_MAX` to react. */
+  /** The first `REACTION_USERS_MAX` users who reacted. */
   user_ids: UserId[];
 }
 
@@ -463,24 +445,24 @@ export interface ReactionCount {
   emoji: string;
 }
 
-/** One person's reaction, in the list of all. */
+/** The reaction of one user. */
 export interface ReactionOf {
   emoji: string;
   user: UserSummary;
 }
 
-/** A list; `next` is the cursor of the next page. */
+/** A page of a list. `next` is the cursor of the next page. */
 export interface ReactionOfList {
   items: ReactionOf[];
   next: string | null;
-  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  /** In pages of messages and members: the room's `rev` up to which the page is complete. */
   rev?: number;
 }
 
 export interface ReadAnswer {
   last_read_seq: number;
   last_seq: number;
-  /** Of the messages up to `last_seq`. */
+  /** Counts the messages up to `last_seq`. */
   unread: number;
   unread_mentions: number;
 }
@@ -508,13 +490,13 @@ export interface Ready {
 /** What a client may attach to a frame; its answer repeats it, a number without fraction and exponent. */
 export type Ref = number | string;
 
-/** Empty where the cookie brings the token. */
+/** Empty if the token is in the cookie. */
 export interface RefreshBody {
   refresh_token?: string | null;
 }
 
 export interface RegisterBody {
-  /** The refresh token is to come as a cookie. */
+  /** Whether the refresh token is to be set as a cookie. */
   cookie?: boolean | null;
   email: string;
   full_name?: string | null;
@@ -526,7 +508,7 @@ export interface RegisterBody {
 /** Who may register. */
 export type Registration =
   | "open" | "closed"
-  /** Whoever has an invite. */
+  /** Only with an invite. */
   | "invite";
 
 export interface ResetBody {
@@ -539,12 +521,12 @@ export type ResetReason = "too_far" | "epoch";
 /** A member's role in a room. */
 export type Role = "owner" | "admin" | "member";
 
-/** A room; what differs by member is there where it is meant for one. */
+/** A room. The fields that differ by member are present for members. */
 export interface Room {
   archived_at?: string;
   created_at: string;
   created_by: UserId;
-  /** The seqs of deleted messages above my marker, rising: the newest `MENTIONED_MAX`. */
+  /** The seqs of deleted messages above my read marker, rising; only the newest `MENTIONED_MAX`. */
   deleted?: number[];
   id: RoomId;
   kind: RoomKind;
@@ -552,16 +534,16 @@ export interface Room {
   last_read_seq?: number;
   last_seq: number;
   member_count: number;
-  /** Their seqs, rising: the newest `MENTIONED_MAX`. */
+  /** Their seqs, rising; only the newest `MENTIONED_MAX`. */
   mentioned?: number[];
   name: string;
   notify?: Notify;
-  /** The other one of a direct room; oneself in one's own. */
+  /** The other user of a direct room; in a direct room of one user, that user. */
   peer?: UserSummary;
   rev: number;
   role?: Role;
   topic: string;
-  /** Messages above my marker that aren't deleted. */
+  /** Messages above my read marker that aren't deleted. */
   unread?: number;
   unread_mentions?: number;
 }
@@ -571,20 +553,20 @@ export type RoomId = number;
 
 export type RoomKind =
   | "public" | "private"
-  /** Between two users, or with oneself. */
+  /** Between two users, or of one user alone. */
   | "direct";
 
-/** A list; `next` is the cursor of the next page. */
+/** A page of a list. `next` is the cursor of the next page. */
 export interface RoomList {
   items: Room[];
   next: string | null;
-  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  /** In pages of messages and members: the room's `rev` up to which the page is complete. */
   rev?: number;
 }
 
 export interface SendBody {
   content: string;
-  /** Made by the server when it is absent: such a request can't be repeated safely. */
+  /** If it is absent, the server chooses one, and the request can't be repeated safely. */
   id?: string | null;
   reply_to?: number | null;
 }
@@ -672,13 +654,31 @@ export type ServerFrame =
     reconnect_after_ms: number;
   };
 
+/** A session of the asker. */
+export interface Session {
+  created_at: string;
+  /** Whether it is the session that asks. */
+  current: boolean;
+  id: SessionId;
+  last_used_at: string;
+  user_agent: string;
+}
+
 /** A session's id (`sid` in its tokens): random, below 2^53. */
 export type SessionId = number;
+
+/** A page of a list. `next` is the cursor of the next page. */
+export interface SessionList {
+  items: Session[];
+  next: string | null;
+  /** In pages of messages and members: the room's `rev` up to which the page is complete. */
+  rev?: number;
+}
 
 /** A user's role on the whole site, not in a room. */
 export type SiteRole = "admin" | "user";
 
-/** What health checks hear. */
+/** The answer to health checks. */
 export interface Status {
   status: string;
 }
@@ -703,7 +703,7 @@ export interface Tokens {
   access_token: string;
   /** Seconds until the access token expires. */
   expires_in: number;
-  /** `None`: it comes as a cookie. */
+  /** Absent if it was set as a cookie. */
   refresh_token?: string;
   token_type: string;
   user: User;
@@ -716,7 +716,7 @@ export interface UpdatedBy {
   user_id: UserId;
 }
 
-/** A user; `email` is there only for oneself and for site admins. */
+/** A user. Only they themselves and site admins get `email`. */
 export interface User {
   created_at: string;
   email?: string;
@@ -739,10 +739,10 @@ export interface UserSummary {
   username: string;
 }
 
-/** A list; `next` is the cursor of the next page. */
+/** A page of a list. `next` is the cursor of the next page. */
 export interface UserSummaryList {
   items: UserSummary[];
   next: string | null;
-  /** Pages of messages and members: the room's `rev` that they are complete to. */
+  /** In pages of messages and members: the room's `rev` up to which the page is complete. */
   rev?: number;
 }
