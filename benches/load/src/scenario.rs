@@ -276,6 +276,32 @@ impl Scenario {
         self
     }
 
+    /// The scenario as it is run, in a line.
+    pub fn setting(&self) -> String {
+        let who = match self.law {
+            Some((users, each)) => format!("{users} users, each in {each} of {} rooms", self.rooms),
+            None => format!("{} rooms of {}", self.rooms, self.members),
+        };
+        let mut parts = vec![
+            who,
+            format!("{} connections a user", self.sockets_per_user),
+            format!("{} messages/s of {} bytes", self.rate, self.bytes),
+        ];
+        for (value, name) in [
+            (self.slow_share, "of connections slow"),
+            (self.reconnects_per_second, "reconnects/s"),
+            (self.typing_per_second, "times/s somebody types"),
+            (self.queries_per_second, "queries/s"),
+            (self.stored as f64, "messages stored"),
+            (self.seconds, "s a turn"),
+        ] {
+            if value > 0.0 {
+                parts.push(format!("{value} {name}"));
+            }
+        }
+        parts.join(", ")
+    }
+
     pub fn population(&self) -> Population {
         match self.law {
             Some((users, rooms_each)) => by_law(users, self.rooms, rooms_each),

@@ -60,7 +60,7 @@ fn section(page: &mut String, comparison: &Comparison) {
         page,
         "<h2>{}</h2><p>{}</p><p class=legend>",
         escape(&comparison.scenario),
-        escape(&comparison.about)
+        escape(&format!("{} ({})", comparison.about, comparison.setting))
     );
     for (index, side) in sides.iter().enumerate() {
         let name = escape(&side.server);

@@ -31,7 +31,7 @@ pub fn table(comparison: &Comparison) -> String {
     let mut text = format!(
         "{}: {}\n\n{}\n",
         comparison.scenario,
-        comparison.about,
+        comparison.setting,
         rows.join("\n")
     );
     for side in sides {

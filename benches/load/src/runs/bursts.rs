@@ -145,7 +145,10 @@ fn flood(
         let accepted = thread::scope(|scope| {
             let flooding = scope.spawn(|| {
                 flooder.turn(&flood)?;
-                Ok::<_, String>(flooder.crowd.ledger.tally.acked)
+                let crowd = &flooder.crowd;
+                let tally = &crowd.ledger.tally;
+                let acks = crowd.promises.acknowledges;
+                Ok::<_, String>(if acks { tally.acked } else { tally.received })
             });
             thread::sleep(Duration::from_secs(1));
             contender.turn(&plan)?;

@@ -67,7 +67,7 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<Comparison> {
     Ok(Comparison {
         scenario: scenario.name.to_owned(),
         about: scenario.about.to_owned(),
-        setting: serde_json::to_value(scenario).unwrap_or_default(),
+        setting: scenario.setting(),
         sides,
     })
 }

@@ -36,6 +36,8 @@ pub struct Hearth {
     program: PathBuf,
     address: SocketAddrV4,
     setup: Setup,
+    /// Limits by user are in force.
+    limits: bool,
     people: Arc<People>,
 }
 
@@ -52,13 +54,14 @@ impl Hearth {
     pub fn start(setup: &Setup, database: Option<MariaDb>) -> Result<Self> {
         let address = process::free_address()?;
         let program = setup.hearth.clone();
-        let process = launch(&program, address, setup, database.as_ref())?;
+        let process = launch(&program, address, setup, database.as_ref(), false)?;
         Ok(Self {
             process,
             database,
             program,
             address,
             setup: setup.clone(),
+            limits: false,
             people: Arc::default(),
         })
     }
@@ -73,6 +76,7 @@ fn launch(
     address: SocketAddrV4,
     setup: &Setup,
     database: Option<&MariaDb>,
+    limits: bool,
 ) -> Result<Process> {
     let mut command = Command::new(program);
     command
@@ -81,10 +85,7 @@ fn launch(
         .env("HEARTH_LISTEN", address.to_string())
         .env("HEARTH_DATA_DIR", setup.dir.join("data"))
         .env("HEARTH_ARGON2", "m=64,t=1,p=1")
-        .env(
-            "HEARTH_RATE_LIMITS",
-            if setup.limits { "on" } else { "off" },
-        )
+        .env("HEARTH_RATE_LIMITS", if limits { "on" } else { "off" })
         // All connections come from this machine.
         .env("HEARTH_CONNECTIONS_PER_ADDRESS", "18000")
         .env("HEARTH_ACCESS_TTL", "1d")
@@ -161,6 +162,11 @@ impl Server for Hearth {
             tokens,
             room_ids,
         });
+        // To make accounts is limited, too.
+        if self.setup.limits {
+            self.limits = true;
+            self.kill_and_restart()?;
+        }
         Ok(())
     }
 
@@ -177,7 +183,13 @@ impl Server for Hearth {
     fn kill_and_restart(&mut self) -> Result<()> {
         self.process.kill();
         let database = self.database.as_ref();
-        self.process = launch(&self.program, self.address, &self.setup, database)?;
+        self.process = launch(
+            &self.program,
+            self.address,
+            &self.setup,
+            database,
+            self.limits,
+        )?;
         Ok(())
     }
 
