@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run dev client setup test check types notices screenshots bench bench-load client-bench probe soak clean
+.PHONY: help run dev client setup test check types notices screenshots bench bench-load bench-peers client-bench probe soak clean
 
 # Debian keeps mariadbd outside an ordinary user's PATH.
 export PATH := $(PATH):/usr/sbin
@@ -23,6 +23,10 @@ SCRIPTS = $(filter-out %.txt,$(wildcard scripts/*))
 
 # What `make bench-load` runs: scenarios and options, see benches/README.md. None: all scenarios.
 LOAD ?=
+
+# The other servers that `make bench-peers` installs and runs, and the scenarios.
+PEERS ?= ws socket.io fastapi
+PEERS_LOAD ?= one-big-room many-rooms idle
 
 BESIDE_MARIADB = $(if $(shell command -v mariadbd),scripts/with-mariadb)
 
@@ -58,7 +62,7 @@ check: client ## formatting, lints, licences, types, syntax and the fast tests
 	cargo test -p hearth-load
 	$(DENY) check licenses bans sources
 	@if timeout 60 $(DENY) fetch db 2>/dev/null; then $(DENY) check advisories; else echo "advisories: not checked, their database can't be reached"; fi
-	@set -e; for script in $(SCRIPTS) .ci/run; do echo "bash -n $$script"; bash -n "$$script"; done
+	@set -e; for script in $(SCRIPTS) benches/load/peers/install/* .ci/run; do echo "bash -n $$script"; bash -n "$$script"; done
 	npm --prefix frontend run lint
 	npm --prefix frontend run types
 	npm --prefix frontend test
@@ -80,6 +84,13 @@ bench-load: client ## drive whole servers from outside, all scenarios or LOAD="m
 	cargo build --release
 	cargo build --release -p hearth-load
 	$(BESIDE_MARIADB) cargo run --release -p hearth-load -- run $(LOAD)
+
+bench-peers: setup client ## drive other chat servers and Hearth by the same traffic: PEERS="ws fastapi"
+	@set -e; for peer in $(PEERS); do echo "installing $$peer"; benches/load/peers/install/$$peer; done
+	cargo build --release
+	cargo build --release -p hearth-load
+	scripts/with-mariadb cargo run --release -p hearth-load -- run $(PEERS_LOAD) --out target/load/peers \
+	    --servers "$$(echo floor hearth hearth-mariadb $(PEERS) | tr ' ' ,)"
 
 client-bench: setup client ## measure the client in a browser
 	cargo build

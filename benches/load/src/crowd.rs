@@ -90,6 +90,7 @@ impl Crowd {
         for seat in &mut self.seats {
             for place in &mut seat.places {
                 place.heard = 0;
+                place.missing.clear();
                 if seat.live || seat.returns {
                     listened.push(place.room);
                 }

@@ -77,6 +77,8 @@ pub struct Turn {
     pub fsyncs: Option<u64>,
     pub written_kib: u64,
     pub resident_kib: u64,
+    /// What the harness itself used, in seconds of CPU.
+    pub harness_cpu_s: f64,
     /// Cores that neither the server nor the harness kept busy.
     pub other_cores: f64,
     pub load_average: f64,
@@ -100,6 +102,12 @@ impl Turn {
         });
         let unacked = if acks { ledger.unacked() } else { 0 };
         let lost = ledger.lost();
+        // Where no order is promised, another one is no fault.
+        let disorder = if crowd.promises.ordered {
+            tally.disordered
+        } else {
+            0
+        };
         let surplus = tally.received.saturating_sub(tally.expected);
         Self {
             seconds,
@@ -112,7 +120,13 @@ impl Turn {
             lost,
             doubled: tally.doubled,
             disordered: tally.disordered,
-            faults: tally.fault_count + lost + unacked + tally.stale + surplus,
+            faults: tally.fault_count
+                + lost
+                + unacked
+                + tally.stale
+                + surplus
+                + tally.doubled
+                + disorder,
             first_faults: tally.faults.clone(),
             closed: crowd.closed,
             latency: Latency::of(&ledger.latency),

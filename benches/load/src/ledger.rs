@@ -15,11 +15,13 @@ const NOWHERE: u32 = u32::MAX;
 const FAULTS_KEPT: usize = 10;
 
 /// A connection's standing in one of its rooms.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Place {
     pub room: u32,
     /// How many of the room's messages of this turn it has heard or passed over.
     pub heard: u32,
+    /// Those that it has passed over, by their places in the room's order.
+    pub missing: Vec<u32>,
     /// The position that the server's protocol resumes from, where it has one.
     pub rev: u64,
 }
@@ -65,8 +67,10 @@ pub struct Tally {
     pub stale: u64,
     pub acked: u64,
     pub refused: u64,
-    pub faults: Vec<String>,
+    /// What else should not have happened.
     pub fault_count: u64,
+    /// The first of all of them, in words.
+    pub faults: Vec<String>,
 }
 
 pub struct Ledger {
@@ -190,13 +194,6 @@ impl Ledger {
         }
     }
 
-    pub fn fault(&mut self, fault: String) {
-        self.tally.fault_count += 1;
-        if self.tally.faults.len() < FAULTS_KEPT {
-            self.tally.faults.push(fault);
-        }
-    }
-
     /// A connection heard a message. `seq` is the number that the server gave to it. `timed` is false for
     /// readers that are slow on purpose.
     pub fn hear(&mut self, place: &mut Place, key: Key, seq: Option<u64>, at: Micros, timed: bool) {
@@ -212,7 +209,7 @@ impl Ledger {
                 place.heard += 1;
                 self.append(key, seq);
             }
-            _ => return self.misplaced(place, key, seq),
+            _ => return self.misplaced(place, key, seq, at, timed),
         }
         self.tally.received += 1;
         if timed {
@@ -240,50 +237,69 @@ impl Ledger {
         let said = &self.said[room.said[key.number as usize] as usize];
         let newest = room.newest.insert(said.seat, key.number);
         if newest.is_some_and(|newest| newest > key.number) {
-            self.tally.disordered += 1;
-            self.fault(format!("{key:?} came after {newest:?} of the same author"));
+            self.disorder(format!("{key:?} came after {newest:?} of the same author"));
         }
         if let (Some(before), Some(seq)) = (before, seq)
             && seq != before + 1
         {
-            self.tally.disordered += 1;
-            self.fault(format!("{key:?} is number {seq} after {before}"));
+            self.disorder(format!("{key:?} is number {seq} after {before}"));
         }
     }
 
-    /// A message that isn't the next one for this connection.
-    fn misplaced(&mut self, place: &mut Place, key: Key, seq: Option<u64>) {
+    /// A message that isn't the next one for this connection. What it passes over is lost, or comes late.
+    fn misplaced(
+        &mut self,
+        place: &mut Place,
+        key: Key,
+        seq: Option<u64>,
+        at: Micros,
+        timed: bool,
+    ) {
         let room = &self.rooms[key.room as usize];
-        let at = room.places.get(key.number as usize).copied();
-        match at {
-            Some(at) if at != NOWHERE && at < place.heard => {
-                self.tally.doubled += 1;
-                self.fault(format!("{key:?} came again, or late"));
-            }
-            Some(at) if at != NOWHERE && room.order[at as usize] == (key.number, seq) => {
-                // What lies between is lost for this connection, or comes late.
-                self.tally.disordered += 1;
-                self.tally.received += 1;
-                let next = place.heard;
-                place.heard = at + 1;
-                self.fault(format!(
-                    "{key:?} is at {at} of its room's order, expected was {next}"
-                ));
-            }
-            Some(NOWHERE) => {
-                // Others heard another message at this place.
-                self.tally.disordered += 1;
-                self.tally.received += 1;
-                let next = place.heard;
+        let index = match room.places.get(key.number as usize) {
+            Some(&NOWHERE) => {
                 self.append(key, seq);
-                place.heard = self.rooms[key.room as usize].order.len() as u32;
-                self.fault(format!(
-                    "{key:?} came where others heard another, at {next}"
+                self.rooms[key.room as usize].order.len() as u32 - 1
+            }
+            Some(index) if room.order[*index as usize].1 == seq => *index,
+            _ => {
+                return self.fault(format!(
+                    "{key:?} as {seq:?} was never said, or was numbered otherwise"
                 ));
             }
-            _ => self.fault(format!(
-                "{key:?} with number {seq:?} was never said, or changed its number"
-            )),
+        };
+        if index >= place.heard {
+            place.missing.extend(place.heard..index);
+            place.heard = index + 1;
+        } else if let Some(late) = place.missing.iter().position(|missing| *missing == index) {
+            place.missing.swap_remove(late);
+        } else {
+            self.tally.doubled += 1;
+            return self.note(format!("{key:?} came again"));
+        }
+        self.tally.received += 1;
+        self.disorder(format!(
+            "{key:?} came out of its room's order, as number {index}"
+        ));
+        if timed {
+            self.time(key.due, at);
+        }
+    }
+
+    fn disorder(&mut self, what: String) {
+        self.tally.disordered += 1;
+        self.note(what);
+    }
+
+    /// What should not have happened, besides what is counted by itself.
+    pub fn fault(&mut self, fault: String) {
+        self.tally.fault_count += 1;
+        self.note(fault);
+    }
+
+    fn note(&mut self, fault: String) {
+        if self.tally.faults.len() < FAULTS_KEPT {
+            self.tally.faults.push(fault);
         }
     }
 
@@ -312,7 +328,7 @@ mod tests {
         let mut ledger = Ledger::new(1);
         ledger.begin(0, [0, 0].into_iter());
         let keys = [1, 2, 3].map(|due| ledger.say(due as u32, 0, due).1);
-        (ledger, [Place::default(); 2], keys)
+        (ledger, [Place::default(), Place::default()], keys)
     }
 
     fn hear(ledger: &mut Ledger, place: &mut Place, keys: &[Key], order: &[usize]) {
@@ -353,15 +369,19 @@ mod tests {
     }
 
     #[test]
-    fn another_order_is_seen() {
+    fn another_order_is_seen_and_loses_nothing() {
         let (mut ledger, [mut one, mut other], keys) = stage();
-        hear(&mut ledger, &mut one, &keys, &[0, 1]);
-        hear(&mut ledger, &mut other, &keys, &[1, 0]);
-        assert!(ledger.tally.disordered > 0 && ledger.tally.doubled > 0);
+        hear(&mut ledger, &mut one, &keys, &[0, 1, 2]);
+        hear(&mut ledger, &mut other, &keys, &[2, 0, 1]);
+        assert_eq!(
+            (ledger.tally.disordered, ledger.tally.doubled, ledger.lost()),
+            (3, 0, 0)
+        );
         let (mut ledger, [mut one, mut other], keys) = stage();
         hear(&mut ledger, &mut one, &keys, &[0]);
-        hear(&mut ledger, &mut other, &keys, &[1]);
-        assert_eq!(ledger.tally.disordered, 1);
+        hear(&mut ledger, &mut other, &keys, &[1, 0, 0]);
+        let tally = &ledger.tally;
+        assert_eq!((tally.disordered, tally.doubled, tally.received), (2, 1, 3));
     }
 
     #[test]
@@ -380,7 +400,7 @@ mod tests {
         ledger.hear(&mut one, keys[1], Some(9), 10, true);
         assert_eq!(ledger.tally.disordered, 1);
         ledger.hear(&mut other, keys[0], Some(8), 10, true);
-        assert_eq!(ledger.tally.fault_count, 2);
+        assert_eq!((ledger.tally.disordered, ledger.tally.fault_count), (1, 1));
     }
 
     #[test]

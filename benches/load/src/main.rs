@@ -80,6 +80,9 @@ struct Common {
     /// The program of Hearth's server [default: `hearth` beside this program]
     #[arg(long)]
     hearth: Option<PathBuf>,
+    /// Where `make bench-peers` has installed the other servers
+    #[arg(long, default_value = "target/peers")]
+    peers: PathBuf,
     /// Where servers keep their files meanwhile
     #[arg(long, default_value = "target/load")]
     dir: PathBuf,
@@ -218,6 +221,7 @@ fn run(arguments: &RunArguments) -> Result<u64> {
         warm_up: arguments.warm_up,
         saturate: arguments.saturate,
         hearth: arguments.common.hearth()?,
+        peers: absolute(&arguments.common.peers)?,
         dir: absolute(&arguments.common.dir)?,
         server_cores: arguments.server_cores.clone(),
         load_cores: arguments.load_cores.clone(),
@@ -252,6 +256,7 @@ fn check(arguments: &CheckArguments) -> Result<u64> {
         warm_up: 0.5,
         saturate: false,
         hearth: arguments.common.hearth()?,
+        peers: absolute(&arguments.common.peers)?,
         dir: absolute(&arguments.common.dir)?,
         server_cores: cores.clone(),
         load_cores: cores,

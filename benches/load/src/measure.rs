@@ -143,6 +143,11 @@ impl Machine {
         }
     }
 
+    /// Seconds of CPU that the harness used since.
+    pub fn harness(&self) -> f64 {
+        own() - self.own_s
+    }
+
     /// Cores that others than the harness and the server kept busy since, on average.
     pub fn others(&self, server_s: f64) -> f64 {
         let others = busy() - self.busy_s - (own() - self.own_s) - server_s;

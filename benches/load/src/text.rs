@@ -30,6 +30,11 @@ impl Key {
             due: decimal(&digits[18..30])?,
         })
     }
+
+    /// Finds the key in a frame of any format.
+    pub fn find(frame: &[u8]) -> Option<Self> {
+        memchr::memmem::find_iter(frame, MARK).find_map(|at| Self::read(&frame[at..]))
+    }
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {
@@ -120,6 +125,8 @@ mod tests {
             assert_eq!(Key::read(text.as_bytes()), Some(key));
             assert!(!text.ends_with(' '));
         }
+        let frame = format!("<body>hl not a key, {text}</body>");
+        assert_eq!(Key::find(frame.as_bytes()), Some(key));
         assert_eq!(Key::read(b"hl0001"), None);
     }
 }

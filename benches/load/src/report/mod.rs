@@ -66,9 +66,12 @@ pub const ROWS: &[Row] = &[
     row("deliveries received", "", 0, |side| {
         sent(side, |_| 0.0).map(|_| side.sum(|turn| turn.received) as f64)
     }),
+    row("out of order", "", 0, |side| {
+        turns(side, |_| 0.0).map(|_| side.sum(|turn| turn.disordered) as f64)
+    }),
     row(
-        "lost, doubled, out of order, unanswered",
-        "faults",
+        "faults: lost, doubled, out of the promised order, unanswered",
+        "",
         0,
         |side| turns(side, |_| 0.0).map(|_| side.faults() as f64),
     ),
@@ -134,6 +137,11 @@ pub const ROWS: &[Row] = &[
     }),
     row("… deliveries", "a second", 0, |side| {
         Some(side.saturation?.deliveries_per_second)
+    }),
+    row("harness CPU per million deliveries", "s", 2, |side| {
+        sent(side, |turn| {
+            turn.harness_cpu_s * 1e6 / turn.received.max(1) as f64
+        })
     }),
     row("harness late p99", "ms", 2, |side| {
         sent(side, |turn| turn.late_p99)

@@ -30,6 +30,7 @@ pub struct Options {
     pub warm_up: f64,
     pub saturate: bool,
     pub hearth: PathBuf,
+    pub peers: PathBuf,
     pub dir: PathBuf,
     pub server_cores: Vec<usize>,
     pub load_cores: Vec<usize>,
@@ -79,7 +80,7 @@ fn notes(promises: &Promises) -> Vec<String> {
         (promises.ordered, "no common order"),
         (promises.authorised, "no check of who may send"),
         (promises.repeatable, "a repeated message is doubled"),
-        (promises.resumes, "what was missed doesn't come"),
+        (promises.resumes, "what was missed isn't caught up with"),
         (promises.acknowledges, "no acknowledgement"),
     ] {
         if !kept {
@@ -101,6 +102,7 @@ impl Options {
         let dir = self.dir.join(format!("{name}-{}", std::process::id()));
         Setup {
             hearth: self.hearth.clone(),
+            peers: self.peers.clone(),
             dir,
             server_cores: self.server_cores.clone(),
             load_cores: self.load_cores.clone(),
@@ -133,7 +135,7 @@ impl Contender {
             ..Side::default()
         };
         if scenario.needs_resuming() && !promises.resumes {
-            return Ok(Err(left_out(side, "what was missed doesn't come")));
+            return Ok(Err(left_out(side, "what was missed isn't caught up with")));
         }
         eprintln!(
             "{name}: {} users, {} rooms",
@@ -181,11 +183,13 @@ impl Contender {
         let seconds = (clock::now() - began) as f64 / SECOND as f64;
         let usage = Usage::of(&roots).since(&before);
         let others = machine.others(usage.cpu_s);
+        let harness_cpu_s = machine.harness();
         let fsyncs = syncs.end();
         done.map_err(|error| format!("{}: {error}", self.name))?;
         let mut turn = Turn::of(&self.traffic, seconds);
         turn.add_usage(usage);
         turn.fsyncs = fsyncs;
+        turn.harness_cpu_s = harness_cpu_s;
         turn.other_cores = others;
         turn.load_average = load_average();
         for fault in &turn.first_faults {

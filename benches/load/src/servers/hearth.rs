@@ -79,6 +79,12 @@ fn launch(
     limits: bool,
 ) -> Result<Process> {
     let mut command = Command::new(program);
+    // Only what is set here counts.
+    for (name, _) in std::env::vars() {
+        if name.starts_with("HEARTH_") {
+            command.env_remove(name);
+        }
+    }
     command
         .arg("serve")
         .current_dir(&setup.dir)
@@ -90,10 +96,9 @@ fn launch(
         .env("HEARTH_CONNECTIONS_PER_ADDRESS", "18000")
         .env("HEARTH_ACCESS_TTL", "1d")
         .env("HEARTH_LOG_FORMAT", "json");
-    match database {
-        Some(database) => command.env("HEARTH_DATABASE_URL", database.url()),
-        None => command.env_remove("HEARTH_DATABASE_URL"),
-    };
+    if let Some(database) = database {
+        command.env("HEARTH_DATABASE_URL", database.url());
+    }
     let mut process = Process::start(
         &command,
         &log(setup),

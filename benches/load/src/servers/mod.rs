@@ -4,7 +4,10 @@
 pub mod floor;
 pub mod hearth;
 pub mod mariadb;
+pub mod plain;
 pub mod process;
+mod script;
+pub mod socketio;
 
 use std::{net::SocketAddrV4, path::PathBuf};
 
@@ -56,6 +59,8 @@ pub struct Promises {
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub hearth: PathBuf,
+    /// Where `make bench-peers` has installed the other servers.
+    pub peers: PathBuf,
     /// Where a server keeps its files; removed at the end.
     pub dir: PathBuf,
     pub server_cores: Vec<usize>,
@@ -189,7 +194,14 @@ pub trait Dialect: Send {
 }
 
 /// The servers by name, as on the command line.
-pub const NAMES: &[&str] = &["floor", "hearth", "hearth-mariadb"];
+pub const NAMES: &[&str] = &[
+    "floor",
+    "hearth",
+    "hearth-mariadb",
+    "ws",
+    "socket.io",
+    "fastapi",
+];
 
 /// Starts a server.
 pub fn start(name: &str, setup: &Setup) -> Result<Box<dyn Server>> {
@@ -201,6 +213,7 @@ pub fn start(name: &str, setup: &Setup) -> Result<Box<dyn Server>> {
             let database = mariadb::MariaDb::start(setup, "hearth")?;
             Box::new(hearth::Hearth::start(setup, Some(database))?)
         }
+        "ws" | "socket.io" | "fastapi" => Box::new(script::Script::start(name, setup)?),
         other => return Err(format!("no server is called {other}; there are {NAMES:?}")),
     })
 }
