@@ -1,6 +1,10 @@
 //! A private MariaDB server, started from the data directory that `scripts/with-mariadb` prepares.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::Command,
+};
 
 use super::{
     Result, Setup,
@@ -66,6 +70,27 @@ impl MariaDb {
             port,
             database: database.to_owned(),
         })
+    }
+
+    /// Runs the statements of a file.
+    pub fn load(&self, path: &str) -> Result<()> {
+        let file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
+        let output = Command::new("mariadb")
+            .args(["--no-defaults", "--user=hearth", "--password=hearth"])
+            .args(["--host=127.0.0.1", "--protocol=tcp"])
+            .arg(format!("--port={}", self.port))
+            .arg(&self.database)
+            .stdin(file)
+            .output()
+            .map_err(|error| error.to_string())?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(format!(
+                "{path}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            ))
+        }
     }
 
     pub fn pid(&self) -> i32 {

@@ -8,6 +8,7 @@ pub mod plain;
 pub mod process;
 mod script;
 pub mod socketio;
+mod xmpp;
 
 use std::{net::SocketAddrV4, path::PathBuf};
 
@@ -201,6 +202,8 @@ pub const NAMES: &[&str] = &[
     "ws",
     "socket.io",
     "fastapi",
+    "ejabberd",
+    "prosody",
 ];
 
 /// Starts a server.
@@ -214,6 +217,8 @@ pub fn start(name: &str, setup: &Setup) -> Result<Box<dyn Server>> {
             Box::new(hearth::Hearth::start(setup, Some(database))?)
         }
         "ws" | "socket.io" | "fastapi" => Box::new(script::Script::start(name, setup)?),
+        "ejabberd" => Box::new(xmpp::Xmpp::ejabberd(setup)?),
+        "prosody" => Box::new(xmpp::Xmpp::prosody(setup)?),
         other => return Err(format!("no server is called {other}; there are {NAMES:?}")),
     })
 }
