@@ -31,7 +31,7 @@ PEERS_LOAD ?= one-big-room many-rooms idle
 BESIDE_MARIADB = $(if $(shell command -v mariadbd),scripts/with-mariadb)
 
 help: ## list these recipes
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: client ## build the server and start it on port 8000, or LISTEN=0.0.0.0:8000 for others, with SQLite under ./data
 	cargo build --release
