@@ -25,7 +25,7 @@ SCRIPTS = $(filter-out %.txt,$(wildcard scripts/*))
 LOAD ?=
 
 # The other servers that `make bench-peers` installs and runs, and the scenarios.
-PEERS ?= ws socket.io fastapi ejabberd prosody
+PEERS ?= ws socket.io fastapi socketioxide ejabberd prosody
 PEERS_LOAD ?= one-big-room many-rooms idle
 
 BESIDE_MARIADB = $(if $(shell command -v mariadbd),scripts/with-mariadb)

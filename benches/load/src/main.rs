@@ -179,6 +179,7 @@ fn list() {
 /// Runs scenarios one after another, and hands over what each showed.
 fn run_all(scenarios: &[Scenario], options: &Options, each: impl Fn(&Comparison)) -> Result<Run> {
     fs::create_dir_all(&options.dir).map_err(|error| error.to_string())?;
+    process::raise_files()?;
     process::pin(&options.load_cores)?;
     let at = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut run = Run {

@@ -202,6 +202,7 @@ pub const NAMES: &[&str] = &[
     "ws",
     "socket.io",
     "fastapi",
+    "socketioxide",
     "ejabberd",
     "prosody",
 ];
@@ -216,7 +217,9 @@ pub fn start(name: &str, setup: &Setup) -> Result<Box<dyn Server>> {
             let database = mariadb::MariaDb::start(setup, "hearth")?;
             Box::new(hearth::Hearth::start(setup, Some(database))?)
         }
-        "ws" | "socket.io" | "fastapi" => Box::new(script::Script::start(name, setup)?),
+        "ws" | "socket.io" | "fastapi" | "socketioxide" => {
+            Box::new(script::Script::start(name, setup)?)
+        }
         "ejabberd" => Box::new(xmpp::Xmpp::ejabberd(setup)?),
         "prosody" => Box::new(xmpp::Xmpp::prosody(setup)?),
         other => return Err(format!("no server is called {other}; there are {NAMES:?}")),

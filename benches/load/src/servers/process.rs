@@ -11,7 +11,10 @@ use std::{
 
 use nix::{
     sched::{CpuSet, sched_setaffinity},
-    sys::signal::{Signal, kill},
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{Signal, kill},
+    },
     unistd::Pid,
 };
 
@@ -29,6 +32,13 @@ pub fn pin(cores: &[usize]) -> Result<()> {
     }
     sched_setaffinity(Pid::from_raw(0), &set)
         .map_err(|error| format!("cores {cores:?} can't be had: {error}"))
+}
+
+/// Takes as many files as the system allows; servers inherit it.
+pub fn raise_files() -> Result<()> {
+    let limit = Resource::RLIMIT_NOFILE;
+    let (_, hard) = getrlimit(limit).map_err(|error| error.to_string())?;
+    setrlimit(limit, hard, hard).map_err(|error| error.to_string())
 }
 
 /// A process that is killed when the value is dropped.

@@ -75,6 +75,7 @@ fn command(name: &str, peers: &Path) -> Result<Command> {
             command.arg(format!("{SOURCE}/fastapi_chat.py"));
             command
         }
+        "socketioxide" => Command::new(peers.join("socketioxide/release/socketioxide-chat")),
         other => return Err(format!("there is no script of {other}")),
     })
 }
@@ -85,12 +86,12 @@ impl Server for Script {
         Promises {
             stores: if stores { "MariaDB" } else { "nothing" },
             durable: stores,
-            // Tasks of two messages of a room run side by side.
-            ordered: !stores,
+            // Elsewhere two messages of a room are sent side by side.
+            ordered: !stores && self.name != "socketioxide",
             authorised: stores,
             repeatable: false,
             resumes: false,
-            acknowledges: self.name == "socket.io",
+            acknowledges: self.name.starts_with("socket"),
         }
     }
 
@@ -113,7 +114,7 @@ impl Server for Script {
 
     fn dialect(&self) -> Box<dyn Dialect> {
         let (address, scratch) = (self.address, String::new());
-        if self.name == "socket.io" {
+        if self.name.starts_with("socket") {
             Box::new(SocketIo { address, scratch })
         } else {
             Box::new(Plain { address, scratch })
