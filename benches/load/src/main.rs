@@ -7,7 +7,7 @@
 //! | `servers` | the servers, each behind the traits `Server` and `Dialect` |
 //! | `fleet`, `wire` | connections in one epoll loop, and their framing |
 //! | `crowd`, `ledger`, `text` | the people on the connections, and the record of what was said and heard |
-//! | `traffic` | a turn: messages at their planned times |
+//! | `plan`, `traffic` | a turn: what happens at which time, and its doing |
 //! | `measure`, `figures` | what `/proc` says, and what a run found |
 //! | `runs` | how scenarios are run |
 //! | `report` | tables, JSON and the page with plots |
@@ -19,6 +19,7 @@ mod fleet;
 mod http;
 mod ledger;
 mod measure;
+mod plan;
 mod random;
 mod report;
 mod runs;

@@ -4,9 +4,9 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
+    plan::{Asked, Pace, Plan},
     random::Random,
     servers::Population,
-    traffic::{Asked, Pace, Plan},
 };
 
 /// What a scenario measures.

@@ -6,9 +6,10 @@ use super::{CONNECT_PATIENCE, Contender, OPENING, Options};
 use crate::{
     clock::{self, Micros, SECOND},
     figures::{Side, median},
+    plan::{Pace, Plan},
     scenario::{Kind, Scenario},
     servers::Result,
-    traffic::{Pace, Plan, Traffic},
+    traffic::Traffic,
 };
 
 /// Connections of the user who floods.

@@ -3,9 +3,9 @@
 use super::{Contender, Options, left_out, saturation};
 use crate::{
     figures::Side,
+    plan::Plan,
     scenario::Scenario,
     servers::{Query, Result},
-    traffic::Plan,
 };
 
 pub fn run(scenario: &Scenario, options: &Options) -> Result<Vec<Side>> {

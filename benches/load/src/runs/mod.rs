@@ -11,9 +11,10 @@ use crate::{
     clock::{self, SECOND},
     figures::{Comparison, Side, Turn},
     measure::{Machine, Syncs, Usage, load_average},
+    plan::Plan,
     scenario::{Kind, Scenario},
     servers::{self, Population, Promises, Result, Server, Setup},
-    traffic::{Plan, Traffic},
+    traffic::Traffic,
 };
 
 /// Bytes of Hearth's frame beside a message's text, for the floor when Hearth isn't in the run.
