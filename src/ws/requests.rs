@@ -93,15 +93,20 @@ impl Worker {
             }
             Request::Read { room_id, seq } => self.read(room_id, seq, reference).await,
         };
-        let result = match result {
+        let result = self.end_request(result, reference);
+        (self, result)
+    }
+
+    /// Answers a request that was refused. Returns whether the connection closes.
+    fn end_request(&self, result: Result<(), Stop>, reference: Option<&Ref>) -> Result<(), Close> {
+        match result {
             Ok(()) => Ok(()),
             Err(Stop::Refused(refusal)) => {
                 self.refuse(reference, &refusal);
                 Ok(())
             }
             Err(Stop::Close(close)) => Err(close),
-        };
-        (self, result)
+        }
     }
 
     /// Takes a newer token of the same session. An older one shortens nothing.
