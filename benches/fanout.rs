@@ -101,7 +101,7 @@ impl Stage {
     }
 }
 
-/// What a session does for its mailbox.
+/// What a connection does for its mailbox.
 async fn drain(mailbox: Arc<Mailbox>) {
     loop {
         mailbox.woken().await;

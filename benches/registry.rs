@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const USERS: u64 = 2_000;
 const ROOMS: u64 = 2_000;
-/// No session may have more.
+/// No user may have more.
 const CONNECTIONS_MAX: usize = 20;
 
 struct Stage {

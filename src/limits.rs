@@ -80,11 +80,11 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(2);
 pub const STATEMENT_DEADLINE: Duration = Duration::from_secs(5);
 /// How often a starting server logs how far it is with data that it derives anew.
 pub const DERIVED_TOLD_EVERY: Duration = Duration::from_secs(5);
-/// MySQL ends a session that it hears nothing of for so long, and MariaDB one that stops in the middle of a transaction:
-/// else a machine that vanishes holds its locks for hours.
+/// MySQL ends a database session that it hears nothing of for so long, and MariaDB one that stops in the middle of a
+/// transaction: else a machine that vanishes holds its locks for hours.
 pub const SESSION_WAIT: Duration = Duration::from_secs(30);
 pub const TRANSACTION_WAIT: Duration = Duration::from_secs(5);
-/// A session that has rested longer isn't used any more: it may be ending.
+/// A database session that has rested longer isn't used any more: it may be ending.
 pub const SESSION_REST: Duration = Duration::from_secs(20);
 /// The least packet that the database server must take: the longest text's words fit it.
 pub const PACKET_BYTES_MIN: usize = 1024 * 1024;

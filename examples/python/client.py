@@ -33,7 +33,7 @@ class Client:
         self.tokens = await self.api("POST", path, body)
         self.me, self.renew_at = self.tokens["user"]["id"], time.monotonic() + self.tokens["expires_in"] * 0.75
 
-    async def run(self):  # keeps a connection for as long as the log-in lives
+    async def run(self):  # keeps a connection for as long as the session lasts
         attempt = 0
         while True:
             token = pause = None

@@ -73,7 +73,7 @@ async def main(url):
     await until(lambda: not ada.outbox and not bob.outbox, "the last acks")
     print("the outage: 100 messages and one that waited", flush=True)
 
-    # A log-in is renewed on a live socket, and a second room comes and goes.
+    # A token is renewed on a live socket, and a second room comes and goes.
     token, socket, ada.renew_at = ada.tokens["access_token"], ada.socket, 0
     side = (await ada.api("POST", "/api/chat/rooms", {"name": "side", "kind": "private", "members": [bob.me]}))["id"]
     aside = await ada.say(side, "psst")

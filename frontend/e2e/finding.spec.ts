@@ -270,7 +270,7 @@ test("34: people are invited, by name and by a link", async ({ server, account, 
   await dialog(page).getByRole("searchbox").fill(bo.username);
   const row = dialog(page)
     .locator(".row")
-    .filter({ hasText: `@${bo.username}` }); // there are others of his name
+    .filter({ hasText: `@${bo.username}` }); // there are others of this name
   await row.getByRole("button", { name: "Add Bo Lund" }).click();
   await expect(row.getByText("Member", { exact: true })).toBeVisible();
   await expect(link(his, room)).toBeVisible();

@@ -1,4 +1,4 @@
-// What was written, changed and deleted is not lost: at the end of a log-in, through a reload, in another tab, and when the
+// What was written, changed and deleted is not lost: at the end of a session, through a reload, in another tab, and when the
 // room is gone.
 
 import { line } from "./support/line.ts";

@@ -458,7 +458,7 @@ mod tests {
         }
     }
 
-    /// A key is replaced without a log-in's end: its tokens are accepted for as long as it is named.
+    /// A key is replaced without the end of a session: its tokens are accepted for as long as it is named.
     #[test]
     fn two_keys_live_while_one_replaces_the_other() {
         const NEXT: &[u8] = b"another secret of the tests, 32 bytes or more";

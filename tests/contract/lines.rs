@@ -145,7 +145,7 @@ async fn what_breaks_the_rules_ends_with_its_code() {
         let mut lines = Lines::connect(&server).await;
         lines.write(bytes).await;
         assert_eq!(lines.closed().await, code, "{name}");
-        // Those that say nothing of who one is end a session alike.
+        // What isn't about the token ends an authenticated connection alike.
         if code < 4000 {
             let mut lines = Lines::open(&server, &ada).await;
             lines.write(bytes).await;

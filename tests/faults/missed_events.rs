@@ -17,7 +17,7 @@ async fn a_stay_that_was_renewed_unseen_is_told_and_goes_on(db: Db) {
         .await;
     socket.expect("synced").await;
 
-    // His row first: the room's head gives it away.
+    // Their row first: the server looks at it once it sees a new head of the room.
     let (room_id, user_id) = (room, bob.id);
     server
         .sql(&format!(

@@ -44,8 +44,8 @@ async fn soak_power() {
     }
 }
 
-/// The simulation bites: with a disk that answers syncs of the write-ahead log without doing them, what
-/// was acknowledged last is gone, although a kill alone leaves it in the system's cache.
+/// The simulation notices faults: with a disk that answers syncs of the write-ahead log without doing them, what was
+/// acknowledged last is gone, although a kill alone leaves it in the system's cache.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_lies_loses_what_was_acknowledged() {
     let (disk, mut server) = Disk::start(&[("DISK_LIES", "-wal")]).await;

@@ -1,5 +1,4 @@
-//! A model of the sync protocol: the reference client's positions (PROTOCOL.md section 3.1) against a server in memory,
-//! under
+//! A model of the sync protocol: the reference client's positions (PROTOCOL.md section 3.1) against a server in memory, under
 //! a seeded plan of cuts, delays, lost, late and duplicate frames, joins at any point, and a log that goes back in time.
 //! After each seed every client holds exactly what the log holds.
 //!
@@ -109,7 +108,7 @@ fn every_client_ends_with_exactly_what_the_log_holds() {
     }
 }
 
-/// The model bites: whatever is broken on purpose, some seed shows it.
+/// The model notices faults: whatever is broken on purpose, some seed shows it.
 #[test]
 fn the_model_notices_what_is_broken() {
     for broken in [

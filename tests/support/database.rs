@@ -1,5 +1,4 @@
-//! Which database a test runs on. MariaDB is the server that `scripts/with-mariadb` started; each test server gets a
-//! database
+//! Which database a test runs on. MariaDB is the server that `scripts/with-mariadb` started; each test server gets a database
 //! of its own on it.
 
 use std::sync::atomic::{AtomicU32, Ordering};

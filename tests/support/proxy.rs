@@ -1,6 +1,5 @@
 //! A proxy between the server and MariaDB that cuts the connection around a COMMIT, delays it, or falls silent at a
-//! statement. It understands just enough of the MySQL protocol to know which COMMIT ends a transaction that wrote, and
-//! which
+//! statement. It understands just enough of the MySQL protocol to know which COMMIT ends a transaction that wrote, and which
 //! statement is executed.
 
 use std::{
@@ -65,7 +64,7 @@ struct Plan {
     /// The delay of each command.
     delay: Mutex<Duration>,
     silence: Mutex<Option<Silence>>,
-    /// Sessions keep a day of silence, as MySQL's do: see [`Proxy::let_sessions_last`].
+    /// Database sessions may be silent for a day, as MySQL's may for hours: see [`Proxy::let_sessions_last`].
     lasting: AtomicBool,
     /// How many connections have fallen silent.
     silent: watch::Sender<usize>,
@@ -130,7 +129,7 @@ impl Proxy {
         *self.plan.silence.lock().unwrap() = silence;
     }
 
-    /// The database ends no silent session by itself from now on: the limits that the server sets for its sessions don't
+    /// The database ends no silent database session by itself from now on: the limits that the server sets for its own don't
     /// arrive.
     pub fn let_sessions_last(&self) {
         self.plan.lasting.store(true, Ordering::Relaxed);
@@ -307,7 +306,7 @@ async fn strike(
     Ok(answered.await.is_ok_and(|answer| committed(&answer)))
 }
 
-/// The packet, without the limits of a session's silence.
+/// The packet, without the limits on the silence of a database session.
 fn without_limits(packet: Bytes) -> Bytes {
     let Ok(statement) = std::str::from_utf8(&packet[4..]) else {
         return packet;

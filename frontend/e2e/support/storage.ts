@@ -1,4 +1,4 @@
-// What the client keeps of a log-in in the browser's IndexedDB.
+// What the client keeps of a session in the browser's IndexedDB.
 
 import type { Page } from "@playwright/test";
 

@@ -33,8 +33,7 @@ const ROOMS: [RoomKind; 4] = [
 ];
 const USERS: u64 = 5;
 
-/// Rooms that a user is in and that nobody here looks at: the last user may join one more, the one
-/// before him two.
+/// Rooms that a user is in and that nobody here looks at: the last user may join one more, the one before two.
 fn elsewhere(user: UserId) -> u64 {
     match user.0 {
         USERS => limits::ROOMS_PER_USER_MAX as u64 - 1,
@@ -550,7 +549,7 @@ fn the_oldest_admin_follows_whoever_was_given_the_room() {
 #[test]
 fn a_room_that_ends_takes_no_place() {
     let (mut model, mut tables) = begin();
-    // One more is his last.
+    // One more is their last.
     let user = person(USERS);
     let join = |n| Change::Join {
         room_id: RoomId(n),

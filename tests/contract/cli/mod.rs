@@ -142,7 +142,7 @@ fn dot_env_is_read_and_the_environment_wins() {
     );
 }
 
-/// Neither what says something else nor what can't be read: above the working directory stands what isn't Hearth's.
+/// A `.env` above the working directory isn't Hearth's: it is ignored, whatever it says, and also if it can't be read.
 #[test]
 fn dot_env_is_read_from_the_working_directory_alone() {
     let dir = TempDir::new().unwrap();
@@ -166,7 +166,7 @@ fn dot_env_is_read_from_the_working_directory_alone() {
             fs::write(above.join(".env"), text).unwrap();
             assert_eq!(pool(text), "8");
         }
-        // Nor what nobody may read, as a file is that is a directory.
+        // A directory can't be read as a file.
         fs::remove_file(above.join(".env")).unwrap();
         fs::create_dir(above.join(".env")).unwrap();
         assert_eq!(pool("a directory"), "8");

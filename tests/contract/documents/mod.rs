@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use crate::support::{Browser, Db, Page, Server, seeds, timeout};
 
-/// It stops after a minute by itself, but for what it is at.
+/// Schemathesis stops by itself after a minute (`--max-time`), once the requests under way have ended.
 const SCHEMATHESIS: Duration = Duration::from_secs(240);
 
 /// Types into a field of a page that is made with React, which looks for changes beneath the field's own setter.

@@ -324,7 +324,7 @@ async fn a_thousand_of_ten_thousand_come_unheard() {
             .0,
         201
     );
-    // To who shares no small room with anybody, the next frame at all is a word in the large one.
+    // A user who shares no small room with anybody is told of nobody's presence: the next frame is a message in the large room.
     let last = &mut listeners[2];
     let frame = last.frame().await;
     assert_eq!(frame["type"], "message", "{frame}");

@@ -101,7 +101,7 @@ async fn an_archived_room_can_be_read_and_opened_again(db: Db) {
     assert_eq!(page["items"][0]["content"], "before");
     assert_eq!(patch(&ada, &path, json!({"name": "x"})).await.0, 403);
     assert_eq!(patch(&bob, &path, json!({"archived": false})).await.0, 403);
-    // Live delivery goes on, for there is its opening to be told of.
+    // Live delivery goes on: members must be told when the room is opened again.
     let mut late = bob.connect().await;
     assert_eq!(late.ready["rooms"][0]["archived_at"], now["archived_at"]);
     late.join(room).await;

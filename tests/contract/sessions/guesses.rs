@@ -108,7 +108,7 @@ async fn an_owner_comes_home(db: Db) {
             .0,
         200
     );
-    // A restart forgets where she was, until a log-in there is refreshed.
+    // A restart forgets where she was, until a session is refreshed there.
     assert!(server.stop().await.success());
     server.restart().await;
     for at in 0..110 {

@@ -354,8 +354,9 @@ async fn of_several_cookies_the_living_one_counts(db: Db) {
         (204, None)
     );
 
-    // What was exchanged and comes alone is what a thief shows, or who was robbed. It is alone when it is there twice, or
-    // beside what anybody could have put there: no token, or one of a revoked or expired session.
+    // A token that was exchanged before and comes without a valid one was stolen: the thief shows it, or the one who was
+    // robbed. That holds also if it comes twice, or beside what anybody could have put there: no token, or one of a revoked or
+    // expired session.
     let eve = server.register("eve").await;
     let expired = by_cookie(&server, "eve").await;
     let sql = format!(

@@ -271,7 +271,7 @@ async fn an_end_is_told_once(db: Db) {
     }
 }
 
-/// Joined and left within one turn of the sessions: the end of it is what is told last.
+/// Comings and goings faster than the connections can tell them: what holds in the end is told last.
 async fn the_higher_rev_wins_when_things_change_fast(db: Db) {
     let server = Server::start(db).await;
     let ada = server.register("ada").await;

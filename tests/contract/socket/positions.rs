@@ -323,7 +323,7 @@ async fn leave_ends_live_delivery_and_join_goes_on(db: Db) {
         },
         ada.post_many(room, 200),
     );
-    // All 200 and one more have been delivered to the witness: the room has turned to everybody.
+    // All 200 and one more have been delivered to the witness, so the room's task has delivered the 200 to every subscriber.
     ada.post_many(room, 1).await;
     witness.read_to(room, 204).await;
     assert_eq!(

@@ -1,5 +1,4 @@
-//! Many changes at once, to a MariaDB that is far away or accepts little at a time: a batch is a few statements,
-//! whatever it
+//! Many changes at once, to a MariaDB that is far away or accepts little at a time: a batch is a few statements, whatever it
 //! holds, and one that is too much for the database is retried in halves.
 
 use std::time::Duration;

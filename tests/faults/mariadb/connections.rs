@@ -86,7 +86,7 @@ async fn a_machine_that_vanishes_in_a_transaction_holds_nobody_up() {
     );
 }
 
-/// A cable falls silent in the middle of an append, and the database keeps the session, with its locks, for a day, as
+/// A cable falls silent in the middle of an append, and the database keeps the database session, with its locks, for a day, as
 /// MySQL would for hours: the server ends it, and appends what it had lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_ends_the_session_that_it_has_lost() {
@@ -171,7 +171,7 @@ async fn a_pool_of_dead_connections_is_noticed_by_nobody() {
     assert!(!server.log().contains("internal"), "{}", server.log());
 }
 
-/// MariaDB ends a session that rests for 30 s; nobody meets one that it is ending.
+/// MariaDB ends a database session that rests for 30 s; nobody meets one that it is ending.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn resting_connections_are_not_used_again() {
     let server = Server::start(Db::MariaDb).await;

@@ -53,7 +53,8 @@ async fn statuses(server: &Server, ada: &Account, room: u64) -> Vec<u16> {
     answers.into_iter().map(|(status, _)| status).collect()
 }
 
-/// `done` and `undone` are statements; sessions that were made before are ended after each.
+/// `done` and `undone` are statements. After `done` the server's database sessions are ended, so that its next ones begin under
+/// the limit.
 async fn a_refusal_is_told(done: &[&str], undone: &[&str], variable: &str) {
     let database = MariaDb::start().await;
     let server = Server::start_on_url(&private(&database).await, &[]).await;

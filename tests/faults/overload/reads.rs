@@ -215,7 +215,7 @@ async fn who_reads_too_much_is_told_when_to_go_on(db: Db) {
         false
     });
     let refused = async {
-        // The readers may leave enough for one or another, while there is something left not for all.
+        // The readers use up the same budget. Until it is empty a sync may still be answered: then it is sent again.
         loop {
             socket.send(sync_of_a_thousand(0)).await;
             let mut open = ROOMS;

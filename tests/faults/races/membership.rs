@@ -49,7 +49,7 @@ async fn post_on(
 }
 
 /// What a synced socket was told of one membership: the revs of `added` and `removed`. Live events come in order of
-/// `rev` and none from beyond the end. `None`: it was over before the session could tell of it.
+/// `rev` and none from beyond the end. `None`: it was over before the connection could tell of it.
 ///
 /// On MariaDB a plain read may show a room's new head beside a membership that had ended before it: then
 /// `added` is as new as the end, nothing comes between, and `removed` has no rev, for against that of

@@ -1,5 +1,4 @@
-//! `hearth backup`, `hearth restore`, `hearth epoch renew`: what they make, what they refuse, and what is left when they
-//! are
+//! `hearth backup`, `hearth restore`, `hearth epoch renew`: what they make, what they refuse, and what is left when they are
 //! killed. `model::sockets` shows that clients end with the restored log's state.
 
 use std::{

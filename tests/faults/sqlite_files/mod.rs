@@ -294,11 +294,11 @@ async fn nothing_is_acknowledged_that_the_files_do_not_keep() {
             (deed.act)(&database);
             while is_acknowledged(&mut socket, room).await {}
         }
-        // Not even a process that has no last word takes anything along.
+        // Nothing is lost when the process is killed and can't tidy up.
         server.kill().await;
         if let Some(kept) = deed.kept {
             let kept = kept(&database);
-            // Without a log that may not be its own.
+            // Without the write-ahead log beside it, which may belong to another file.
             let alone = server.dir().join("kept.db");
             fs::copy(&kept, &alone).unwrap();
             let conn = rusqlite::Connection::open(&alone).unwrap();

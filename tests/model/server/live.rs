@@ -1,4 +1,4 @@
-//! Live delivery: events from the bus, in the order that the real `hub::order` gives, to the sockets on which the room is
+//! Live delivery: events from the log, in the order that the real `hub::order` gives, to the sockets on which the room is
 //! live. What is missing is read from the log; reactions and pins may be joined.
 
 use std::{collections::BTreeSet, sync::Arc};

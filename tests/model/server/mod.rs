@@ -1,5 +1,6 @@
-//! A server in memory: the connections, the live rooms and the bus of `src/ws` and `src/hub` step by step, so that anything
-//! may happen between two steps. The order of live events is the real one; the frames are written from PROTOCOL.md.
+//! A server in memory: the connections and live rooms of `src/ws` and `src/hub`, and the events on their way to them, step by
+//! step, so that anything may happen between two steps. The order of live events is the real one; the frames are written
+//! from PROTOCOL.md.
 
 mod catch_up;
 mod live;
@@ -194,7 +195,7 @@ impl Server {
     pub fn publish(&mut self, events: Vec<Event>) {
         for event in events {
             self.tell_stay(&event);
-            // The bus may lose, double and reorder events.
+            // On their way events may be lost and doubled here, and reordered in `step_bus`.
             let times = match self.rng.random_range(0..10) {
                 0 if self.faulty => 0,
                 1 if self.faulty => 2,

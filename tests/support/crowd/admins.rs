@@ -1,5 +1,4 @@
-//! Those of a [`super::Crowd`] who make rooms and change memberships, roles, settings and pins over REST, each retrying
-//! until
+//! Those of a [`super::Crowd`] who make rooms and change memberships, roles, settings and pins over REST, each retrying until
 //! they know the outcome.
 
 use std::{sync::Arc, time::Duration};

@@ -118,7 +118,7 @@ struct Connection {
     user_id: UserId,
     /// A room socket's room.
     only: Option<RoomId>,
-    /// The rooms that were read for it before it arrived; its session's once it has.
+    /// The rooms that were read for it before it arrived.
     rooms: BTreeSet<RoomId>,
     arrived: bool,
     woken: bool,
@@ -299,7 +299,7 @@ impl World {
         }
     }
 
-    /// One session looks for news, if it was woken.
+    /// One connection looks for news, if it was woken.
     fn tell(&mut self) {
         let waiting = self.connections.iter().enumerate();
         let waiting = waiting.filter(|(_, connection)| connection.woken && connection.arrived);
