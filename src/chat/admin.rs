@@ -4,6 +4,7 @@ use super::{Chat, Identity};
 use crate::{
     protocol::{
         UserId,
+        check::Checks,
         error::Refusal,
         rest::{SiteRole, User},
     },
@@ -28,8 +29,10 @@ impl Chat {
         user_id: UserId,
         is_active: Option<bool>,
         role: Option<SiteRole>,
+        checks: Checks,
     ) -> Result<User, Refusal> {
         self.changes.charge(who.user.id)?;
+        checks.done()?;
         // The transaction checks this again. Here it keeps others from starting one.
         if !self.is_admin(who).await? {
             return Err(not_admin());

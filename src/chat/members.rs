@@ -5,6 +5,7 @@ use crate::{
     limits::MARKERS_ROOM_MAX,
     protocol::{
         RoomId, UserId,
+        check::Checks,
         error::Refusal,
         fold::sought_name,
         rest::{List, Member, Role, Room, UserSummary},
@@ -66,8 +67,10 @@ impl Chat {
         room_id: RoomId,
         user_id: Option<UserId>,
         username: Option<String>,
+        checks: Checks,
     ) -> Result<Made<Member>, Refusal> {
         self.changes.charge(who.user.id)?;
+        checks.done()?;
         self.member(who, room_id).await?;
         let (field, row) = match (user_id, username) {
             (Some(id), None) => ("user_id", self.store.user(id).await?),
@@ -101,9 +104,11 @@ impl Chat {
         who: &Identity,
         room_id: RoomId,
         user_id: UserId,
-        role: Role,
+        role: Option<Role>,
+        checks: Checks,
     ) -> Result<Member, Refusal> {
         self.changes.charge(who.user.id)?;
+        let role = checks.finish(role)?;
         self.member(who, room_id).await?;
         let user = self.summary(user_id).await?;
         let change = Change::SetRole {

@@ -56,6 +56,18 @@ impl Chat {
         reply_to: Option<Seq>,
     ) -> Result<Sent, Refusal> {
         self.sends.charge(who.user.id)?;
+        self.send_charged(who, room_id, id, content, reply_to).await
+    }
+
+    /// As [`Chat::send`], of a message that was charged.
+    async fn send_charged(
+        &self,
+        who: &Identity,
+        room_id: RoomId,
+        id: Uuid,
+        content: String,
+        reply_to: Option<Seq>,
+    ) -> Result<Sent, Refusal> {
         let mut checks = Checks::default();
         checks.content("content", &content);
         let named = match checks.done() {
@@ -106,10 +118,15 @@ impl Chat {
         who: &Identity,
         room_id: RoomId,
         id: Uuid,
-        content: String,
+        content: Option<String>,
         reply_to: Option<Seq>,
+        checks: Checks,
     ) -> Result<Made<Message>, Refusal> {
-        let sent = self.send(who, room_id, id, content, reply_to).await?;
+        self.sends.charge(who.user.id)?;
+        let content = checks.finish(content)?;
+        let sent = self
+            .send_charged(who, room_id, id, content, reply_to)
+            .await?;
         let message = self.store.message(room_id, sent.seq).await?;
         let mut message = message.ok_or_else(Refusal::not_found)?;
         if !sent.duplicate {
@@ -131,12 +148,14 @@ impl Chat {
         who: &Identity,
         room_id: RoomId,
         seq: Seq,
-        content: String,
+        content: Option<String>,
+        mut checks: Checks,
     ) -> Result<Updated, Refusal> {
         self.sends.charge(who.user.id)?;
-        let mut checks = Checks::default();
-        checks.content("content", &content);
-        checks.done()?;
+        if let Some(content) = &content {
+            checks.content("content", content);
+        }
+        let content = checks.finish(content)?;
         let named = self.named(&content).await?;
         self.update(Change::Edit {
             room_id,
@@ -327,9 +346,11 @@ impl Chat {
         &self,
         who: &Identity,
         room_id: RoomId,
-        seq: Seq,
+        seq: Option<Seq>,
+        checks: Checks,
     ) -> Result<ReadAnswer, Refusal> {
         self.changes.charge(who.user.id)?;
+        let seq = checks.finish(seq)?;
         let change = Change::Read {
             room_id,
             user_id: who.user.id,

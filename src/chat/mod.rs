@@ -3,6 +3,7 @@
 //!
 //! A function that takes [`Checks`](crate::protocol::check::Checks) continues those that its caller began when it decoded
 //! the request, so that one answer names all broken fields. A required field that was missing is `None` there, and already noted.
+//! A function that charges a limit by user does so before it ends the checks: broken requests count, too.
 //!
 //! Invariants: for a user who isn't a member of a private room, the answer is the same as if the room didn't exist; what is
 //! read for a member is answered only if they are still a member after it was read.

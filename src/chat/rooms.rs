@@ -85,8 +85,14 @@ impl Chat {
     }
 
     /// The direct room with a user, or with oneself. With a user who isn't active any more, only an existing one.
-    pub async fn direct(&self, who: &Identity, user_id: UserId) -> Result<Made<Room>, Refusal> {
+    pub async fn direct(
+        &self,
+        who: &Identity,
+        user_id: Option<UserId>,
+        checks: Checks,
+    ) -> Result<Made<Room>, Refusal> {
         self.changes.charge(who.user.id)?;
+        let user_id = checks.finish(user_id)?;
         let row = self.store.user(user_id).await?;
         let Some(row) = row.filter(|row| row.user.is_active) else {
             let found = self.store.direct_between(who.user.id, user_id).await?;
@@ -156,8 +162,10 @@ impl Chat {
         who: &Identity,
         room_id: RoomId,
         notify: Option<Notify>,
+        checks: Checks,
     ) -> Result<Room, Refusal> {
         self.changes.charge(who.user.id)?;
+        checks.done()?;
         self.member(who, room_id).await?;
         if let Some(notify) = notify
             && !self.store.set_notify(room_id, who.user.id, notify).await?

@@ -13,6 +13,7 @@ use crate::{
     limits::{HOLD_DEADLINE, HOLD_RETRY, ROOMS_PER_USER_MAX},
     protocol::{
         Ref, Rev, RoomId, Seq,
+        check::Checks,
         client::{BadFrame, Frame as ClientFrame, Request},
         close::Close,
         error::{Code, FieldError, Refusal},
@@ -71,7 +72,10 @@ impl Worker {
                 seq,
                 content,
             } => {
-                let edited = self.chat.edit(&self.who, room_id, seq, content).await;
+                let edited = self
+                    .chat
+                    .edit(&self.who, room_id, seq, Some(content), Checks::default())
+                    .await;
                 self.updated(room_id, edited, reference)
             }
             Request::Delete { room_id, seq } => {
@@ -259,7 +263,7 @@ impl Worker {
     ) -> Result<(), Stop> {
         let answer = self
             .chat
-            .read(&self.who, room_id, seq)
+            .read(&self.who, room_id, Some(seq), Checks::default())
             .await
             .map_err(Stop::Refused)?;
         let last_read_seq = Some(answer.last_read_seq);

@@ -22,14 +22,19 @@ use crate::{
 pub async fn register(mut call: Call) -> HandlerResult {
     let body: RegisterBody = call.json().await?;
     let mut checks = Checks::of(body.unknown);
+    // The answer names broken fields in this order.
+    let username = checks.required("username", body.username);
+    let email = checks.required("email", body.email);
+    let password = checks.required("password", body.password);
+    let full_name = checks.optional("full_name", body.full_name);
+    let delivery = sessions::delivery(&mut checks, body.cookie);
     let account = NewAccount {
-        username: checks.required("username", body.username),
-        email: checks.required("email", body.email),
-        password: checks.required("password", body.password),
-        full_name: checks.optional("full_name", body.full_name),
+        username,
+        email,
+        password,
+        full_name,
         invite: checks.optional("invite", body.invite),
     };
-    let delivery = sessions::delivery(&mut checks, body.cookie);
     let granted = call
         .site
         .chat
@@ -105,10 +110,12 @@ pub async fn patch(mut call: Call) -> HandlerResult {
     let mut checks = Checks::of(body.unknown);
     let is_active = checks.optional("is_active", body.is_active);
     let role = checks.optional("role", body.role);
-    checks.done()?;
     let user_id = UserId(call.id());
-    let chat = &call.site.chat;
-    let patched = chat.patch_user(&who, user_id, is_active, role).await;
+    let patched = call
+        .site
+        .chat
+        .patch_user(&who, user_id, is_active, role, checks)
+        .await;
     sessions::close_ended(&call, user_id).await;
     response::ok(&patched?)
 }

@@ -49,10 +49,10 @@ pub async fn post(mut call: Call) -> HandlerResult {
     let id = checks.optional("id", body.id);
     let content = checks.required("content", body.content);
     let reply_to = checks.optional("reply_to", body.reply_to).map(u64::from);
-    let content = checks.finish(content)?;
     let id = id.map_or_else(Uuid::now_v7, Uuid::from);
     let (chat, room_id) = (&call.site.chat, call.room_id());
-    response::made(chat.post(&who, room_id, id, content, reply_to).await?)
+    let posted = chat.post(&who, room_id, id, content, reply_to, checks);
+    response::made(posted.await?)
 }
 
 pub async fn edit(mut call: Call) -> HandlerResult {
@@ -60,9 +60,9 @@ pub async fn edit(mut call: Call) -> HandlerResult {
     let body: EditBody = call.json().await?;
     let mut checks = Checks::of(body.unknown);
     let content = checks.required("content", body.content);
-    let content = checks.finish(content)?;
+    let (room_id, seq) = (call.room_id(), call.seq());
     let chat = &call.site.chat;
-    chat.edit(&who, call.room_id(), call.seq(), content).await?;
+    chat.edit(&who, room_id, seq, content, checks).await?;
     message(&call, &who).await
 }
 
@@ -149,6 +149,6 @@ pub async fn read(mut call: Call) -> HandlerResult {
     let body: ReadBody = call.json().await?;
     let mut checks = Checks::of(body.unknown);
     let seq = checks.required("seq", body.seq).map(u64::from);
-    let seq = checks.finish(seq)?;
-    response::ok(&call.site.chat.read(&who, call.room_id(), seq).await?)
+    let (chat, room_id) = (&call.site.chat, call.room_id());
+    response::ok(&chat.read(&who, room_id, seq, checks).await?)
 }

@@ -79,8 +79,7 @@ pub async fn direct(mut call: Call) -> HandlerResult {
     let body: DirectBody = call.json().await?;
     let mut checks = Checks::of(body.unknown);
     let user_id = checks.required("user_id", body.user_id);
-    let user_id = checks.finish(user_id)?;
-    response::made(call.site.chat.direct(&who, user_id).await?)
+    response::made(call.site.chat.direct(&who, user_id, checks).await?)
 }
 
 pub async fn patch_mine(mut call: Call) -> HandlerResult {
@@ -88,9 +87,8 @@ pub async fn patch_mine(mut call: Call) -> HandlerResult {
     let body: PatchMineBody = call.json().await?;
     let mut checks = Checks::of(body.unknown);
     let notify = checks.optional("notify", body.notify);
-    checks.done()?;
-    let chat = &call.site.chat;
-    response::ok(&chat.patch_mine(&who, call.room_id(), notify).await?)
+    let (chat, room_id) = (&call.site.chat, call.room_id());
+    response::ok(&chat.patch_mine(&who, room_id, notify, checks).await?)
 }
 
 pub async fn patch_member(mut call: Call) -> HandlerResult {
@@ -98,10 +96,12 @@ pub async fn patch_member(mut call: Call) -> HandlerResult {
     let body: PatchMemberBody = call.json().await?;
     let mut checks = Checks::of(body.unknown);
     let role = checks.required("role", body.role);
-    let role = checks.finish(role)?;
     let (room_id, user_id) = (call.room_id(), call.user_id());
-    let chat = &call.site.chat;
-    response::ok(&chat.patch_member(&who, room_id, user_id, role).await?)
+    let patched = call
+        .site
+        .chat
+        .patch_member(&who, room_id, user_id, role, checks);
+    response::ok(&patched.await?)
 }
 
 pub async fn join(mut call: Call) -> HandlerResult {
@@ -133,9 +133,11 @@ pub async fn add_member(mut call: Call) -> HandlerResult {
     let mut checks = Checks::of(body.unknown);
     let user_id = checks.optional("user_id", body.user_id);
     let username = checks.optional("username", body.username);
-    checks.done()?;
-    let (chat, room_id) = (&call.site.chat, call.room_id());
-    response::made(chat.add_member(&who, room_id, user_id, username).await?)
+    let added = call
+        .site
+        .chat
+        .add_member(&who, call.room_id(), user_id, username, checks);
+    response::made(added.await?)
 }
 
 pub async fn remove_member(mut call: Call) -> HandlerResult {

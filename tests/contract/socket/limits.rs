@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Account, Db, Server, Socket, each_database, number, uuid};
+use crate::support::{Account, Db, Server, Socket, api::operations, each_database, number, uuid};
 
 /// All of it, page by page.
 async fn whole_history(account: &Account, room: u64) -> Vec<Value> {
@@ -151,6 +151,41 @@ async fn rest_and_the_socket_share_the_limit() {
     });
     let limited = join_all(posts).await;
     assert!(limited.contains(&true), "REST is not limited");
+}
+
+/// Each route that changes something and takes a body is sent nothing but broken ones, until its limit is met.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_with_broken_fields_are_charged_as_well() {
+    const AT_ONCE: usize = 50;
+    let server = Server::start_with(Db::Sqlite, &[("HEARTH_RATE_LIMITS", "on")]).await;
+    let ada = server.register("ada").await;
+    let room = ada.create_room("hall", &[]).await;
+    let broken = json!({"colour": "red"});
+    let mut routes = operations();
+    // A new password costs a guess at the old one, and nothing of these limits.
+    routes
+        .retain(|route| route.body.is_some() && !route.open && route.pattern != "/api/me/password");
+    assert!(routes.len() >= 13, "{routes:?}");
+    for route in routes {
+        let path = route.path(&[("room", room.to_string())]);
+        let mut refused = 0;
+        // Those of the earlier routes have used up most of it already.
+        let limited = loop {
+            let asked = (0..AT_ONCE).map(|_| ada.request(&route.method, &path, Some(&broken)));
+            let statuses = join_all(asked).await.into_iter().map(|(status, _)| status);
+            let statuses: Vec<u16> = statuses.collect();
+            refused += statuses.iter().filter(|status| **status == 400).count();
+            let known = statuses.iter().all(|status| [400, 429].contains(status));
+            assert!(known, "{} {path}: {statuses:?}", route.method);
+            if statuses.contains(&429) {
+                break true;
+            }
+            if refused > 2_000 {
+                break false;
+            }
+        };
+        assert!(limited, "{} {path} is not limited", route.method);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
