@@ -95,7 +95,8 @@ impl Chat {
             user: user.clone(),
             back: true,
         };
-        self.set_member(who, user, change).await
+        let (member, is_new) = self.set_member(who, user, change).await?;
+        Ok(Made::of(member, is_new))
     }
 
     /// Changes a member's role.
@@ -117,18 +118,17 @@ impl Chat {
             user: user.clone(),
             role,
         };
-        match self.set_member(who, user, change).await? {
-            Made::New(member) | Made::Existing(member) => Ok(member),
-        }
+        let (member, _) = self.set_member(who, user, change).await?;
+        Ok(member)
     }
 
-    /// Makes or changes a membership. It is [`Made::Existing`] if it already was so.
+    /// Makes or changes a membership. Returns the member, and whether anything was changed.
     async fn set_member(
         &self,
         who: &Identity,
         user: UserSummary,
         change: Change,
-    ) -> Result<Made<Member>, Refusal> {
+    ) -> Result<(Member, bool), Refusal> {
         let room_id = change.room_id();
         match self.store.append(change).await? {
             Outcome::Joined {
@@ -147,11 +147,7 @@ impl Chat {
                     rev,
                     last_read_seq: small.then_some(last_read_seq),
                 };
-                Ok(if changed {
-                    Made::New(member)
-                } else {
-                    Made::Existing(member)
-                })
+                Ok((member, changed))
             }
             Outcome::Refused(refused) => Err(refused.into()),
             outcome => Err(mismatch(outcome)),

@@ -32,19 +32,6 @@ pub struct Updated {
     pub rev: Rev,
 }
 
-/// Whether a reaction or a pin is set or removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Switch {
-    On,
-    Off,
-}
-
-impl From<bool> for Switch {
-    fn from(on: bool) -> Self {
-        if on { Self::On } else { Self::Off }
-    }
-}
-
 impl Chat {
     /// Stores a message. After `unavailable` its outcome is unknown: send the same `id` again.
     pub async fn send(
@@ -183,14 +170,14 @@ impl Chat {
         .await
     }
 
-    /// Adds or removes a reaction of the asker.
+    /// Adds a reaction of the asker, or removes it.
     pub async fn react(
         &self,
         who: &Identity,
         room_id: RoomId,
         seq: Seq,
         emoji: &str,
-        switch: Switch,
+        on: bool,
     ) -> Result<Updated, Refusal> {
         self.sends.charge(who.user.id)?;
         let mut checks = Checks::default();
@@ -201,7 +188,7 @@ impl Chat {
             user_id: who.user.id,
             seq,
             emoji,
-            on: switch == Switch::On,
+            on,
         })
         .await
     }
@@ -212,14 +199,14 @@ impl Chat {
         who: &Identity,
         room_id: RoomId,
         seq: Seq,
-        switch: Switch,
+        on: bool,
     ) -> Result<Updated, Refusal> {
         self.sends.charge(who.user.id)?;
         self.update(Change::Pin {
             room_id,
             user_id: who.user.id,
             seq,
-            on: switch == Switch::On,
+            on,
         })
         .await
     }

@@ -59,7 +59,7 @@ pub use self::{
     accounts::NewAccount,
     invites::InviteRequest,
     limiter::RateLimits,
-    messages::{Sent, Switch, Updated},
+    messages::{Sent, Updated},
     reads::Turn,
     refresh::RefreshRefused,
     revocations::RevocationCursor,
@@ -97,6 +97,16 @@ pub enum Made<T> {
     New(T),
     /// It existed before.
     Existing(T),
+}
+
+impl<T> Made<T> {
+    fn of(thing: T, is_new: bool) -> Self {
+        if is_new {
+            Self::New(thing)
+        } else {
+            Self::Existing(thing)
+        }
+    }
 }
 
 /// How people get accounts.

@@ -104,11 +104,7 @@ impl Chat {
             .direct_room(who.user.summary(), row.user.summary())
             .await??;
         let room = self.room(who, direct.room_id).await?;
-        Ok(if direct.new {
-            Made::New(room)
-        } else {
-            Made::Existing(room)
-        })
+        Ok(Made::of(room, direct.new))
     }
 
     /// Changes the room's settings.

@@ -9,7 +9,7 @@ use super::{
     worker::{Done, Held, Stop, Worker},
 };
 use crate::{
-    chat::{Switch, Updated},
+    chat::Updated,
     limits::{HOLD_DEADLINE, HOLD_RETRY, ROOMS_PER_USER_MAX},
     protocol::{
         Ref, Rev, RoomId, Seq,
@@ -88,11 +88,7 @@ impl Worker {
                 emoji,
                 on,
             } => {
-                let switch = Switch::from(on);
-                let reacted = self
-                    .chat
-                    .react(&self.who, room_id, seq, &emoji, switch)
-                    .await;
+                let reacted = self.chat.react(&self.who, room_id, seq, &emoji, on).await;
                 self.updated(room_id, reacted, reference)
             }
             Request::Read { room_id, seq } => self.read(room_id, seq, reference).await,

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::{
-    chat::{Identity, Switch},
+    chat::Identity,
     http::{
         request::Call,
         response::{self, HandlerResult},
@@ -75,36 +75,36 @@ pub async fn delete(mut call: Call) -> HandlerResult {
 }
 
 pub async fn react(call: Call) -> HandlerResult {
-    set_reaction(call, Switch::On).await
+    set_reaction(call, true).await
 }
 
 pub async fn unreact(call: Call) -> HandlerResult {
-    set_reaction(call, Switch::Off).await
+    set_reaction(call, false).await
 }
 
-async fn set_reaction(mut call: Call, switch: Switch) -> HandlerResult {
+async fn set_reaction(mut call: Call, on: bool) -> HandlerResult {
     let who = call.identify().await?;
     call.no_body().await?;
     let (room_id, seq) = (call.room_id(), call.seq());
     let emoji = &call.parameters.emoji;
     let chat = &call.site.chat;
-    chat.react(&who, room_id, seq, emoji, switch).await?;
+    chat.react(&who, room_id, seq, emoji, on).await?;
     message(&call, &who).await
 }
 
 pub async fn pin(call: Call) -> HandlerResult {
-    set_pin(call, Switch::On).await
+    set_pin(call, true).await
 }
 
 pub async fn unpin(call: Call) -> HandlerResult {
-    set_pin(call, Switch::Off).await
+    set_pin(call, false).await
 }
 
-async fn set_pin(mut call: Call, switch: Switch) -> HandlerResult {
+async fn set_pin(mut call: Call, on: bool) -> HandlerResult {
     let who = call.identify().await?;
     call.no_body().await?;
     let chat = &call.site.chat;
-    chat.pin(&who, call.room_id(), call.seq(), switch).await?;
+    chat.pin(&who, call.room_id(), call.seq(), on).await?;
     message(&call, &who).await
 }
 
