@@ -211,6 +211,8 @@ async fn start(config: Config) -> Result<Server, Error> {
     shutdown.spawn(indexer.run(store.clone()));
     spawn_periodic_work(&shutdown, &store, &chat, metrics.clone());
 
+    // A mistake in the table of routes stops the start, and not the first request.
+    http::build_routes();
     let site = Site {
         chat,
         gateway,

@@ -32,6 +32,6 @@ mod service;
 mod site;
 
 pub use self::{
-    hosts::Hosts, origins::Origins, proxies::Proxies, routes::document as openapi_document,
-    site::Site,
+    hosts::Hosts, origins::Origins, proxies::Proxies, router::build_routes,
+    routes::document as openapi_document, site::Site,
 };

@@ -27,6 +27,11 @@ static PATHS: LazyLock<matchit::Router<Vec<&Route>>> = LazyLock::new(|| {
     router
 });
 
+/// Builds the router, unless it was built before. Panics if a pattern of the table is malformed, or conflicts with another.
+pub fn build_routes() {
+    LazyLock::force(&PATHS);
+}
+
 /// Where a request leads.
 pub enum Found {
     Route(&'static Route, Parameters),
