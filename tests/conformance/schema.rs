@@ -253,6 +253,26 @@ pub async fn pending_jobs_survive_an_upgrade(place: Place) {
     let next = delete_account(&node, &other).await;
     assert!(next.id > job.id, "{next:?}");
     node.store.close().await;
+    // MySQL commits each statement by itself. An older program may write to the table that a repeated version 6 has made.
+    if let Location::Mysql(_) = place.location {
+        for sql in [
+            "CREATE TABLE chores LIKE pending_jobs",
+            "INSERT INTO chores (id, user_id, created_at) SELECT 1, user_id, created_at FROM pending_jobs",
+            "DELETE FROM schema_history WHERE version >= 12",
+        ] {
+            place.meddle(sql).await;
+        }
+        let node = place.node().await;
+        let [kept, moved] = &node.store.pending_jobs(0).await.unwrap()[..] else {
+            panic!("both jobs are pending");
+        };
+        assert_eq!(*kept, next);
+        assert!(
+            moved.id > next.id && moved.user_id == next.user_id,
+            "{moved:?}"
+        );
+        node.store.close().await;
+    }
 }
 
 async fn delete_account(node: &Node, user: &UserSummary) -> PendingJob {
