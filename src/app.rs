@@ -25,7 +25,11 @@ use tokio::{
 };
 
 use crate::{
-    auth::{passwords::Passwords, secret, tokens::Tokens},
+    auth::{
+        passwords::Passwords,
+        secret,
+        tokens::{Tokens, sha256},
+    },
     chat::{Chat, Entrance},
     cli::{backup, check, health, users},
     config::{Command, Config, EpochCommand, NO_ADMIN},
@@ -33,7 +37,7 @@ use crate::{
     hub::Hub,
     limits::*,
     shutdown::{self, Shutdown},
-    store::{self, CommitHook, Store, backup::Stop, migrate, search::Indexer},
+    store::{self, CommitHook, Options, Store, backup::Stop, migrate, search::Indexer},
     telemetry,
     ws::{self, Gateway},
 };
@@ -75,11 +79,13 @@ pub enum Error {
 
 /// Does what the command line asks for.
 pub async fn run(command: Command, config: Config) -> Result<(), Error> {
+    // Where the database is, and what the store needs of other parts.
+    let options = Options::new(config.database.clone(), config.database_pool, sha256);
     match command {
-        Command::Serve => serve(config).await,
+        Command::Serve => serve(config, options).await,
         Command::Migrate => {
             make_data_dir(&config)?;
-            let report = migrate::migrate(&config.database).await?;
+            let report = migrate::migrate(&options).await?;
             let (schema, applied) = (report.version, report.applied.len());
             tracing::info!(schema, applied, "the database has this version's schema");
             Ok(())
@@ -87,8 +93,8 @@ pub async fn run(command: Command, config: Config) -> Result<(), Error> {
         Command::Reset { yes: false } => Err(Error::NotConfirmed),
         Command::Reset { yes: true } => {
             make_data_dir(&config)?;
-            migrate::reset(&config.database).await?;
-            let report = migrate::migrate(&config.database).await?;
+            migrate::reset(&options).await?;
+            let report = migrate::migrate(&options).await?;
             tracing::info!(
                 schema = report.version,
                 "the database was emptied and made anew"
@@ -102,7 +108,7 @@ pub async fn run(command: Command, config: Config) -> Result<(), Error> {
                 Ok(signal) => Error::Stopped(signal),
                 Err(error) => Error::Signals(error),
             }),
-            done = users::run(&config, command) => Ok(done?),
+            done = users::run(&config, &options, command) => Ok(done?),
         },
         Command::Health => {
             let address = health::run(config.listen).await?;
@@ -111,16 +117,16 @@ pub async fn run(command: Command, config: Config) -> Result<(), Error> {
             Ok(())
         }
         Command::Backup { to } => {
-            stoppable(async |stop| backup::back_up(&config, &to, stop).await).await
+            stoppable(async |stop| backup::back_up(&config, &options, &to, stop).await).await
         }
         Command::Restore { from } => {
-            stoppable(async |stop| backup::restore(&config, &from, stop).await).await
+            stoppable(async |stop| backup::restore(&config, &options, &from, stop).await).await
         }
         Command::Epoch {
             command: EpochCommand::Renew,
-        } => Ok(backup::renew_epoch(&config).await?),
+        } => Ok(backup::renew_epoch(&config, &options).await?),
         Command::Check => {
-            if check::run(&config).await {
+            if check::run(&config, &options).await {
                 Ok(())
             } else {
                 Err(Error::CheckFailed)
@@ -155,10 +161,10 @@ struct Server {
     _only_server: Option<fs::File>,
 }
 
-async fn serve(config: Config) -> Result<(), Error> {
+async fn serve(config: Config, options: Options) -> Result<(), Error> {
     let mut requested = std::pin::pin!(shutdown::requested());
     let server = tokio::select! {
-        server = start(config) => server?,
+        server = start(config, options) => server?,
         signal = &mut requested => {
             signal.map_err(Error::Signals)?;
             return Ok(());
@@ -183,7 +189,7 @@ async fn serve(config: Config) -> Result<(), Error> {
 }
 
 /// Builds everything, from the bottom up, and begins to accept connections.
-async fn start(config: Config) -> Result<Server, Error> {
+async fn start(config: Config, options: Options) -> Result<Server, Error> {
     for setting in &config.unknown {
         tracing::warn!(setting, "there is no such setting; is it mistyped?");
     }
@@ -197,8 +203,8 @@ async fn start(config: Config) -> Result<Server, Error> {
 
     let hub = Hub::new(ws::frame::header);
     let indexer = Arc::new(Indexer::default());
-    let only_server = store::only_server(&config.database)?;
-    let store = Store::open(&config.database, commit_hook(&hub, &indexer)).await?;
+    let only_server = store::only_server(&options)?;
+    let store = Store::open(&options, commit_hook(&hub, &indexer)).await?;
     if !store.has_admin().await? {
         tracing::warn!("{NO_ADMIN}");
     }
@@ -264,7 +270,7 @@ fn new_chat(config: &Config, store: Store, key: &str) -> Result<Chat, Error> {
     let previous_key = config.jwt_secret_previous.as_ref();
     Ok(Chat::new(
         store,
-        config.database.pool,
+        config.database_pool,
         Passwords::start(config.argon2.clone()).map_err(Error::Threads)?,
         Tokens::new(
             key.as_bytes(),

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     config::Config,
     store::{
-        self,
+        self, Options,
         backup::{self, Copy, Stop},
         migrate,
     },
@@ -29,16 +29,26 @@ pub enum CommandError {
 }
 
 /// Copies the database to a new file.
-pub async fn back_up(config: &Config, to: &Path, stop: Stop) -> Result<(), CommandError> {
-    let copy = backup::backup(&config.database, to, stop).await?;
+pub async fn back_up(
+    config: &Config,
+    options: &Options,
+    to: &Path,
+    stop: Stop,
+) -> Result<(), CommandError> {
+    let copy = backup::backup(options, to, stop).await?;
     let (name, size) = (config.database_name(), size(&copy));
     print(&format!("{}: a backup of {name}, {size}", to.display()));
     Ok(())
 }
 
 /// Replaces the database by a backup.
-pub async fn restore(config: &Config, from: &Path, stop: Stop) -> Result<(), CommandError> {
-    let restored = backup::restore(&config.database, from, stop).await?;
+pub async fn restore(
+    config: &Config,
+    options: &Options,
+    from: &Path,
+    stop: Stop,
+) -> Result<(), CommandError> {
+    let restored = backup::restore(options, from, stop).await?;
     let (name, size) = (config.database_name(), size(&restored.copy));
     print(&format!("{name}: restored from {}, {size}", from.display()));
     if let Some(kept) = restored.kept {
@@ -57,8 +67,8 @@ pub async fn restore(config: &Config, from: &Path, stop: Stop) -> Result<(), Com
 }
 
 /// Gives the log another epoch, by which clients know that it isn't the one that they have read.
-pub async fn renew_epoch(config: &Config) -> Result<(), CommandError> {
-    if !migrate::renew_epoch(&config.database).await? {
+pub async fn renew_epoch(config: &Config, options: &Options) -> Result<(), CommandError> {
+    if !migrate::renew_epoch(options).await? {
         return Err(CommandError::NoDatabase(config.database_name()));
     }
     print("The log has a new epoch: clients read everything anew.");

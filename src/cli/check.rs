@@ -25,7 +25,7 @@ use crate::{
     config::{Config, NO_ADMIN, Secret},
     limits::{CONNECTIONS_MAX, FILES_RESERVED, STATEMENT_DEADLINE},
     protocol::Time,
-    store::{self, Location, migrate},
+    store::{self, Location, Options, migrate},
 };
 
 /// The result of one check.
@@ -40,7 +40,7 @@ enum Finding {
 use Finding::{Fault, Good, Note};
 
 /// Prints the settings and all findings. Returns whether none of them is a fault.
-pub async fn run(config: &Config) -> bool {
+pub async fn run(config: &Config, options: &Options) -> bool {
     let mut text = String::from("settings\n");
     for (name, value) in &config.shown {
         text += &format!("  {name}={value}\n");
@@ -56,7 +56,7 @@ pub async fn run(config: &Config) -> bool {
         findings.push(key(&config.data_dir));
     }
     findings.extend(weaknesses(config).into_iter().map(Note));
-    findings.extend(database(config).await);
+    findings.extend(database(options).await);
     findings.push(files());
     findings.push(clock());
     text += "findings\n";
@@ -196,15 +196,15 @@ fn weaknesses(config: &Config) -> Vec<String> {
 }
 
 /// Whether the database answers, whether this program can use its schema, and whether it has an active admin.
-async fn database(config: &Config) -> Vec<Finding> {
+async fn database(options: &Options) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Location::Sqlite(path) = &config.database.location {
+    if let Location::Sqlite(path) = &options.location {
         let directory = match path.parent() {
             Some(directory) if directory != Path::new("") => directory,
             _ => Path::new("."),
         };
         if directory.is_dir() {
-            if let Err(error) = store::lockable(&config.database) {
+            if let Err(error) = store::lockable(options) {
                 return vec![Fault(
                     format!("database: {error}"),
                     "Set HEARTH_DATABASE_URL, or HEARTH_DATA_DIR, to a file system that supports locks.".into(),
@@ -220,7 +220,7 @@ async fn database(config: &Config) -> Vec<Finding> {
             ));
         }
     }
-    findings.extend(schema(config).await);
+    findings.extend(schema(options).await);
     findings
 }
 
@@ -244,9 +244,9 @@ fn disk_space(directory: &Path) -> Finding {
 }
 
 /// Whether the database answers, and whether this program can use it.
-async fn schema(config: &Config) -> Vec<Finding> {
+async fn schema(options: &Options) -> Vec<Finding> {
     let known = migrate::newest();
-    let version = migrate::schema_version(&config.database);
+    let version = migrate::schema_version(options);
     let version = match time::timeout(STATEMENT_DEADLINE, version).await {
         Ok(version) => version,
         Err(_) => Err(store::Error::Unavailable("it doesn't answer".into())),
@@ -254,8 +254,8 @@ async fn schema(config: &Config) -> Vec<Finding> {
     let finding = match version {
         Ok(None) => Note("database: no schema yet; the first start makes it".into()),
         Ok(Some(found)) if found == known => {
-            let mut findings = fit(config, found).await;
-            findings.push(administered(config).await);
+            let mut findings = fit(options, found).await;
+            findings.push(administered(options).await);
             return findings;
         }
         Ok(Some(found)) if found < known => Note(format!(
@@ -271,7 +271,7 @@ async fn schema(config: &Config) -> Vec<Finding> {
         ),
         Err(error) => Fault(
             format!("database: {error}"),
-            match config.database.location {
+            match options.location {
                 Location::Sqlite(_) => "Let the user that runs the server read and write the file \
                                         and its directory; check that the disk isn't full."
                     .into(),
@@ -286,9 +286,9 @@ async fn schema(config: &Config) -> Vec<Finding> {
 }
 
 /// Whether the settings of a database with this program's schema are as Hearth needs them.
-async fn fit(config: &Config, schema: u32) -> Vec<Finding> {
+async fn fit(options: &Options, schema: u32) -> Vec<Finding> {
     let good = format!("database: answers, schema {schema}");
-    match time::timeout(STATEMENT_DEADLINE, store::weaknesses(&config.database)).await {
+    match time::timeout(STATEMENT_DEADLINE, store::weaknesses(options)).await {
         Ok(Ok(found)) if found.is_empty() => vec![Good(format!("{good}, durable"))],
         Ok(Ok(found)) => {
             let faults = found
@@ -302,8 +302,8 @@ async fn fit(config: &Config, schema: u32) -> Vec<Finding> {
 }
 
 /// Whether the site has an active admin.
-async fn administered(config: &Config) -> Finding {
-    match time::timeout(STATEMENT_DEADLINE, migrate::has_admin(&config.database)).await {
+async fn administered(options: &Options) -> Finding {
+    match time::timeout(STATEMENT_DEADLINE, migrate::has_admin(options)).await {
         Ok(Ok(true)) => Good("admins: there is an active one".into()),
         Ok(Ok(false)) => Note(format!("admins: {NO_ADMIN}")),
         Ok(Err(error)) => Note(format!("admins: {error}")),

@@ -22,7 +22,7 @@ use crate::{
         fold::fold,
         rest::{SiteRole, User},
     },
-    store::{self, NewUser, Store, admin::AccountChange, migrate},
+    store::{self, NewUser, Options, Store, admin::AccountChange, migrate},
 };
 
 /// Why a command changed nothing.
@@ -76,8 +76,12 @@ enum Change {
 }
 
 /// Runs the command and prints its result.
-pub async fn run(config: &Config, command: UserCommand) -> Result<(), UserError> {
-    let schema = migrate::schema_version(&config.database).await?;
+pub async fn run(
+    config: &Config,
+    options: &Options,
+    command: UserCommand,
+) -> Result<(), UserError> {
+    let schema = migrate::schema_version(options).await?;
     let newest = migrate::newest();
     if let Some(older) = schema.filter(|schema| *schema < newest) {
         return Err(UserError::OlderSchema(older, newest));
@@ -94,18 +98,18 @@ pub async fn run(config: &Config, command: UserCommand) -> Result<(), UserError>
             } else {
                 SiteRole::User
             };
-            with_store(config, async |store| add(store, user, role).await).await
+            with_store(options, async |store| add(store, user, role).await).await
         }
         // Most likely these aren't the server's settings: an empty database beside the server's own would help nobody.
         _ if is_empty => return Err(UserError::NoDatabase(config.database_name())),
-        UserCommand::List => with_store(config, list).await,
+        UserCommand::List => with_store(options, list).await,
         UserCommand::Reset { name } => {
-            with_store(config, async |store| reset(config, store, &name).await).await
+            with_store(options, async |store| reset(config, store, &name).await).await
         }
-        UserCommand::Promote { name } => change(config, name, Change::Role(SiteRole::Admin)).await,
-        UserCommand::Demote { name } => change(config, name, Change::Role(SiteRole::User)).await,
-        UserCommand::Disable { name } => change(config, name, Change::Disable).await,
-        UserCommand::Enable { name } => change(config, name, Change::Enable).await,
+        UserCommand::Promote { name } => change(options, name, Change::Role(SiteRole::Admin)).await,
+        UserCommand::Demote { name } => change(options, name, Change::Role(SiteRole::User)).await,
+        UserCommand::Disable { name } => change(options, name, Change::Disable).await,
+        UserCommand::Enable { name } => change(options, name, Change::Enable).await,
     };
     match done {
         // The reader, as `head` is one, needed only the first lines.
@@ -116,10 +120,10 @@ pub async fn run(config: &Config, command: UserCommand) -> Result<(), UserError>
 
 /// Opens the store, runs `act` on it, and closes it.
 async fn with_store(
-    config: &Config,
+    options: &Options,
     act: impl AsyncFnOnce(&Store) -> Result<(), UserError>,
 ) -> Result<(), UserError> {
-    let store = Store::open(&config.database, Arc::new(|_| {})).await?;
+    let store = Store::open(options, Arc::new(|_| {})).await?;
     let done = act(&store).await;
     store.close().await;
     done
@@ -131,13 +135,13 @@ fn print(text: &str) -> Result<(), UserError> {
     printed.map_err(UserError::Unprinted)
 }
 
-async fn change(config: &Config, name: String, change: Change) -> Result<(), UserError> {
+async fn change(options: &Options, name: String, change: Change) -> Result<(), UserError> {
     let (is_active, role) = match change {
         Change::Role(role) => (None, Some(role)),
         Change::Enable => (Some(true), None),
         Change::Disable => (Some(false), None),
     };
-    with_store(config, async |store| {
+    with_store(options, async |store| {
         let change = AccountChange {
             user_id: named(store, &name).await?.id,
             by: None,

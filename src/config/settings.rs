@@ -12,7 +12,7 @@ use url::Url;
 
 use super::values::{
     self, Rule, Secret, address, argon2_params, duration, in_days, location, log_filter, networks,
-    number, on_or_off, origins, public_url, secret,
+    number, on_or_off, optional_address, optional_count, origins, public_url, secret,
 };
 use crate::{
     auth::secret::FILE_NAME,
@@ -21,7 +21,7 @@ use crate::{
         SHARES_OF_CONNECTIONS,
     },
     protocol::rest::Registration,
-    store::{Location, Options},
+    store::Location,
 };
 
 /// The validated settings.
@@ -37,7 +37,9 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// `None`: a share of all.
     pub connections_per_address: Option<usize>,
-    pub database: Options,
+    pub database: Location,
+    /// Database connections for reading.
+    pub database_pool: usize,
     pub data_dir: PathBuf,
     /// `None`: the key in the data directory ([`crate::auth::secret`]).
     pub jwt_secret: Option<Secret>,
@@ -74,11 +76,8 @@ impl Config {
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             connections_per_address: None,
-            database: Options::new(
-                Location::Sqlite(PathBuf::new()),
-                0,
-                crate::auth::tokens::sha256,
-            ),
+            database: Location::Sqlite(PathBuf::new()),
+            database_pool: 0,
             data_dir: PathBuf::new(),
             jwt_secret: None,
             jwt_secret_previous: None,
@@ -96,7 +95,7 @@ impl Config {
 
     /// Where the database is, as an absolute path or a URL without its password.
     pub fn database_name(&self) -> String {
-        match &self.database.location {
+        match &self.database {
             Location::Sqlite(path) => {
                 let absolute = std::path::absolute(path);
                 values::shown(&Location::Sqlite(absolute.unwrap_or_else(|_| path.clone())))
@@ -148,7 +147,7 @@ pub const SETTINGS: [Setting; 19] = [
                 .into()
         },
         read: |config, text| {
-            config.listen_tcp = Some(address(text)?);
+            config.listen_tcp = Some(optional_address(text, "127.0.0.1:8001")?);
             Ok(())
         },
         shown: or_off,
@@ -165,7 +164,7 @@ pub const SETTINGS: [Setting; 19] = [
                 .into()
         },
         read: |config, text| {
-            config.listen_metrics = Some(address(text)?);
+            config.listen_metrics = Some(optional_address(text, "127.0.0.1:8002")?);
             Ok(())
         },
         shown: or_off,
@@ -231,7 +230,7 @@ pub const SETTINGS: [Setting; 19] = [
             )
         },
         read: |config, text| {
-            config.connections_per_address = Some(number(text, 1..=usize::MAX)?);
+            config.connections_per_address = Some(optional_count(text)?);
             Ok(())
         },
         shown: |_, text| unless_empty(text, "(a quarter)"),
@@ -247,10 +246,10 @@ pub const SETTINGS: [Setting; 19] = [
                 .into()
         },
         read: |config, text| {
-            config.database.location = location(text)?;
+            config.database = location(text)?;
             Ok(())
         },
-        shown: |config, _| values::shown(&config.database.location),
+        shown: |config, _| values::shown(&config.database),
     },
     Setting {
         name: "HEARTH_DATABASE_POOL",
@@ -260,7 +259,7 @@ pub const SETTINGS: [Setting; 19] = [
         is_secret: false,
         help: || format!("Database connections kept for reading, 1 to {DATABASE_POOL_MAX}"),
         read: |config, text| {
-            config.database.pool = number(text, 1..=DATABASE_POOL_MAX)?;
+            config.database_pool = number(text, 1..=DATABASE_POOL_MAX)?;
             Ok(())
         },
         shown: as_given,
@@ -484,8 +483,8 @@ pub fn read(text_of: impl Fn(&Setting) -> Option<String>) -> Result<Config, Vec<
     if !errors.is_empty() {
         return Err(errors);
     }
-    if config.database.location == Location::Sqlite(PathBuf::new()) {
-        config.database.location = Location::Sqlite(config.data_dir.join("hearth.db"));
+    if config.database == Location::Sqlite(PathBuf::new()) {
+        config.database = Location::Sqlite(config.data_dir.join("hearth.db"));
     }
     let shown = SETTINGS.iter().zip(&texts);
     config.shown = shown

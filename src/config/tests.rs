@@ -18,10 +18,7 @@ fn config(flags: &[&str]) -> Result<Config, Vec<String>> {
 fn the_defaults_are_whole() {
     let config = config(&[]).unwrap_or_else(|errors| panic!("{errors:?}"));
     assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
-    assert_eq!(
-        config.database.location,
-        Location::Sqlite("./data/hearth.db".into())
-    );
+    assert_eq!(config.database, Location::Sqlite("./data/hearth.db".into()));
     assert_eq!(config.access_ttl, Duration::from_secs(1_800));
     assert_eq!(config.refresh_ttl, Duration::from_secs(604_800));
     assert!(config.rate_limits && config.jwt_secret.is_none());
@@ -42,7 +39,7 @@ fn an_empty_value_means_the_default() {
     let empty = config(&flags).unwrap_or_else(|errors| panic!("{errors:?}"));
     let absent = config(&[]).unwrap_or_else(|errors| panic!("{errors:?}"));
     assert_eq!(empty.shown, absent.shown);
-    assert_eq!(empty.database.location, absent.database.location);
+    assert_eq!(empty.database, absent.database);
     assert!(empty.public_url.is_none() && empty.jwt_secret.is_none());
     assert!(empty.listen_tcp.is_none() && empty.listen_metrics.is_none());
     assert!(empty.jwt_secret_previous.is_none());
@@ -140,6 +137,37 @@ fn rules_of_single_settings() {
         ("--log=warn,hearth::store=debug", true),
     ] {
         assert_eq!(config(&[flag]).is_ok(), good, "{flag}");
+    }
+}
+
+#[test]
+fn a_broken_rule_is_told_with_an_example_of_the_setting() {
+    for (flag, rule) in [
+        (
+            "--listen=",
+            "must be an address and a port, such as 127.0.0.1:8000",
+        ),
+        (
+            "--listen-tcp=",
+            "must be an address and a port, such as 127.0.0.1:8001, or nothing",
+        ),
+        (
+            "--listen-metrics=",
+            "must be an address and a port, such as 127.0.0.1:8002, or nothing",
+        ),
+        (
+            "--connections-per-address=",
+            "must be a number, at least 1, or nothing",
+        ),
+        ("--database-pool=", "must be a number from 1 to 1000"),
+        (
+            "--access-ttl=",
+            "must be from 1s to 1d, such as 90s, 30m, 12h or 1d",
+        ),
+    ] {
+        let errors = config(&[&format!("{flag}x")]).err().unwrap();
+        let told = errors[0].split_once(": ").unwrap().1;
+        assert_eq!(told, rule, "{flag}");
     }
 }
 

@@ -52,13 +52,25 @@ pub fn address(text: &str) -> Result<SocketAddr, Rule> {
         .map_err(|_| "must be an address and a port, such as 127.0.0.1:8000".into())
 }
 
+/// The address of a listener that may be left out.
+pub fn optional_address(text: &str, example: &str) -> Result<SocketAddr, Rule> {
+    text.parse()
+        .map_err(|_| format!("must be an address and a port, such as {example}, or nothing").into())
+}
+
 /// A whole number within these bounds.
 pub fn number(text: &str, bounds: RangeInclusive<usize>) -> Result<usize, Rule> {
     let number = text.parse().ok().filter(|number| bounds.contains(number));
-    number.ok_or_else(|| match (bounds.start(), bounds.end()) {
-        (min, &usize::MAX) => format!("must be a number, at least {min}").into(),
-        (min, max) => format!("must be a number from {min} to {max}").into(),
+    number.ok_or_else(|| {
+        let (min, max) = bounds.into_inner();
+        format!("must be a number from {min} to {max}").into()
     })
+}
+
+/// How many of something, at least one, of a setting that may be left out.
+pub fn optional_count(text: &str) -> Result<usize, Rule> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "must be a number, at least 1, or nothing".into())
 }
 
 /// Who may register.
