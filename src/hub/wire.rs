@@ -77,7 +77,7 @@ impl Deref for Framed {
     }
 }
 
-/// A text without a header.
+/// A text without a header, as tests and their model make it.
 impl From<Vec<u8>> for Framed {
     fn from(text: Vec<u8>) -> Self {
         Self {

@@ -50,12 +50,11 @@ impl Standing {
     }
 
     /// As it was when the room's last message was this one.
-    pub fn up_to(mut self, last_seq: Seq) -> Self {
+    pub fn rewind(&mut self, last_seq: Seq) {
         let all = self.deleted.len();
         self.deleted.retain(|seq| *seq <= last_seq);
         self.deletions -= (all - self.deleted.len()) as u64;
         self.last_seq = last_seq;
-        self
     }
 }
 

@@ -305,7 +305,7 @@ impl Worker {
                     progress.renew(standing);
                 }
                 Step::Attach { at } => {
-                    let greeting = self.greeting(&progress, at, reference);
+                    let greeting = self.greeting(&mut progress, at, reference);
                     let attached = self.attach(&lease, at, progress.verified, greeting);
                     match attached.await? {
                         Attached::Live => return Ok(Caught::Live(lease)),
@@ -361,8 +361,9 @@ impl Worker {
         self.chat.pay(&self.who, rows).await.map_err(Stop::Refused)
     }
 
-    /// What is written before the first live event.
-    fn greeting(&self, progress: &Progress, at: Rev, reference: Option<&Ref>) -> Bytes {
+    /// What is written before the first live event. The standing becomes that of the client: where the room doesn't go live, it
+    /// is read again.
+    fn greeting(&self, progress: &mut Progress, at: Rev, reference: Option<&Ref>) -> Bytes {
         match (progress.start, progress.reset) {
             (Start::Added { .. }, _) => Bytes::new(),
             (_, Some(reason)) => self.framed(&Frame::Reset {
@@ -372,10 +373,9 @@ impl Worker {
                 reason,
             }),
             (_, None) => {
-                let standing = &progress.standing;
-                let last_seq = progress.end.unwrap_or(standing.last_seq);
-                let standing = standing.clone().up_to(last_seq);
-                self.framed(&synced(at, &standing, reference))
+                let standing = &mut progress.standing;
+                standing.rewind(progress.end.unwrap_or(standing.last_seq));
+                self.framed(&synced(at, standing, reference))
             }
         }
     }

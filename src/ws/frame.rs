@@ -47,6 +47,8 @@ pub fn framed(frame: &Frame<'_>, wire: Wire) -> Bytes {
     const USUAL_BYTES: usize = 160;
     let mut buffer = Vec::with_capacity(USUAL_BYTES);
     append(&mut buffer, frame, wire);
+    // It may wait in a mailbox, which counts only what is in it.
+    buffer.shrink_to_fit();
     buffer.into()
 }
 

@@ -116,13 +116,13 @@ impl Worker {
                 let frame = Frame::Message(Live::replayed(&*message));
                 frame::append(&mut bytes, &frame, self.mailbox.wire());
             }
-            let Some(standing) = self.standing(room_id).await? else {
+            let Some(mut standing) = self.standing(room_id).await? else {
                 return Ok(Caught::Removed);
             };
             self.mailbox.answer(Bytes::from(bytes));
             let last_seq = page.items.last().map_or(0, |message| message.seq);
             let at = page.rev.unwrap_or(standing.rev);
-            let standing = standing.up_to(last_seq);
+            standing.rewind(last_seq);
             let greeting = self.framed(&synced(at, &standing, None));
             match self.attach(&lease, at, at, greeting).await? {
                 Attached::Live => return Ok(Caught::Live(lease)),
