@@ -50,8 +50,10 @@ pub fn load(data_dir: &Path) -> io::Result<String> {
     let text = fs::read_to_string(data_dir.join(FILE_NAME))?;
     let key = text.trim();
     if key.len() < SECRET_BYTES_MIN || key.contains(char::is_control) {
-        let rule = "not a key, which is one line of at least 32 bytes; remove the file to have a new one made \
-                    (access tokens become invalid, sessions go on)";
+        let rule = format!(
+            "not a key, which is one line of at least {SECRET_BYTES_MIN} bytes; remove the file to have a new one made \
+             (access tokens become invalid, sessions go on)"
+        );
         return Err(io::Error::new(ErrorKind::InvalidData, rule));
     }
     Ok(key.to_owned())

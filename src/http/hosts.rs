@@ -22,7 +22,7 @@ use crate::{
         BODIES_BYTES_MAX, BODIES_BYTES_OF_ONE_MAX, BODY_BYTES_FREE, SHARES_OF_CONNECTIONS,
         TOLD_AGAIN_AFTER,
     },
-    protocol::error::{Code, Refusal},
+    protocol::error::Refusal,
 };
 
 /// All hosts that hold something.
@@ -191,15 +191,12 @@ fn counted(bytes: usize) -> usize {
 
 /// The refusal while too many large bodies are being read.
 pub fn full() -> Refusal {
-    let rule = "The server is reading too many large requests. Try again.";
-    let mut refusal = Refusal::new(Code::Unavailable, rule);
-    refusal.retry_after = Some(Duration::from_secs(1));
-    refusal
+    Refusal::unavailable_because("The server is reading too many large requests. Try again.")
 }
 
 /// The refusal of a host that has all its places in use.
 pub fn too_many() -> Refusal {
-    let mut refusal = Refusal::rate_limited(Duration::from_secs(5));
+    let mut refusal = Refusal::rate_limited(HOST_RETRY);
     refusal.message = "Too many connections from this address. Try again later.".into();
     refusal
 }

@@ -1,12 +1,13 @@
 //! The query string, read strictly: only known parameters, each at most once, each of its type.
 
-use std::borrow::Cow;
-
 use url::form_urlencoded;
 
 use crate::{
     chat::PageOf,
-    limits::{ID_MAX, IDS_PER_REQUEST_MAX, LIST_ITEMS_DEFAULT, LIST_ITEMS_MAX, READ_TEXT_ROWS},
+    limits::{
+        FIELD_NAME_CHARS_MAX, ID_MAX, IDS_PER_REQUEST_MAX, LIST_ITEMS_DEFAULT, LIST_ITEMS_MAX,
+        READ_TEXT_ROWS,
+    },
     protocol::{
         UserId,
         check::Checks,
@@ -26,11 +27,8 @@ impl Query {
             .collect();
         let mut errors = Vec::new();
         let mut fail = |name: &str, code, message: &'static str| {
-            errors.push(FieldError {
-                field: Cow::Owned(name.chars().take(64).collect()),
-                code,
-                message: message.into(),
-            });
+            let name: String = name.chars().take(FIELD_NAME_CHARS_MAX).collect();
+            errors.push(FieldError::new(name, code, message));
         };
         for (index, (name, _)) in pairs.iter().enumerate() {
             if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
@@ -141,7 +139,7 @@ mod tests {
 
     const KNOWN: &[&str] = &["q", "ids", "cursor", "limit"];
 
-    fn faults(text: &str) -> Vec<String> {
+    fn broken(text: &str) -> Vec<String> {
         let errors = match Query::parse(Some(text), KNOWN) {
             Err(refusal) => refusal.errors,
             Ok(query) => {
@@ -152,8 +150,8 @@ mod tests {
                 checks.done().err().map_or(vec![], |refusal| refusal.errors)
             }
         };
-        let fault = |error: &FieldError| format!("{} {}", error.field, error.code);
-        errors.iter().map(fault).collect()
+        let shown = |error: &FieldError| format!("{} {}", error.field, error.code);
+        errors.iter().map(shown).collect()
     }
 
     #[test]
@@ -185,11 +183,11 @@ mod tests {
             ("ids=1;2", &["ids format"]),
         ];
         for (text, expected) in table {
-            assert_eq!(faults(text), *expected, "{text}");
+            assert_eq!(broken(text), *expected, "{text}");
         }
         let many: Vec<_> = (1..=101).map(|id| id.to_string()).collect();
-        assert_eq!(faults(&format!("ids={}", many[..100].join(","))), [""; 0]);
-        assert_eq!(faults(&format!("ids={}", many.join(","))), ["ids format"]);
+        assert_eq!(broken(&format!("ids={}", many[..100].join(","))), [""; 0]);
+        assert_eq!(broken(&format!("ids={}", many.join(","))), ["ids format"]);
     }
 
     #[test]

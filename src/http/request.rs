@@ -247,14 +247,13 @@ fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
             "a JSON object is expected",
         ));
     }
-    let fault = |path: &str, error: &serde_json::Error| {
-        let (field, code, message) = check::json_fault(path, error);
-        Refusal::invalid_field(field, code, message)
+    let refused = |path: &str, error: &serde_json::Error| {
+        Refusal::invalid(vec![check::json_error(path, error)])
     };
     let mut reader = serde_json::Deserializer::from_str(text);
     let body = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| fault(&error.path().to_string(), error.inner()))?;
-    reader.end().map_err(|error| fault(".", &error))?;
+        .map_err(|error| refused(&error.path().to_string(), error.inner()))?;
+    reader.end().map_err(|error| refused(".", &error))?;
     Ok(body)
 }
 

@@ -50,20 +50,13 @@ impl Checks {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) {
-        self.errors.push(FieldError {
-            field: field.into(),
-            code,
-            message: message.into(),
-        });
+        self.errors.push(FieldError::new(field, code, message));
     }
 
     /// The checks of a body, begun with the fields that it must not have.
     pub fn of(unknown: Unknown) -> Self {
-        let errors = unknown.0.into_iter().map(|name| FieldError {
-            field: name.into(),
-            code: "unknown",
-            message: "there is no such field".into(),
-        });
+        let errors = unknown.0.into_iter();
+        let errors = errors.map(|name| FieldError::new(name, "unknown", "there is no such field"));
         Self {
             errors: errors.collect(),
         }
@@ -231,27 +224,21 @@ pub fn is_object(text: &str) -> bool {
         .starts_with('{')
 }
 
-/// Field, code and rule of a serde error. `path` is the field that was being read, `.` at the top level.
-pub fn json_fault(
-    path: &str,
-    error: &serde_json::Error,
-) -> (Cow<'static, str>, &'static str, Cow<'static, str>) {
+/// The field and the rule that a serde error is about. `path` is the field that was being read, `.` at the top level.
+pub fn json_error(path: &str, error: &serde_json::Error) -> FieldError {
     let text = error.to_string();
-    let named = |prefix: &str| {
-        let name = text.strip_prefix(prefix)?.split('`').next()?;
-        Some(Cow::Owned(name.chars().take(64).collect::<String>()))
-    };
+    let short = |name: &str| -> String { name.chars().take(FIELD_NAME_CHARS_MAX).collect() };
+    let named = |prefix: &str| Some(short(text.strip_prefix(prefix)?.split('`').next()?));
     if let Some(field) = named("missing field `") {
-        return (field, "missing", "this field is required".into());
+        return FieldError::new(field, "missing", "this field is required");
     }
     if let Some(field) = named("unknown field `") {
-        return (field, "unknown", "there is no such field".into());
+        return FieldError::new(field, "unknown", "there is no such field");
     }
     if let Some(field) = named("duplicate field `") {
-        return (field, "duplicate", "this field is given twice".into());
+        return FieldError::new(field, "duplicate", "this field is given twice");
     }
     if error.is_data() && path != "." {
-        let field = Cow::Owned(path.chars().take(64).collect::<String>());
         // Our own types say what they expect; serde's texts for the others name Rust types.
         let rule = text.rsplit_once(", expected ").and_then(|(_, rule)| {
             let rule = rule.split(" at line ").next()?;
@@ -260,21 +247,17 @@ pub fn json_fault(
             ours.then(|| Cow::Owned(format!("{rule} is expected")))
         });
         let rule = rule.unwrap_or("this field has the wrong type".into());
-        return (field, "type", rule);
+        return FieldError::new(short(path), "type", rule);
     }
     if error.is_data() {
-        return ("".into(), "type", "a JSON object is expected".into());
+        return FieldError::new("", "type", "a JSON object is expected");
+    }
+    if path != "." && text.starts_with("number out of range") {
+        return FieldError::new(short(path), "type", "this number is out of range");
     }
     let (line, column) = (error.line(), error.column());
-    if path != "." && text.starts_with("number out of range") {
-        let field = Cow::Owned(path.chars().take(64).collect::<String>());
-        return (field, "type", "this number is out of range".into());
-    }
-    (
-        "".into(),
-        "json",
-        format!("invalid JSON at line {line}, column {column}").into(),
-    )
+    let rule = format!("invalid JSON at line {line}, column {column}");
+    FieldError::new("", "json", rule)
 }
 
 #[cfg(test)]

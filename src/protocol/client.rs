@@ -10,7 +10,8 @@ use serde::{
 use uuid::Uuid;
 
 use super::{
-    check::{is_object, json_fault},
+    check::{is_object, json_error},
+    error::FieldError,
     reference::Ref,
     types::{MessageId, Rev, RoomId, Seq, Whole},
 };
@@ -112,9 +113,7 @@ pub struct Frame {
 pub struct BadFrame {
     /// If it could be read.
     pub reference: Option<Ref>,
-    pub field: Cow<'static, str>,
-    pub code: &'static str,
-    pub message: Cow<'static, str>,
+    pub error: FieldError,
 }
 
 /// Every field that any frame may have. `type` decides which of them belong together.
@@ -198,9 +197,7 @@ impl Frame {
         if !is_object(text) {
             return Err(BadFrame {
                 reference: None,
-                field: "".into(),
-                code: "type",
-                message: "a JSON object is expected".into(),
+                error: FieldError::new("", "type", "a JSON object is expected"),
             });
         }
         let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -211,34 +208,25 @@ impl Frame {
         }
         let reference = fields.reference.take();
         if reference.as_ref().is_some_and(Ref::is_too_long) {
+            let rule = format!("at most {REF_BYTES_MAX} bytes");
             return Err(BadFrame {
                 reference: None,
-                field: "ref".into(),
-                code: "length",
-                message: format!("at most {REF_BYTES_MAX} bytes").into(),
+                error: FieldError::new("ref", "length", rule),
             });
         }
         match fields.request() {
             Ok(request) => Ok(Self { reference, request }),
-            Err((field, code, message)) => Err(BadFrame {
-                reference,
-                field,
-                code,
-                message,
-            }),
+            Err(error) => Err(BadFrame { reference, error }),
         }
     }
 }
 
-/// Field, code and rule.
-type BadField = (Cow<'static, str>, &'static str, Cow<'static, str>);
-
-fn required<T>(field: &'static str, value: Option<T>) -> Result<T, BadField> {
-    value.ok_or((field.into(), "missing", "this field is required".into()))
+fn required<T>(field: &'static str, value: Option<T>) -> Result<T, FieldError> {
+    value.ok_or_else(|| FieldError::new(field, "missing", "this field is required"))
 }
 
 impl Fields<'_> {
-    fn request(mut self) -> Result<Request, BadField> {
+    fn request(mut self) -> Result<Request, FieldError> {
         let kind = std::mem::take(&mut self.kind);
         let request = match &*kind {
             "auth" => Request::Auth {
@@ -252,16 +240,15 @@ impl Fields<'_> {
             kind => self.request_about_a_room(kind)?,
         };
         match self.left_over() {
-            Some(field) => Err((
-                field.into(),
-                "unknown",
-                "this type of frame has no such field".into(),
-            )),
+            Some(field) => {
+                let rule = "this type of frame has no such field";
+                Err(FieldError::new(field, "unknown", rule))
+            }
             None => Ok(request),
         }
     }
 
-    fn request_about_a_room(&mut self, kind: &str) -> Result<Request, BadField> {
+    fn request_about_a_room(&mut self, kind: &str) -> Result<Request, FieldError> {
         Ok(match kind {
             "join" => Request::Join {
                 room_id: required("room_id", self.room_id.take())?,
@@ -300,11 +287,8 @@ impl Fields<'_> {
                 seq: required("seq", self.seq.take())?.into(),
             },
             _ => {
-                return Err((
-                    "type".into(),
-                    "unknown",
-                    "there is no such type of frame".into(),
-                ));
+                let rule = "there is no such type of frame";
+                return Err(FieldError::new("type", "unknown", rule));
             }
         })
     }
@@ -340,12 +324,9 @@ fn bad_json(text: &str, path: &str, error: &serde_json::Error) -> BadFrame {
         .ok()
         .and_then(|only| only.reference)
         .filter(|reference| !reference.is_too_long());
-    let (field, code, message) = json_fault(path, error);
     BadFrame {
         reference,
-        field,
-        code,
-        message,
+        error: json_error(path, error),
     }
 }
 

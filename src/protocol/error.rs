@@ -77,6 +77,20 @@ pub struct FieldError {
     pub message: Cow<'static, str>,
 }
 
+impl FieldError {
+    pub fn new(
+        field: impl Into<Cow<'static, str>>,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            field: field.into(),
+            code,
+            message: message.into(),
+        }
+    }
+}
+
 /// A request that was refused. `http::response` and `ws` alone turn it into what a client sees.
 #[derive(Clone, Debug)]
 pub struct Refusal {
@@ -111,10 +125,12 @@ impl Refusal {
 
     /// The database didn't answer in time. Nothing is known to be lost.
     pub fn unavailable() -> Self {
-        let mut refusal = Self::new(
-            Code::Unavailable,
-            "The server can't do this right now. Try again.",
-        );
+        Self::unavailable_because("The server can't do this right now. Try again.")
+    }
+
+    /// The server can't do this now, for a reason that it tells.
+    pub fn unavailable_because(message: &'static str) -> Self {
+        let mut refusal = Self::new(Code::Unavailable, message);
         refusal.retry_after = Some(UNAVAILABLE_RETRY);
         refusal
     }
@@ -145,11 +161,7 @@ impl Refusal {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::invalid(vec![FieldError {
-            field: field.into(),
-            code,
-            message: message.into(),
-        }])
+        Self::invalid(vec![FieldError::new(field, code, message)])
     }
 }
 

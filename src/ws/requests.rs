@@ -16,19 +16,14 @@ use crate::{
         check::Checks,
         client::{BadFrame, Frame as ClientFrame, Request},
         close::Close,
-        error::{Code, FieldError, Refusal},
+        error::{Code, Refusal},
         server::{Ack, Frame},
     },
 };
 
 impl Worker {
     pub(super) fn bad_frame(&self, bad: BadFrame) {
-        let error = FieldError {
-            field: bad.field,
-            code: bad.code,
-            message: bad.message,
-        };
-        self.refuse(bad.reference.as_ref(), &Refusal::invalid(vec![error]));
+        self.refuse(bad.reference.as_ref(), &Refusal::invalid(vec![bad.error]));
     }
 
     /// Acts on a request and answers it.

@@ -1,7 +1,5 @@
 //! What the server says about itself: `/api/info`, `/healthz`, `/readyz`.
 
-use std::time::Duration;
-
 use tokio::time;
 
 use crate::{
@@ -11,7 +9,7 @@ use crate::{
     },
     limits::READY_DEADLINE,
     protocol::{
-        error::{Code, Refusal},
+        error::Refusal,
         rest::{Info, Limits, Status},
     },
 };
@@ -33,16 +31,10 @@ pub async fn healthz(_: Call) -> HandlerResult {
 /// The database answers and the server isn't stopping.
 pub async fn readyz(call: Call) -> HandlerResult {
     if call.site.stopping.is_cancelled() {
-        return Err(not_ready("The server is stopping."));
+        return Err(Refusal::unavailable_because("The server is stopping."));
     }
     match time::timeout(READY_DEADLINE, call.site.chat.ready()).await {
         Ok(Ok(())) => response::ok(&Status { status: "ready" }),
-        _ => Err(not_ready("The database doesn't answer.")),
+        _ => Err(Refusal::unavailable_because("The database doesn't answer.")),
     }
-}
-
-fn not_ready(message: &'static str) -> Refusal {
-    let mut refusal = Refusal::new(Code::Unavailable, message);
-    refusal.retry_after = Some(Duration::from_secs(1));
-    refusal
 }

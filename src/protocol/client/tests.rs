@@ -97,7 +97,7 @@ fn other_numbers_and_names_are_refused() {
     ] {
         let bad = Frame::decode(text).unwrap_err();
         assert!(
-            bad.field.starts_with(field) && bad.code == code,
+            bad.error.field.starts_with(field) && bad.error.code == code,
             "{text}: {bad:?}"
         );
         assert_eq!(bad.reference, None, "{text}");
@@ -142,7 +142,8 @@ fn bad_frames_name_the_field_and_keep_the_ref() {
         ),
     ] {
         let bad = Frame::decode(text).unwrap_err();
-        assert_eq!((&*bad.field, bad.code), (field, code), "{text}: {bad:?}");
+        let told = (&*bad.error.field, bad.error.code);
+        assert_eq!(told, (field, code), "{text}: {bad:?}");
         assert!(
             bad.reference == Some(Ref::Text("a".into()))
                 || code == "duplicate"
