@@ -1,6 +1,6 @@
 //! The only composition root: builds the parts, connects them, and stops them in order.
 //!
-//! When the server stops, it accepts nothing new and tells the connections, which drain until [`DRAIN_SESSIONS`]; then
+//! When the server stops, it accepts nothing new and tells the connections, which drain until [`DRAIN_CONNECTIONS`]; then
 //! it drains the log until [`DRAIN_LOG`]; then the process ends, whatever is left.
 
 use std::{
@@ -174,7 +174,7 @@ async fn serve(config: Config, options: Options) -> Result<(), Error> {
     tracing::info!(signal, "stopping; a second signal stops at once");
     server.shutdown.token.cancel();
     server.hub.leave_all();
-    if !server.shutdown.drain(DRAIN_SESSIONS).await {
+    if !server.shutdown.drain(DRAIN_CONNECTIONS).await {
         let left = server.shutdown.tasks.len();
         tracing::warn!(left, "connections are cut: they did not end in time");
     }

@@ -9,7 +9,11 @@ use std::time::Duration;
 // What people type.
 pub const USERNAME_CHARS_MIN: usize = 3;
 pub const USERNAME_CHARS_MAX: usize = 32;
+/// At most this many marks stand on one letter of a username (UTS #39, section 5.4).
+pub const NAME_MARKS_MAX: usize = 4;
 pub const EMAIL_CHARS_MAX: usize = 254;
+/// The part of an address before the `@`.
+pub const EMAIL_LOCAL_BYTES_MAX: usize = 64;
 pub const PASSWORD_BYTES_MIN: usize = 8;
 pub const PASSWORD_BYTES_MAX: usize = 256;
 /// The least length of a key that signs access tokens.
@@ -33,6 +37,8 @@ pub const FRAME_BYTES_MAX: usize = 512 * 1024;
 pub const BODY_DISCARDED_BYTES_MAX: usize = 1024 * 1024;
 /// Of the name of a field or parameter that doesn't exist, so much is repeated in the answer.
 pub const FIELD_NAME_CHARS_MAX: usize = 64;
+/// Fields that don't exist and that one answer names.
+pub const UNKNOWN_FIELDS_MAX: usize = 16;
 pub const IDS_PER_REQUEST_MAX: usize = 100;
 pub const SYNC_ROOMS_MAX: usize = 1_000;
 pub const ROOMS_PER_USER_MAX: usize = 1_000;
@@ -49,6 +55,9 @@ pub const REACTION_KINDS_MAX: usize = 20;
 pub const REACTION_USERS_MAX: usize = 50;
 /// People that one text may mention.
 pub const MENTIONS_MAX: usize = 50;
+/// Different names that are looked up for one text; further ones mention nobody. This is enough for [`MENTIONS_MAX`] names in a
+/// text without spaces, each followed by nine more letters.
+pub const MENTION_NAMES_MAX: usize = 512;
 /// In larger rooms only the owner and admins may mention all.
 pub const MENTION_ALL_ROOM_MAX: u64 = 100;
 /// Unread mentions that are told by their seq, and deleted messages above a marker.
@@ -67,6 +76,12 @@ pub const SEARCH_SNIPPET_CHARS: usize = 160;
 // The log.
 /// Database connections for reading that may be configured.
 pub const DATABASE_POOL_MAX: usize = 1_000;
+/// Prepared statements that a database connection keeps.
+pub const STATEMENTS_CACHED: usize = 128;
+/// How often a read on MySQL is tried before its error is returned.
+pub const READ_TRIES_MAX: usize = 3;
+/// How long a node waits for another one that migrates the database.
+pub const MIGRATION_LOCK_WAIT: Duration = Duration::from_secs(60);
 /// Appends that share one transaction.
 pub const BATCH_ROWS_MAX: usize = 256;
 /// Appends that wait for a transaction. One more is refused with `unavailable`.
@@ -79,19 +94,22 @@ pub const APPEND_DEADLINE: Duration = Duration::from_secs(10);
 pub const LOCK_WAIT: Duration = Duration::from_secs(2);
 pub const STATEMENT_DEADLINE: Duration = Duration::from_secs(5);
 /// How often a starting server logs how far it is with data that it derives anew.
-pub const DERIVED_TOLD_EVERY: Duration = Duration::from_secs(5);
-/// MySQL ends a database session that it hears nothing of for so long, and MariaDB one that stops in the middle of a
-/// transaction: else a machine that vanishes holds its locks for hours.
-pub const SESSION_WAIT: Duration = Duration::from_secs(30);
+pub const DERIVED_LOG_INTERVAL: Duration = Duration::from_secs(5);
+/// MySQL closes a database connection that was idle for so long, and MariaDB one that was idle within a transaction: else a
+/// machine that vanishes holds its locks for hours.
+pub const DB_IDLE_WAIT: Duration = Duration::from_secs(30);
 pub const TRANSACTION_WAIT: Duration = Duration::from_secs(5);
-/// A database session that has rested longer isn't used any more: it may be ending.
-pub const SESSION_REST: Duration = Duration::from_secs(20);
+/// A database connection that was idle for longer isn't used any more: the server may be closing it.
+pub const DB_IDLE_MAX: Duration = Duration::from_secs(20);
 /// The least packet that the database server must take: the longest text's words fit it.
 pub const PACKET_BYTES_MIN: usize = 1024 * 1024;
 /// How often the same cause is logged while requests fail because of it.
-pub const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(60);
+pub const LOGGED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Changed rows in one page of a sync.
 pub const SYNC_PAGE_ROWS: usize = 500;
+/// The text that is held at once for one page of the log; a row more may come on top. 500 ordinary messages fit, and a connection that
+/// reads slowly holds [`SYNC_PARALLEL`] pages.
+pub const LOG_PAGE_BYTES: usize = 128 * 1024;
 /// Beyond this many changes a client reloads the room instead of catching up.
 pub const SYNC_CHANGES_MAX: u64 = 100_000;
 /// Rooms of one connection that catch up at the same time.
@@ -107,7 +125,7 @@ pub const FILES_INTERVAL: Duration = Duration::from_millis(250);
 pub const FILES_DOUBT: Duration = Duration::from_secs(1);
 /// How often a full disk is tried again, and how often it is logged at most if writes succeed now and then.
 pub const DISK_RETRY: Duration = Duration::from_millis(250);
-pub const DISK_TOLD_INTERVAL: Duration = Duration::from_secs(30);
+pub const DISK_LOG_INTERVAL: Duration = Duration::from_secs(30);
 /// Pages of a database that a backup copies before it checks whether it was stopped.
 pub const BACKUP_PAGES: i32 = 1_000;
 
@@ -178,6 +196,8 @@ pub const CONNECTIONS_PER_USER_MAX: usize = 20;
 /// One host has one of so many shares of the connections, unless the operator sets another number: many people may be
 /// behind one address.
 pub const SHARES_OF_CONNECTIONS: usize = 4;
+/// When a host that has all of its share open is told to try again.
+pub const HOST_RETRY: Duration = Duration::from_secs(5);
 /// Connections above a host's share that are told so at the same time. More are dropped in silence.
 pub const TURNED_AWAY_MAX: usize = 256;
 /// What each body may hold without being counted.
@@ -239,7 +259,7 @@ pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
 /// Exchanges of refresh tokens whose time this node remembers, so that a stepping clock doesn't change it.
 pub const EXCHANGES_REMEMBERED: usize = 10_000;
 /// How long sessions, invites and links are kept after they expired: while a clock is wrong by less, nothing is
-/// forgotten that is still valid.
+/// deleted that is still valid.
 pub const CLOCK_MARGIN: Duration = Duration::from_secs(24 * 3_600);
 /// Refresh tokens that one request may show in cookies of the same name. More are ignored.
 pub const REFRESH_COOKIES_MAX: usize = 8;
@@ -251,7 +271,7 @@ pub const SESSION_GENERATIONS: usize = 1_024;
 /// How long a refresh token that was exchanged may be shown again by the same device, whose answer was lost.
 pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
 /// Sessions of one user. Another one ends the one that was used least recently.
-pub const LOGINS_PER_USER_MAX: usize = 100;
+pub const SESSIONS_PER_USER_MAX: usize = 100;
 /// How often every node looks for sessions that ended elsewhere.
 pub const REVOCATIONS_INTERVAL: Duration = Duration::from_millis(500);
 /// Ids of revocations are not in commit order, so each poll re-reads this long, which is longer than any transaction can run.
@@ -273,10 +293,10 @@ pub const PENDING_JOBS_INTERVAL: Duration = Duration::from_secs(5);
 pub const PENDING_JOBS_PAGE: usize = 100;
 /// A request that found an account not deleted is over after so long, its append included, whatever the clocks of two nodes say.
 pub const DELETION_SETTLED_AFTER: Duration = Duration::from_secs(180);
-/// Rows that are over and forgotten in one statement, and how many of these follow each other: more than can be
-/// made in the [`PRUNE_INTERVAL`] after which it goes on.
-pub const FORGOTTEN_AT_ONCE: usize = 1_000;
-pub const FORGETTING_ROUNDS: usize = 100;
+/// Rows of expired sessions, invites and the like that one statement deletes, and how many such statements follow each other. Together they
+/// delete more than can be written until the next ones, after [`PRUNE_INTERVAL`].
+pub const DELETED_AT_ONCE: usize = 1_000;
+pub const DELETION_ROUNDS: usize = 100;
 
 // Passwords.
 pub const PASSWORD_QUEUE_MAX: usize = 50;
@@ -346,6 +366,8 @@ pub const READ_PAUSE: Duration = Duration::from_millis(50);
 pub const READS_AT_ONCE: usize = 2;
 pub const READS_AT_ONCE_POOL: usize = 8;
 pub const READS_WAITING_MAX: usize = 1_000;
+/// When a read is to be tried again that was refused because too many wait.
+pub const READS_RETRY: Duration = Duration::from_secs(1);
 pub const SEARCHES_PER_SECOND: u32 = 2;
 pub const SEARCHES_BURST: u32 = 20;
 pub const SOCKETS_PER_MINUTE: u32 = 60;
@@ -360,7 +382,7 @@ pub const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
 // Shutdown, in order.
 /// Clients that are told to go away come back after a random time up to this.
 pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
-pub const DRAIN_SESSIONS: Duration = Duration::from_secs(5);
+pub const DRAIN_CONNECTIONS: Duration = Duration::from_secs(5);
 pub const DRAIN_LOG: Duration = Duration::from_secs(15);
 /// How long the process waits for work on other threads.
 pub const STOP_THREADS: Duration = Duration::from_secs(1);
@@ -388,7 +410,7 @@ const _: () = {
             + (2 * MENTIONED_MAX + ONLINE_MAX) * 17
             + 8192
             <= FRAME_BYTES_MAX,
-        "a room fits into `ready` with all else that is in it"
+        "the largest room fits a frame `ready` beside its other fields"
     );
     assert!(MAILBOX_BYTES_MAX < FRAME_BYTES_MAX);
     assert!(
@@ -397,25 +419,29 @@ const _: () = {
     );
     assert!(
         ROOM_QUEUE_MAX * 1024 <= ROOM_QUEUE_BYTES_MAX && RING_EVENTS_MAX * 512 <= RING_BYTES_MAX,
-        "ordinary messages meet the bound in number first"
+        "with messages of ordinary length the bound in number is met before the one in bytes"
+    );
+    assert!(
+        MENTION_NAMES_MAX >= MENTIONS_MAX * 10,
+        "each mention may be followed by nine letters that could belong to its name"
     );
     assert!(BATCH_ROWS_MAX < APPEND_QUEUE_MAX);
     assert!(
         BATCH_ROWS_MAX * CONTENT_CHARS_MAX * 4 < APPEND_QUEUE_BYTES_MAX / 2,
-        "a batch of the longest texts leaves room for the next"
+        "while a batch of the longest texts is written, the next one may wait"
     );
     assert!(
         2 * FILES_INTERVAL.as_millis() + FILES_DOUBT.as_millis() < 2_000,
-        "within 2 s nothing is acknowledged that is lost"
+        "2 s after the files of a database were changed nothing is acknowledged any more"
     );
     assert!(
         READ_ROWS_PER_SECOND as u64 * READ_PATIENCE.as_secs()
             > (READ_ROWS + SYNC_ROOMS_MAX as u32 * READ_ROOM_ROWS) as u64 + SYNC_PAGE_ROWS as u64,
-        "a sync that is slowed comes further"
+        "the rows of the largest sync and of a page come back within the time that a read waits"
     );
     assert!(
         REQUEST_BYTES_MAX * 100 < BODIES_BYTES_OF_ONE_MAX,
-        "many of the largest bodies of one host come at once"
+        "one host may send a hundred of the largest bodies at once"
     );
     assert!(BODIES_BYTES_OF_ONE_MAX < BODIES_BYTES_MAX);
     assert!(LOCK_WAIT.as_millis() < STATEMENT_DEADLINE.as_millis());
@@ -423,22 +449,22 @@ const _: () = {
     assert!(APPEND_DEADLINE.as_millis() < REQUEST_DEADLINE.as_millis());
     assert!(
         PASSWORD_DEADLINE.as_millis() + APPEND_DEADLINE.as_millis() < REQUEST_DEADLINE.as_millis(),
-        "a registration waits for its hash, then for its row"
+        "a registration waits for its hash and then for its row within one request"
     );
     assert!(TRANSACTION_WAIT.as_millis() < APPEND_DEADLINE.as_millis());
     assert!(
-        SESSION_REST.as_millis() + STATEMENT_DEADLINE.as_millis() < SESSION_WAIT.as_millis(),
-        "no session ends while it is used"
+        DB_IDLE_MAX.as_millis() + STATEMENT_DEADLINE.as_millis() < DB_IDLE_WAIT.as_millis(),
+        "the database server closes no connection while a statement begins on it"
     );
     assert!(APPEND_DEADLINE.as_millis() < DRAIN_LOG.as_millis());
     assert!(
         APPEND_DEADLINE.as_millis() < REVOCATIONS_WINDOW.as_millis(),
-        "no transaction outlives the window"
+        "a revocation is committed within the time that each poll reads again"
     );
     assert!(
         BODY_DEADLINE.as_secs() + REQUEST_DEADLINE.as_secs() + APPEND_DEADLINE.as_secs() + 60
             <= DELETION_SETTLED_AFTER.as_secs(),
-        "a minute is left for clocks that differ"
+        "the clocks of two nodes may differ by a minute"
     );
     assert!(TOKEN_BYTES_MAX < HTTP_BUFFER_BYTES_MAX);
     assert!(HEADER_DEADLINE.as_secs() < KEPT_DEADLINE.as_secs());
@@ -448,10 +474,10 @@ const _: () = {
     assert!(METRICS_CONNECTIONS_MAX < FILES_RESERVED / 2);
     assert!(
         PAIR_GUESS_INTERVAL.as_secs() >= 4 * ACCOUNT_GUESS_INTERVAL.as_secs(),
-        "who guesses from a few networks doesn't use up what the account's owner may try elsewhere"
+        "those who guess from fewer than four networks leave guesses to the account's owner elsewhere"
     );
     assert!(
         PRESENCE_ROOM_MAX as usize <= PRESENCE_IDS_MAX,
-        "whom one finds in a small room fits a frame"
+        "the members of the largest room with presence fit one presence frame"
     );
 };

@@ -9,7 +9,7 @@ use pulldown_cmark::{Event, Parser, Tag};
 
 use super::Chat;
 use crate::{
-    limits::{MENTIONS_MAX, USERNAME_CHARS_MAX},
+    limits::{MENTION_NAMES_MAX, MENTIONS_MAX, USERNAME_CHARS_MAX},
     protocol::{
         UserId,
         check::{Checks, RESERVED_NAME},
@@ -22,10 +22,6 @@ use crate::{
 
 /// The most characters of a name as it is typed: each may carry a mark of its own, or be typed as two (`SS` for ß).
 const NAME_CHARS_MAX: usize = 2 * USERNAME_CHARS_MAX;
-/// The most different names that are looked up for one text; further ones mention nobody. This is enough for
-/// [`MENTIONS_MAX`] names in a text without spaces, each followed by nine more letters.
-const NAMES_MAX: usize = 512;
-const _: () = assert!(NAMES_MAX >= MENTIONS_MAX * 10);
 /// How an address may begin, besides with `scheme://`.
 const HEADS: [&str; 9] = [
     "www.", "mailto:", "xmpp:", "sip:", "sips:", "tel:", "sms:", "acct:", "matrix:",
@@ -74,7 +70,7 @@ fn candidates(content: &str) -> Vec<Candidates> {
         let mut candidates = meant(&content[at + 1..]);
         candidates.retain(|name| {
             let known = names.contains(name);
-            known || (names.len() < NAMES_MAX && names.insert(name.clone()))
+            known || (names.len() < MENTION_NAMES_MAX && names.insert(name.clone()))
         });
         candidates.reverse();
         if !candidates.is_empty() {
@@ -252,7 +248,7 @@ mod tests {
         }
     }
 
-    /// No text causes more lookups than [`NAMES_MAX`].
+    /// No text causes more lookups than [`MENTION_NAMES_MAX`].
     #[test]
     fn hostile_texts_mention_few() {
         for text in [
@@ -271,7 +267,11 @@ mod tests {
         ] {
             let found = candidates(&text);
             let names: BTreeSet<&String> = found.iter().flatten().collect();
-            assert!(names.len() <= NAMES_MAX, "{}: {text:.9}", names.len());
+            assert!(
+                names.len() <= MENTION_NAMES_MAX,
+                "{}: {text:.9}",
+                names.len()
+            );
         }
     }
 }

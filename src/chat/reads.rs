@@ -19,7 +19,7 @@ use super::limiter::{Limiter, RateLimits};
 use crate::{
     limits::{
         READ_PATIENCE, READ_PAUSE, READ_ROWS, READ_ROWS_BURST, READ_ROWS_PER_SECOND, READS_AT_ONCE,
-        READS_AT_ONCE_POOL, READS_WAITING_MAX, STATEMENT_DEADLINE,
+        READS_AT_ONCE_POOL, READS_RETRY, READS_WAITING_MAX, STATEMENT_DEADLINE,
     },
     protocol::{UserId, error::Refusal},
 };
@@ -77,7 +77,7 @@ impl Reads {
         let turns = turns.entry(user_id).or_insert_with(new).clone();
         // All clones but the map's and this one belong to reads that run or wait.
         if Arc::strong_count(&turns) - 2 >= self.at_once + READS_WAITING_MAX {
-            return Err(limited(Refusal::rate_limited(Duration::from_secs(1))));
+            return Err(limited(Refusal::rate_limited(READS_RETRY)));
         }
         match timeout(STATEMENT_DEADLINE, turns.acquire_owned()).await {
             Ok(Ok(turn)) => Ok(Turn(Some(turn))),

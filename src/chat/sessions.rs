@@ -182,7 +182,7 @@ impl Chat {
     pub(super) async fn prune_sessions(&self) {
         let kept = self.refresh_ttl + CLOCK_MARGIN;
         let used_before = Time(Time::now().0 - kept.as_millis() as i64);
-        if let Err(error) = self.store.forget_ended(used_before).await
+        if let Err(error) = self.store.delete_ended(used_before).await
             && !error.was_told()
         {
             tracing::warn!(%error, "old sessions could not be deleted");

@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use dashmap::{DashMap, Entry};
@@ -19,8 +19,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     limits::{
-        BODIES_BYTES_MAX, BODIES_BYTES_OF_ONE_MAX, BODY_BYTES_FREE, SHARES_OF_CONNECTIONS,
-        TOLD_AGAIN_AFTER,
+        BODIES_BYTES_MAX, BODIES_BYTES_OF_ONE_MAX, BODY_BYTES_FREE, HOST_RETRY, LOGGED_AGAIN_AFTER,
+        SHARES_OF_CONNECTIONS,
     },
     protocol::error::Refusal,
 };

@@ -165,7 +165,7 @@ impl Checks {
         let invisible = |c: char| c.is_whitespace() || c.is_control() || is_hidden(c);
         let well_formed = text.rsplit_once('@').is_some_and(|(local, host)| {
             !local.is_empty()
-                && local.len() <= 64
+                && local.len() <= EMAIL_LOCAL_BYTES_MAX
                 && !local.contains('@')
                 && host.contains('.')
                 && host.split('.').all(|label| {

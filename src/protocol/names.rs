@@ -14,12 +14,12 @@ use unicode_security::{
     general_security_profile::IdentifierType,
 };
 
+use crate::limits::NAME_MARKS_MAX;
+
 const NON_JOINER: char = '\u{200c}';
 const JOINER: char = '\u{200d}';
 /// The canonical combining class of the signs that remove a letter's vowel.
 const VIRAMA: u8 = 9;
-/// Marks on one letter (UTS #39, section 5.4).
-const MARKS_MAX: usize = 4;
 
 /// The rule that a composed name (NFC) breaks. Its length is checked elsewhere.
 pub fn broken_rule(name: &str) -> Option<&'static str> {
@@ -109,7 +109,7 @@ fn is_overloaded(name: &str) -> bool {
         marks = if is_nonspacing(c) { marks + 1 } else { 0 };
         let twice = marks > 1 && last == Some(c);
         last = Some(c);
-        twice || marks > MARKS_MAX
+        twice || marks > NAME_MARKS_MAX
     })
 }
 

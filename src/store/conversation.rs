@@ -8,13 +8,16 @@ use super::{
     Store,
     connection::{Conn, script},
     error::{Result, SqlError},
-    log::messages::{PAGE_BYTES, head, with_reactions},
+    log::messages::{head, with_reactions},
     rows,
     values::{params, with_ids},
 };
-use crate::protocol::{
-    Rev, RoomId, Seq, UserId,
-    rest::{Message, ReactionOf},
+use crate::{
+    limits::LOG_PAGE_BYTES,
+    protocol::{
+        Rev, RoomId, Seq, UserId,
+        rest::{Message, ReactionOf},
+    },
 };
 
 impl Store {
@@ -109,7 +112,7 @@ async fn pins(
         rows::MESSAGE_COLUMNS
     );
     let params = params![room_id, after, limit + 1];
-    let (mut found, cut) = conn.query_upto(&sql, params, PAGE_BYTES).await?;
+    let (mut found, cut) = conn.query_upto(&sql, params, LOG_PAGE_BYTES).await?;
     let more = cut || found.len() > limit;
     found.truncate(limit);
     let (messages, more) = with_reactions(&mut conn, room_id, found, more).await?;

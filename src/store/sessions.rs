@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     limits::{
-        CLOCK_MARGIN, FORGETTING_ROUNDS, FORGOTTEN_AT_ONCE, LOGINS_PER_USER_MAX, REFRESH_GRACE,
-        REVOCATIONS_KEPT, REVOCATIONS_PAGE,
+        CLOCK_MARGIN, DELETED_AT_ONCE, DELETION_ROUNDS, REFRESH_GRACE, REVOCATIONS_KEPT,
+        REVOCATIONS_PAGE, SESSIONS_PER_USER_MAX,
     },
     protocol::{SessionId, Time, UserId, rest::Session},
 };
@@ -78,7 +78,7 @@ pub struct Revocation {
 }
 
 impl Store {
-    /// Creates a session. Sessions of the user that expired long ago are deleted, and beyond [`LOGINS_PER_USER_MAX`] active ones the
+    /// Creates a session. Sessions of the user that expired long ago are deleted, and beyond [`SESSIONS_PER_USER_MAX`] active ones the
     /// least recently used end. Returns how many ended. `None`: the user's password was changed, or the account was disabled, since
     /// it was verified.
     pub async fn create_session(&self, session: NewSession) -> Result<Option<usize>> {
@@ -127,7 +127,7 @@ impl Store {
     pub async fn sessions(&self, user_id: UserId) -> Result<Vec<Session>> {
         let sql = "SELECT id, user_agent, created_at, last_used_at FROM auth_sessions
              WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY last_used_at DESC, id LIMIT ?";
-        let params = params![user_id, Time::now(), LOGINS_PER_USER_MAX];
+        let params = params![user_id, Time::now(), SESSIONS_PER_USER_MAX];
         let found = self.db().query(sql, params).await?;
         let sessions = found.into_iter().map(|mut row| {
             Ok(Session {
@@ -217,7 +217,7 @@ impl Store {
 
     /// Deletes what isn't needed any more, a part at a time: revocations that every node has read, used tokens that would have
     /// expired, and sessions, invites and links that expired [`CLOCK_MARGIN`] ago.
-    pub async fn forget_ended(&self, used_before: Time) -> Result<()> {
+    pub async fn delete_ended(&self, used_before: Time) -> Result<()> {
         let now = Time::now();
         let read = Time(now.0 - REVOCATIONS_KEPT.as_millis() as i64);
         let over = Time(now.0 - CLOCK_MARGIN.as_millis() as i64);
@@ -228,8 +228,8 @@ impl Store {
             ("invites", "expires_at", over),
             ("password_resets", "expires_at", over),
         ] {
-            for _ in 0..FORGETTING_ROUNDS {
-                let script = script(move |conn| Box::pin(forget(conn, table, at, before)));
+            for _ in 0..DELETION_ROUNDS {
+                let script = script(move |conn| Box::pin(delete_oldest(conn, table, at, before)));
                 if !self.db().write(script).await?? {
                     break;
                 }
@@ -257,10 +257,10 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<
     conn.execute(sql, params![user_id, over]).await?;
     let sql = "SELECT id, last_used_at FROM auth_sessions WHERE user_id = ? AND revoked_at IS NULL
          ORDER BY last_used_at DESC, id LIMIT ?";
-    let living = conn
-        .query(sql, params![user_id, 2 * LOGINS_PER_USER_MAX])
+    let active = conn
+        .query(sql, params![user_id, 2 * SESSIONS_PER_USER_MAX])
         .await?;
-    let least_used = living.get(LOGINS_PER_USER_MAX - 1..).unwrap_or_default();
+    let least_used = active.get(SESSIONS_PER_USER_MAX - 1..).unwrap_or_default();
     for row in least_used {
         let id = SessionId(row.u64(0)?);
         end_one(&mut conn, user_id, id, now).await?;
@@ -284,10 +284,10 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<
 }
 
 /// Deletes the oldest rows of a table, of those from before this time. Returns whether there may be more.
-async fn forget(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Written<bool> {
+async fn delete_oldest(mut conn: Conn<'_>, table: &str, at: &str, before: Time) -> Written<bool> {
     // MySQL, MariaDB and SQLite share no DELETE with a limit that uses an index.
     let sql = format!("SELECT {at} FROM {table} WHERE {at} < ? ORDER BY {at} LIMIT 1 OFFSET ?");
-    let found = conn.query(&sql, params![before, FORGOTTEN_AT_ONCE]).await?;
+    let found = conn.query(&sql, params![before, DELETED_AT_ONCE]).await?;
     let next = found.first().map(|row| row.time(0)).transpose()?;
     let sql = format!("DELETE FROM {table} WHERE {at} < ?");
     // With all rows of the same moment, however many they are.

@@ -26,8 +26,9 @@ use crate::{
     chat::Identity,
     hub::{Mailbox, PresenceNews, Registration, Wire, mailbox::Backlog},
     limits::{
-        ANSWERS_BYTES_MAX, AUTH_DEADLINE, CLOSE_DEADLINE, DRAIN_SESSIONS, EXPIRY_SPREAD, HEARTBEAT,
-        PRESENCE_INTERVAL, RECONNECT_SPREAD, STRIKES_MAX, STRIKES_WINDOW, WRITE_DEADLINE,
+        ANSWERS_BYTES_MAX, AUTH_DEADLINE, CLOSE_DEADLINE, DRAIN_CONNECTIONS, EXPIRY_SPREAD,
+        HEARTBEAT, PRESENCE_INTERVAL, RECONNECT_SPREAD, STRIKES_MAX, STRIKES_WINDOW,
+        WRITE_DEADLINE,
     },
     protocol::{
         Time,
@@ -190,7 +191,7 @@ impl Connection {
         let backlog = self.mailbox.backlog();
         match (backlog.close, backlog.closing(), &doing) {
             (None, Some(_), Doing::Busy(_)) => {
-                self.leaving.get_or_insert(now + DRAIN_SESSIONS / 2);
+                self.leaving.get_or_insert(now + DRAIN_CONNECTIONS / 2);
             }
             (_, Some(close), _) => return Err(close),
             (_, None, _) => {}

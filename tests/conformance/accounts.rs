@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearth::{
-    limits::{CLOCK_MARGIN, FORGOTTEN_AT_ONCE, INVITES_PER_USER_MAX, REVOCATIONS_KEPT},
+    limits::{CLOCK_MARGIN, DELETED_AT_ONCE, INVITES_PER_USER_MAX, REVOCATIONS_KEPT},
     protocol::{
         SessionId, Time, UserId,
         rest::{RoomKind, SiteRole, UserSummary},
@@ -133,7 +133,7 @@ pub async fn a_taken_name_gives_the_use_back(place: Place) {
             .unwrap()
             .is_some()
     );
-    assert!(!store.invite_lives([1; 32]).await.unwrap());
+    assert!(!store.invite_is_valid([1; 32]).await.unwrap());
     assert!(
         store
             .create_invited_user(new("eve"), [1; 32])
@@ -275,7 +275,7 @@ pub async fn a_reset_code_is_used_once(place: Place) {
         .allow_reset(ada.id, [9; 32], past)
         .await
         .unwrap();
-    assert!(!nodes[0].store.reset_lives([9; 32]).await.unwrap());
+    assert!(!nodes[0].store.reset_is_valid([9; 32]).await.unwrap());
     assert!(
         nodes[0]
             .store
@@ -365,13 +365,13 @@ pub async fn an_account_is_deleted_by_its_password(place: Place) {
         .unwrap();
     let deleted = store.delete_user(ada.id, "$2b$".into()).await.unwrap();
     assert_eq!(deleted, Err(Undeleted::WrongPassword));
-    assert!(store.reset_lives([1; 32]).await.unwrap());
+    assert!(store.reset_is_valid([1; 32]).await.unwrap());
     let deleted = store
         .delete_user(ada.id, "$argon2id$".into())
         .await
         .unwrap();
     assert_eq!(deleted.unwrap().task, Task::LeaveAll);
-    assert!(!store.reset_lives([1; 32]).await.unwrap());
+    assert!(!store.reset_is_valid([1; 32]).await.unwrap());
     assert!(store.invites(None, 0, 10).await.unwrap().is_empty());
     // It has no password by now, and nobody deletes it again.
     let again = store
@@ -420,7 +420,7 @@ pub async fn what_is_over_is_forgotten(place: Place) {
         }
     }
     // More than goes in one statement.
-    for at in 0..FORGOTTEN_AT_ONCE + 10 {
+    for at in 0..DELETED_AT_ONCE + 10 {
         let read = now.0 - REVOCATIONS_KEPT.as_millis() as i64 - 1 - at as i64;
         place
             .meddle(&format!(
@@ -428,7 +428,7 @@ pub async fn what_is_over_is_forgotten(place: Place) {
             ))
             .await;
     }
-    store.forget_ended(ago).await.unwrap();
+    store.delete_ended(ago).await.unwrap();
     let rows = async |table: &str, key: &str| {
         place
             .numbers(&format!("SELECT {key} FROM {table} ORDER BY {key}"))

@@ -2,7 +2,7 @@
 
 use hearth::{
     limits,
-    limits::LOGINS_PER_USER_MAX,
+    limits::SESSIONS_PER_USER_MAX,
     protocol::{
         RoomId, SessionId, Time, UserId,
         fold::plain,
@@ -437,7 +437,7 @@ pub async fn so_many_log_ins_live(place: Place) {
     let node = place.node().await;
     let user = node.user().await;
     let other = node.user().await;
-    for id in 1..=LOGINS_PER_USER_MAX as u64 + 5 {
+    for id in 1..=SESSIONS_PER_USER_MAX as u64 + 5 {
         let session = NewSession {
             id: SessionId(id),
             user_id: if id == 3 { other.id } else { user.id },
@@ -463,7 +463,7 @@ pub async fn so_many_log_ins_live(place: Place) {
     }
     assert_eq!(
         node.store.sessions(user.id).await.unwrap().len(),
-        LOGINS_PER_USER_MAX
+        SESSIONS_PER_USER_MAX
     );
     assert_eq!(node.store.sessions(other.id).await.unwrap().len(), 2);
     let ended = node.store.revocations_after(0).await.unwrap();

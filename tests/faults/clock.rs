@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use hearth::limits::LOGINS_PER_USER_MAX;
+use hearth::limits::SESSIONS_PER_USER_MAX;
 use serde_json::{Value, json};
 
 use crate::support::{Account, Db, MariaDb, PATIENCE, Server, Socket, each_database, timeout};
@@ -134,7 +134,7 @@ async fn a_clock_that_steps_logs_nobody_out(db: Db) {
 async fn a_log_in_made_while_the_clock_is_behind_is_not_the_least_used(db: Db) {
     let (server, clock) = start(db).await;
     server.register("ada").await;
-    for _ in 1..LOGINS_PER_USER_MAX {
+    for _ in 1..SESSIONS_PER_USER_MAX {
         server.log_in("ada").await;
     }
     clock.set(-HOUR);

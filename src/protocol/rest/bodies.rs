@@ -66,11 +66,6 @@ impl<T: JsonSchema> JsonSchema for Field<T> {
 #[derive(Debug, Default)]
 pub struct Unknown(pub Vec<String>);
 
-impl Unknown {
-    const NAMES_MAX: usize = 16;
-    const NAME_CHARS_MAX: usize = 64;
-}
-
 impl<'de> Deserialize<'de> for Unknown {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Names;
@@ -87,8 +82,8 @@ impl<'de> Deserialize<'de> for Unknown {
             ) -> Result<Unknown, A::Error> {
                 let mut names = Vec::new();
                 while let Some((name, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
-                    if names.len() < Unknown::NAMES_MAX {
-                        names.push(name.chars().take(Unknown::NAME_CHARS_MAX).collect());
+                    if names.len() < limits::UNKNOWN_FIELDS_MAX {
+                        names.push(name.chars().take(limits::FIELD_NAME_CHARS_MAX).collect());
                     }
                 }
                 Ok(Unknown(names))

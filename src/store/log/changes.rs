@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     dense::{Dense, retried},
-    messages::{PAGE_BYTES, with_reactions},
+    messages::with_reactions,
 };
 use crate::{
     limits,
@@ -187,7 +187,9 @@ async fn messages_after(
         rows::MESSAGE_COLUMNS
     );
     let params = params![room_id, after, rows_max];
-    let (rows, cut) = conn.query_upto(&sql, params, PAGE_BYTES).await?;
+    let (rows, cut) = conn
+        .query_upto(&sql, params, limits::LOG_PAGE_BYTES)
+        .await?;
     let cut = cut || rows.len() == rows_max;
     let (messages, cut) = with_reactions(conn, room_id, rows, cut).await?;
     let changed = messages.into_iter().map(|message| Changed {

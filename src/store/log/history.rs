@@ -2,9 +2,10 @@
 
 use super::{
     dense::{Dense, retried},
-    messages::{PAGE_BYTES, head, with_reactions},
+    messages::{head, with_reactions},
 };
 use crate::{
+    limits::LOG_PAGE_BYTES,
     protocol::{RoomId, Seq, rest::Message},
     store::{
         connection::{Conn, Script},
@@ -102,8 +103,8 @@ async fn run_of(
         rows::MESSAGE_COLUMNS
     );
     let bytes = match range {
-        Range::Around(_) => PAGE_BYTES / 2,
-        _ => PAGE_BYTES,
+        Range::Around(_) => LOG_PAGE_BYTES / 2,
+        _ => LOG_PAGE_BYTES,
     };
     let params = params![room_id, low, high];
     let (found, cut) = conn.query_upto(&sql, params, bytes).await?;

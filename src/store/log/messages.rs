@@ -16,9 +16,6 @@ use crate::{
     },
 };
 
-/// The text that is held at once for one page; a row more may come on top. 500 ordinary messages fit, and a connection that reads
-/// slowly holds [`limits::SYNC_PARALLEL`] pages.
-pub const PAGE_BYTES: usize = 128 * 1024;
 /// The reactions that one page lists; those of a message more may come on top.
 const PAGE_REACTIONS: u64 = 10_000;
 /// The reactions that are listed of one message at most.

@@ -62,8 +62,6 @@ const TABLES: [&str; 21] = [
     "meta",
     HISTORY,
 ];
-/// How long a node waits for the migration of another one.
-const LOCK_SECONDS: u32 = 60;
 
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -356,13 +354,14 @@ impl LockedMysql {
         }
         let pool = Pool::new(opts);
         let mut conn = connection(&pool).await?;
+        let wait = limits::MIGRATION_LOCK_WAIT.as_secs();
         let locked: Option<Option<i64>> = conn
-            .query_first(format!("SELECT GET_LOCK({LOCK_NAME}, {LOCK_SECONDS})"))
+            .query_first(format!("SELECT GET_LOCK({LOCK_NAME}, {wait})"))
             .await
             .map_err(mysql::error::unavailable)?;
         if locked.flatten() != Some(1) {
             return Err(Error::Unavailable(format!(
-                "another node has been migrating the database for {LOCK_SECONDS} s"
+                "another node has been migrating the database for {wait} s"
             )));
         }
         let connection = conn.id();

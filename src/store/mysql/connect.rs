@@ -5,14 +5,11 @@ use std::time::Duration;
 use mysql_async::{Opts, OptsBuilder, PoolConstraints, PoolOpts};
 
 use crate::{
-    limits::{LOCK_WAIT, SESSION_WAIT, TRANSACTION_WAIT},
+    limits::{DB_IDLE_WAIT, LOCK_WAIT, STATEMENTS_CACHED, TRANSACTION_WAIT},
     store::error::{Error, Result},
 };
 
-/// Prepared statements that a connection keeps.
-pub const STATEMENTS_MAX: usize = 128;
-
-/// Options from the URL, with the settings that Hearth relies on. `init`: statements that each connection begins with, after
+/// Options from the URL, with the settings that Hearth relies on. `init`: statements that each database connection begins with, after
 /// those for the settings.
 pub fn options(url: &str, init: &[&str]) -> Result<OptsBuilder> {
     let bad = |error: mysql_async::UrlError| Error::Unavailable(format!("database URL: {error}"));
@@ -24,7 +21,7 @@ pub fn options(url: &str, init: &[&str]) -> Result<OptsBuilder> {
              sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO' \
              /*M! , idle_transaction_timeout = {} */",
             LOCK_WAIT.as_secs(),
-            SESSION_WAIT.as_secs(),
+            DB_IDLE_WAIT.as_secs(),
             TRANSACTION_WAIT.as_secs(),
         ),
     ];
@@ -36,7 +33,7 @@ pub fn options(url: &str, init: &[&str]) -> Result<OptsBuilder> {
     Ok(OptsBuilder::from_opts(Opts::from_url(url).map_err(bad)?)
         .init(statements)
         .pool_opts(pool)
-        .stmt_cache_size(STATEMENTS_MAX)
+        .stmt_cache_size(STATEMENTS_CACHED)
         .tcp_keepalive(Some(Duration::from_secs(30)))
         // Otherwise a TCP connection to this machine silently becomes one to a socket file.
         .prefer_socket(false))

@@ -10,7 +10,7 @@ use super::{
     statements::{connection, deadline, execute, packet, query},
 };
 use crate::{
-    limits::SESSION_REST,
+    limits::DB_IDLE_MAX,
     store::{
         error::SqlError,
         values::{Row, params},
@@ -44,7 +44,7 @@ impl WriterConnection {
 
     /// Whether it was idle for so long that the server may be closing it.
     pub fn is_stale(&self) -> bool {
-        self.used.elapsed() > SESSION_REST
+        self.used.elapsed() > DB_IDLE_MAX
     }
 
     pub fn into_name(self) -> String {

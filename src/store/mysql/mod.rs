@@ -18,7 +18,7 @@ use tokio::{
 
 use self::{
     pool::{Lent, Pool},
-    shared::{READS_MAX, Shared, undone},
+    shared::{Shared, undone},
     statements::deadline,
     writer::WRITERS,
 };
@@ -30,7 +30,7 @@ use super::{
     values::{Row, Value},
 };
 use crate::{
-    limits::{APPEND_DEADLINE, SESSION_REST},
+    limits::{APPEND_DEADLINE, DB_IDLE_MAX, READ_TRIES_MAX},
     protocol::RoomId,
 };
 
@@ -87,7 +87,7 @@ impl Mysql {
                 conn.after(found)
             };
             match answer.await {
-                Err(SqlError::Gone(_)) if tries < READS_MAX => {}
+                Err(SqlError::Gone(_)) if tries < READ_TRIES_MAX => {}
                 answer => return answer,
             }
         }
@@ -186,7 +186,7 @@ impl Mysql {
 /// Closes connections that rest, for as long as the database is open.
 async fn prune(shared: Weak<Shared>) {
     loop {
-        sleep(SESSION_REST / 2).await;
+        sleep(DB_IDLE_MAX / 2).await;
         let Some(shared) = shared.upgrade() else {
             return;
         };

@@ -3,13 +3,9 @@
 
 use mysql_async::{Conn, Opts, prelude::Queryable};
 
-use super::{
-    connect::{self, STATEMENTS_MAX},
-    statements::deadline,
-    writer::WRITERS,
-};
+use super::{connect, statements::deadline, writer::WRITERS};
 use crate::{
-    limits::PACKET_BYTES_MIN,
+    limits::{PACKET_BYTES_MIN, STATEMENTS_CACHED},
     store::{
         error::{Error, Result, SqlError},
         options::Weakness,
@@ -84,9 +80,9 @@ async fn settings(conn: &mut Conn, pool: usize) -> Result<Vec<Weakness>, Error> 
             ),
         );
     }
-    let wanted = (pool + WRITERS) * STATEMENTS_MAX;
+    let wanted = (pool + WRITERS) * STATEMENTS_CACHED;
     let remedy = format!(
-        "Raise max_prepared_stmt_count: each connection of Hearth's keeps up to {STATEMENTS_MAX}, {wanted} in all. Or \
+        "Raise max_prepared_stmt_count: each database connection of Hearth's keeps up to {STATEMENTS_CACHED}, {wanted} in all. Or \
          see who else prepares them."
     );
     if prepared >= statements_max {

@@ -10,6 +10,7 @@ use super::{
     statements::{connection, deadline, query},
 };
 use crate::{
+    limits::READ_TRIES_MAX,
     protocol::{Rev, RoomId},
     store::{
         connection::{Conn, Script},
@@ -19,9 +20,6 @@ use crate::{
         values::params,
     },
 };
-
-/// How often a read is tried before its error is returned.
-pub const READS_MAX: usize = 3;
 
 pub struct Shared {
     pub pool: Pool,
@@ -53,7 +51,7 @@ impl Shared {
                 Err(error) => Err(error),
             };
             match answer {
-                Err(SqlError::Transient(_) | SqlError::Gone(_)) if tries < READS_MAX => {
+                Err(SqlError::Transient(_) | SqlError::Gone(_)) if tries < READ_TRIES_MAX => {
                     sleep(Duration::from_millis(5)).await;
                 }
                 answer => return answer,

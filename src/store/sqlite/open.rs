@@ -16,8 +16,6 @@ use crate::{
     store::error::{Error, SqlError},
 };
 
-/// Prepared statements that a connection keeps.
-const STATEMENTS_MAX: usize = 128;
 /// Pages of the write-ahead log after which a commit moves them into the database: 64 MiB, so that a page that many commits
 /// change is written once. A start after a crash reads as much.
 pub const CHECKPOINT_PAGES: u32 = 16_000;
@@ -50,7 +48,7 @@ pub fn open_writer(path: &Path) -> Result<Connection, Error> {
     };
     let conn = Connection::open(path).map_err(unavailable)?;
     conn.busy_timeout(BUSY).map_err(unavailable)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    conn.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
     let mode: String = conn
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
         .map_err(unavailable)?;
@@ -87,7 +85,7 @@ pub fn open_reader(path: &Path) -> Result<Connection, SqlError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(sql_error)?;
     conn.busy_timeout(BUSY).map_err(sql_error)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    conn.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
     conn.execute_batch("PRAGMA query_only = ON")
         .map_err(sql_error)?;
     Ok(conn)

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use hearth::limits::LOGINS_PER_USER_MAX;
+use hearth::limits::SESSIONS_PER_USER_MAX;
 
 use crate::support::{Account, Db, Incoming, Schema, Server, each_database, token::SECRET};
 
@@ -57,7 +57,7 @@ async fn one_log_in_too_many_ends_the_least_used(db: Db) {
     let room = bob.create_room("hall", &[&first]).await;
     let mut socket = first.connect().await;
     socket.join(room).await;
-    for _ in 1..LOGINS_PER_USER_MAX {
+    for _ in 1..SESSIONS_PER_USER_MAX {
         server.log_in("ada").await;
     }
     assert_alive(&first).await;
