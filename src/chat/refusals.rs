@@ -6,12 +6,12 @@ use crate::{
     store::{Error, Outcome, Refused},
 };
 
-/// Logs the error, unless the store did.
+/// Logs the error, unless the store did; a name that is taken is none.
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
             _ if error.is_retryable() => {
-                error.tell();
+                error.log_once();
                 Refusal::unavailable()
             }
             Error::Taken(field) => {

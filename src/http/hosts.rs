@@ -33,7 +33,7 @@ pub struct Hosts {
     bytes: AtomicUsize,
     hosts: DashMap<IpAddr, Held>,
     /// When a host that was refused was last logged.
-    told: Mutex<Option<Instant>>,
+    logged: Mutex<Option<Instant>>,
 }
 
 /// What one host holds.
@@ -80,7 +80,7 @@ impl Hosts {
             places_max: of_one.unwrap_or(share),
             bytes: AtomicUsize::new(0),
             hosts: DashMap::new(),
-            told: Mutex::default(),
+            logged: Mutex::default(),
         })
     }
 
@@ -92,7 +92,7 @@ impl Hosts {
             if held.places >= self.places_max {
                 drop(held);
                 metrics::counter!("connections_refused_total").increment(1);
-                self.tell(host);
+                self.log_refused(host);
                 return None;
             }
             held.places += 1;
@@ -105,10 +105,10 @@ impl Hosts {
     }
 
     /// Logs a host that was refused, but not for each connection.
-    fn tell(&self, host: IpAddr) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|at| at.elapsed() >= TOLD_AGAIN_AFTER) {
-            *told = Some(Instant::now());
+    fn log_refused(&self, host: IpAddr) {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.is_none_or(|at| at.elapsed() >= LOGGED_AGAIN_AFTER) {
+            *logged = Some(Instant::now());
             tracing::warn!(
                 client.address = %host,
                 places = self.places_max,

@@ -18,14 +18,14 @@ pub struct Peer(pub IpAddr);
 pub struct Proxies {
     trusted: Vec<IpNet>,
     /// So that a proxy that may be missing from the settings is logged once.
-    told: Once,
+    logged: Once,
 }
 
 impl Proxies {
     pub fn new(trusted: Vec<IpNet>) -> Self {
         Self {
             trusted,
-            told: Once::new(),
+            logged: Once::new(),
         }
     }
 
@@ -34,7 +34,7 @@ impl Proxies {
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         if self.trusted.is_empty() && is_near(client) && is_forwarded(headers) {
-            self.told.call_once(|| {
+            self.logged.call_once(|| {
                 tracing::warn!(
                     peer = %client,
                     "requests seem to come through a proxy: name it in HEARTH_TRUSTED_PROXIES, or all its clients share \

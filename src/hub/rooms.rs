@@ -62,7 +62,7 @@ impl Hub {
                         }
                     }
                     Err(error) => {
-                        error.tell();
+                        error.log_once();
                         break;
                     }
                 }

@@ -40,7 +40,7 @@ impl Error {
 
     /// Logs why the store gave no answer, unless the store has logged it already. Each cause is logged once in a while,
     /// not for each request that fails because of it.
-    pub fn tell(&self) {
+    pub fn log_once(&self) {
         if !self.was_told() && telemetry::due(&self.to_string()) {
             tracing::warn!(error = %self, "the store gave no answer");
         }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::limits::TOLD_AGAIN_AFTER;
+use crate::limits::LOGGED_AGAIN_AFTER;
 
 /// The time of a COMMIT, and how many changes shared it.
 pub fn committed(log: &'static str, changes: usize, took: Duration) {
@@ -30,13 +30,13 @@ pub fn retried(log: &'static str) {
     metrics::counter!("hearth_log_retries_total", "log" => log).increment(1);
 }
 
-/// A limit or a state of the database server stood in the way of a statement. It is logged once in [`TOLD_AGAIN_AFTER`], however many
+/// A limit or a state of the database server stood in the way of a statement. It is logged once in [`LOGGED_AGAIN_AFTER`], however many
 /// requests fail because of it.
 pub fn limit_met(variable: &'static str, cause: &str) {
     metrics::counter!("hearth_database_limits_total", "variable" => variable).increment(1);
-    static TOLD: Mutex<Told> = Mutex::new(Told::new());
+    static LOGGED: Mutex<Logged> = Mutex::new(Logged::new());
     // Apart from other causes, which could fill the map. There are few variables.
-    if first(&TOLD, variable) {
+    if first(&LOGGED, variable) {
         tracing::error!(
             variable,
             cause,
@@ -48,22 +48,22 @@ pub fn limit_met(variable: &'static str, cause: &str) {
 /// How many causes are remembered at most.
 const CAUSES_MAX: usize = 100;
 
-/// Whether this is to be logged: not if the same was logged less than [`TOLD_AGAIN_AFTER`] ago.
+/// Whether this is to be logged: not if the same was logged less than [`LOGGED_AGAIN_AFTER`] ago.
 pub fn due(cause: &str) -> bool {
-    static TOLD: Mutex<Told> = Mutex::new(Told::new());
-    first(&TOLD, cause)
+    static LOGGED: Mutex<Logged> = Mutex::new(Logged::new());
+    first(&LOGGED, cause)
 }
 
 /// The causes that were logged, and when.
-type Told = BTreeMap<String, Instant>;
+type Logged = BTreeMap<String, Instant>;
 
-fn first(told: &Mutex<Told>, cause: &str) -> bool {
+fn first(logged: &Mutex<Logged>, cause: &str) -> bool {
     let now = Instant::now();
-    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-    told.retain(|_, at| now - *at < TOLD_AGAIN_AFTER);
-    if told.contains_key(cause) || told.len() >= CAUSES_MAX {
+    let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
+    logged.retain(|_, at| now - *at < LOGGED_AGAIN_AFTER);
+    if logged.contains_key(cause) || logged.len() >= CAUSES_MAX {
         return false;
     }
-    told.insert(cause.to_owned(), now);
+    logged.insert(cause.to_owned(), now);
     true
 }

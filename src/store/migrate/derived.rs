@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, fmt, time::Instant};
 
 use crate::{
-    limits::DERIVED_TOLD_EVERY,
+    limits::DERIVED_LOG_INTERVAL,
     protocol::{
         RoomId, Seq, UserId, check::DELETED_PREFIX, emoji::qualified, fold::plain,
         rest::UserSummary,
@@ -58,9 +58,9 @@ pub struct Progress(Option<Instant>);
 
 impl Progress {
     /// Before each step. Logs the first one, and then one at intervals.
-    pub fn tell(&mut self, at: &Place) {
-        let told = self.0.is_some_and(|at| at.elapsed() < DERIVED_TOLD_EVERY);
-        if !told && !matches!(at, Place::Begin) {
+    pub fn log(&mut self, at: &Place) {
+        let logged = self.0.is_some_and(|at| at.elapsed() < DERIVED_LOG_INTERVAL);
+        if !logged && !matches!(at, Place::Begin) {
             self.0 = Some(Instant::now());
             tracing::info!(%at, "making keys of searches and forms of reactions anew");
         }

@@ -266,7 +266,7 @@ impl Locked {
         let applied = runner.run(&mut self.conn).map_err(migration_failed)?;
         let (mut place, mut progress) = (Some(Place::Begin), Progress::default());
         while let Some(at) = place {
-            progress.tell(&at);
+            progress.log(&at);
             place = self.derive(at)?;
         }
         progress.end();
@@ -391,7 +391,7 @@ impl LockedMysql {
         self.still_locked().await?;
         let (mut place, mut progress) = (Some(Place::Begin), Progress::default());
         while let Some(at) = place {
-            progress.tell(&at);
+            progress.log(&at);
             place = self.derive(at).await?;
         }
         progress.end();

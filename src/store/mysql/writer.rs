@@ -59,7 +59,7 @@ struct Writer {
     lost: Option<String>,
     share: Share,
     /// It was logged that changes are retried.
-    told: bool,
+    logged: bool,
 }
 
 /// How many changes share a transaction at most: half as many after one that was too much, twice as many after each that
@@ -89,7 +89,7 @@ pub(super) fn spawn(opts: &Opts, shared: &Arc<Shared>) -> [mpsc::Sender<Command>
             conn: None,
             lost: None,
             share: Share::MOST,
-            told: false,
+            logged: false,
         };
         tokio::spawn(async move {
             let ended = AssertUnwindSafe(writer.run(queue)).catch_unwind().await;
@@ -148,7 +148,7 @@ impl Writer {
             match self.attempt(&ops).await {
                 Ok(plan) => self.commit(ops, plan).await,
                 Err(error @ SqlError::TooMuch(_)) if ops.len() == 1 => {
-                    self.tell_retry(&error);
+                    self.log_retry(&error);
                     let cause = error.cause();
                     for op in ops {
                         op.claim.answer(Err(Error::Unavailable(cause.clone())));
@@ -156,7 +156,7 @@ impl Writer {
                 }
                 Err(error) if error.is_retryable() => {
                     telemetry::retried(self.name);
-                    self.tell_retry(&error);
+                    self.log_retry(&error);
                     if matches!(error, SqlError::TooMuch(_)) {
                         self.share.was_too_much(ops.len());
                     }
@@ -184,10 +184,10 @@ impl Writer {
         }
     }
 
-    fn tell_retry(&mut self, error: &SqlError) {
+    fn log_retry(&mut self, error: &SqlError) {
         if telemetry::due(&format!("{} {error:?}", self.name)) {
             tracing::warn!(?error, log = self.name, "a batch is tried again");
-            self.told = true;
+            self.logged = true;
         }
     }
 
@@ -250,7 +250,7 @@ impl Writer {
             Ok(()) => {
                 self.conn = Some(conn);
                 self.share.was_done();
-                if std::mem::take(&mut self.told) {
+                if std::mem::take(&mut self.logged) {
                     tracing::info!(log = self.name, "changes are committed again");
                 }
                 self.shared.tell(plan.events).await;

@@ -12,16 +12,17 @@ use std::{
 };
 
 use super::locks::beside;
-use crate::limits::{DISK_RETRY, DISK_TOLD_INTERVAL};
+use crate::limits::{DISK_LOG_INTERVAL, DISK_RETRY};
 
 /// The state of the disk.
 #[derive(Default)]
 pub struct Disk {
     /// Its error, and when it was tried last. `None`: it works.
     fails: Option<(String, Instant)>,
-    told: Option<Instant>,
+    /// When a failure was last logged.
+    logged_at: Option<Instant>,
     /// Whether the present failure was logged.
-    tells: bool,
+    is_logged: bool,
 }
 
 impl Disk {
@@ -49,15 +50,15 @@ impl Disk {
                 // The system's error says more than SQLite's.
                 Err(system) => format!("{error}: {system}"),
             };
-            self.tells = false;
+            self.is_logged = false;
             self.fails = Some((why, Instant::now()));
         }
         let due = self
-            .told
-            .is_none_or(|told| told.elapsed() >= DISK_TOLD_INTERVAL);
-        if due && !self.tells {
-            self.tells = true;
-            self.told = Some(Instant::now());
+            .logged_at
+            .is_none_or(|at| at.elapsed() >= DISK_LOG_INTERVAL);
+        if due && !self.is_logged {
+            self.is_logged = true;
+            self.logged_at = Some(Instant::now());
             tracing::error!(
                 path = %database.display(),
                 why = self.fails(),
@@ -68,7 +69,7 @@ impl Disk {
 
     /// A write succeeded.
     pub fn works(&mut self) {
-        if self.fails.take().is_some() && self.tells {
+        if self.fails.take().is_some() && self.is_logged {
             tracing::warn!("the disk takes changes again");
         }
     }
@@ -91,22 +92,22 @@ mod tests {
 
     /// A failure that comes back soon isn't logged; one that comes back and lasts is.
     #[test]
-    fn what_lasts_is_told() {
+    fn what_lasts_is_logged() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("hearth.db");
         let mut disk = Disk::default();
         disk.failed(&database, "full");
-        assert!(disk.tells);
-        let told = disk.told;
+        assert!(disk.is_logged);
+        let logged_at = disk.logged_at;
         disk.works();
         for _ in 0..3 {
             disk.failed(&database, "full");
-            assert!(!disk.tells && disk.fails().is_some());
+            assert!(!disk.is_logged && disk.fails().is_some());
         }
-        assert_eq!(disk.told, told);
-        disk.told = Instant::now().checked_sub(DISK_TOLD_INTERVAL);
+        assert_eq!(disk.logged_at, logged_at);
+        disk.logged_at = Instant::now().checked_sub(DISK_LOG_INTERVAL);
         disk.failed(&database, "full");
-        assert!(disk.tells && disk.told > told);
+        assert!(disk.is_logged && disk.logged_at > logged_at);
         disk.works();
         assert_eq!(disk.fails(), None);
     }

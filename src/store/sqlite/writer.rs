@@ -234,7 +234,7 @@ impl Writer {
     /// Retries until everything in the batch has an answer.
     fn write(&mut self, mut batch: Batch) {
         let mut pause = Duration::from_millis(5);
-        let mut told = false;
+        let mut logged = false;
         loop {
             batch.start();
             if batch.is_empty() {
@@ -251,7 +251,7 @@ impl Writer {
                         self.disk.failed(&self.path, &why);
                         return batch.fail(|| Error::Down(why.clone()));
                     }
-                    if !std::mem::replace(&mut told, true) {
+                    if !std::mem::replace(&mut logged, true) {
                         tracing::warn!(error = error.cause(), "a batch is tried again");
                     }
                     batch.release();
@@ -407,12 +407,12 @@ impl Writer {
     /// deadlines.
     fn reopen(&mut self) {
         let mut pause = Duration::from_millis(20);
-        let mut told = false;
+        let mut logged = false;
         loop {
             match self.open_again() {
                 Ok(()) => return,
                 Err(error) => {
-                    if !std::mem::replace(&mut told, true) {
+                    if !std::mem::replace(&mut logged, true) {
                         tracing::error!(%error, "the database can't be opened again");
                     }
                     sleep(pause);
@@ -433,7 +433,7 @@ impl Writer {
 
     /// Calls the commit hook with what the log shows to have changed in these rooms.
     fn tell_since(&mut self, rooms: Vec<(RoomId, Rev)>) {
-        let mut told = false;
+        let mut logged = false;
         for (room_id, mut after) in rooms {
             loop {
                 let script = told_script(room_id, after);
@@ -454,7 +454,7 @@ impl Writer {
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        if !std::mem::replace(&mut told, true) {
+                        if !std::mem::replace(&mut logged, true) {
                             tracing::error!(?error, "what a commit did can't be read");
                         }
                         if !error.is_retryable() {
