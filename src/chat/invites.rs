@@ -52,7 +52,7 @@ impl Chat {
             (Registration::Open, None) => Ok(None),
             (_, Some(code)) => {
                 let hash = tokens::hash(code);
-                if self.store.invite_lives(hash).await? {
+                if self.store.invite_is_valid(hash).await? {
                     Ok(Some(hash))
                 } else {
                     Err(no_invite())

@@ -54,7 +54,7 @@ impl Chat {
         let (code, password) = checks.finish(code.zip(password))?;
         self.guesses.charge_registration(address)?;
         let code = tokens::hash(&code);
-        if !self.store.reset_lives(code).await? {
+        if !self.store.reset_is_valid(code).await? {
             return Err(no_code());
         }
         let hash = self.passwords.hash(password).await?;

@@ -49,7 +49,7 @@ impl Chat {
     /// device sends it again within [`REFRESH_GRACE`](crate::limits::REFRESH_GRACE).
     ///
     /// `shown`: a browser may send several tokens, if cookies of the same name were set for different paths or hosts. The first
-    /// valid one is exchanged. If tokens of several living sessions are sent, one that was exchanged before is a leftover and
+    /// valid one is exchanged. If tokens of several active sessions are sent, one that was exchanged before is a leftover and
     /// ends nothing. Unknown tokens, and those of sessions that have ended, don't count for this.
     pub async fn refresh(
         &self,
@@ -65,8 +65,8 @@ impl Chat {
             let found = found.map_err(Refusal::from)?;
             known.extend(found.map(|owner| (*token, owner)));
         }
-        let of_living = known.iter().filter(|(_, (_, ended))| ended.is_none());
-        let reuse_ends = of_living.count() == 1;
+        let of_active = known.iter().filter(|(_, (_, ended))| ended.is_none());
+        let reuse_ends = of_active.count() == 1;
         let mut refused = RefreshRefused::from(unknown());
         for (token, owner) in known {
             // The limit of a session that has ended is its own, so that its old tokens use up nothing of the user's.

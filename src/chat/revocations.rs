@@ -28,9 +28,10 @@ impl Chat {
         user_id: UserId,
         sessions: &[SessionId],
     ) -> Result<(Vec<SessionId>, Close), Refusal> {
-        let (living, active) = self.store.living(user_id, sessions).await?;
-        let lives = |id: &SessionId| active && living.contains(id);
-        let ended = sessions.iter().copied().filter(|id| !lives(id)).collect();
+        let (unrevoked, active) = self.store.unrevoked_sessions(user_id, sessions).await?;
+        let goes_on = |id: &SessionId| active && unrevoked.contains(id);
+        let ended = sessions.iter().copied().filter(|id| !goes_on(id));
+        let ended = ended.collect();
         let close = if active {
             Close::Revoked
         } else {

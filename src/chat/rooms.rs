@@ -220,7 +220,7 @@ impl Chat {
         Ok(rooms.await?)
     }
 
-    /// The user's position in those of these rooms that they are a member of.
+    /// The user's standing in those of these rooms that they are a member of.
     pub async fn standings(
         &self,
         who: &Identity,
@@ -243,7 +243,7 @@ impl Chat {
         }
     }
 
-    /// A member's position in the room. Others are refused as by [`Chat::member`].
+    /// A member's standing in the room. Others are refused as by [`Chat::member`].
     pub(super) async fn standing(
         &self,
         who: &Identity,

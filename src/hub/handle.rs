@@ -152,8 +152,8 @@ impl Handle {
     }
 }
 
-/// Keeps a room's task alive for a connection, from before it reads the log until it stops listening. Dropping it ends
-/// live delivery.
+/// Keeps a room's task alive for a connection, from before it reads the log until it unsubscribes. Dropping it ends live
+/// delivery.
 pub struct Lease {
     pub(super) handle: Arc<Handle>,
     pub(super) connection: ConnectionId,

@@ -1,4 +1,4 @@
-//! Who is connected and who listens to what: the registry of connections and live rooms.
+//! Who is connected, and who subscribes to which room: the registry of connections and live rooms.
 //!
 //! A sharded registry finds a user's connections and a room's task ([`registry`]). One task per live room delivers its
 //! events ([`room`], reached by [`handle`]). A bounded mailbox stands before each socket ([`mailbox`]). Events come from

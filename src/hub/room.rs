@@ -205,7 +205,7 @@ impl Room {
         self.fan_out(piece).await;
     }
 
-    /// Writes a whole piece to each subscriber at once. Its bytes are made once for each wire that is listened on.
+    /// Writes a whole piece to each subscriber at once. Its bytes are made once for each wire that a subscriber has.
     async fn fan_out(&mut self, piece: Vec<Encoded>) {
         let (Some(first), Some(last)) = (piece.first(), piece.last()) else {
             return;

@@ -79,7 +79,7 @@ impl Store {
     }
 
     /// Whether this code is valid: asked before anything costly is done for it.
-    pub async fn reset_lives(&self, code_hash: [u8; 32]) -> Result<bool> {
+    pub async fn reset_is_valid(&self, code_hash: [u8; 32]) -> Result<bool> {
         let sql = "SELECT 1 FROM password_resets WHERE code_hash = ? AND expires_at > ?";
         let found = self
             .db()

@@ -114,7 +114,7 @@ impl Database {
         }
     }
 
-    /// Commits what waits, then closes all connections.
+    /// Commits what waits, then closes all database connections.
     pub async fn close(&self) {
         match self {
             Database::Sqlite(db) => {

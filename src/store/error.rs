@@ -68,10 +68,10 @@ pub enum SqlError {
     Disk(String),
     /// The files of an SQLite database were changed under the server, which was logged.
     Moved(String),
-    /// The connection was lost. A repetition on another one may succeed.
+    /// The database connection was lost. A repetition on another one may succeed.
     Gone(String),
-    /// No answer before the deadline, or more than the server takes at once. Less of it may succeed. The connection
-    /// isn't used again.
+    /// No answer before the deadline, or more than the server takes at once. Less of it may succeed. The database
+    /// connection isn't used again.
     TooMuch(String),
     /// The database refuses this statement with these values; a repetition gives the same.
     Refused(String),

@@ -65,13 +65,13 @@ impl Store {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Invite>> {
-        let living = "uses < max_uses AND expires_at > ? AND id > ?";
+        let valid = "uses < max_uses AND expires_at > ? AND id > ?";
         let (of, mut params) = match created_by {
             Some(user_id) => (" AND created_by = ?", params![Time::now(), after, user_id]),
             None => ("", params![Time::now(), after]),
         };
         params.extend(params![limit]);
-        let sql = format!("SELECT {COLUMNS} FROM invites WHERE {living}{of} ORDER BY id LIMIT ?");
+        let sql = format!("SELECT {COLUMNS} FROM invites WHERE {valid}{of} ORDER BY id LIMIT ?");
         let found = self.db().query(sql, params).await?;
         let invites = found.iter().map(invite);
         Ok(invites.collect::<Result<_, SqlError>>()?)
@@ -84,19 +84,19 @@ impl Store {
                 let sql = "SELECT created_by FROM invites WHERE id = ?";
                 let found = conn.query_update(sql, params![id]).await?;
                 let maker = found.first().map(|row| row.user_id(0)).transpose()?;
-                let there = maker.is_some_and(|maker| created_by.is_none_or(|by| by == maker));
-                if there {
+                let found = maker.is_some_and(|maker| created_by.is_none_or(|by| by == maker));
+                if found {
                     let sql = "DELETE FROM invites WHERE id = ?";
                     conn.execute(sql, params![id]).await?;
                 }
-                Ok((there, Vec::new()))
+                Ok((found, Vec::new()))
             })
         });
         Ok(self.db().write(script).await??)
     }
 
     /// Whether this code is an invite's that could be used now: asked before anything costly is done for it.
-    pub async fn invite_lives(&self, code_hash: [u8; 32]) -> Result<bool> {
+    pub async fn invite_is_valid(&self, code_hash: [u8; 32]) -> Result<bool> {
         let sql =
             "SELECT 1 FROM invites WHERE code_hash = ? AND uses < max_uses AND expires_at > ?";
         let found = self
@@ -144,8 +144,8 @@ async fn create(mut conn: Conn<'_>, new: &NewInvite) -> Result<Option<Invite>, S
     conn.execute(sql, params![by, now]).await?;
     let sql = "SELECT COUNT(*) FROM invites WHERE created_by = ?";
     let found = conn.query(sql, params![by]).await?;
-    let living = found.first().map(|row| row.u64(0)).transpose()?;
-    if living.unwrap_or(0) >= INVITES_PER_USER_MAX as u64 {
+    let valid = found.first().map(|row| row.u64(0)).transpose()?;
+    if valid.unwrap_or(0) >= INVITES_PER_USER_MAX as u64 {
         return Ok(None);
     }
     let sql = "INSERT INTO invites (code_hash, room_id, created_by, max_uses, uses, created_at, expires_at) \

@@ -119,7 +119,7 @@ impl Store {
         }
     }
 
-    /// Commits the changes that wait, then closes all connections.
+    /// Commits the changes that wait, then closes all database connections.
     pub async fn close(&self) {
         self.db.close().await;
     }

@@ -72,7 +72,7 @@ impl Store {
             match self.db().write(script).await? {
                 Ok(made) => return Ok(made.map(|room_id| Direct { room_id, new: true })),
                 Err(SqlError::Unique(index)) if index.contains("direct") => {}
-                Err(fault) => return Err(fault.into()),
+                Err(error) => return Err(error.into()),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 #[derive(Clone, Debug)]
 pub struct Options {
     pub location: Location,
-    /// Database connections beside those of the log's writers. SQLite: connections that read.
+    /// Database connections beside those of the log's writers. SQLite: those that read.
     pub pool: usize,
     /// SHA-256, which shortens keys that are too long for an index.
     pub sha256: fn(&[u8]) -> [u8; 32],

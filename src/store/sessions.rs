@@ -142,16 +142,16 @@ impl Store {
     }
 
     /// The sessions among these that aren't revoked, and whether the user is active.
-    pub async fn living(
+    pub async fn unrevoked_sessions(
         &self,
         user_id: UserId,
         sessions: &[SessionId],
     ) -> Result<(Vec<SessionId>, bool)> {
-        let mut living = Vec::new();
+        let mut unrevoked = Vec::new();
         let sql = "SELECT id FROM auth_sessions WHERE id IN (#) AND revoked_at IS NULL";
         for (sql, params) in with_ids(sql, &[], sessions) {
             for row in self.db().query(sql, params).await? {
-                living.push(SessionId(row.u64(0)?));
+                unrevoked.push(SessionId(row.u64(0)?));
             }
         }
         // Read after the sessions: where these ended because the account was disabled, it is known to be disabled.
@@ -159,7 +159,7 @@ impl Store {
             .user(user_id)
             .await?
             .is_some_and(|row| row.user.is_active);
-        Ok((living, active))
+        Ok((unrevoked, active))
     }
 
     /// Ends one session of this user. Returns whether it was active.
@@ -266,7 +266,7 @@ async fn create(mut conn: Conn<'_>, session: Arc<NewSession>) -> Written<Option<
         end_one(&mut conn, user_id, id, now).await?;
     }
     // Even if the clock was set back, the new session is the last used one.
-    let last = living.first().map(|row| row.time(1)).transpose()?;
+    let last = active.first().map(|row| row.time(1)).transpose()?;
     let used = last.map_or(now, |last| now.max(Time(last.0 + 1)));
     let params = params![
         session.id,
@@ -308,7 +308,7 @@ async fn exchange_token(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exch
     let found = conn.query_update(sql, params![exchange.shown]).await?;
     if let Some(row) = found.first() {
         let id = SessionId(row.u64(0)?);
-        let Some(user) = living(conn, id, now).await? else {
+        let Some(user) = session_user(conn, id, now).await? else {
             return Ok(Exchanged::Ended);
         };
         if user.user.is_active {
@@ -343,7 +343,7 @@ async fn exchange_token(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exch
     let user_id = row.user_id(0)?;
     let same_device = row.str(2)? == exchange.user_agent;
     let current = row.bytes(1)? == exchange.successor;
-    let Some(user) = living(conn, id, now).await? else {
+    let Some(user) = session_user(conn, id, now).await? else {
         return Ok(Exchanged::Ended);
     };
     // For an exchange by another node, or from before a restart, only the clock tells. A time that lies ahead counts as now.
@@ -360,7 +360,7 @@ async fn exchange_token(conn: &mut Conn<'_>, exchange: &Exchange) -> Result<Exch
 }
 
 /// The user of a session that is neither revoked nor expired, or whose user is disabled.
-async fn living(
+async fn session_user(
     conn: &mut Conn<'_>,
     id: SessionId,
     now: Time,
@@ -376,14 +376,14 @@ async fn living(
 
 async fn end(mut conn: Conn<'_>, user_id: UserId, id: SessionId) -> Written<bool> {
     let sql = "SELECT id FROM auth_sessions WHERE id = ? AND user_id = ? AND revoked_at IS NULL";
-    let lives = !conn
+    let was_active = !conn
         .query_update(sql, params![id, user_id])
         .await?
         .is_empty();
-    if lives {
+    if was_active {
         end_one(&mut conn, user_id, id, Time::now()).await?;
     }
-    Ok((lives, Vec::new()))
+    Ok((was_active, Vec::new()))
 }
 
 async fn end_one(

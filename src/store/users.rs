@@ -77,11 +77,11 @@ pub(super) async fn insert(
 }
 
 /// Maps a violation of a unique index to the field that is taken.
-pub(super) fn taken(fault: SqlError) -> Error {
-    match fault {
+pub(super) fn taken(error: SqlError) -> Error {
+    match error {
         SqlError::Unique(index) if index.contains("username") => Error::Taken("username"),
         SqlError::Unique(index) if index.contains("email") => Error::Taken("email"),
-        fault => fault.into(),
+        error => error.into(),
     }
 }
 

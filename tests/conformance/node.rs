@@ -39,15 +39,15 @@ impl Place {
         self.node_that_hears(|_| {}).await
     }
 
-    /// A node whose listener does `first` before it notes what it is told.
+    /// A node whose commit hook does `first` before it notes what it is told.
     pub async fn node_that_hears(&self, first: fn(&[Event])) -> Node {
         let told = Arc::new(Mutex::new(Vec::new()));
         let ears = told.clone();
-        let listener: CommitHook = Arc::new(move |events| {
+        let hook: CommitHook = Arc::new(move |events| {
             first(&events);
             ears.lock().unwrap().extend(events);
         });
-        let store = Store::open(&self.options(), listener).await.unwrap();
+        let store = Store::open(&self.options(), hook).await.unwrap();
         Node { store, told }
     }
 
@@ -433,7 +433,7 @@ impl Node {
             .collect()
     }
 
-    /// The listener heard every rev of the room once, in order, up to its head; markers take none.
+    /// The commit hook was told every rev of the room once, in order, up to its head; markers take none.
     pub async fn check_told(&self, room_id: RoomId) {
         let told = self.told_of(room_id);
         let numbered = told.iter().filter(|event| event.prev < event.rev);

@@ -14,7 +14,7 @@ use crate::{
     state::State,
 };
 
-fn listener() -> hearth::store::CommitHook {
+fn no_hook() -> hearth::store::CommitHook {
     std::sync::Arc::new(|_| {})
 }
 
@@ -42,7 +42,7 @@ pub async fn several_nodes_migrate_at_once(place: Place) {
     for _ in 0..6 {
         let options = place.options();
         nodes.spawn(async move {
-            let store = Store::open(&options, listener()).await.unwrap();
+            let store = Store::open(&options, no_hook()).await.unwrap();
             store.ping().await.unwrap();
             let epoch = store.epoch();
             store.close().await;
@@ -65,7 +65,7 @@ pub async fn a_newer_schema_is_refused(place: Place) {
         .await;
     for refused in [
         migrate::migrate(&options).await.map(drop),
-        Store::open(&options, listener()).await.map(drop),
+        Store::open(&options, no_hook()).await.map(drop),
     ] {
         let Err(Error::Schema(why)) = refused else {
             panic!("{refused:?}");
@@ -83,14 +83,14 @@ pub async fn a_newer_schema_is_refused(place: Place) {
 
 pub async fn a_reset_leaves_nothing(place: Place) {
     let options = place.options();
-    let store = Store::open(&options, listener()).await.unwrap();
+    let store = Store::open(&options, no_hook()).await.unwrap();
     let before = store.epoch();
     store.close().await;
     place.meddle("CREATE TABLE somebody_elses (id INT)").await;
     migrate::reset(&options).await.unwrap();
     assert_eq!(migrate::schema_version(&options).await.unwrap(), None);
     place.meddle("INSERT INTO somebody_elses VALUES (1)").await;
-    let store = Store::open(&options, listener()).await.unwrap();
+    let store = Store::open(&options, no_hook()).await.unwrap();
     assert_ne!(store.epoch(), before, "another log, another epoch");
     store.close().await;
 }
@@ -358,7 +358,7 @@ pub async fn many_reactions_are_joined_in_steps(place: Place) {
 pub async fn an_epoch_stays(place: Place) {
     let mut epochs = Vec::new();
     for _ in 0..2 {
-        let store = Store::open(&place.options(), listener()).await.unwrap();
+        let store = Store::open(&place.options(), no_hook()).await.unwrap();
         epochs.push(store.epoch());
         store.close().await;
     }
@@ -366,7 +366,7 @@ pub async fn an_epoch_stays(place: Place) {
     place
         .meddle("UPDATE meta SET value = 'after a restore' WHERE name = 'log_epoch'")
         .await;
-    let store = Store::open(&place.options(), listener()).await.unwrap();
+    let store = Store::open(&place.options(), no_hook()).await.unwrap();
     assert_eq!(&*store.epoch(), "after a restore");
     store.close().await;
     // A half-done migration is repeated: MySQL commits each statement by itself.

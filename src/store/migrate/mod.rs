@@ -334,7 +334,7 @@ fn sqlite_version(conn: &rusqlite::Connection) -> Result<Option<u32>> {
     .map_err(unavailable)
 }
 
-/// A MySQL database whose schema no other process changes. Its pool has one connection, which holds GET_LOCK for as long as it lives and
+/// A MySQL database whose schema no other process changes. Its pool has one database connection, which holds GET_LOCK for as long as it lives and
 /// isn't reset between its uses.
 struct LockedMysql {
     pool: Pool,
@@ -369,14 +369,14 @@ impl LockedMysql {
         Ok(Self { pool, connection })
     }
 
-    /// Fails if the connection that holds the lock was lost meanwhile.
+    /// Fails if the database connection that holds the lock was lost meanwhile.
     async fn still_locked(&self) -> Result<()> {
         let conn = connection(&self.pool).await?;
         if conn.id() == self.connection {
             return Ok(());
         }
         Err(Error::Unavailable(
-            "the connection that held the migration's lock was lost".into(),
+            "the database connection that held the migration's lock was lost".into(),
         ))
     }
 

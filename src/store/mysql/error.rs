@@ -12,7 +12,7 @@ use crate::store::{
 enum Way {
     /// A repetition, later.
     Later,
-    /// A repetition on another connection: a read-only server may have handed over to another one.
+    /// A repetition on another database connection: a read-only server may have handed over to another one.
     Elsewhere,
     /// Less at once.
     Less,
@@ -67,7 +67,7 @@ pub fn sql_error(error: mysql_async::Error) -> SqlError {
         return met(variable, way, &text);
     }
     match (server.code, server.state.get(..2)) {
-        // The connection is ending: shut down, killed, aborted, idle for too long.
+        // The database connection is ending: shut down, killed, aborted, idle for too long.
         (1053 | 1080 | 1152 | 1184 | 1927 | 3169 | 4031, _) => SqlError::Gone(text),
         // Data, constraints, syntax and names: the statement itself.
         (_, Some("21" | "22" | "23" | "42")) if server.code != 1205 => SqlError::Refused(text),

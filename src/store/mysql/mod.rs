@@ -1,4 +1,4 @@
-//! MySQL 8 and MariaDB from 10.6: two connections that write the log ([`writer`]), each for the rooms of one parity, and a pool
+//! MySQL 8 and MariaDB from 10.6: two database connections that write the log ([`writer`]), each for the rooms of one parity, and a pool
 //! for everything else.
 //!
 //! Invariants: no statement and no connect waits without a deadline. Every connection runs at READ COMMITTED, where a
@@ -183,7 +183,7 @@ impl Mysql {
     }
 }
 
-/// Closes connections that rest, for as long as the database is open.
+/// Closes database connections that were idle for long, as long as the database is open.
 async fn prune(shared: Weak<Shared>) {
     loop {
         sleep(DB_IDLE_MAX / 2).await;

@@ -3,7 +3,7 @@
 //! The driver's own pool isn't used. When a caller that waits in it is dropped while it is woken, or while an idle connection is
 //! checked for it, that wake-up or that connection is lost, and the next caller waits for ever.
 //!
-//! Invariants: the number of connections that are lent is bounded. They are lent in the order in which they were asked for, and
+//! Invariants: the number of database connections that are lent is bounded. They are lent in the order in which they were asked for, and
 //! none is lost when a caller is dropped. A connection comes back only with the result of its last statement; one that is
 //! dropped in the middle of anything is closed within a deadline.
 
@@ -23,7 +23,7 @@ use tokio::{
 
 use super::error::sql_error;
 use crate::{
-    limits::{SESSION_REST, STATEMENT_DEADLINE},
+    limits::{DB_IDLE_MAX, STATEMENT_DEADLINE},
     store::error::SqlError,
 };
 
@@ -31,16 +31,16 @@ pub struct Pool {
     opts: Opts,
     size: u32,
     places: Arc<Semaphore>,
-    /// Idle connections, the one that was used last at the end.
-    resting: Mutex<Vec<Resting>>,
+    /// Those that aren't lent, the one that was used last at the end.
+    idle: Mutex<Vec<Idle>>,
 }
 
-struct Resting {
+struct Idle {
     conn: Conn,
     since: Instant,
 }
 
-/// A connection until it is given back or dropped.
+/// A database connection until it is given back or dropped.
 pub struct Lent<'a> {
     /// `None`: given back, with its place.
     conn: Option<Conn>,
@@ -55,7 +55,7 @@ impl Pool {
             opts,
             size,
             places: Arc::new(Semaphore::new(size as usize)),
-            resting: Mutex::default(),
+            idle: Mutex::default(),
         }
     }
 
@@ -64,7 +64,7 @@ impl Pool {
         let lending = async {
             let closed = |_| SqlError::Gone("the server stops".into());
             let place = self.places.clone().acquire_owned().await.map_err(closed)?;
-            let conn = match self.idle() {
+            let conn = match self.last_used() {
                 Some(conn) => conn,
                 None => Conn::new(self.opts.clone()).await.map_err(sql_error)?,
             };
@@ -80,24 +80,24 @@ impl Pool {
     }
 
     /// The connection that was used last, if the server isn't about to close it.
-    fn idle(&self) -> Option<Conn> {
-        let last = self.resting().pop()?;
-        (last.since.elapsed() < SESSION_REST).then_some(last.conn)
+    fn last_used(&self) -> Option<Conn> {
+        let last = self.idle().pop()?;
+        (last.since.elapsed() < DB_IDLE_MAX).then_some(last.conn)
     }
 
     /// Closes the connections that the server would close soon.
     pub fn prune(&self) {
-        let mut resting = self.resting();
-        let rested = resting.partition_point(|resting| resting.since.elapsed() >= SESSION_REST);
-        resting.drain(..rested);
+        let mut idle = self.idle();
+        let stale = idle.partition_point(|idle| idle.since.elapsed() >= DB_IDLE_MAX);
+        idle.drain(..stale);
     }
 
     /// Waits for all that are lent and closes them, within [`STATEMENT_DEADLINE`]. Lends none any more.
     pub async fn close(&self) {
         let closing = async {
             let _all = self.places.acquire_many(self.size).await;
-            let resting = std::mem::take(&mut *self.resting());
-            join_all(resting.into_iter().map(|rests| rests.conn.disconnect())).await;
+            let idle = std::mem::take(&mut *self.idle());
+            join_all(idle.into_iter().map(|idle| idle.conn.disconnect())).await;
         };
         if timeout(STATEMENT_DEADLINE, closing).await.is_err() {
             tracing::warn!("some of the database's connections were cut, not closed");
@@ -105,8 +105,8 @@ impl Pool {
         self.places.close();
     }
 
-    fn resting(&self) -> MutexGuard<'_, Vec<Resting>> {
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,12 +116,12 @@ impl Lent<'_> {
     pub fn after<T>(mut self, answer: Result<T, SqlError>) -> Result<T, SqlError> {
         match answer {
             Err(SqlError::TooMuch(_)) => {}
-            Err(SqlError::Gone(_)) => self.pool.resting().clear(),
+            Err(SqlError::Gone(_)) => self.pool.idle().clear(),
             _ if self.pool.places.is_closed() => {}
             _ => {
                 let since = Instant::now();
-                let conn = self.conn.take().map(|conn| Resting { conn, since });
-                self.pool.resting().extend(conn);
+                let conn = self.conn.take().map(|conn| Idle { conn, since });
+                self.pool.idle().extend(conn);
             }
         }
         answer

@@ -1,5 +1,5 @@
 //! Finds settings and states of the server that break one of Hearth's promises: for the log at the start, and for `hearth check`.
-//! The questions are plain text on a connection of their own, so that they work where no statement can be prepared.
+//! The questions are plain text on a database connection of their own, so that they work where no statement can be prepared.
 
 use mysql_async::{Conn, Opts, prelude::Queryable};
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Looks at a database that has Hearth's schema. `pool`: how many connections the pool has.
+/// Looks at a database that has Hearth's schema. `pool`: how many database connections the pool has.
 pub async fn weaknesses(url: &str, pool: usize) -> Result<Vec<Weakness>> {
     let opts = Opts::from(connect::options(url, &[])?);
     let mut conn = deadline(Conn::new(opts)).await?;

@@ -1,4 +1,4 @@
-//! What the writers and all other users of a MySQL database share: the pool of connections, and the commit hook.
+//! What the writers and all other users of a MySQL database share: the pool of database connections, and the commit hook.
 
 use std::{sync::atomic::AtomicBool, time::Duration};
 
@@ -31,7 +31,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// A connection in a transaction.
+    /// A database connection in a transaction.
     pub async fn begin(&self) -> Result<Lent<'_>, SqlError> {
         let mut conn = self.pool.lend().await?;
         match connection(conn.query_drop("START TRANSACTION")).await {
@@ -76,7 +76,7 @@ impl Shared {
         };
         let killed = killed.await;
         if let Err(error) = &killed {
-            tracing::debug!(?error, "a lost connection couldn't be killed");
+            tracing::debug!(?error, "a lost database connection couldn't be killed");
         }
         killed.is_ok()
     }
@@ -105,7 +105,7 @@ impl Shared {
     }
 }
 
-/// Runs a script that only reads on a connection in a transaction.
+/// Runs a script that only reads on a database connection in a transaction.
 async fn read_once<T>(mut conn: Lent<'_>, script: &impl Script<T>) -> Result<T, SqlError> {
     match script(Conn::Mysql(&mut conn)).await {
         Ok(answer) => {

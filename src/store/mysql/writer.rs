@@ -1,4 +1,4 @@
-//! The tasks that own the connections that write the log, each for the rooms of one parity. What arrives while a commit runs
+//! The tasks that own the database connections that write the log, each for the rooms of one parity. What arrives while a commit runs
 //! shares the next transaction.
 //!
 //! Invariants: nothing is answered or told before its COMMIT was answered. When COMMIT was sent and no answer came, the whole
@@ -55,7 +55,7 @@ struct Writer {
     opts: Opts,
     shared: Arc<Shared>,
     conn: Option<WriterConnection>,
-    /// The name of a lost connection that may still hold locks.
+    /// The name of a lost database connection that may still hold locks.
     lost: Option<String>,
     share: Share,
     /// It was logged that changes are retried.

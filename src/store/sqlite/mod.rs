@@ -1,4 +1,4 @@
-//! SQLite: one thread that writes ([`writer`]), and a pool of connections that only read, each used by one blocking task at a
+//! SQLite: one thread that writes ([`writer`]), and a pool of database connections that only read, each used by one blocking task at a
 //! time.
 
 use std::{

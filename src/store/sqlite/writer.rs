@@ -1,4 +1,4 @@
-//! The thread that owns the connection that writes. What arrives while a commit runs shares the next transaction.
+//! The thread that owns the database connection that writes. What arrives while a commit runs shares the next transaction.
 //!
 //! Invariants: nothing is answered or told before its COMMIT has returned and the files were then seen to be those that were
 //! opened. A job or a change that the database refuses is undone by itself (SAVEPOINT), and fails no other. After a COMMIT

@@ -26,8 +26,8 @@ impl World {
         let ears = told.clone();
         let location = Location::Sqlite(directory.path().join("hearth.db"));
         let options = Options::new(location, 2, crate::auth::tokens::sha256);
-        let listener: CommitHook = Arc::new(move |events| ears.lock().unwrap().extend(events));
-        let store = Store::open(&options, listener).await.unwrap();
+        let hook: CommitHook = Arc::new(move |events| ears.lock().unwrap().extend(events));
+        let store = Store::open(&options, hook).await.unwrap();
         Self {
             store,
             told,
