@@ -72,7 +72,7 @@ impl Sender {
         let id = wire::string(frame, "id");
         if !wire::is(frame, "ack") || id != Some(self.id.to_string().as_bytes()) {
             let text = String::from_utf8_lossy(frame).into_owned();
-            // Hints come at any time.
+            // Ephemeral frames come at any time.
             let passed = ["synced", "presence", "read"];
             if !passed.iter().any(|kind| wire::is(frame, kind)) {
                 shared.faults.borrow_mut().push(text);

@@ -1,4 +1,4 @@
-// What happens while one looks, and while one doesn't: reading, the line, hints, badges and notifications.
+// What happens while one looks, and while one doesn't: reading, the line, ephemeral frames, badges and notifications.
 
 import type { WebSocketRoute } from "@playwright/test";
 import { within } from "./support/patience.ts";
@@ -259,7 +259,7 @@ test("27: who types is told to the others while they type, and not after", async
   open,
 }) => {
   const [ana, bo] = [await account("ana", "Ana Silva"), await account("bo")];
-  const room = await server.room(ana, "hints", [bo]);
+  const room = await server.room(ana, "ephemeral", [bo]);
   const [one, two] = [await open(ana, `/room/${room.id}`), await open(bo, `/room/${room.id}`)];
   await expect(box(two.page)).toBeVisible();
   await box(one.page).pressSequentially("hm, ");

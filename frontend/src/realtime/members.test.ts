@@ -88,7 +88,7 @@ test("a room that has grown above a hundred members has no readers any more", ()
   expect([client.readersOf(12, 4), client.readersAt(12, 4)]).toEqual([[], []]);
 });
 
-test("after a reconnect the members of the open small room are read again, for hints may have been lost", () => {
+test("after a reconnect the members of the open small room are read again, for ephemeral frames may have been lost", () => {
   const client = read();
   client.disconnected();
   const again = first(asked(client.receive(ready([small]), 0), "members"));

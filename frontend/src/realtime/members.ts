@@ -1,7 +1,7 @@
 // Who is, or was, a member of a room, and up to where they have read, which the server tells of small rooms alone.
 
 import type { Member, UserId, UserSummary } from "../protocol/types.ts";
-import { isNamedSo } from "./hints.ts";
+import { isNamedSo } from "./ephemeral.ts";
 
 /** Of a room whose markers are told to all. */
 export const MARKERS_MEMBERS_MAX = 100;

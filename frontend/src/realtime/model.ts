@@ -298,7 +298,7 @@ export abstract class ModelLog {
     this.tellMe({ type: "read", room_id: room.id, user_id: ME, seq, ...told });
   }
 
-  /** Somebody else has read: a hint, which may be lost. */
+  /** Somebody else has read: it is ephemeral, and may be lost. */
   readBy(room: ModelRoom, user_id: number): void {
     const seq = Math.max(room.markers.get(user_id) ?? 0, room.lastSeq - Math.floor(this.random() * 3));
     room.markers.set(user_id, seq);

@@ -62,7 +62,7 @@ export class Opening {
     this.#reader.open(room);
   }
 
-  /** The same on a new socket. Others' markers are hints, and some may have been lost. */
+  /** The same on a new socket. Others' markers are ephemeral, and some may have been lost. */
   loadAnew(): void {
     const { room } = this;
     if (room?.isSmall && room.members.loaded) this.#reader.members(room, null);

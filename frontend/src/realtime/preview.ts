@@ -2,7 +2,7 @@
 // and frames keep it from there on.
 
 import type { LastMessage, Message, UserSummary } from "../protocol/types.ts";
-import { isNamedSo } from "./hints.ts";
+import { isNamedSo } from "./ephemeral.ts";
 import type { Row, RowFrame } from "./rows.ts";
 import type { Span } from "./span.ts";
 import { oneLine } from "./text.ts";

@@ -3,8 +3,8 @@
 
 import type { RoomId, UserId } from "../protocol/types.ts";
 import type { ListRequest, PageRequest, Query } from "./effects.ts";
+import type { Ephemeral } from "./ephemeral.ts";
 import { membersIn, messagesIn, roomIn, usersIn } from "./frames.ts";
-import type { Hints } from "./hints.ts";
 import { RETRY_MS } from "./outbox.ts";
 import type { RoomState } from "./room.ts";
 import type { RowFrame } from "./rows.ts";
@@ -30,7 +30,7 @@ type Place = Partial<Pick<PageRequest, "before" | "after" | "around" | "limit" |
 export interface ReaderHost {
   readonly userId: UserId;
   readonly rooms: ReadonlyMap<RoomId, RoomState>;
-  readonly hints: Hints;
+  readonly ephemeral: Ephemeral;
   isLive(): boolean;
   emit(query: Query): void;
 }
@@ -155,7 +155,7 @@ export class Reader {
 
   /** Asks once for the names of those whom the server has not named on this socket. */
   meet(ids: readonly UserId[] = []): void {
-    const unknown = this.#host.hints.unknown(ids);
+    const unknown = this.#host.ephemeral.unknown(ids);
     while (unknown.length > 0)
       this.#host.emit({ do: "people", request: { ids: unknown.splice(0, IDS_MAX) } });
   }
@@ -170,16 +170,17 @@ export class Reader {
   // ---- the answers; null when there is none
 
   loaded(query: Query, body: unknown): void {
-    const { hints, rooms } = this.#host;
+    const { ephemeral, rooms } = this.#host;
     if (query.do === "people") {
       const people = usersIn(body);
-      if (!people) hints.askAgain(query.request.ids);
-      for (const user of people?.items ?? []) hints.know(user);
+      if (!people) ephemeral.askAgain(query.request.ids);
+      for (const user of people?.items ?? []) ephemeral.know(user);
       return;
     }
     if (query.do === "online") {
       const people = usersIn(body);
-      if (people) hints.presence({ offline: query.request.ids, online: people.items.map(({ id }) => id) });
+      if (people)
+        ephemeral.presence({ offline: query.request.ids, online: people.items.map(({ id }) => id) });
       return;
     }
     const room = rooms.get(query.request.roomId);
@@ -218,7 +219,7 @@ export class Reader {
       const seqs = page.items.map(({ seq }) => seq);
       const early = span.extend(request, seqs, page.next === null);
       for (const row of page.items) {
-        this.#host.hints.know(row.sender);
+        this.#host.ephemeral.know(row.sender);
         span.rows.put({ ...row, type: "message" }, true);
         this.meet(row.mentions);
         room.lastSeq = Math.max(room.lastSeq, row.seq);
@@ -248,7 +249,7 @@ export class Reader {
     } else {
       const before = members.size;
       for (const member of page.items) {
-        this.#host.hints.know(member.user);
+        this.#host.ephemeral.know(member.user);
         members.put(member);
         room.raiseReader(member.user.id, member.last_read_seq ?? 0);
       }
@@ -272,7 +273,7 @@ export class Reader {
       if (request.cursor === null) pins.rows.clear();
       const before = pins.rows.size;
       for (const row of page.items) {
-        this.#host.hints.know(row.sender);
+        this.#host.ephemeral.know(row.sender);
         pins.rows.put({ ...row, type: "message" }, true);
       }
       const goesOn = page.next !== null && pins.rows.size > before && pins.rows.size < PINS_MAX;

@@ -3,7 +3,7 @@
 import type { LastMessage, Room, RoomId, ServerFrame, UserId, UserSummary } from "../protocol/types.ts";
 import { Above, type AboveState } from "./above.ts";
 import type { ListRequest, RoomRequest } from "./effects.ts";
-import { isNamedSo } from "./hints.ts";
+import { isNamedSo } from "./ephemeral.ts";
 import { MARKERS_MEMBERS_MAX, Members, type MembersFrozen } from "./members.ts";
 import { Pins } from "./pins.ts";
 import { Preview, type PreviewState } from "./preview.ts";

@@ -9,7 +9,7 @@ import type {
   UserId,
   UserSummary,
 } from "../protocol/types.ts";
-import { isNamedSo } from "./hints.ts";
+import { isNamedSo } from "./ephemeral.ts";
 
 export type MessageFrame = Extract<ServerFrame, { type: "message" }>;
 export type UpdateFrame = Extract<ServerFrame, { type: "message_updated" }>;

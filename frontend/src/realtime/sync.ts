@@ -11,9 +11,9 @@
 import type { ClientFrame, Ready, Ref, Room, RoomId, UserId, UserSummary } from "../protocol/types.ts";
 import { type Cached, Delivery, type Snapshot } from "./delivery.ts";
 import type { Change, Effect, Query, SavedItem } from "./effects.ts";
+import { Ephemeral, TYPING_MS } from "./ephemeral.ts";
 import { type FrameOf, type Heard, soundFrame } from "./frames.ts";
 import { Greeting } from "./greeting.ts";
-import { Hints, TYPING_MS } from "./hints.ts";
 import { Mine } from "./mine.ts";
 import { Opening, type OpenOptions } from "./opening.ts";
 import { RETRY_MS, type Settled } from "./outbox.ts";
@@ -39,7 +39,7 @@ export interface SyncClientOptions extends Kept {
 
 export class SyncClient extends ClientView {
   readonly tab: string;
-  readonly #hints = new Hints((user) => this.#renamed(user));
+  readonly #ephemeral = new Ephemeral((user) => this.#renamed(user));
   readonly #questions: Questions;
   readonly #delivery: Delivery;
   readonly #reader: Reader;
@@ -60,7 +60,7 @@ export class SyncClient extends ClientView {
     const host = {
       userId,
       questions: this.#questions,
-      hints: this.#hints,
+      ephemeral: this.#ephemeral,
       send: (frame: ClientFrame) => this.#emit({ do: "send", frame }),
       emit: (effect: Effect) => this.#emit(effect),
       ask: this.#questions.ask.bind(this.#questions),
@@ -83,7 +83,7 @@ export class SyncClient extends ClientView {
   }
 
   protected get parts(): Parts {
-    return { delivery: this.#delivery, mine: this.#mine, hints: this.#hints };
+    return { delivery: this.#delivery, mine: this.#mine, ephemeral: this.#ephemeral };
   }
 
   // ---- the socket
@@ -92,7 +92,7 @@ export class SyncClient extends ClientView {
     this.#greeting.reset();
     this.#delivery.disconnected();
     this.#mine.disconnected();
-    this.#hints.disconnected();
+    this.#ephemeral.disconnected();
     return this.#done("all");
   }
 
@@ -129,12 +129,12 @@ export class SyncClient extends ClientView {
       else room?.raiseReader(frame.user_id, frame.seq);
     },
     presence: (frame) => {
-      this.#hints.presence(frame);
+      this.#ephemeral.presence(frame);
       this.version += 1;
     },
     typing: ({ room_id, user_id }, now) => {
       if (user_id === this.userId || !this.rooms.has(room_id)) return;
-      this.#hints.types(room_id, user_id, now);
+      this.#ephemeral.types(room_id, user_id, now);
       this.#reader.meet([user_id]);
       this.#emit({ do: "wake", in_ms: TYPING_MS });
     },
@@ -154,12 +154,12 @@ export class SyncClient extends ClientView {
     this.disconnected();
     this.me = user;
     this.limits = limits;
-    this.#hints.know(user);
-    this.#hints.presence({ online });
+    this.#ephemeral.know(user);
+    this.#ephemeral.presence({ online });
     enter();
     for (const { info, preview } of this.rooms.values()) {
-      this.#hints.know(info.peer);
-      this.#hints.know(preview?.sender);
+      this.#ephemeral.know(info.peer);
+      this.#ephemeral.know(preview?.sender);
     }
     this.#mine.dropOrphaned();
     this.#opening.loadAnew();
@@ -169,7 +169,7 @@ export class SyncClient extends ClientView {
   wake(now: number): Effect[] {
     this.#delivery.wake(now);
     this.#mine.wake(now);
-    for (const roomId of this.#hints.expire(now)) this.#touch(roomId);
+    for (const roomId of this.#ephemeral.expire(now)) this.#touch(roomId);
     return this.#done();
   }
 
@@ -217,7 +217,7 @@ export class SyncClient extends ClientView {
   // ---- what changes in rooms
 
   #entered(room: RoomState): void {
-    for (const user of this.#hints.recall(room.people())) room.rename(user);
+    for (const user of this.#ephemeral.recall(room.people())) room.rename(user);
     if (!room.markersKnown) this.#reader.room(room);
     if (room === this.#opening.room) this.#opening.load();
     this.#touch(room.id);
@@ -238,15 +238,15 @@ export class SyncClient extends ClientView {
 
   #changed(room: RoomState, frame: RowFrame | MemberFrame): void {
     if (frame.type === "member") {
-      this.#hints.know(frame.user);
+      this.#ephemeral.know(frame.user);
       room.memberChanged(frame);
       return;
     }
     const isNew = frame.seq > room.lastSeq;
     if (frame.type === "message") {
       const { sender, seq } = frame;
-      this.#hints.know(sender);
-      this.#hints.stopped(room.id, sender.id);
+      this.#ephemeral.know(sender);
+      this.#ephemeral.stopped(room.id, sender.id);
       room.heard(seq);
       room.raiseReader(sender.id, seq); // sending marks as read
       if (sender.id === this.userId) room.raiseMarker(seq);
@@ -327,13 +327,13 @@ export class SyncClient extends ClientView {
     this.#reader.loaded(query, body);
     if ("roomId" in request) return this.#done(request.roomId);
     this.version += 1;
-    for (const roomId of this.#hints.typingRooms) this.#touch(roomId); // they may have names now
+    for (const roomId of this.#ephemeral.typingRooms) this.#touch(roomId); // they may have names now
     return this.#done();
   }
 
   /** As the server has just told it. */
   named(user: UserSummary): Effect[] {
-    this.#hints.know(user);
+    this.#ephemeral.know(user);
     return this.#done();
   }
 
@@ -350,7 +350,7 @@ export class SyncClient extends ClientView {
   }
 
   typed(roomId: RoomId, now: number): Effect[] {
-    const tells = this.live && this.rooms.has(roomId) && this.#hints.tells(roomId, now);
+    const tells = this.live && this.rooms.has(roomId) && this.#ephemeral.tells(roomId, now);
     if (tells) this.#emit({ do: "send", frame: { type: "typing", room_id: roomId } });
     return this.#done();
   }
@@ -360,7 +360,7 @@ export class SyncClient extends ClientView {
   /** False: too much is waiting to be sent. */
   enqueue(item: SavedItem, now: number): Effect[] | false {
     if (!this.outbox.add(item)) return false;
-    this.#hints.said(item.roomId);
+    this.#ephemeral.said(item.roomId);
     this.#mine.pump(now);
     return this.#done();
   }

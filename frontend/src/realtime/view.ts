@@ -2,7 +2,7 @@
 
 import type { LastMessage, Limits, RoomId, User, UserId, UserSummary } from "../protocol/types.ts";
 import type { Cached, Delivery, Snapshot } from "./delivery.ts";
-import type { Hints } from "./hints.ts";
+import type { Ephemeral } from "./ephemeral.ts";
 import type { MemberState } from "./members.ts";
 import type { Mine } from "./mine.ts";
 import type { Outbox, OutboxItem } from "./outbox.ts";
@@ -16,7 +16,7 @@ const NONE: readonly never[] = [];
 export interface Parts {
   readonly delivery: Delivery;
   readonly mine: Mine;
-  readonly hints: Hints;
+  readonly ephemeral: Ephemeral;
 }
 
 export abstract class ClientView {
@@ -133,21 +133,21 @@ export abstract class ClientView {
   }
 
   person(userId: UserId): UserSummary | undefined {
-    return this.parts.hints.person(userId);
+    return this.parts.ephemeral.person(userId);
   }
 
   /** Somebody of those who were named so far, by username, else by full name. */
   personNamed(name: string): UserSummary | undefined {
-    return this.parts.hints.named(name);
+    return this.parts.ephemeral.named(name);
   }
 
   isOnline(userId: UserId): boolean {
-    return userId === this.userId ? this.live : this.parts.hints.isOnline(userId);
+    return userId === this.userId ? this.live : this.parts.ephemeral.isOnline(userId);
   }
 
   /** Who is typing there, without those of whom nobody knows the name yet. */
   typists(roomId: RoomId, now: number): UserSummary[] {
-    return this.parts.hints.typists(roomId, now).flatMap((id) => this.person(id) ?? []);
+    return this.parts.ephemeral.typists(roomId, now).flatMap((id) => this.person(id) ?? []);
   }
 
   // ---- for other tabs, and to be kept
@@ -156,7 +156,7 @@ export abstract class ClientView {
   snapshot(): Snapshot | null {
     const { epoch, me, limits, parts } = this;
     if (!this.live || epoch === null || !me || !limits) return null;
-    return { epoch, user: me, limits, online: parts.hints.online, ...parts.delivery.snapshot() };
+    return { epoch, user: me, limits, online: parts.ephemeral.online, ...parts.delivery.snapshot() };
   }
 
   /** A room as it can be kept, with its newest messages. */

@@ -116,7 +116,7 @@ async fn who_is_asked_to_leave_is_still_answered() {
 async fn an_ephemeral_frame_is_written_at_once_or_not_at_all() {
     let (mailbox, mut client) = connected().await;
     mailbox.writable().await;
-    assert!(mailbox.deliver_ephemeral(&Bytes::from_static(b"hint")));
+    assert!(mailbox.deliver_ephemeral(&Bytes::from_static(b"seen")));
     let waiting = vec![b' '; 16 * 1024 * 1024];
     mailbox.answer(waiting.clone().into());
     let before = mailbox.backlog().bytes;
@@ -125,7 +125,7 @@ async fn an_ephemeral_frame_is_written_at_once_or_not_at_all() {
     let mut read = vec![0; 4 + waiting.len()];
     let (result, ()) = tokio::join!(client.read_exact(&mut read), mailbox.flush());
     result.unwrap();
-    assert_eq!(&read[..5], b"hint ");
+    assert_eq!(&read[..5], b"seen ");
     mailbox.close(Close::TooSlow);
     assert!(!mailbox.deliver_ephemeral(&Bytes::from_static(b"closed")));
 }

@@ -316,7 +316,7 @@ fn settings_roles_and_a_deleted_room() {
 }
 
 #[test]
-fn presence_and_typing_are_hints() {
+fn presence_and_typing_are_ephemeral() {
     let mut client = held();
     client.receive(&json!({"type": "presence", "online": [2, 3], "offline": []}));
     client.receive(&json!({"type": "presence", "online": [4], "offline": [3]}));

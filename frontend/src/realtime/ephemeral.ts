@@ -12,7 +12,7 @@ const PEOPLE_MAX = 20_000;
 export const isNamedSo = (a: UserSummary, b: UserSummary): boolean =>
   a.username === b.username && a.full_name === b.full_name;
 
-export class Hints {
+export class Ephemeral {
   /** The latest name of everyone who was named so far. */
   readonly #people = new Map<UserId, UserSummary>();
   /** Those whom the server has named on this socket. No event tells of a changed name. */
