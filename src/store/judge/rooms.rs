@@ -20,7 +20,7 @@ impl Judge<'_> {
         let room = self.state.rooms.get(&room_id).ok_or(Refused::NoRoom)?;
         let public = room.kind == RoomKind::Public;
         match self.present((room_id, user.id)) {
-            Some(row) => Ok(unchanged(row)),
+            Some(row) => Ok(joined(row, false)),
             None if public => self.enter(room_id, user, user.id),
             None => Err(Refused::NoRoom),
         }
@@ -35,7 +35,7 @@ impl Judge<'_> {
     ) -> Result<Outcome, Refused> {
         self.member(room_id, by)?;
         match self.state.members.get(&(room_id, user.id)) {
-            Some(row) if row.left_at.is_none() => Ok(unchanged(row)),
+            Some(row) if row.left_at.is_none() => Ok(joined(row, false)),
             Some(row) if !back => Ok(Outcome::Left { rev: row.rev }),
             _ => self.enter(room_id, user, by),
         }
@@ -64,7 +64,7 @@ impl Judge<'_> {
             last_read_seq: room.last_seq,
             rev,
         };
-        let outcome = changed(&row);
+        let outcome = joined(&row, true);
         self.write(room_id, user, row, by);
         Ok(outcome)
     }
@@ -165,7 +165,7 @@ impl Judge<'_> {
         let row = self.present((room_id, user.id));
         let row = row.ok_or(Refused::NoSuchMember)?;
         if row.role == role {
-            return Ok(unchanged(row));
+            return Ok(joined(row, false));
         }
         if user.id == by.id {
             return Err(Refused::OwnerStays);
@@ -189,7 +189,7 @@ impl Judge<'_> {
         let (rev, _) = self.advance(room_id, |_| {});
         row.role = role;
         row.rev = rev;
-        let outcome = changed(&row);
+        let outcome = joined(&row, true);
         self.write(room_id, user, row, by);
         // They may become the owner before the batch ends.
         self.state.names.insert(user.id, user.clone());
@@ -344,22 +344,13 @@ impl Judge<'_> {
     }
 }
 
-fn changed(row: &MemberRow) -> Outcome {
+/// The outcome for a user who is a member now.
+fn joined(row: &MemberRow, changed: bool) -> Outcome {
     Outcome::Joined {
         rev: row.rev,
         role: row.role,
         joined_at: row.joined_at,
         last_read_seq: row.last_read_seq,
-        changed: true,
-    }
-}
-
-fn unchanged(row: &MemberRow) -> Outcome {
-    Outcome::Joined {
-        rev: row.rev,
-        role: row.role,
-        joined_at: row.joined_at,
-        last_read_seq: row.last_read_seq,
-        changed: false,
+        changed,
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! MySQL refuses to lock the list, and MariaDB knows no `OF`. Each reads a comment that the other one ignores.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeSeq};
 
 use super::{connection::WriterConnection, lists::hex};
 use crate::{
@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// The name and type of each part of a key, and the tables that it is joined with. Settings, members of rooms, admins and counts
-/// are read under the locks that were granted before, so that plain reads are enough.
+/// The name and type of each part of a key, and the tables that it is joined with. Rooms, messages and single memberships are
+/// locked. What else is read belongs to a room, a message or a user whose row was locked before, so that plain reads are enough.
 fn from(find: Find) -> (&'static str, &'static str) {
     const ROOM: &str = "room_id BIGINT PATH '$[0]'";
     const MEMBER: &str = "room_id BIGINT PATH '$[0]', user_id BIGINT PATH '$[1]'";
@@ -78,9 +78,9 @@ const LOCK_USERS: &str = "SELECT STRAIGHT_JOIN u.id
 
 impl Source for WriterConnection {
     async fn find(&mut self, find: Find, keys: Vec<Vec<Value>>) -> Result<Vec<Row>, SqlError> {
-        let keys: Vec<Vec<Part>> = keys.into_iter().map(key).collect();
+        let keys = || keys.iter().map(|key| Key(key));
         if let Find::RoomCounts = find {
-            self.read(LOCK_USERS, &keys).await?;
+            self.read(LOCK_USERS, keys()).await?;
         }
         let (parts, tables) = from(find);
         let columns = find.columns();
@@ -88,27 +88,26 @@ impl Source for WriterConnection {
             "SELECT STRAIGHT_JOIN {columns}
              FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS ({parts})) k JOIN {tables}"
         );
-        self.read(&sql, &keys).await
+        self.read(&sql, keys()).await
     }
 }
 
-/// A part of a key in a list: bytes and texts are hexadecimal digits.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Part {
-    Null,
-    Int(i64),
-    Hex(String),
-}
+/// A key as it stands in a list: texts and bytes are hexadecimal digits.
+struct Key<'a>(&'a [Value]);
 
-fn key(values: Vec<Value>) -> Vec<Part> {
-    let part = |value| match value {
-        Value::Null => Part::Null,
-        Value::Int(int) => Part::Int(int),
-        Value::Text(text) => Part::Hex(hex(text.as_bytes())),
-        Value::Blob(bytes) => Part::Hex(hex(&bytes)),
-    };
-    values.into_iter().map(part).collect()
+impl Serialize for Key<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut parts = serializer.serialize_seq(Some(self.0.len()))?;
+        for value in self.0 {
+            match value {
+                Value::Null => parts.serialize_element(&())?,
+                Value::Int(int) => parts.serialize_element(int)?,
+                Value::Text(text) => parts.serialize_element(&hex(text.as_bytes()))?,
+                Value::Blob(bytes) => parts.serialize_element(&hex(bytes))?,
+            }
+        }
+        parts.end()
+    }
 }
 
 /// Texts come last, so that what comes before them is found without reading over them.
