@@ -289,9 +289,10 @@ async fn catch_up(address: SocketAddr, token: &str, rooms: &[u64], told: &Told) 
     let join = wire::text(&join);
     let mut syncs = true;
     while !told.stop.load(Relaxed) {
-        let (frame, mut open) = match syncs {
-            true => (&sync, rooms.len() as i64 - 1),
-            false => (&join, 1),
+        let (frame, mut open) = if syncs {
+            (&sync, rooms.len() as i64 - 1)
+        } else {
+            (&join, 1)
         };
         syncs = !syncs;
         socket.send(frame);

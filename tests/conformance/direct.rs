@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
-    node::{Place, listed, refused},
+    node::{Place, refused, rooms_of, rooms_seen},
     state::State,
 };
 
@@ -49,7 +49,7 @@ pub async fn a_direct_room_is_one(place: Place) {
                 (mine.role, mine.peer.as_ref()),
                 (Role::Member, Some(&users[peer]))
             );
-            assert_eq!(listed(&node, users[user].id, true, true).await, [room]);
+            assert_eq!(rooms_seen(&node, users[user].id).await, [room]);
         }
         // One of the two told its beginning.
         let told = [&node, &other].map(|node| node.told_of(room).len());
@@ -99,17 +99,14 @@ pub async fn direct_rooms_have_rules_of_their_own(place: Place) {
     ] {
         assert_eq!(refused(&outcome), Refused::NoRoom);
     }
-    assert!(listed(&node, stranger.id, true, true).await.is_empty());
+    assert!(rooms_seen(&node, stranger.id).await.is_empty());
     // With oneself.
     let own = direct(ada, ada).await;
     assert!(own.new && direct(ada, ada).await.room_id == own.room_id);
     let shown = node.store.room(own.room_id, ada.id).await.unwrap().unwrap();
     assert_eq!(shown.member_count, 1);
     assert_eq!(shown.mine.unwrap().peer.as_ref(), Some(ada));
-    assert_eq!(
-        listed(&node, ada.id, true, false).await,
-        [room, own.room_id]
-    );
+    assert_eq!(rooms_of(&node, ada.id).await, [room, own.room_id]);
     for room in [room, own.room_id] {
         let state = State::told(&node, room);
         state.check_tables(&place, room).await;

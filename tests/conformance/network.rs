@@ -70,9 +70,10 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, commits: Arc<AtomicU
                 let Ok(count @ 1..) = read else { return };
                 // A COM_QUERY packet that is just this word.
                 let commit = up[..count].ends_with(b"\x07\0\0\0\x03COMMIT");
-                let fate = match commit {
-                    true => fate(commits.fetch_add(1, Ordering::SeqCst) + 1),
-                    false => Fate::Passes,
+                let fate = if commit {
+                    fate(commits.fetch_add(1, Ordering::SeqCst) + 1)
+                } else {
+                    Fate::Passes
                 };
                 match fate {
                     Fate::Lost => return,
@@ -330,9 +331,12 @@ pub async fn silence_is_unknown_and_heals(place: Place) {
 pub async fn a_database_that_is_away_is_unavailable(place: Place) {
     let armed = Arc::new(AtomicU64::new(u64::MAX));
     let arm = armed.clone();
-    let fate = move |n: u64| match arm.load(Ordering::SeqCst) <= n {
-        true => Fate::Lost,
-        false => Fate::Passes,
+    let fate = move |n: u64| {
+        if arm.load(Ordering::SeqCst) <= n {
+            Fate::Lost
+        } else {
+            Fate::Passes
+        }
     };
     let (node, proxy) = node(&place, Arc::new(fate)).await;
     let user = node.user().await;

@@ -475,11 +475,20 @@ pub fn check_page(page: &Page, after: Rev) {
     assert_eq!(page.last, page.upto == page.head);
 }
 
-/// Ids of the rooms in a user's list.
-pub async fn listed(node: &Node, user_id: UserId, mine: bool, public: bool) -> Vec<RoomId> {
+/// Ids of the rooms that a user is a member of, and of those that they may join.
+pub async fn rooms_seen(node: &Node, user_id: UserId) -> Vec<RoomId> {
+    listed(node, user_id, true).await
+}
+
+/// Ids of the rooms that a user is a member of.
+pub async fn rooms_of(node: &Node, user_id: UserId) -> Vec<RoomId> {
+    listed(node, user_id, false).await
+}
+
+async fn listed(node: &Node, user_id: UserId, public: bool) -> Vec<RoomId> {
     let filter = RoomFilter {
         user_id,
-        mine,
+        mine: true,
         public,
         query: String::new(),
     };

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
-    node::{Place, listed, refused},
+    node::{Place, refused, rooms_of, rooms_seen},
     state::State,
 };
 
@@ -318,8 +318,8 @@ pub async fn a_deleted_room_is_gone_everywhere(place: Place) {
         } else {
             vec![other]
         };
-        assert_eq!(listed(&node, user.id, true, false).await, mine);
-        assert_eq!(listed(&node, user.id, true, true).await, [other]);
+        assert_eq!(rooms_of(&node, user.id).await, mine);
+        assert_eq!(rooms_seen(&node, user.id).await, [other]);
         let standings = node.store.standings(user.id, None).await.unwrap();
         assert!(standings.iter().map(|s| s.room_id).eq(mine));
         assert!(node.store.room(room, user.id).await.unwrap().is_none());

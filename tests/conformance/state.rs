@@ -107,9 +107,10 @@ impl State {
                     }
                     What::Reacted { emoji, on, count } => {
                         let of = row.reactions.entry(emoji.clone()).or_default();
-                        let changed = match on {
-                            true => of.insert(update.by),
-                            false => of.remove(&update.by),
+                        let changed = if *on {
+                            of.insert(update.by)
+                        } else {
+                            of.remove(&update.by)
                         };
                         assert!(changed && of.len() as u64 == *count, "{event:?}");
                         if of.is_empty() {
@@ -284,9 +285,10 @@ impl State {
                         .map(|user| [text(seq), Some(hex.clone()), text(user)].to_vec()),
                 );
             }
-            match message.mentions.all {
-                true => mentions.extend([(*seq, 0)]),
-                false => mentions.extend(message.mentions.users.iter().map(|user| (*seq, user.0))),
+            if message.mentions.all {
+                mentions.extend([(*seq, 0)])
+            } else {
+                mentions.extend(message.mentions.users.iter().map(|user| (*seq, user.0)))
             }
             pins.extend(message.pinned_at.map(|_| vec![*seq]));
             deletions.extend(message.deleted_at.map(|_| vec![*seq]));

@@ -49,17 +49,14 @@ async fn strangers_read_no_metrics() {
     let hosts = ["hearth".to_owned(), format!("127.0.0.1:{port}")];
     let ask = async |through: bool, method: &str, path: &str, host: &str, claim: &str| {
         let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{claim}\r\n");
-        let (head, body) = match through {
-            true => {
-                let mut raw = nginx.connect().await;
-                raw.write(request.as_bytes()).await;
-                raw.whole(method).await
-            }
-            false => {
-                let mut raw = Raw::connect(server.address()).await;
-                raw.write(request.as_bytes()).await;
-                raw.whole(method).await
-            }
+        let (head, body) = if through {
+            let mut raw = nginx.connect().await;
+            raw.write(request.as_bytes()).await;
+            raw.whole(method).await
+        } else {
+            let mut raw = Raw::connect(server.address()).await;
+            raw.write(request.as_bytes()).await;
+            raw.whole(method).await
         };
         assert!(!body.contains("http_requests_total"), "{request}{body}");
         told(&head, &body)

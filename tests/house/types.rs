@@ -52,10 +52,12 @@ fn remove_examples(value: &mut Value) {
 fn declaration(name: &str, schema: &Value) -> String {
     let comment = comment(schema, "");
     let ty = ty(schema, "");
-    match ty.starts_with('{') && ty.ends_with('}') && !ty.contains("} & ") {
-        true => format!("{comment}export interface {name} {ty}\n"),
-        false if ty.starts_with('\n') => format!("{comment}export type {name} ={ty};\n"),
-        false => format!("{comment}export type {name} = {ty};\n"),
+    if ty.starts_with('{') && ty.ends_with('}') && !ty.contains("} & ") {
+        format!("{comment}export interface {name} {ty}\n")
+    } else if ty.starts_with('\n') {
+        format!("{comment}export type {name} ={ty};\n")
+    } else {
+        format!("{comment}export type {name} = {ty};\n")
     }
 }
 
@@ -103,9 +105,10 @@ fn plain(name: &str, schema: &Value, indent: &str) -> String {
         "integer" | "number" => "number".to_owned(),
         "array" => {
             let item = ty(&schema["items"], indent);
-            match item.contains(' ') && !item.starts_with('{') {
-                true => format!("({item})[]"),
-                false => format!("{item}[]"),
+            if item.contains(' ') && !item.starts_with('{') {
+                format!("({item})[]")
+            } else {
+                format!("{item}[]")
             }
         }
         "object" => {

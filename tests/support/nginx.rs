@@ -46,9 +46,10 @@ impl Nginx {
         let file = dir.path().join("nginx.conf");
         std::fs::write(&file, configuration).unwrap();
         let brought = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/nginx/usr/sbin/nginx");
-        let program = match brought.exists() {
-            true => brought,
-            false => "nginx".into(),
+        let program = if brought.exists() {
+            brought
+        } else {
+            "nginx".into()
         };
         let child = Command::new(program)
             .args(["-e", "stderr", "-p"])

@@ -12,6 +12,8 @@
 //! | `runs` | how scenarios are run |
 //! | `report` | tables, JSON and the page with plots |
 
+#![forbid(unsafe_code)]
+
 mod clock;
 mod crowd;
 mod figures;

@@ -102,14 +102,18 @@ fn begin() -> (Model, Tables) {
 fn random_change(random: &mut SmallRng, ids: &[Uuid]) -> Change {
     // Sometimes a room that isn't there.
     let rooms = ROOMS.len() as u64;
-    let room_id = match random.random_bool(0.02) {
-        true => RoomId(rooms + 1),
-        false => RoomId(random.random_range(1..=rooms)),
+    let room_id = if random.random_bool(0.02) {
+        RoomId(rooms + 1)
+    } else {
+        RoomId(random.random_range(1..=rooms))
     };
     // Mostly members.
-    let mut somebody = || match random.random_bool(0.8) {
-        true => person(random.random_range(1..=3)),
-        false => person(random.random_range(4..=USERS)),
+    let mut somebody = || {
+        if random.random_bool(0.8) {
+            person(random.random_range(1..=3))
+        } else {
+            person(random.random_range(4..=USERS))
+        }
     };
     let (user, by) = (somebody(), somebody());
     let (user_id, seq) = (user.id, random.random_range(0..6));

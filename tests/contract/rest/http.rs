@@ -250,9 +250,10 @@ async fn a_kept_connection_rests() {
         for round in 0..2 {
             raw.write(requests.concat().as_bytes()).await;
             for request in &requests {
-                let status = match request.starts_with("HEAD") {
-                    true => raw.head().await[9..12].parse().unwrap(),
-                    false => raw.answer().await.0,
+                let status = if request.starts_with("HEAD") {
+                    raw.head().await[9..12].parse().unwrap()
+                } else {
+                    raw.answer().await.0
                 };
                 let expected = if request.starts_with("POST") {
                     400

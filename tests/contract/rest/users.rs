@@ -309,9 +309,10 @@ async fn an_admin_is_left_whoever_races(db: Db) {
                 let path = format!("/api/users/{}", whom.id);
                 by.request("PATCH", &path, Some(&change)).await.0
             };
-            let (her_target, his_target) = match each_himself {
-                true => (&ada, &bob),
-                false => (&bob, &ada),
+            let (her_target, his_target) = if each_himself {
+                (&ada, &bob)
+            } else {
+                (&bob, &ada)
             };
             let mut answers =
                 <[u16; 2]>::from(tokio::join!(act(&ada, her_target), act(&bob, his_target)));

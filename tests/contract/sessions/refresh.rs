@@ -191,9 +191,10 @@ async fn the_token_may_come_as_a_cookie() {
         let server = Server::start_with(Db::Sqlite, settings).await;
         server.register("ada").await;
         let http = reqwest::Client::new();
-        let own = match secure {
-            true => "https://chat.example.org".to_owned(),
-            false => server.url(""),
+        let own = if secure {
+            "https://chat.example.org".to_owned()
+        } else {
+            server.url("")
         };
         let body = json!({"username": "ada", "password": "correct horse ada", "cookie": true});
         let login = http.post(server.url("/api/login")).json(&body).send().await;
@@ -217,9 +218,10 @@ async fn the_token_may_come_as_a_cookie() {
             if let Some(origin) = origin {
                 request = request.header(ORIGIN, origin);
             }
-            request = match token.is_empty() {
-                true => request.json(&json!({})),
-                false => request.bearer_auth(token),
+            request = if token.is_empty() {
+                request.json(&json!({}))
+            } else {
+                request.bearer_auth(token)
             };
             request.send().await.unwrap()
         };

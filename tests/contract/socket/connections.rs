@@ -28,9 +28,10 @@ async fn every_connection_of_a_user_gets_everything_once(db: Db) {
             "{ack}"
         );
         for (index, socket) in sockets.iter_mut().enumerate() {
-            let message = match index == number {
-                true if !own.is_empty() => own.remove(0),
-                _ => socket.frame().await,
+            let message = if index == number && !own.is_empty() {
+                own.remove(0)
+            } else {
+                socket.frame().await
             };
             assert_eq!(
                 (&message["type"], &message["content"]),

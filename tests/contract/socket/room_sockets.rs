@@ -188,12 +188,11 @@ async fn a_removal_closes_it(db: Db) {
     for by_himself in [false, true] {
         let (mut socket, ..) = open(&bob, &path).await;
         writer.say(room, "before").await;
-        let (status, _) = match by_himself {
-            true => bob.act(&format!("/api/chat/rooms/{room}/leave")).await,
-            false => {
-                ada.delete(&format!("/api/chat/rooms/{room}/members/{}", bob.id))
-                    .await
-            }
+        let (status, _) = if by_himself {
+            bob.act(&format!("/api/chat/rooms/{room}/leave")).await
+        } else {
+            ada.delete(&format!("/api/chat/rooms/{room}/members/{}", bob.id))
+                .await
         };
         assert_eq!(status, 204);
         writer.say(room, "after").await;

@@ -274,9 +274,10 @@ async fn a_bad_token_closes_after_the_upgrade() {
     let expired = expired(&ada);
     tokens.push(("expired", expired.clone()));
     for (name, token) in &tokens {
-        let (code, error) = match *token == expired {
-            true => (4004, "token_expired"),
-            false => (4500, "unauthorized"),
+        let (code, error) = if *token == expired {
+            (4004, "token_expired")
+        } else {
+            (4500, "unauthorized")
         };
         let url = format!("ws://{}/ws?token={token}", server.address());
         let by_query = Socket::open(&url).await;

@@ -138,9 +138,10 @@ async fn proxied(server: &Server, account: &Account, address: &str) -> Result<Ra
     );
     raw.write(request.as_bytes()).await;
     let head = raw.head().await;
-    match head.starts_with("HTTP/1.1 101 ") {
-        true => Ok(raw),
-        false => Err(head),
+    if head.starts_with("HTTP/1.1 101 ") {
+        Ok(raw)
+    } else {
+        Err(head)
     }
 }
 
@@ -156,10 +157,11 @@ async fn who_comes_by_a_proxy_is_counted_and_the_proxy_is_not() {
     let mut kept = Vec::new();
     for network in ["198.51.100.7, 203.0.113.7", "2001:db8:1:2"] {
         for number in 0..SHARE {
-            let address = match network.contains('.') {
+            let address = if network.contains('.') {
                 // An address that the client itself claims is ignored.
-                true => network.to_owned(),
-                false => format!("[{network}::{number:x}]:443"),
+                network.to_owned()
+            } else {
+                format!("[{network}::{number:x}]:443")
             };
             kept.push(proxied(&server, &ada, &address).await.unwrap());
         }

@@ -308,9 +308,10 @@ async fn what_a_restore_replaces_is_kept() {
     assert!(fs::metadata(beside(&own, "-wal")).unwrap().len() > 0);
     let first = epoch(&backup.path);
     // A restore may run as another user than the server, if that user may give files away.
-    let owner = match nix::unistd::geteuid().is_root() {
-        true => 65_534,
-        false => nix::unistd::geteuid().as_raw(),
+    let owner = if nix::unistd::geteuid().is_root() {
+        65_534
+    } else {
+        nix::unistd::geteuid().as_raw()
     };
     chown(&own, Some(owner), None).unwrap();
     let locks = ["-server", "-served", "-migrate"].map(|suffix| beside(&own, suffix));

@@ -181,10 +181,7 @@ async fn a_room_is_handed_over_once() {
         let before = rev(&house).await;
         house.proxy.at_next_commit(fault);
         assert_eq!(hand_over(from, to).await.0, 503);
-        let again = match house.proxy.struck().await {
-            true => 403,
-            false => 200,
-        };
+        let again = if house.proxy.struck().await { 403 } else { 200 };
         let (status, answer) = hand_over(from, to).await;
         assert_eq!(status, again, "{fault:?}: {answer}");
         for (rev, person, role) in [(before + 1, to, "owner"), (before + 2, from, "admin")] {

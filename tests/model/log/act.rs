@@ -256,9 +256,10 @@ impl RoomLog {
         if self.is_member(user) {
             return Vec::new();
         }
-        let role = match self.members.is_empty() {
-            true => Role::Owner,
-            false => Role::Member,
+        let role = if self.members.is_empty() {
+            Role::Owner
+        } else {
+            Role::Member
         };
         let row = MemberRow {
             rev: 0,

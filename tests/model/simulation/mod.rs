@@ -403,9 +403,10 @@ impl Simulation {
             }
         }
         let user = self.devices[index].user;
-        let fate = match faulty {
-            true => link::fate(&mut self.rng, &frame, user),
-            false => Fate::Arrives,
+        let fate = if faulty {
+            link::fate(&mut self.rng, &frame, user)
+        } else {
+            Fate::Arrives
         };
         if let (Fate::Lost | Fate::Late, Some(link)) = (fate, &mut self.devices[index].link) {
             link.clean = false;

@@ -394,9 +394,10 @@ impl Run {
         let Some(device) = self.devices.get_mut(index) else {
             return Ok(false);
         };
-        let fate = match self.faulty {
-            true => link::fate(&mut self.rng, &frame, me),
-            false => Fate::Arrives,
+        let fate = if self.faulty {
+            link::fate(&mut self.rng, &frame, me)
+        } else {
+            Fate::Arrives
         };
         match fate {
             Fate::Lost => return Ok(true),

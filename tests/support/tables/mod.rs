@@ -61,9 +61,10 @@ impl Row {
 
     /// Whom it stands for in the table of mentions.
     fn noted(&self) -> BTreeSet<u64> {
-        match self.mention_all {
-            true => BTreeSet::from([EVERYONE]),
-            false => self.mentions.clone(),
+        if self.mention_all {
+            BTreeSet::from([EVERYONE])
+        } else {
+            self.mentions.clone()
         }
     }
 }

@@ -339,9 +339,10 @@ fn judge(kind: RoomKind, seen: &Seen, change: &Change, now: Time, in_rooms: u64)
         Change::Read { user_id, seq, .. } => {
             let marker = stands(*user_id)?.last_read_seq;
             let seq = (*seq).min(seen.last_seq());
-            let entries = match seq >= marker.max(1) {
-                true => vec![(*user_id, Read(*user_id, seq))],
-                false => vec![],
+            let entries = if seq >= marker.max(1) {
+                vec![(*user_id, Read(*user_id, seq))]
+            } else {
+                vec![]
             };
             Ok((Answer::Read(*user_id), entries))
         }

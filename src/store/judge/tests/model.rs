@@ -184,9 +184,10 @@ impl ModelRoom {
                 }
                 Reacted(seq, emoji, on) => {
                     let key = (*seq, emoji.clone(), *by);
-                    match on {
-                        true => seen.reactions.insert(key, rev),
-                        false => seen.reactions.remove(&key),
+                    if *on {
+                        seen.reactions.insert(key, rev)
+                    } else {
+                        seen.reactions.remove(&key)
                     };
                     let of = seen.reactions.keys().filter(|(of, ..)| of == seq);
                     let row = &mut seen.messages[*seq as usize - 1].0;
@@ -297,9 +298,10 @@ impl ModelRoom {
             if let Reacted(s, e, on) = &entry.what
                 && (*s, e.as_str()) == (seq, emoji)
             {
-                match on {
-                    true => of.insert(entry.by),
-                    false => of.remove(&entry.by),
+                if *on {
+                    of.insert(entry.by)
+                } else {
+                    of.remove(&entry.by)
                 };
             }
         }

@@ -261,9 +261,10 @@ impl Tables {
         let of: BTreeSet<_> = of.map(|(_, user, seq)| (*user, *seq)).collect();
         let meant = messages.iter().flat_map(|(seq, stored)| {
             let mentions = &stored.row.mentions;
-            let users = match mentions.all {
-                true => vec![EVERYONE],
-                false => mentions.users.clone(),
+            let users = if mentions.all {
+                vec![EVERYONE]
+            } else {
+                mentions.users.clone()
             };
             users.into_iter().map(|user| (user, *seq))
         });
