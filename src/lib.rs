@@ -4,7 +4,8 @@
 //! may use what stands to its right, never what stands to its left:
 //!
 //! ```text
-//! main -> app -> http -> ws -> chat, hub -> store -> protocol, limits        auth beside store
+//! main -> app -> http -> ws -> chat, hub -> store -> protocol, limits
+//!           \--> cli --> config -----------/        auth beside store
 //! ```
 
 #![forbid(unsafe_code)]

@@ -1,5 +1,6 @@
-//! What users may do: accounts, rooms, membership, messages. All rules of authority are here and in the store's judge. REST
-//! and sockets call the same functions, with plain arguments.
+//! What users may do: accounts, rooms, membership, messages. All rules of authority are here, and in the store those that must hold
+//! inside a transaction: in its judge, and for accounts and invites in its `admin`, `users` and `invites`. REST and sockets call
+//! the same functions, with plain arguments.
 //!
 //! A function that takes [`Checks`](crate::protocol::check::Checks) continues those that its caller began when it decoded
 //! the request, so that one answer names all broken fields. A required field that was missing is `None` there, and already noted.

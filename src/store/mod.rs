@@ -4,23 +4,24 @@
 //! room's `seq` and `rev` are given inside that transaction, under the lock of the room's row. So the order of allocation is
 //! the order of commits, and neither has a gap.
 //!
-//! Deliberately absent: frames, HTTP, and rules about what users may do, but those that must be checked under the room's lock
-//! ([`judge`]).
+//! Deliberately absent: frames, HTTP, and rules about what users may do, but those that must be checked inside the transaction:
+//! in a room by [`judge`], of accounts and invites by [`admin`], [`users`] and [`invites`].
 //!
-//! Each file imports only from files further down in this list, so that no two need each other:
-//! - the areas of the tables, each an `impl Store`: `log`, `rooms`, `new_rooms`, `standings`, `conversation`, `users`, `sessions`,
-//!   `admin`, `invites`, `pending_jobs`, `search`
+//! Each file imports only from files further to the right or down in this list, so that no two need each other:
+//! - the areas of the tables, each an `impl Store`: `invites`, `users`, `admin`, `sessions`, `pending_jobs`, `log`, `rooms`,
+//!   `new_rooms`, `standings`, `conversation`, `search`
 //! - this file: [`Store`]
-//! - `database`: one of the two databases; `migrate`, `backup`, `checks`
-//! - `sqlite` and `mysql`, each with `writer` (owns the connection that writes the log) and `batch` (the SQL that loads a batch's
-//!   state and writes its plan)
-//! - `log/changes`, `log/history`, `log/messages`: read the log inside a transaction
+//! - `backup`, `migrate`, `checks`; `database`: one of the two databases
+//! - `sqlite` and `mysql`, each with `writer` (owns the database connection that writes the log) and `batch` (the SQL that loads
+//!   a batch's state and writes its plan)
+//! - `log/changes`, `log/history`, `log/messages`, `log/dense`: read the log inside a transaction
 //! - `loader`: reads the rows of a batch for the judge, on both databases
 //! - [`judge`]: decides and numbers changes, without I/O
-//! - `queue`: what waits for a transaction
-//! - the vocabulary: `change`, `event`, `page`, `room`, `account`, `options`
+//! - `queue`: what waits for a transaction; `names`: the forms of users' names
+//! - `connection`: a database connection of either kind, on `sqlite/statements` and `mysql/statements` with their `error`
 //! - `rows`: columns and types
-//! - `connection`, on the `statements` of both databases; `values`, `error`
+//! - the vocabulary: `page`, `change`, `event`, `room`, `account`, `options`, `search/tokens`
+//! - `blocking`, `values`, `error`, `telemetry`, `epoch`
 
 use std::sync::Arc;
 

@@ -130,7 +130,8 @@ impl Worker {
         self.still_open()
     }
 
-    /// To be asked after each wait for what is to be read: nothing more is read for a connection that is closing.
+    /// Fails if the connection is closing. Called after each wait for the socket or the database, so that nothing more is read for it
+    /// then.
     pub(super) fn still_open(&self) -> Result<(), Close> {
         self.mailbox.backlog().closing().map_or(Ok(()), Err)
     }

@@ -1,4 +1,4 @@
-//! The API's document, made from the route table and the protocol's types, and what the pages load that show it.
+//! The OpenAPI document, made from the route table and the protocol's types, and the files of the pages that show it.
 
 pub mod assets;
 pub mod openapi;
