@@ -8,7 +8,10 @@ mod database;
 mod place;
 mod support;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use criterion::{Criterion, Throughput};
 use database::Db;
@@ -18,12 +21,14 @@ use hearth::{
         RoomId,
         rest::{RoomKind, UserSummary},
     },
-    store::{Change, NewRoom, Outcome, search::Indexer},
+    search::{Feed, Search},
+    store::{Change, NewRoom, Outcome},
 };
 use place::Placed;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use support::ascii;
-use tokio::{runtime::Runtime, task::JoinHandle};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 const ROOMS: usize = 1_000;
 const MEMBERS: usize = 10;
@@ -31,16 +36,21 @@ const USERS: usize = 1_000;
 
 struct Stage {
     placed: Placed,
-    /// Fills the search index beside the appends.
-    indexing: Option<JoinHandle<()>>,
+    /// Filled beside the appends, in a directory of its own.
+    index: Option<(Search, TempDir)>,
     rooms: Vec<(RoomId, Vec<UserSummary>)>,
 }
 
 async fn set_up(db: Db, indexed: bool) -> Stage {
-    let indexer = Arc::new(Indexer::default());
-    let notes = indexer.clone();
+    let feed = Feed::default();
+    let notes = feed.clone();
     let placed = place::open_heard(db, Arc::new(move |events| notes.note(&events))).await;
-    let indexing = indexed.then(|| tokio::spawn(indexer.run(placed.store.clone())));
+    let index = indexed.then(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, day) = (directory.path().into(), Duration::from_secs(86_400));
+        let search = Search::start(placed.store.clone(), feed, path, day);
+        (search, directory)
+    });
     let users = placed.users(USERS).await;
     let mut rooms = Vec::new();
     for number in 0..ROOMS {
@@ -61,7 +71,7 @@ async fn set_up(db: Db, indexed: bool) -> Stage {
     }
     Stage {
         placed,
-        indexing,
+        index,
         rooms,
     }
 }
@@ -117,7 +127,9 @@ fn group_commit(
     }
     group.finish();
     if let Some(stage) = stage {
-        stage.indexing.inspect(JoinHandle::abort);
+        if let Some((search, _)) = &stage.index {
+            runtime.block_on(search.close());
+        }
         runtime.block_on(stage.placed.store.close());
     }
 }

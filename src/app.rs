@@ -30,14 +30,15 @@ use crate::{
         secret,
         tokens::{Tokens, sha256},
     },
-    chat::{Chat, Entrance},
+    chat::{Chat, Entrance, Stored},
     cli::{backup, check, health, users},
     config::{Command, Config, EpochCommand, NO_ADMIN},
     http::{self, Hosts, Origins, Proxies, Site, server::Listeners},
     hub::Hub,
     limits::*,
+    search::{Feed, Search},
     shutdown::{self, Shutdown},
-    store::{self, CommitHook, Options, Store, backup::Stop, migrate, search::Indexer},
+    store::{self, CommitHook, Options, Store, backup::Stop, migrate},
     telemetry,
     ws::{self, Gateway},
 };
@@ -156,6 +157,7 @@ async fn stoppable(
 /// A running server, as far as its end needs it.
 struct Server {
     store: Store,
+    search: Search,
     hub: Arc<Hub>,
     shutdown: Shutdown,
     _only_server: Option<fs::File>,
@@ -177,6 +179,12 @@ async fn serve(config: Config, options: Options) -> Result<(), Error> {
     if !server.shutdown.drain(DRAIN_CONNECTIONS).await {
         let left = server.shutdown.tasks.len();
         tracing::warn!(left, "connections are cut: they did not end in time");
+    }
+    if time::timeout(DRAIN_SEARCH, server.search.close())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the search index was not stored in time; it goes on from where it was");
     }
     if time::timeout(DRAIN_LOG, server.store.close())
         .await
@@ -202,19 +210,20 @@ async fn start(config: Config, options: Options) -> Result<Server, Error> {
     let shutdown = Shutdown::default();
 
     let hub = Hub::new(ws::frame::header);
-    let indexer = Arc::new(Indexer::default());
+    let feed = Feed::default();
     let only_server = store::only_server(&options)?;
-    let store = Store::open(&options, commit_hook(&hub, &indexer)).await?;
+    let store = Store::open(&options, commit_hook(&hub, &feed)).await?;
     if !store.has_admin().await? {
         tracing::warn!("{NO_ADMIN}");
     }
     hub.start(store.clone());
-    let chat = Arc::new(new_chat(&config, store.clone(), &key)?);
+    let directory = config.search_dir();
+    let search = Search::start(store.clone(), feed, directory, config.search_purge);
+    let chat = Arc::new(new_chat(&config, store.clone(), search.clone(), &key)?);
     let gateway = Gateway::new(chat.clone(), hub.clone(), shutdown.clone());
     shutdown.spawn(gateway.clone().watch_revocations());
     shutdown.spawn(hub.clone().watch_heads());
     shutdown.spawn(hub.clone().watch_grace_periods());
-    shutdown.spawn(indexer.run(store.clone()));
     spawn_periodic_work(&shutdown, &store, &chat, metrics.clone());
 
     // A mistake in the table of routes stops the start, and not the first request.
@@ -239,6 +248,7 @@ async fn start(config: Config, options: Options) -> Result<Server, Error> {
     sockets.serve(Arc::new(site), connections_max, metrics, &shutdown);
     Ok(Server {
         store,
+        search,
         hub,
         shutdown,
         _only_server: only_server,
@@ -266,11 +276,14 @@ fn signing_key(config: &Config) -> Result<String, Error> {
     }
 }
 
-fn new_chat(config: &Config, store: Store, key: &str) -> Result<Chat, Error> {
+fn new_chat(config: &Config, store: Store, search: Search, key: &str) -> Result<Chat, Error> {
     let previous_key = config.jwt_secret_previous.as_ref();
     Ok(Chat::new(
-        store,
-        config.database_pool,
+        Stored {
+            store,
+            search,
+            pool: config.database_pool,
+        },
         Passwords::start(config.argon2.clone()).map_err(Error::Threads)?,
         Tokens::new(
             key.as_bytes(),
@@ -387,11 +400,11 @@ async fn listen_if_set(
     }
 }
 
-/// Tells the events of each commit to the search index, which notes the rooms, and to the hub.
-fn commit_hook(hub: &Hub, indexer: &Arc<Indexer>) -> CommitHook {
-    let (hub, indexer) = (hub.commit_hook(), indexer.clone());
+/// Tells the events of each commit to the search index and to the hub.
+fn commit_hook(hub: &Hub, feed: &Feed) -> CommitHook {
+    let (hub, feed) = (hub.commit_hook(), feed.clone());
     Arc::new(move |events| {
-        indexer.note(&events);
+        feed.note(&events);
         hub(events);
     })
 }

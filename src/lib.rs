@@ -4,8 +4,8 @@
 //! may use what stands to its right, never what stands to its left:
 //!
 //! ```text
-//! main -> app -> http -> ws -> chat, hub -> store -> protocol, limits
-//!           \--> cli --> config -----------/        auth beside store
+//! main -> app -> http -> ws -> chat, hub -> search -> store -> protocol, limits
+//!           \--> cli --> config --------------------/        auth beside store
 //! ```
 
 #![forbid(unsafe_code)]
@@ -21,6 +21,7 @@ pub mod http;
 pub mod hub;
 pub mod limits;
 pub mod protocol;
+pub mod search;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;

@@ -66,6 +66,8 @@ pub const MENTIONED_MAX: usize = 100;
 pub const LAST_MESSAGE_REACH: u64 = 100;
 pub const SEARCH_CHARS_MAX: usize = 200;
 pub const SEARCH_WORDS_MAX: usize = 20;
+/// A search ends after this time.
+pub const SEARCH_DEADLINE: Duration = Duration::from_secs(4);
 /// Texts that are examined for one page of a search for words side by side.
 pub const SEARCH_CANDIDATES: usize = 500;
 /// Searches that the database of a node works at; more wait, at most [`STATEMENT_DEADLINE`].
@@ -130,19 +132,28 @@ pub const DISK_LOG_INTERVAL: Duration = Duration::from_secs(30);
 pub const BACKUP_PAGES: i32 = 1_000;
 
 // The search index.
-/// Rooms whose changes wait for the indexer. One more makes it look for them itself.
-pub const INDEX_ROOMS_MAX: usize = 10_000;
-/// How long changes wait, so that several of a room are indexed together.
+/// Events that wait for the index, and what they may take together. What finds no place is read from the log.
+pub const INDEX_EVENTS_MAX: usize = 10_000;
+pub const INDEX_EVENTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long changes wait, so that several are indexed together.
 pub const INDEX_PAUSE: Duration = Duration::from_millis(300);
+/// The index is stored, and shows what is new, at most this often.
+pub const INDEX_COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause after an error of the database.
 pub const INDEX_RETRY: Duration = Duration::from_secs(1);
+/// The pause after a failure of the index, before it is opened again.
+pub const INDEX_REOPEN: Duration = Duration::from_secs(5);
 /// How often all rooms are searched for changes that were not indexed.
 pub const INDEX_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-/// Messages indexed in one transaction, and what their texts may hold together.
-pub const INDEX_PAGE_ROWS: usize = 200;
-pub const INDEX_PAGE_BYTES: usize = 128 * 1024;
-/// Rooms indexed at the same time.
-pub const INDEX_PARALLEL: usize = 4;
+/// Messages read from the log at once, and what their texts may hold together.
+pub const INDEX_PAGE_ROWS: usize = 1_000;
+pub const INDEX_PAGE_BYTES: usize = 512 * 1024;
+/// The longest time for which words of deleted messages may stay in the files of the index.
+pub const SEARCH_PURGE_MAX: Duration = Duration::from_secs(90 * 86_400);
+/// The memory for words that aren't stored yet: the least that the index takes.
+pub const INDEX_MEMORY: usize = 15_000_000;
+/// The niceness of the threads that index: those that serve come first.
+pub const INDEX_NICENESS: i32 = 10;
 
 // Live delivery.
 /// A mailbox: what one connection may leave unread before its rooms stop delivering to it.
@@ -383,6 +394,8 @@ pub const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
 /// Clients that are told to go away come back after a random time up to this.
 pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 pub const DRAIN_CONNECTIONS: Duration = Duration::from_secs(5);
+/// How long the search index may take to store what it has.
+pub const DRAIN_SEARCH: Duration = Duration::from_secs(5);
 pub const DRAIN_LOG: Duration = Duration::from_secs(15);
 /// How long the process waits for work on other threads.
 pub const STOP_THREADS: Duration = Duration::from_secs(1);

@@ -78,6 +78,7 @@ const searching = test.extend<{ sought: Sought }>({
     const room = await server.room(ana, "searched", [bo]);
     await server.say(ana, room, "a lighthouse");
     await server.say(bo, room, "another lighthouse");
+    await server.indexed(ana, "lighthouse", 2);
     const { page } = await open(ana, `/room/${room.id}?panel=search`);
     await query(page).fill("lighthouse");
     await expect(found(page)).toHaveCount(2);
@@ -144,6 +145,7 @@ searching(
   "a page that comes late isn't put under another query",
   async ({ server, sought: { page, ana, room } }) => {
     for (let index = 0; index < 40; index += 1) await server.say(ana, room, `harbour ${index}`);
+    await server.indexed(ana, "harbour", 40);
     await query(page).fill("harbour");
     await expect(found(page)).toHaveCount(30);
     let answer = (): void => {};

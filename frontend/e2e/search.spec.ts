@@ -13,6 +13,7 @@ test("15: search shows the words, leads to the place, and keeps query and filter
   await server.say(ana, here, "the lighthouse lamp");
   for (let index = 3; index <= 150; index += 1) await server.say(ana, here, `line ${index}`);
   await server.say(bo, there, "another lighthouse");
+  await server.indexed(ana, "lighthouse", 3);
   const { page } = await open(ana, `/room/${here.id}`);
   await page.getByRole("button", { name: "Search", exact: true }).click();
   const query = page.getByRole("searchbox", { name: "Search messages" });
@@ -38,4 +39,35 @@ test("15: search shows the words, leads to the place, and keeps query and filter
   await expect(page.getByLabel("From @username")).toHaveValue(bo.username);
   await expect(page.getByLabel("Where")).toHaveValue("all");
   await expect(found).toHaveCount(2);
+});
+
+test("15: misspelt words are found below the others, and days limit what is found", async ({
+  server,
+  account,
+  open,
+}) => {
+  const ana = await account("ana");
+  const room = await server.room(ana, "here", []);
+  await server.say(ana, room, "the lighthouse keeper");
+  await server.say(ana, room, "the lighthuose lamp");
+  await server.indexed(ana, "lighthouse", 2);
+  const { page } = await open(ana, `/room/${room.id}`);
+  await page.getByRole("button", { name: "Search", exact: true }).click();
+  await page.getByRole("searchbox", { name: "Search messages" }).fill("lighthouse");
+  const exact = page.getByRole("list", { name: "Results" }).getByRole("listitem");
+  const similar = page.getByRole("list", { name: "Similar words" }).getByRole("listitem");
+  await expect(exact).toHaveCount(1);
+  await expect(similar).toHaveCount(1);
+  await expect(similar.locator("mark")).toHaveText("lighthuose");
+  const day = (shift: number): Promise<string> =>
+    page.evaluate((days) => {
+      const date = new Date();
+      date.setDate(date.getDate() + days);
+      return new Intl.DateTimeFormat("sv").format(date);
+    }, shift);
+  await page.getByLabel("Until").fill(await day(-1));
+  await expect(page.getByRole("status").filter({ hasText: "Nothing was found" })).toBeVisible();
+  await page.getByLabel("Until").fill(await day(1));
+  await page.getByLabel("Since").fill(await day(-1));
+  await expect(exact).toHaveCount(1);
 });

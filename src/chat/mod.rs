@@ -53,6 +53,7 @@ use crate::{
         error::Refusal,
         rest::{List, Registration, User},
     },
+    search::Search as Index,
     store::Store,
 };
 
@@ -117,9 +118,18 @@ pub struct Entrance {
     pub public_url: Option<Url>,
 }
 
+/// What is stored, and what finds it.
+pub struct Stored {
+    pub store: Store,
+    pub search: Index,
+    /// The number of the store's database connections that read.
+    pub pool: usize,
+}
+
 /// Everything that users may do. One per process, shared.
 pub struct Chat {
     store: Store,
+    search: Index,
     passwords: Passwords,
     tokens: Tokens,
     refresh_ttl: Duration,
@@ -144,10 +154,8 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// `pool`: the number of the store's database connections that read.
     pub fn new(
-        store: Store,
-        pool: usize,
+        stored: Stored,
         passwords: Passwords,
         tokens: Tokens,
         refresh_ttl: Duration,
@@ -157,7 +165,8 @@ impl Chat {
         let second = Duration::from_secs(1);
         let minute = Duration::from_secs(60);
         Self {
-            store,
+            store: stored.store,
+            search: stored.search,
             passwords,
             tokens,
             refresh_ttl,
@@ -166,7 +175,7 @@ impl Chat {
             guesses: Guesses::new(rate_limits),
             sends: Limiter::new(second / SENDS_PER_SECOND, SENDS_BURST, rate_limits),
             changes: Limiter::new(second / CHANGES_PER_SECOND, CHANGES_BURST, rate_limits),
-            reads: Reads::new(pool, rate_limits),
+            reads: Reads::new(stored.pool, rate_limits),
             searching: Semaphore::new(SEARCHES_AT_ONCE),
             searchers: DashSet::new(),
             searches: Limiter::new(second / SEARCHES_PER_SECOND, SEARCHES_BURST, rate_limits),

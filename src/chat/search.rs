@@ -8,13 +8,8 @@ use tokio::time::timeout;
 use super::{Chat, Identity};
 use crate::{
     limits::{SEARCH_CHARS_MAX, SEARCH_WORDS_MAX, STATEMENT_DEADLINE},
-    protocol::{
-        RoomId, UserId,
-        check::Checks,
-        error::Refusal,
-        rest::{Found, List},
-    },
-    store::search::{Place, Query, SearchFilter, Unsearchable},
+    protocol::{RoomId, Time, UserId, check::Checks, error::Refusal, rest::FoundList},
+    search::{self, Cursor, Filter, Query, Unsearchable},
 };
 
 /// What is searched for, and where.
@@ -23,37 +18,55 @@ pub struct Search {
     pub text: String,
     pub room_id: Option<RoomId>,
     pub from: Option<UserId>,
-    pub after: Option<Place>,
+    /// Messages made at this time or later, and before that time.
+    pub since: Option<Time>,
+    pub until: Option<Time>,
+    /// Whether messages with words that are only near the query's follow.
+    pub near: bool,
+    pub after: Option<Cursor>,
     pub limit: usize,
 }
 
 impl Chat {
-    /// Messages of the user's rooms that contain all of the text, the newest first. A page may hold less than was asked for
-    /// although others follow.
-    pub async fn search(&self, who: &Identity, search: Search) -> Result<List<Found>, Refusal> {
+    /// Messages of the user's rooms that contain all of the text, the newest first; then, with `near`, those that contain words
+    /// near it. A page may hold less than was asked for although others follow.
+    pub async fn search(&self, who: &Identity, search: Search) -> Result<FoundList, Refusal> {
         self.searches.charge(who.user.id)?;
         let mut checks = Checks::default();
         checks.line("q", &search.text, 1, SEARCH_CHARS_MAX);
         checks.done()?;
         let query = Query::parse(&search.text).map_err(unsearchable)?;
+        let filter = Filter {
+            user_id: who.user.id,
+            room_id: search.room_id,
+            from: search.from,
+            since: search.since,
+            until: search.until,
+            near: search.near,
+        };
+        let of = filter.fingerprint(&search.text);
+        if search.after.is_some_and(|cursor| cursor.of != of) {
+            return Err(Refusal::invalid_field(
+                "cursor",
+                "unknown",
+                "must be the `next` of a page of the same search",
+            ));
+        }
         if let Some(room_id) = search.room_id
             && !self.is_member(who, room_id).await?
         {
             return Err(Refusal::not_found());
         }
-        let scope = SearchFilter {
-            user_id: who.user.id,
-            room_id: search.room_id,
-            from: search.from,
-            after: search.after,
-        };
         // One search at a time for each user, so that one user alone can't keep all others waiting.
         let _only = self.one_search(who)?;
-        // A search may take long, and holds a database connection meanwhile: it must not hold all of them.
+        // A search may take long, and holds a thread and then a database connection: it must not hold all of them.
         let permit = timeout(STATEMENT_DEADLINE, self.searching.acquire())
             .await
             .map_err(|_| Refusal::unavailable())?;
-        let page = self.store.search(&query, scope, search.limit).await;
+        let page = self
+            .search
+            .find(&query, &filter, search.after, of, search.limit)
+            .await;
         drop(permit);
         let mut page = page?;
         let mut rooms: Vec<RoomId> = page.found.iter().map(|found| found.room.id).collect();
@@ -69,10 +82,12 @@ impl Chat {
             let mut messages: Vec<_> = here.map(|found| &mut found.message).collect();
             self.mark_mine(who, room_id, &mut messages).await?;
         }
-        Ok(List {
+        let progress = self.search.progress();
+        Ok(FoundList {
             items: page.found,
-            next: page.more_after.map(|place| place.to_string()),
-            rev: None,
+            next: page.next.map(|cursor| cursor.to_string()),
+            complete: progress.complete,
+            progress: (!progress.complete).then_some(progress.share),
         })
     }
 
@@ -100,6 +115,18 @@ impl Drop for OneSearch<'_> {
     }
 }
 
+impl From<search::Error> for Refusal {
+    fn from(error: search::Error) -> Self {
+        match error {
+            search::Error::Store(error) => error.into(),
+            search::Error::Index(_) => {
+                tracing::warn!(%error, "a search failed");
+                Refusal::unavailable()
+            }
+        }
+    }
+}
+
 fn unsearchable(why: Unsearchable) -> Refusal {
     match why {
         Unsearchable::NoWord => {
@@ -108,6 +135,9 @@ fn unsearchable(why: Unsearchable) -> Refusal {
         Unsearchable::TooManyWords => {
             let rule = format!("at most {SEARCH_WORDS_MAX} words");
             Refusal::invalid_field("q", "length", rule)
+        }
+        Unsearchable::ShortBeginning => {
+            Refusal::invalid_field("q", "length", "at least two letters before `*`")
         }
     }
 }

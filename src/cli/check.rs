@@ -25,6 +25,7 @@ use crate::{
     config::{Config, NO_ADMIN, Secret},
     limits::{CONNECTIONS_MAX, FILES_RESERVED, STATEMENT_DEADLINE},
     protocol::Time,
+    search,
     store::{self, Location, Options, migrate},
 };
 
@@ -56,7 +57,7 @@ pub async fn run(config: &Config, options: &Options) -> bool {
         findings.push(key(&config.data_dir));
     }
     findings.extend(weaknesses(config).into_iter().map(Note));
-    findings.extend(database(options).await);
+    findings.extend(database(options, &config.search_dir()).await);
     findings.push(files());
     findings.push(clock());
     text += "findings\n";
@@ -196,7 +197,7 @@ fn weaknesses(config: &Config) -> Vec<String> {
 }
 
 /// Whether the database answers, whether this program can use its schema, and whether it has an active admin.
-async fn database(options: &Options) -> Vec<Finding> {
+async fn database(options: &Options, search_dir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Location::Sqlite(path) = &options.location {
         let directory = match path.parent() {
@@ -220,7 +221,7 @@ async fn database(options: &Options) -> Vec<Finding> {
             ));
         }
     }
-    findings.extend(schema(options).await);
+    findings.extend(schema(options, search_dir).await);
     findings
 }
 
@@ -244,7 +245,7 @@ fn disk_space(directory: &Path) -> Finding {
 }
 
 /// Whether the database answers, and whether this program can use it.
-async fn schema(options: &Options) -> Vec<Finding> {
+async fn schema(options: &Options, search_dir: &Path) -> Vec<Finding> {
     let known = migrate::newest();
     let version = migrate::schema_version(options);
     let version = match time::timeout(STATEMENT_DEADLINE, version).await {
@@ -256,6 +257,7 @@ async fn schema(options: &Options) -> Vec<Finding> {
         Ok(Some(found)) if found == known => {
             let mut findings = fit(options, found).await;
             findings.push(administered(options).await);
+            findings.push(indexed(options, search_dir).await);
             return findings;
         }
         Ok(Some(found)) if found < known => Note(format!(
@@ -309,6 +311,25 @@ async fn administered(options: &Options) -> Finding {
         Ok(Err(error)) => Note(format!("admins: {error}")),
         Err(_) => Note("admins: the database doesn't answer".into()),
     }
+}
+
+/// How much of the log the search index holds.
+async fn indexed(options: &Options, search_dir: &Path) -> Finding {
+    let stored = match time::timeout(STATEMENT_DEADLINE, migrate::changes(options)).await {
+        Ok(Ok(stored)) => stored,
+        Ok(Err(error)) => return Note(format!("search index: {error}")),
+        Err(_) => return Note("search index: the database doesn't answer".into()),
+    };
+    let Some(indexed) = search::changes(search_dir) else {
+        return Note("search index: not there yet; the server makes it while it runs".into());
+    };
+    let indexed = indexed.min(stored);
+    if indexed == stored {
+        return Good(format!("search index: all {stored} changes"));
+    }
+    Note(format!(
+        "search index: {indexed} of {stored} changes; the server indexes the rest while it runs"
+    ))
 }
 
 fn files() -> Finding {

@@ -17,8 +17,8 @@ use super::values::{
 use crate::{
     auth::secret::FILE_NAME,
     limits::{
-        ACCESS_TTL_MAX, CONNECTIONS_MAX, DATABASE_POOL_MAX, REFRESH_TTL_MAX, SECRET_BYTES_MIN,
-        SHARES_OF_CONNECTIONS,
+        ACCESS_TTL_MAX, CONNECTIONS_MAX, DATABASE_POOL_MAX, REFRESH_TTL_MAX, SEARCH_PURGE_MAX,
+        SECRET_BYTES_MIN, SHARES_OF_CONNECTIONS,
     },
     protocol::rest::Registration,
     store::Location,
@@ -41,6 +41,8 @@ pub struct Config {
     /// Database connections for reading.
     pub database_pool: usize,
     pub data_dir: PathBuf,
+    /// How often words of deleted and edited messages leave the files of the search index.
+    pub search_purge: Duration,
     /// `None`: the key in the data directory ([`crate::auth::secret`]).
     pub jwt_secret: Option<Secret>,
     pub jwt_secret_previous: Option<Secret>,
@@ -79,6 +81,7 @@ impl Config {
             database: Location::Sqlite(PathBuf::new()),
             database_pool: 0,
             data_dir: PathBuf::new(),
+            search_purge: Duration::ZERO,
             jwt_secret: None,
             jwt_secret_previous: None,
             access_ttl: Duration::ZERO,
@@ -91,6 +94,11 @@ impl Config {
             unknown: Vec::new(),
             shown: Vec::new(),
         }
+    }
+
+    /// Where the search index is.
+    pub fn search_dir(&self) -> PathBuf {
+        self.data_dir.join("search")
     }
 
     /// Where the database is, as an absolute path or a URL without its password.
@@ -121,7 +129,7 @@ pub struct Setting {
     shown: fn(&Config, &str) -> String,
 }
 
-pub const SETTINGS: [Setting; 19] = [
+pub const SETTINGS: [Setting; 20] = [
     Setting {
         name: "HEARTH_LISTEN",
         flag: "listen",
@@ -410,6 +418,23 @@ pub const SETTINGS: [Setting; 19] = [
         help: || "Cost of a password's Argon2id hash: memory in KiB, passes, lanes".into(),
         read: |config, text| {
             config.argon2 = argon2_params(text)?;
+            Ok(())
+        },
+        shown: as_given,
+    },
+    Setting {
+        name: "HEARTH_SEARCH_PURGE",
+        flag: "search-purge",
+        value: "DURATION",
+        default: Some("1d"),
+        is_secret: false,
+        help: || {
+            "How often words of deleted and edited messages leave the files of the search index; no search finds them \
+             before, either"
+                .into()
+        },
+        read: |config, text| {
+            config.search_purge = duration(text, SEARCH_PURGE_MAX)?;
             Ok(())
         },
         shown: as_given,

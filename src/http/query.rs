@@ -9,7 +9,7 @@ use crate::{
         READ_TEXT_ROWS,
     },
     protocol::{
-        UserId,
+        Time, UserId,
         check::Checks,
         error::{FieldError, Refusal},
     },
@@ -72,6 +72,17 @@ impl Query {
                 None
             }
         }
+    }
+
+    /// A time, as RFC 3339 writes it.
+    pub fn time(&self, checks: &mut Checks, name: &'static str) -> Option<Time> {
+        let text = self.text(name)?;
+        let time = text.parse::<jiff::Timestamp>();
+        if time.is_err() {
+            let rule = "must be a time such as 2026-01-31T12:00:00Z";
+            checks.fail(name, "format", rule);
+        }
+        time.ok().map(|time| Time(time.as_millisecond()))
     }
 
     /// The cost of reading the answer, in rows: those that are asked for, and the cost of looking for a text. Malformed

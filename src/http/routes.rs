@@ -13,7 +13,7 @@ use super::{
     route::{Content, Route, delete, get, patch, post, put, unlisted},
 };
 use crate::protocol::rest::{
-    AddMemberBody, CreateInviteBody, CreateRoomBody, DeleteMeBody, DirectBody, EditBody, Found,
+    AddMemberBody, CreateInviteBody, CreateRoomBody, DeleteMeBody, DirectBody, EditBody, FoundList,
     Info, Invite, InviteMade, List, LoginBody, Member, Message, PasswordBody, PatchMeBody,
     PatchMemberBody, PatchMineBody, PatchRoomBody, PatchUserBody, ReactionOf, ReadAnswer, ReadBody,
     RefreshBody, RegisterBody, ResetBody, Room, SendBody, Session, Status, Tokens, User,
@@ -127,8 +127,8 @@ fn messages() -> Vec<Route> {
         delete("/api/chat/rooms/{room}/messages/{seq}/pin", messages::unpin, "Unpin a message").ok::<Message>(),
         post("/api/chat/rooms/{room}/read", messages::read, "Mark all messages up to `seq` as read")
             .takes::<ReadBody>().ok::<ReadAnswer>(),
-        get("/api/chat/search", search::search, "Messages in my rooms that contain all of the query, the newest first")
-            .query(&["q", "room_id", "from", "cursor", "limit"]).ok::<List<Found>>().refuses(&[404, 429]),
+        get("/api/chat/search", search::search, "Messages in my rooms that contain all of the query, the newest first; then those with words near it")
+            .query(&["q", "room_id", "from", "since", "until", "near", "cursor", "limit"]).ok::<FoundList>().refuses(&[404, 429]),
     ]
 }
 

@@ -232,6 +232,21 @@ pub struct Found {
     pub room: FoundRoom,
     /// The text around the first hit, in pieces.
     pub snippet: Vec<Piece>,
+    /// Whether a word of the message is only near one of the query's: misspelt here or there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub near: bool,
+}
+
+/// A page of what a search found. `next` is the cursor of the next page.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct FoundList {
+    pub items: Vec<Found>,
+    pub next: Option<String>,
+    /// False while the index is being built, after a first start or a failure: older messages may be missing.
+    pub complete: bool,
+    /// The share of the log that is indexed, from 0 to 1, where `complete` is false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<f64>,
 }
 
 /// The room of a message that was found.

@@ -66,6 +66,8 @@ pub enum SqlError {
     Transient(String),
     /// The disk of an SQLite database is full, read-only or broken. A repetition succeeds when it works again.
     Disk(String),
+    /// The file of an SQLite database holds something else than it should: it is damaged, or another program has written over it.
+    Malformed(String),
     /// The files of an SQLite database were changed under the server, which was logged.
     Moved(String),
     /// The database connection was lost. A repetition on another one may succeed.
@@ -83,6 +85,7 @@ impl From<SqlError> for Error {
             SqlError::Unique(key) => Error::Broken(format!("{key} holds this key twice")),
             SqlError::Transient(cause)
             | SqlError::Disk(cause)
+            | SqlError::Malformed(cause)
             | SqlError::Gone(cause)
             | SqlError::TooMuch(cause) => Error::Unavailable(cause),
             SqlError::Moved(cause) => Error::Down(cause),
@@ -102,6 +105,7 @@ impl SqlError {
             SqlError::Unique(cause)
             | SqlError::Transient(cause)
             | SqlError::Disk(cause)
+            | SqlError::Malformed(cause)
             | SqlError::Moved(cause)
             | SqlError::Gone(cause)
             | SqlError::TooMuch(cause)

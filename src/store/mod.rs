@@ -9,7 +9,7 @@
 //!
 //! Each file imports only from files further to the right or down in this list, so that no two need each other:
 //! - the areas of the tables, each an `impl Store`: `invites`, `users`, `admin`, `sessions`, `pending_jobs`, `log`, `rooms`,
-//!   `new_rooms`, `standings`, `conversation`, `search`
+//!   `new_rooms`, `standings`, `conversation`, `texts`
 //! - this file: [`Store`]
 //! - `backup`, `migrate`, `checks`; `database`: one of the two databases
 //! - `sqlite` and `mysql`, each with `writer` (owns the database connection that writes the log) and `batch` (the SQL that loads
@@ -20,7 +20,7 @@
 //! - `queue`: what waits for a transaction; `names`: the forms of users' names
 //! - `connection`: a database connection of either kind, on `sqlite/statements` and `mysql/statements` with their `error`
 //! - `rows`: columns and types
-//! - the vocabulary: `page`, `change`, `event`, `room`, `account`, `options`, `search/tokens`
+//! - the vocabulary: `page`, `change`, `event`, `room`, `account`, `options`
 //! - `blocking`, `values`, `error`, `telemetry`, `epoch`
 
 use std::sync::Arc;
@@ -34,6 +34,7 @@ pub use self::{
     options::{Location, Options, Weakness},
     page::{History, Page, Range},
     room::{Direct, NewRoom, RoomFilter, Standing},
+    texts::{Text, Texts},
 };
 use self::{database::Database, mysql::Mysql, queue::Memory, sqlite::Sqlite};
 
@@ -64,11 +65,11 @@ mod queue;
 mod room;
 mod rooms;
 mod rows;
-pub mod search;
 pub mod sessions;
 mod sqlite;
 mod standings;
 mod telemetry;
+mod texts;
 pub mod users;
 mod values;
 

@@ -16,9 +16,6 @@ use crate::protocol::{
 /// Whether anybody can administer the site.
 pub const HAS_ADMIN: &str = "SELECT 1 FROM users WHERE role = 'admin' AND is_active = 1 LIMIT 1";
 
-/// Erases the words of a message from the index of searches: room, seq.
-pub const ERASE_WORDS: &str = "DELETE FROM message_words WHERE room_id = ? AND seq = ?";
-
 /// An enum that the tables hold as a word.
 pub trait Word: Copy + Sized + 'static {
     const WORDS: &'static [(&'static str, Self)];

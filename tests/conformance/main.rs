@@ -121,7 +121,11 @@ on_both! {
         only_ones_own_rooms_are_searched,
         edits_and_deletions_are_followed,
         several_nodes_index_beside_writers,
-        a_long_history_is_indexed_in_pages;
+        a_long_history_is_indexed_in_pages,
+        words_nearly_right_come_after_the_exact_ones,
+        filters_narrow_what_is_found,
+        damaged_files_are_made_anew,
+        deleted_words_leave_the_files;
     schema:
         migrations_run_once,
         several_nodes_migrate_at_once,

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,6 +14,7 @@ use hearth::{
         Rev, RoomId, Seq, Time, UserId,
         rest::{Mentions, Message, Role, RoomKind, UserSummary},
     },
+    search::{Feed, Search},
     store::{
         Change, CommitHook, EVERYONE, Event, EventBody, Location, Named, NewRoom, NewUser, Options,
         Outcome, Page, Refused, RoomFilter, Store,
@@ -21,6 +22,7 @@ use hearth::{
 };
 use mysql_async::prelude::Queryable;
 use rusqlite::types::ValueRef;
+use tempfile::TempDir;
 use uuid::Uuid;
 
 /// Where a test's database is; dropped when the test ends, however it ends.
@@ -48,7 +50,11 @@ impl Place {
             ears.lock().unwrap().extend(events);
         });
         let store = Store::open(&self.options(), hook).await.unwrap();
-        Node { store, told }
+        Node {
+            store,
+            told,
+            search: OnceLock::new(),
+        }
     }
 
     /// A statement of the test's own, directly on the database.
@@ -187,11 +193,37 @@ pub async fn on_mysql<T: Future<Output = ()> + Send + 'static>(
 pub struct Node {
     pub store: Store,
     pub told: Arc<Mutex<Vec<Event>>>,
+    search: OnceLock<Searching>,
+}
+
+/// An index that reads the log: no commit is told to it.
+struct Searching {
+    search: Search,
+    _directory: TempDir,
 }
 
 static PEOPLE: AtomicU64 = AtomicU64::new(1);
 
 impl Node {
+    /// The node's index, which is made when it is asked for.
+    pub fn search(&self) -> &Search {
+        let searching = self.search.get_or_init(|| {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("search");
+            let day = Duration::from_secs(86_400);
+            Searching {
+                search: Search::start(self.store.clone(), Feed::default(), path, day),
+                _directory: directory,
+            }
+        });
+        &searching.search
+    }
+
+    /// Indexes all that is committed.
+    pub async fn index(&self) {
+        self.search().flush().await;
+    }
+
     pub async fn user(&self) -> UserSummary {
         let n = PEOPLE.fetch_add(1, Ordering::Relaxed);
         self.named(&format!("user{n}")).await

@@ -241,7 +241,7 @@ async fn statements(
 
 /// Whether a statement's name for a table means one that holds a room's log or its members.
 fn of_log(sql: &str, table: &str) -> bool {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 8] = [
         "m",
         "messages",
         "reactions",
@@ -250,7 +250,6 @@ fn of_log(sql: &str, table: &str) -> bool {
         "pins",
         "p",
         "room_members",
-        "message_words",
     ];
     NAMES.contains(&table) || (table == "r" && sql.contains("reactions r "))
 }

@@ -1,23 +1,19 @@
-//! Search: the same answers on every database, whatever the text and the query; edits and deletions; who finds what; and
-//! the
-//! indexer beside writers and other nodes.
+//! Search: the same answers on every database, whatever the text and the query; edits and deletions; who finds what; words nearly
+//! right; the index beside writers, on several nodes, and after its files were damaged.
 
 mod table;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use hearth::{
-    limits::SYNC_PAGE_ROWS,
+    limits::INDEX_PAGE_ROWS,
     protocol::{
-        RoomId, Seq,
+        RoomId, Seq, Time,
         rest::{Found, RoomKind, UserSummary},
     },
-    store::{
-        Change, Location,
-        search::{Indexer, Query, SearchFilter},
-    },
+    search::{Feed, Filter, Query, Search},
+    store::{Change, Store},
 };
-use mysql_async::prelude::Queryable;
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
 use uuid::Uuid;
 
@@ -30,24 +26,9 @@ impl Node {
             .await
     }
 
-    /// Indexes all that is committed.
-    pub async fn index(&self) {
-        Indexer::default().sweep(&self.store).await.unwrap();
-    }
-
     /// All that is found, page by page.
-    async fn find_all(&self, query: &str, mut scope: SearchFilter, limit: usize) -> Vec<Found> {
-        let query = Query::parse(query).unwrap_or_else(|why| panic!("{query:?}: {why:?}"));
-        let mut all = Vec::new();
-        loop {
-            let page = self.store.search(&query, scope, limit).await.unwrap();
-            assert!(page.found.len() <= limit);
-            all.extend(page.found);
-            match page.more_after {
-                Some(place) => scope.after = Some(place.to_string().parse().unwrap()),
-                None => return all,
-            }
-        }
+    async fn find_all(&self, query: &str, filter: Filter, limit: usize) -> Vec<Found> {
+        find_all(self.search(), query, &filter, limit).await
     }
 
     /// The rooms and seqs of what a user finds, the newest first.
@@ -56,12 +37,30 @@ impl Node {
     }
 }
 
-fn all_of(user: &UserSummary) -> SearchFilter {
-    SearchFilter {
+async fn find_all(search: &Search, text: &str, filter: &Filter, limit: usize) -> Vec<Found> {
+    let query = Query::parse(text).unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
+    let of = filter.fingerprint(text);
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = search.find(&query, filter, after, of, limit).await.unwrap();
+        assert!(page.found.len() <= limit);
+        all.extend(page.found);
+        match page.next {
+            Some(cursor) => after = Some(cursor.to_string().parse().unwrap()),
+            None => return all,
+        }
+    }
+}
+
+/// The words themselves, in all rooms of the user.
+fn all_of(user: &UserSummary) -> Filter {
+    Filter {
         user_id: user.id,
         room_id: None,
         from: None,
-        after: None,
+        since: None,
+        until: None,
+        near: false,
     }
 }
 
@@ -74,24 +73,6 @@ fn rising(places: Vec<(RoomId, Seq)>) -> Vec<Seq> {
     let mut seqs: Vec<Seq> = places.into_iter().map(|(_, seq)| seq).collect();
     seqs.sort_unstable();
     seqs
-}
-
-impl Place {
-    /// The one number that a statement answers.
-    async fn count(&self, sql: &str) -> i64 {
-        match &self.location {
-            Location::Sqlite(path) => {
-                let conn = rusqlite::Connection::open(path).unwrap();
-                conn.query_row(sql, [], |row| row.get(0)).unwrap()
-            }
-            Location::Mysql(url) => {
-                let mut conn = mysql_async::Conn::from_url(url).await.unwrap();
-                let count = conn.query_first(sql).await.unwrap().unwrap();
-                conn.disconnect().await.unwrap();
-                count
-            }
-        }
-    }
 }
 
 /// By the author.
@@ -298,7 +279,7 @@ pub async fn only_ones_own_rooms_are_searched(place: Place) {
     node.join(public, &bob).await;
     assert_eq!(finds(&bob, "secret").await, 2, "the room's whole history");
     let narrow = async |room_id, from| {
-        let scope = SearchFilter {
+        let scope = Filter {
             room_id,
             from,
             ..all_of(&ada)
@@ -325,20 +306,16 @@ pub async fn edits_and_deletions_are_followed(place: Place) {
         node.write(room, &ada, text).await;
     }
     node.index().await;
-    let words = async || place.count("SELECT COUNT(*) FROM message_words").await;
-    assert_eq!(words().await, 4, "no row for what has no words");
     node.append(edit(room, &ada, 1, "first pear")).await;
     node.append(delete(room, &ada, 2)).await;
     node.append(edit(room, &ada, 3, "👍")).await;
     node.append(edit(room, &ada, 5, "fifth apple")).await;
     // Before the index has followed: nothing that isn't so.
     assert_eq!(rising(node.finds(&ada, "apple").await), [4]);
-    assert_eq!(words().await, 3, "a deletion's commit erases");
     node.index().await;
     assert_eq!(rising(node.finds(&ada, "apple").await), [4, 5]);
     assert_eq!(rising(node.finds(&ada, "pear").await), [1]);
     assert!(node.finds(&ada, "second").await.is_empty());
-    assert_eq!(words().await, 3);
     // Changes that leave the words alone.
     for change in [
         Change::Pin {
@@ -365,67 +342,35 @@ pub async fn edits_and_deletions_are_followed(place: Place) {
         (message.reactions.len(), message.pinned_at.is_some()),
         (1, true)
     );
-    let behind = "SELECT COUNT(*) FROM rooms r JOIN search_cursors c ON c.room_id = r.id WHERE c.rev <> r.rev";
-    assert_eq!(place.count(behind).await, 0);
-    if let Location::Sqlite(path) = &place.location {
-        let conn = rusqlite::Connection::open(path).unwrap();
-        let check =
-            "INSERT INTO message_words_fts (message_words_fts, rank) VALUES ('integrity-check', 1)";
-        conn.execute_batch(check).unwrap();
-        let mut parts = conn
-            .prepare("SELECT block FROM message_words_fts_data")
-            .unwrap();
-        let parts = parts.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-        let erased = b"zzsecond";
-        let holds = |part: Vec<u8>| part.windows(erased.len()).any(|bytes| bytes == erased);
-        assert!(
-            !parts.map(Result::unwrap).any(holds),
-            "no trace is left in the index"
-        );
-    }
 }
 
+/// Three nodes with an index each: two hear of their own commits, one reads the log alone. All find what a reading of all texts
+/// finds, also while others write.
 pub async fn several_nodes_index_beside_writers(place: Place) {
     const TEXTS: u64 = 150;
-    let mut nodes = Vec::new();
-    for _ in 0..3 {
-        nodes.push(place.node().await);
+    let directory = tempfile::tempdir().unwrap();
+    let feeds: Vec<Feed> = (0..3).map(|_| Feed::default()).collect();
+    let (mut stores, mut searches) = (Vec::new(), Vec::new());
+    for (number, feed) in feeds.iter().enumerate() {
+        let hears = (number < 2).then(|| feed.clone());
+        let hook = std::sync::Arc::new(move |events: Vec<hearth::store::Event>| {
+            hears.iter().for_each(|feed| feed.note(&events));
+        });
+        let store = Store::open(&place.options(), hook).await.unwrap();
+        let path = directory.path().join(number.to_string());
+        searches.push(Search::start(store.clone(), feed.clone(), path, DAY));
+        stores.push(store);
     }
-    let ada = nodes[0].user().await;
+    let node = place.node().await;
+    let ada = node.user().await;
     let mut rooms = Vec::new();
     for _ in 0..4 {
-        rooms.push(nodes[0].room(RoomKind::Private, &ada, &[]).await);
+        rooms.push(node.room(RoomKind::Private, &ada, &[]).await);
     }
-    let (ended, watch) = tokio::sync::watch::channel(false);
-    let mut indexers = tokio::task::JoinSet::new();
-    for node in &nodes {
-        let (store, watch) = (node.store.clone(), watch.clone());
-        indexers.spawn(async move {
-            let (indexer, mut turns) = (Indexer::default(), 0u64);
-            while !*watch.borrow() {
-                indexer.sweep(&store).await.unwrap();
-                turns += 1;
-                tokio::task::yield_now().await;
-            }
-            turns
-        });
-    }
-    // A deleted message has no words, at any moment.
-    let orphans = "SELECT COUNT(*) FROM message_words w JOIN messages m ON m.room_id = w.room_id AND m.seq = w.seq
-                   WHERE m.deleted_at IS NOT NULL";
-    let (checked, mut checks) = (place.clone(), 0);
-    let ends = watch.clone();
-    let checker = tokio::spawn(async move {
-        while !*ends.borrow() {
-            assert_eq!(checked.count(orphans).await, 0);
-            checks += 1;
-        }
-        println!("{checks} checks");
-    });
     let mut writers = tokio::task::JoinSet::new();
     for (index, room) in rooms.iter().copied().enumerate() {
-        let (store, ada) = (nodes[index % 3].store.clone(), ada.clone());
-        let other = nodes[(index + 1) % 3].store.clone();
+        let (store, ada) = (stores[index % 3].clone(), ada.clone());
+        let other = stores[(index + 1) % 3].clone();
         writers.spawn(async move {
             for n in 1..=TEXTS {
                 let change = Change::Send {
@@ -448,45 +393,50 @@ pub async fn several_nodes_index_beside_writers(place: Place) {
             }
         });
     }
-    while let Some(done) = writers.join_next().await {
-        done.unwrap();
+    let mut turns = 0;
+    while !writers.is_empty() {
+        // What is found at any moment is as it is then, or was a moment ago.
+        for search in &searches {
+            for found in find_all(search, "common", &all_of(&ada), 200).await {
+                let text = found.message.content.unwrap();
+                assert!(text.starts_with("common"), "{text}");
+            }
+            turns += 1;
+        }
+        while let Some(done) = writers.try_join_next() {
+            done.unwrap();
+        }
     }
-    ended.send(true).unwrap();
-    while let Some(turns) = indexers.join_next().await {
-        println!("{} turns", turns.unwrap());
-    }
-    nodes[1].index().await;
+    println!("{turns} searches beside the writers");
     let live = place
-        .count("SELECT COUNT(*) FROM messages WHERE deleted_at IS NULL")
+        .numbers("SELECT room_id, seq FROM messages WHERE deleted_at IS NULL")
         .await;
-    assert_eq!(
-        place.count("SELECT COUNT(*) FROM message_words").await,
-        live
-    );
-    checker.await.unwrap();
-    let found: BTreeSet<_> = nodes[2].finds(&ada, "common").await.into_iter().collect();
-    assert_eq!(found.len() as i64, live);
-    for n in [4, 59, 148, 149] {
-        assert_eq!(
-            nodes[0].finds(&ada, &format!("word{n}")).await.len(),
-            4,
-            "{n}"
-        );
+    let live: BTreeSet<_> = live.iter().map(|row| (RoomId(row[0]), row[1])).collect();
+    let others = place
+        .numbers("SELECT seq FROM messages WHERE content LIKE '%other%'")
+        .await;
+    for search in &searches {
+        search.flush().await;
+        let found = places(&find_all(search, "common", &all_of(&ada), 50).await);
+        assert!(found.len() == live.len() && BTreeSet::from_iter(found) == live);
+        for n in [4, 59, 148, 149] {
+            let found = find_all(search, &format!("word{n}"), &all_of(&ada), 50).await;
+            assert_eq!(found.len(), 4, "{n}");
+        }
+        let found = find_all(search, "other*", &all_of(&ada), 50).await;
+        assert_eq!(found.len(), others.len());
+        search.close().await;
     }
-    assert_eq!(
-        nodes[0].finds(&ada, "other*").await.len() as i64,
-        place
-            .count("SELECT COUNT(*) FROM messages WHERE content LIKE '%other%'")
-            .await
-    );
 }
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 pub async fn a_long_history_is_indexed_in_pages(place: Place) {
     let node = place.node().await;
     let ada = node.user().await;
     let room = node.room(RoomKind::Private, &ada, &[]).await;
     let mut sends = tokio::task::JoinSet::new();
-    for n in 0..2 * SYNC_PAGE_ROWS {
+    for n in 0..INDEX_PAGE_ROWS + 500 {
         let (store, ada) = (node.store.clone(), ada.clone());
         sends.spawn(async move {
             let change = Change::Send {
@@ -513,7 +463,7 @@ pub async fn a_long_history_is_indexed_in_pages(place: Place) {
         .await;
     let indexed = timeout(PATIENCE, node.index()).await;
     indexed.expect("the index is done in time");
-    for n in [0, 1, 500, 999] {
+    for n in [0, 1, 500, 999, 1_499] {
         assert_eq!(
             node.finds(&ada, &format!("number{n}")).await.len(),
             1,
@@ -521,4 +471,240 @@ pub async fn a_long_history_is_indexed_in_pages(place: Place) {
         );
     }
     assert_eq!(node.finds(&ada, "other").await, [(other, 1)]);
+}
+
+/// A word that isn't there as it was typed finds those that are nearly it, after the exact ones, in one order of pages.
+pub async fn words_nearly_right_come_after_the_exact_ones(place: Place) {
+    let node = place.node().await;
+    let (ada, eve) = (node.user().await, node.user().await);
+    let room = node.room(RoomKind::Private, &ada, &[]).await;
+    let hidden = node.room(RoomKind::Private, &eve, &[]).await;
+    for text in [
+        /* 1 */ "the kettle boils",
+        /* 2 */ "the kettel is on",
+        /* 3 */ "a kettle, again",
+        /* 4 */ "please accommodate us",
+        /* 5 */ "the cat and the car",
+        /* 6 */ "kettles and pots",
+        /* 7 */ "Dampfschifffahrt beginnt",
+        /* 8 */ "東京都 kettle2",
+        /* 9 */ "a settle",
+    ] {
+        node.write(room, &ada, text).await;
+    }
+    // What nobody else may learn: a word that is nearer than mine.
+    node.write(hidden, &eve, "the acommodate secret").await;
+    node.index().await;
+    let near = |near| Filter {
+        near,
+        ..all_of(&ada)
+    };
+    let find = async |query: &str, limit| {
+        let found = find_all(node.search(), query, &near(true), limit).await;
+        let seqs = found.iter().map(|found| (found.message.seq, found.near));
+        seqs.collect::<Vec<_>>()
+    };
+    for limit in [1, 2, 3, 50] {
+        for (query, expected) in [
+            // Exact ones first, the newest first; then near ones, the newest first.
+            (
+                "kettle",
+                vec![(3, false), (1, false), (9, true), (6, true), (2, true)],
+            ),
+            ("ketle", vec![(3, true), (1, true)]),
+            ("acomodate", vec![(4, true)]),
+            ("accommodate", vec![(4, false)]),
+            ("dampfschiffahrt", vec![(7, true)]),
+            ("kettle boild", vec![(1, true)]),
+            ("ketel \"boils\"", vec![]),
+            // Never: short words, quoted ones, beginnings, with digits, runs.
+            ("cas", vec![]),
+            ("\"ketle\"", vec![]),
+            ("ketle*", vec![]),
+            ("kettle3", vec![]),
+            ("京東", vec![]),
+        ] {
+            assert_eq!(find(query, limit).await, expected, "{query} by {limit}");
+        }
+    }
+    let found = find_all(node.search(), "ketle", &near(false), 50).await;
+    assert!(found.is_empty(), "near=no");
+    let found = find_all(node.search(), "ketle", &near(true), 50).await;
+    let hits: Vec<&str> = found
+        .iter()
+        .flat_map(|found| &found.snippet)
+        .filter(|piece| piece.hit)
+        .map(|piece| &*piece.text)
+        .collect();
+    assert_eq!(
+        hits,
+        ["kettle", "kettle"],
+        "the word that is there is marked"
+    );
+}
+
+pub async fn filters_narrow_what_is_found(place: Place) {
+    let node = place.node().await;
+    let ada = node.user().await;
+    let room = node.room(RoomKind::Private, &ada, &[]).await;
+    for n in 1..=5 {
+        node.write(room, &ada, &format!("kettle {n}")).await;
+    }
+    place
+        .meddle("UPDATE messages SET created_at = 1000 * seq")
+        .await;
+    node.index().await;
+    for (since, until, expected) in [
+        (None, None, vec![1, 2, 3, 4, 5]),
+        (Some(3_000), None, vec![3, 4, 5]),
+        (None, Some(3_000), vec![1, 2]),
+        (Some(2_000), Some(4_000), vec![2, 3]),
+        (Some(4_000), Some(2_000), vec![]),
+    ] {
+        let filter = Filter {
+            since: since.map(Time),
+            until: until.map(Time),
+            ..all_of(&ada)
+        };
+        let found = rising(places(&node.find_all("kettle", filter, 2).await));
+        assert_eq!(found, expected, "{since:?} {until:?}");
+    }
+}
+
+/// The files of the index below a directory.
+fn files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// What is done to the files of an index.
+type Damage = fn(&Path);
+
+/// Whatever is done to the files of an index that nobody uses, the next start finds everything.
+pub async fn damaged_files_are_made_anew(place: Place) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("search");
+    let node = place.node().await;
+    let ada = node.user().await;
+    let room = node.room(RoomKind::Private, &ada, &[]).await;
+    for n in 0..20 {
+        node.write(room, &ada, &format!("kettle number{n}")).await;
+    }
+    let search = || Search::start(node.store.clone(), Feed::default(), path.clone(), DAY);
+    let first = search();
+    first.flush().await;
+    first.close().await;
+    let names: Vec<String> = files(&path)
+        .iter()
+        .filter_map(|file| Some(file.extension()?.to_str()?.to_owned()))
+        .collect();
+    assert!(names.contains(&"term".to_owned()), "{names:?}");
+    let damages: [(&str, Damage); 7] = [
+        ("all files are gone", |path| {
+            fs::remove_dir_all(path).unwrap()
+        }),
+        ("the list of parts is gone", |path| {
+            let meta = files(path)
+                .into_iter()
+                .find(|file| file.ends_with("meta.json"));
+            fs::remove_file(meta.unwrap()).unwrap();
+        }),
+        ("the list of parts is cut", |path| cut(path, "meta.json")),
+        ("words are gone", |path| {
+            let words = files(path)
+                .into_iter()
+                .find(|file| file.extension().is_some_and(|end| end == "term"));
+            fs::remove_file(words.unwrap()).unwrap();
+        }),
+        ("words are cut", |path| cut(path, ".term")),
+        ("columns are cut", |path| cut(path, ".fast")),
+        ("a file is in the directory's place", |path| {
+            fs::remove_dir_all(path).unwrap();
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("stray"), "no index").unwrap();
+        }),
+    ];
+    for (what, damage) in damages {
+        damage(&path);
+        let search = search();
+        timeout(PATIENCE, search.flush()).await.expect(what);
+        let found = find_all(&search, "kettle", &all_of(&ada), 50).await;
+        assert_eq!(found.len(), 20, "{what}");
+        search.close().await;
+    }
+}
+
+/// Cuts the files whose names end so to half of their lengths.
+fn cut(directory: &Path, end: &str) {
+    let files = files(directory).into_iter();
+    let mut cut = 0;
+    for path in files.filter(|file| file.to_str().unwrap().ends_with(end)) {
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        cut += 1;
+    }
+    assert!(cut > 0, "{end}");
+}
+
+/// Whether the index's files hold the word, found or not. A merge may take the files away meanwhile: then they are read again.
+fn holds(directory: &Path, word: &str) -> bool {
+    let read = || -> tantivy::Result<bool> {
+        let path = fs::read_dir(directory)?.next().expect("an index")?.path();
+        let index = tantivy::Index::open_in_dir(path)?;
+        let words = index.schema().get_field("words")?;
+        let reader = index.reader()?;
+        let mut holds = false;
+        for segment in reader.searcher().segment_readers() {
+            holds |= segment.inverted_index(words)?.terms().get(word)?.is_some();
+        }
+        Ok(holds)
+    };
+    loop {
+        if let Ok(holds) = read() {
+            return holds;
+        }
+    }
+}
+
+/// The words of a deleted message leave the files when they are purged.
+pub async fn deleted_words_leave_the_files(place: Place) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("search");
+    let node = place.node().await;
+    let ada = node.user().await;
+    let room = node.room(RoomKind::Private, &ada, &[]).await;
+    node.write(room, &ada, "xylophone").await;
+    node.write(room, &ada, "kettle").await;
+    let holds = |word: &str| holds(&path, word);
+    let search = Search::start(
+        node.store.clone(),
+        Feed::default(),
+        path.clone(),
+        Duration::from_millis(100),
+    );
+    search.flush().await;
+    assert!(holds("xylophone"));
+    node.append(delete(room, &ada, 1)).await;
+    search.flush().await;
+    let gone = async {
+        while holds("xylophone") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, gone)
+        .await
+        .expect("the words leave the files");
+    assert!(holds("kettle"));
+    let found = find_all(&search, "kettle", &all_of(&ada), 50).await;
+    assert_eq!(found.len(), 1);
+    search.close().await;
 }

@@ -113,9 +113,6 @@ impl Server {
             ))
             .await;
         }
-        self.sql("DELETE FROM search_cursors").await;
-        self.sql("INSERT INTO search_cursors (room_id, rev) SELECT id, rev FROM rooms")
-            .await;
         self.restart().await;
     }
 }

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { expect } from "@playwright/test";
 
 export const BINARY =
   process.env.HEARTH_BINARY ?? resolve(import.meta.dirname, "../../../target/debug/hearth");
@@ -182,6 +183,14 @@ export class Server {
     const path = `/api/chat/rooms/${room.id}/messages`;
     const { items } = await this.must<{ items: { content: string }[] }>("GET", path, undefined, reader.token);
     return items.map(({ content }) => content);
+  }
+
+  /** Waits until a search finds so many: the index follows within two seconds. */
+  async indexed(reader: Account, query: string, count: number): Promise<void> {
+    const path = `/api/chat/search?q=${encodeURIComponent(query)}&limit=200`;
+    const found = async (): Promise<number> =>
+      (await this.must<{ items: unknown[] }>("GET", path, undefined, reader.token)).items.length;
+    await expect.poll(found).toBe(count);
   }
 
   read(user: Account, room: Room, seq: number): Promise<unknown> {

@@ -275,7 +275,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Messages in my rooms that contain all of the query, the newest first */
+        /** Messages in my rooms that contain all of the query, the newest first; then those with words near it */
         get: operations["get_search"];
         put?: never;
         post?: never;
@@ -759,16 +759,23 @@ export interface components {
         /** @description A message that a search found. */
         Found: {
             message: components["schemas"]["Message"];
+            /** @description Whether a word of the message is only near one of the query's: misspelt here or there. */
+            near?: boolean;
             room: components["schemas"]["FoundRoom"];
             /** @description The text around the first hit, in pieces. */
             snippet: components["schemas"]["Piece"][];
         };
-        /** @description A page of a list. `next` is the cursor of the next page. */
+        /** @description A page of what a search found. `next` is the cursor of the next page. */
         FoundList: {
+            /** @description False while the index is being built, after a first start or a failure: older messages may be missing. */
+            complete: boolean;
             items: components["schemas"]["Found"][];
             next: string | null;
-            /** @description In pages of messages and members: the room's `rev` up to which the page is complete. */
-            rev?: number;
+            /**
+             * Format: double
+             * @description The share of the log that is indexed, from 0 to 1, where `complete` is false.
+             */
+            progress?: number;
         };
         /** @description The room of a message that was found. */
         FoundRoom: {
@@ -2077,6 +2084,12 @@ export interface operations {
                 room_id?: number;
                 /** @description Only by this user. */
                 from?: number;
+                /** @description Only messages made at this time or later. */
+                since?: string;
+                /** @description Only messages made before this time. */
+                until?: string;
+                /** @description Whether messages follow in which a word is only near one of the query's: misspelt here or there. */
+                near?: "yes" | "no";
                 /** @description The `next` of the previous page. */
                 cursor?: string;
                 /** @description The most items of the page. */

@@ -144,17 +144,21 @@ export interface FieldError {
 /** A message that a search found. */
 export interface Found {
   message: Message;
+  /** Whether a word of the message is only near one of the query's: misspelt here or there. */
+  near?: boolean;
   room: FoundRoom;
   /** The text around the first hit, in pieces. */
   snippet: Piece[];
 }
 
-/** A page of a list. `next` is the cursor of the next page. */
+/** A page of what a search found. `next` is the cursor of the next page. */
 export interface FoundList {
+  /** False while the index is being built, after a first start or a failure: older messages may be missing. */
+  complete: boolean;
   items: Found[];
   next: string | null;
-  /** In pages of messages and members: the room's `rev` up to which the page is complete. */
-  rev?: number;
+  /** The share of the log that is indexed, from 0 to 1, where `complete` is false. */
+  progress?: number;
 }
 
 /** The room of a message that was found. */

@@ -15,7 +15,6 @@ import { toast } from "./ui.ts";
 import "./panels.css";
 
 const ASK_AFTER_MS = 400; // the server takes two a second
-const PAGES_MAX = 10;
 
 /** Searches messages: in this room or in all, by author, by date. Query and filters stay when one comes back. */
 export default function SearchPanel({ roomId, onClose }: { roomId: number; onClose(): void }) {
@@ -23,7 +22,7 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
   const engine = useEngine();
   const isPhone = useIsPhone();
   const { query, isHere, from, since, until } = useSearch();
-  const [found, setFound] = useState<{ items: Found[]; next: string | null } | null>(null);
+  const [found, setFound] = useState<FoundList | null>(null);
   const [isBusy, setBusy] = useState(false);
   const [fault, setFault] = useState("");
   /** The search whose answers count. */
@@ -57,30 +56,22 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
     };
   }, [engine, q, isReady, isHere, roomId, by?.id, since, until, t]);
 
-  /** The next results within the dates. The server knows no dates, so pages are read until some are there, or the dates are passed. */
-  async function sought(cursor: string | undefined): Promise<{ items: Found[]; next: string | null }> {
-    let items: Found[] = [];
-    let next: string | null | undefined = cursor;
-    for (let page = 0; page < PAGES_MAX && items.length === 0 && next !== null; page += 1) {
-      const answer: FoundList = await bodyOf(
-        engine.api.GET("/api/chat/search", {
-          params: {
-            query: {
-              q,
-              limit: 30,
-              ...(isHere && { room_id: roomId }),
-              ...(by && { from: by.id }),
-              ...(next !== undefined && { cursor: next }),
-            },
+  function sought(cursor: string | undefined): Promise<FoundList> {
+    return bodyOf(
+      engine.api.GET("/api/chat/search", {
+        params: {
+          query: {
+            q,
+            limit: 30,
+            ...(isHere && { room_id: roomId }),
+            ...(by && { from: by.id }),
+            ...(since !== "" && { since: startOf(since, 0) }),
+            ...(until !== "" && { until: startOf(until, 1) }),
+            ...(cursor !== undefined && { cursor }),
           },
-        }),
-      );
-      items = answer.items.filter(({ message: { created_at } }) => isWithin(created_at, since, until));
-      next = answer.next;
-      const last = answer.items.at(-1)?.message.created_at;
-      if (since !== "" && last !== undefined && Date.parse(last) < startOf(since)) next = null; // the newest come first
-    }
-    return { items, next: next ?? null };
+        },
+      }),
+    );
   }
 
   async function more(): Promise<void> {
@@ -89,7 +80,7 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
     setBusy(true);
     try {
       const page = await sought(found.next);
-      if (present.current === search) setFound({ items: [...found.items, ...page.items], next: page.next });
+      if (present.current === search) setFound({ ...page, items: [...found.items, ...page.items] });
     } catch (problem) {
       if (present.current === search) toast(wordsOf(problem, t));
     } finally {
@@ -101,10 +92,16 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
     if (author === "nobody") return t("search.noAuthor");
     if (author === "failed") return t("search.authorFailed");
     if (isBusy) return t("search.busy");
+    if (found?.complete === false) {
+      return t("search.indexing", { share: Math.floor(100 * (found.progress ?? 0)) });
+    }
     if (found?.items.length === 0) return t(found.next === null ? "search.nothing" : "search.nothingYet");
     return fault;
   }
 
+  const open = ({ room, message }: Found): void => goTo(room.id, message.seq, { keepsPanel: !isPhone });
+  const exact = found?.items.filter((item) => !item.near) ?? [];
+  const near = found?.items.filter((item) => item.near) ?? [];
   return (
     <>
       <PanelHead title={t("panel.search")} onClose={onClose} />
@@ -164,16 +161,13 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
           {by && <span dir="auto">{t("search.by", { name: nameOf(by), username: by.username })}</span>}{" "}
           {status()}
         </p>
-        <ul aria-label={t("search.results")}>
-          {found?.items.map((item) => (
-            <li key={`${item.room.id}/${item.message.seq}`}>
-              <FoundLink
-                item={item}
-                onOpen={() => goTo(item.room.id, item.message.seq, { keepsPanel: !isPhone })}
-              />
-            </li>
-          ))}
-        </ul>
+        <Results name={t("search.results")} items={exact} onOpen={open} />
+        {near.length > 0 && (
+          <>
+            <h3 className="found-similar quiet">{t("search.near")}</h3>
+            <Results name={t("search.near")} items={near} onOpen={open} />
+          </>
+        )}
         {found?.next && (
           <button type="button" className="button button--wide" onClick={() => void more()}>
             {t("list.more")}
@@ -181,6 +175,24 @@ export default function SearchPanel({ roomId, onClose }: { roomId: number; onClo
         )}
       </div>
     </>
+  );
+}
+
+interface ResultsProps {
+  name: string;
+  items: Found[];
+  onOpen(item: Found): void;
+}
+
+function Results({ name, items, onOpen }: ResultsProps) {
+  return (
+    <ul aria-label={name}>
+      {items.map((item) => (
+        <li key={`${item.room.id}/${item.message.seq}`}>
+          <FoundLink item={item} onOpen={() => onOpen(item)} />
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -208,12 +220,11 @@ function FoundLink({ item: { message, room, snippet }, onOpen }: { item: Found; 
   );
 }
 
-const startOf = (day: string): number => new Date(`${day}T00:00:00`).getTime();
-const DAY_MS = 86_400_000;
-
-function isWithin(at: string, since: string, until: string): boolean {
-  const moment = Date.parse(at);
-  return (since === "" || moment >= startOf(since)) && (until === "" || moment < startOf(until) + DAY_MS);
+/** The start of a day here, or of one that is so many days later. */
+function startOf(day: string, daysLater: number): string {
+  const start = new Date(`${day}T00:00:00`);
+  start.setDate(start.getDate() + daysLater);
+  return start.toISOString();
 }
 
 /** Whose messages are sought: they are still being looked up, nobody has that name, or the look-up has failed. */

@@ -298,6 +298,18 @@ fn meaning(pattern: &str, name: &str) -> (Value, &'static str) {
         ),
         "room_id" => (number(1, ID_MAX), "Only in this room."),
         "from" => (number(1, ID_MAX), "Only by this user."),
+        "since" => (
+            json!({"type": "string", "format": "date-time"}),
+            "Only messages made at this time or later.",
+        ),
+        "until" => (
+            json!({"type": "string", "format": "date-time"}),
+            "Only messages made before this time.",
+        ),
+        "near" => (
+            json!({"type": "string", "enum": ["yes", "no"], "default": "yes"}),
+            "Whether messages follow in which a word is only near one of the query's: misspelt here or there.",
+        ),
         "history" => (
             number(0, REPLAY_MAX as u64),
             "How many messages are sent first.",

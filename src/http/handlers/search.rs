@@ -17,6 +17,13 @@ pub async fn search(mut call: Call) -> HandlerResult {
     let limit = query.limit(&mut checks);
     let room_id = query.number(&mut checks, "room_id", 1, ID_MAX).map(RoomId);
     let from = query.number(&mut checks, "from", 1, ID_MAX).map(UserId);
+    let since = query.time(&mut checks, "since");
+    let until = query.time(&mut checks, "until");
+    let near = query.text("near").unwrap_or("yes");
+    if !["yes", "no"].contains(&near) {
+        checks.fail("near", "unknown", "must be yes or no");
+    }
+    let near = near == "yes";
     let after = query.text("cursor").map(str::parse);
     if after == Some(Err(())) {
         checks.fail("cursor", "format", "must be the `next` of an earlier page");
@@ -32,6 +39,9 @@ pub async fn search(mut call: Call) -> HandlerResult {
         text,
         room_id,
         from,
+        since,
+        until,
+        near,
         after: after.and_then(Result::ok),
         limit,
     };

@@ -6,6 +6,7 @@
 use std::{fs::File, path::Path};
 
 use mysql_async::{Opts, Pool, prelude::Queryable};
+use rusqlite::OptionalExtension;
 use tokio::time::timeout;
 
 use self::derived::{Place, Progress};
@@ -39,6 +40,7 @@ mod embedded {
 const HISTORY: &str = "schema_history";
 /// All tables of Hearth, children before their parents.
 const TABLES: [&str; 21] = [
+    // The search index before version 13.
     "message_words_fts",
     "message_words",
     "search_cursors",
@@ -177,13 +179,24 @@ const RENEW: &str = "UPDATE meta SET value = ? WHERE name = 'log_epoch'";
 
 /// Whether the site has an admin. The schema must be this program's.
 pub async fn has_admin(options: &Options) -> Result<bool> {
+    Ok(number(options, HAS_ADMIN).await?.is_some())
+}
+
+/// The sum of all rooms' `rev`. The schema must be this program's.
+pub async fn changes(options: &Options) -> Result<u64> {
+    let sql = "SELECT CAST(COALESCE(SUM(rev), 0) AS SIGNED) FROM rooms WHERE deleted_at IS NULL";
+    Ok(number(options, sql).await?.unwrap_or(0).cast_unsigned())
+}
+
+/// The whole number that a statement answers, if it answers one.
+async fn number(options: &Options, sql: &'static str) -> Result<Option<i64>> {
     match &options.location {
         Location::Sqlite(path) => {
             let path = path.clone();
             blocking(move || {
                 let conn = open_writer(&path)?;
-                let mut asked = conn.prepare(HAS_ADMIN).map_err(unavailable)?;
-                asked.exists([]).map_err(unavailable)
+                let found = conn.query_row(sql, [], |row| row.get(0)).optional();
+                found.map_err(unavailable)
             })
             .await?
         }
@@ -191,8 +204,8 @@ pub async fn has_admin(options: &Options) -> Result<bool> {
             let pool = Pool::new(connect::options(url, &[])?);
             let asked = async {
                 let mut conn = connection(&pool).await?;
-                let found = conn.query_first::<i64, _>(HAS_ADMIN).await;
-                Ok(found.map_err(mysql::error::unavailable)?.is_some())
+                let found = conn.query_first::<i64, _>(sql).await;
+                found.map_err(mysql::error::unavailable)
             };
             let asked = asked.await;
             let _ = pool.disconnect().await;

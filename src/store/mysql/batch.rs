@@ -156,16 +156,13 @@ const UNMENTION: &str = "DELETE m
     STRAIGHT_JOIN mentions m FORCE INDEX (PRIMARY) ON m.room_id = k.room_id AND m.user_id = k.user_id AND m.seq = k.seq";
 
 /// Erases everything but their rows from messages, and notes that they are deleted.
-const ERASE: [&str; 4] = [
+const ERASE: [&str; 3] = [
     "DELETE r
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
     STRAIGHT_JOIN reactions r ON r.room_id = k.room_id AND r.seq = k.seq",
     "DELETE m
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
     STRAIGHT_JOIN mentions m FORCE INDEX (mentions_message) ON m.room_id = k.room_id AND m.seq = k.seq",
-    "DELETE w
-    FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k
-    STRAIGHT_JOIN message_words w ON w.room_id = k.room_id AND w.seq = k.seq",
     "INSERT INTO deletions (room_id, seq) SELECT k.room_id, k.seq
     FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (room_id BIGINT PATH '$[0]', seq BIGINT PATH '$[1]')) k",
 ];

@@ -9,7 +9,6 @@ use crate::{
     store::{
         error::{Error, Result, SqlError},
         options::Weakness,
-        search::tokens::{CODE_MAX, CODE_MIN},
     },
 };
 
@@ -43,15 +42,13 @@ pub async fn weaknesses(url: &str, pool: usize) -> Result<Vec<Weakness>> {
 
 async fn settings(conn: &mut Conn, pool: usize) -> Result<Vec<Weakness>, Error> {
     let sql = "SELECT CAST(@@GLOBAL.innodb_flush_log_at_trx_commit AS SIGNED),
-                      CAST(@@GLOBAL.innodb_ft_min_token_size AS SIGNED),
-                      CAST(@@GLOBAL.innodb_ft_max_token_size AS SIGNED),
                       CAST(@@GLOBAL.max_allowed_packet AS SIGNED),
                       CAST(@@GLOBAL.max_prepared_stmt_count AS SIGNED)";
-    let row = deadline(conn.query_first::<(i64, usize, usize, usize, usize), _>(sql)).await?;
+    let row = deadline(conn.query_first::<(i64, usize, usize), _>(sql)).await?;
     let sql = "SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'";
     let prepared = deadline(conn.query_first::<(String, usize), _>(sql)).await?;
     let none = || SqlError::Refused("the server doesn't tell its variables".into());
-    let (flush, token_min, token_max, packet, statements_max) = row.ok_or_else(none)?;
+    let (flush, packet, statements_max) = row.ok_or_else(none)?;
     let (_, prepared) = prepared.ok_or_else(none)?;
 
     let mut found = Vec::new();
@@ -63,18 +60,9 @@ async fn settings(conn: &mut Conn, pool: usize) -> Result<Vec<Weakness>, Error> 
             "Set innodb_flush_log_at_trx_commit = 1 in the database's configuration.".into(),
         );
     }
-    if token_min > CODE_MIN || token_max < CODE_MAX {
-        add(
-            "innodb_ft_min_token_size or innodb_ft_max_token_size isn't the default: some words are not found by a search"
-                .into(),
-            "Leave both out of the database's configuration, and make the table's index anew (OPTIMIZE TABLE message_words).".into(),
-        );
-    }
     if packet < PACKET_BYTES_MIN {
         add(
-            format!(
-                "max_allowed_packet is {packet}: long messages are refused, or not found by a search"
-            ),
+            format!("max_allowed_packet is {packet}: long messages are refused"),
             format!(
                 "Set max_allowed_packet to at least {PACKET_BYTES_MIN} in the database's configuration."
             ),

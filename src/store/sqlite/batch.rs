@@ -11,16 +11,15 @@ use crate::{
         error::SqlError,
         judge::{Keys, Plan, RowChange, State},
         loader::{self, Find, Source},
-        rows::{ERASE_WORDS, Extra, Word},
+        rows::{Extra, Word},
         values::{Row, Value},
     },
 };
 
 /// Erases everything but a message's row, and notes that it is deleted: room, seq.
-const ERASE: [&str; 4] = [
+const ERASE: [&str; 3] = [
     "DELETE FROM reactions WHERE room_id = ? AND seq = ?",
     "DELETE FROM mentions WHERE room_id = ? AND seq = ?",
-    ERASE_WORDS,
     "INSERT INTO deletions (room_id, seq) VALUES (?, ?)",
 ];
 

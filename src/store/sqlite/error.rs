@@ -29,6 +29,9 @@ pub fn sql_error(error: rusqlite::Error) -> SqlError {
         | ErrorCode::SystemIoFailure
         | ErrorCode::DiskFull
         | ErrorCode::CannotOpen => SqlError::Disk(format!("{error} ({})", code.extended_code)),
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+            SqlError::Malformed(format!("{error} ({})", code.extended_code))
+        }
         _ => SqlError::Refused(error.to_string()),
     }
 }

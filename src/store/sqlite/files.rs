@@ -223,12 +223,13 @@ impl Content {
         self.doubted.is_some()
     }
 
-    /// Checks that only checkpoints have written into the file that was found.
+    /// Checks that only checkpoints have written into the file that was found. `is_malformed`: what is read there isn't what was written.
     pub fn look(
         &mut self,
         found: &Metadata,
         files: &Files,
         conn: &Connection,
+        is_malformed: bool,
     ) -> Result<(), String> {
         let stamp = Stamp::of(found);
         if self.seen == Some(stamp) {
@@ -243,7 +244,12 @@ impl Content {
             (self.seen, self.moved, self.doubted) = (Some(stamp), moved, None);
             return Ok(());
         }
-        let doubted = *self.doubted.get_or_insert_with(Instant::now);
+        let mut doubted = *self.doubted.get_or_insert_with(Instant::now);
+        if is_malformed {
+            // No doubt is left.
+            doubted = doubted.checked_sub(FILES_DOUBT).unwrap_or(doubted);
+            self.doubted = Some(doubted);
+        }
         if doubted.elapsed() < FILES_DOUBT {
             return Ok(());
         }

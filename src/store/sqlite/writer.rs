@@ -129,7 +129,7 @@ impl Writer {
                     Command::Write(job) => batch.jobs.push(job),
                     Command::Look => {
                         // They log what they find.
-                        let _ = self.look();
+                        let _ = self.look(false);
                         let _ = self.works();
                     }
                     Command::Close(done) => {
@@ -153,7 +153,7 @@ impl Writer {
     /// Moves the write-ahead log into the database's file. Makes no statistics for the planner: those of a small database mislead
     /// it when the database has grown.
     fn tidy(&mut self) {
-        let _ = self.look();
+        let _ = self.look(false);
         let tidied = match self.files.are_there() {
             Ok(_) if self.content.is_doubted() => {
                 // Another program has written there: the pages of two databases must not be mixed.
@@ -190,11 +190,15 @@ impl Writer {
         moved
     }
 
-    /// Checks that what is stored is in the files that have the database's names.
-    fn look(&mut self) -> Result<(), String> {
+    /// Checks that what is stored is in the files that have the database's names. `is_malformed`: what was read there isn't what was
+    /// written.
+    fn look(&mut self, is_malformed: bool) -> Result<(), String> {
         let there = self.files.are_there();
         let moved = there.is_err();
-        let found = there.and_then(|found| self.content.look(&found, &self.files, &self.conn));
+        let found = there.and_then(|found| {
+            self.content
+                .look(&found, &self.files, &self.conn, is_malformed)
+        });
         if self.files.note(&found, !moved) && moved {
             // Then what was acknowledged is in the database's own file, whatever its name is now. If only the log was removed,
             // nothing is lost.
@@ -212,7 +216,7 @@ impl Writer {
     /// Checks that a change can be tried: the files are those that were opened, and the disk takes writes.
     fn works(&mut self) -> Result<(), String> {
         if self.files.wrong().is_some() {
-            self.look()?;
+            self.look(false)?;
         }
         if self.disk.is_due() {
             match self.try_disk() {
@@ -247,8 +251,12 @@ impl Writer {
                 Ok(draft) => return self.commit(batch, draft),
                 Err(error) => {
                     self.roll_back();
-                    if let SqlError::Disk(why) = error {
-                        self.disk.failed(&self.path, &why);
+                    if let SqlError::Disk(why) | SqlError::Malformed(why) = &error {
+                        let is_malformed = matches!(error, SqlError::Malformed(_));
+                        let why = self.look(is_malformed).err().unwrap_or_else(|| {
+                            self.disk.failed(&self.path, why);
+                            why.clone()
+                        });
                         return batch.fail(|| Error::Down(why.clone()));
                     }
                     if !std::mem::replace(&mut logged, true) {
@@ -349,7 +357,7 @@ impl Writer {
         let committed = self.conn.execute_batch("COMMIT");
         telemetry::committed("sqlite", batch.ops.len(), began.elapsed());
         self.content.committed(&self.files);
-        match committed.map(|()| self.look()) {
+        match committed.map(|()| self.look(false)) {
             // The commit lasts as long as the process lives, and perhaps longer.
             Ok(Err(why)) => {
                 batch.fail(|| Error::Unknown(why.clone()));

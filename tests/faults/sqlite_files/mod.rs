@@ -91,7 +91,13 @@ const DEEDS: [Deed; 11] = [
     },
     Deed {
         name: "the directory is removed",
-        act: |database| fs::remove_dir_all(database.parent().unwrap()).unwrap(),
+        act: |database| {
+            let directory = database.parent().unwrap();
+            // The search index may make a file meanwhile.
+            while directory.exists() {
+                let _ = fs::remove_dir_all(directory);
+            }
+        },
         undo: None,
         says: "hearth.db isn't there any more",
         kept: None,

@@ -19,10 +19,9 @@ const REACTIONS: &str = "SELECT room_id, seq, emoji, user_id FROM reactions";
 const MENTIONS: &str = "SELECT room_id, seq, user_id FROM mentions";
 const PINS: &str = "SELECT room_id, seq FROM pins";
 const DELETIONS: &str = "SELECT room_id, seq FROM deletions";
-const WORDS: &str = "SELECT room_id, seq FROM message_words";
 /// Each row finds its room there, and a reaction its message.
-const ALL: [&str; 8] = [
-    ROOMS, MEMBERS, MESSAGES, REACTIONS, MENTIONS, PINS, DELETIONS, WORDS,
+const ALL: [&str; 7] = [
+    ROOMS, MEMBERS, MESSAGES, REACTIONS, MENTIONS, PINS, DELETIONS,
 ];
 
 /// Where the tables are.
@@ -182,7 +181,6 @@ fn take(rooms: &mut Rooms, sql: &str, row: Cells) {
         }
         PINS => drop(room.pins.insert(row.int(1))),
         DELETIONS => drop(room.deletions.insert(row.int(1))),
-        WORDS => drop(room.words.insert(row.int(1))),
         other => panic!("nobody asked {other}"),
     }
 }

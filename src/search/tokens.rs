@@ -8,7 +8,7 @@
 //!
 //! Pure: no database, no clock. What a text was cut into is stored; another cut needs another index.
 
-use std::{fmt::Write, ops::Range};
+use std::ops::Range;
 
 use icu_properties::{CodePointMapData, props::GeneralCategory};
 use unicode_normalization::char::is_combining_mark;
@@ -144,60 +144,6 @@ pub fn pairs(units: &[Unit]) -> impl Iterator<Item = Token> + '_ {
     })
 }
 
-/// Longer codes are cut here and end in a hash.
-const CODE_HEAD: usize = 64;
-pub const CODE_MAX: usize = CODE_HEAD + 16;
-pub const CODE_MIN: usize = 3;
-
-/// A token as the databases see it: [`CODE_MIN`] to [`CODE_MAX`] of `[a-z0-9]`, beginning with `zz`, so that it is no
-/// stop word, not too short or too long for either, and nothing that either would cut. What begins a token
-/// begins its code ([`code_of_beginning`]).
-pub fn code(token: &str) -> String {
-    let mut code = plain_code(token);
-    if code.len() >= CODE_MAX {
-        code.truncate(CODE_HEAD);
-        // Writing to a String doesn't fail.
-        let _ = write!(code, "{:016x}", fnv1a(token.as_bytes()));
-    }
-    code
-}
-
-/// What the codes of all tokens begin with that begin so, and perhaps a few others: it is cut where a
-/// hash may stand.
-pub fn code_of_beginning(token: &str) -> String {
-    let mut code = plain_code(token);
-    code.truncate(CODE_HEAD);
-    code
-}
-
-/// ASCII as it is, but for q, which announces the bytes of another character in hexadecimal: those begin
-/// with c to f, so that qq is a q.
-fn plain_code(token: &str) -> String {
-    let mut code = String::with_capacity(2 + token.len());
-    code.push_str("zz");
-    for c in token.chars() {
-        match c {
-            'q' => code.push_str("qq"),
-            'a'..='z' | '0'..='9' => code.push(c),
-            c => {
-                code.push('q');
-                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    let _ = write!(code, "{byte:02x}");
-                }
-            }
-        }
-    }
-    code
-}
-
-/// FNV-1a: a user who makes two words collide finds one message by the other's word, until the text itself
-/// is looked at.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,39 +206,5 @@ mod tests {
             let found: Vec<&str> = tokens(text).into_iter().map(|t| &text[t.range]).collect();
             assert_eq!(found, expected, "{text:?}");
         }
-    }
-
-    #[test]
-    fn codes_are_what_both_databases_take() {
-        let long = "a".repeat(200);
-        let same = format!("{}b", "a".repeat(199));
-        for token in [
-            "a",
-            "q",
-            "to",
-            "the",
-            "und",
-            "東京",
-            "я",
-            &long,
-            &same,
-            "достопримечательность",
-            "𝄞",
-        ] {
-            let code = code(token);
-            assert!((CODE_MIN..=CODE_MAX).contains(&code.len()), "{code}");
-            assert!(
-                code.bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-            );
-            for (end, c) in token.char_indices() {
-                let begins = code_of_beginning(&token[..end + c.len_utf8()]);
-                assert!(code.starts_with(&begins), "{token}: {code} {begins}");
-            }
-        }
-        assert_ne!(code(&long), code(&same));
-        assert_ne!(code("qqe6"), code("q\u{6}"));
-        assert_eq!(code("quiet"), "zzqquiet");
-        assert_eq!(code("東"), "zzqe69db1");
     }
 }

@@ -1,18 +1,22 @@
 //! The query of a search: words, phrases and beginnings of words, all of which must be in the text. Pure.
 //!
-//! Invariant: of what a user typed only encoded tokens reach a database's own language of queries. What the
-//! database finds with them may be a little more than what matches; [`Query::hits`] decides, on the text.
+//! Invariant: of what a user typed only tokens reach the index, never its own language of queries. What it finds with them may
+//! be more than what matches; [`Query::hits`] decides, on the text.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::ops::Range;
 
-use super::tokens::{Piece, Token, Unit, alone, code, code_of_beginning, pairs, pieces, tokens};
+use super::tokens::{Piece, Token, Unit, alone, pairs, pieces, tokens};
 use crate::limits::SEARCH_WORDS_MAX;
 
 /// Tokens that stand one after the other, then perhaps one that only has to begin so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Term {
-    tokens: Vec<String>,
-    beginning: Option<String>,
+pub(super) struct Term {
+    pub tokens: Vec<String>,
+    pub beginning: Option<String>,
+    /// Words that may stand in place of the only token.
+    pub others: Vec<String>,
+    /// Quoted, or of a script without spaces: no other word is near it.
+    pub exact: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub enum Unsearchable {
     /// No letter and no digit in it.
     NoWord,
     TooManyWords,
+    /// One letter and `*`.
+    ShortBeginning,
 }
 
 impl Query {
@@ -33,7 +39,7 @@ impl Query {
     /// A quotation mark that isn't closed quotes all that follows.
     pub fn parse(text: &str) -> Result<Self, Unsearchable> {
         let (mut terms, mut words) = (Vec::new(), 0);
-        let mut quoted = false;
+        let (mut quoted, mut short) = (false, false);
         for part in text.split(['"', '“', '”', '„']) {
             let phrases: Vec<&str> = if quoted {
                 vec![part]
@@ -43,8 +49,12 @@ impl Query {
             for phrase in phrases {
                 let pieces = pieces(phrase);
                 words += pieces.len();
-                let term = Term::new(&pieces, !quoted && phrase.ends_with('*'));
-                if !terms.contains(&term) && term != Term::default() {
+                let mut term = Term::new(&pieces, !quoted && phrase.ends_with('*'));
+                if term.is_short_beginning(&pieces) {
+                    short = true;
+                }
+                term.exact = quoted || pieces.iter().any(|piece| matches!(piece, Piece::Run(_)));
+                if !pieces.is_empty() && !terms.contains(&term) {
                     terms.push(term);
                 }
             }
@@ -53,41 +63,31 @@ impl Query {
         match words {
             0 => Err(Unsearchable::NoWord),
             words if words > SEARCH_WORDS_MAX => Err(Unsearchable::TooManyWords),
+            _ if short => Err(Unsearchable::ShortBeginning),
             _ => Ok(Self { terms }),
         }
     }
 
-    /// Whether words have to stand side by side.
+    /// All of them must be in the text.
+    pub(super) fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    /// Whether a text with all words of the query in it may still not match it.
     pub fn has_phrases(&self) -> bool {
-        self.terms
-            .iter()
-            .any(|term| term.tokens.len() + usize::from(term.beginning.is_some()) > 1)
+        self.terms.iter().any(Term::is_phrase)
     }
 
-    /// In FTS5's language.
-    pub fn for_fts5(&self) -> String {
-        let mut conditions = Vec::new();
-        for term in &self.terms {
-            let codes = term.codes().collect::<Vec<_>>();
-            if !codes.is_empty() {
-                conditions.push(format!("\"{}\"", codes.join(" ")));
-            }
-            let beginning = term.beginning_code();
-            conditions.extend(beginning.map(|code| format!("\"{code}\"*")));
+    /// The query in which one of these words may stand in place of the only word of a term: a list for each term, in their order.
+    pub(super) fn with_others(&self, others: Vec<Vec<String>>) -> Self {
+        let terms = self.terms.iter().zip(others);
+        let terms = terms.map(|(term, others)| Term {
+            others,
+            ..term.clone()
+        });
+        Self {
+            terms: terms.collect(),
         }
-        conditions.join(" AND ")
-    }
-
-    /// In the language of MySQL's boolean mode, without phrases: InnoDB reads the text of every document with
-    /// the words to look for one, 0.3 ms each, and no deadline ends that (MariaDB 10.11).
-    pub fn for_mysql(&self) -> String {
-        let mut conditions = BTreeSet::new();
-        for term in &self.terms {
-            conditions.extend(term.codes().map(|code| format!("+{code}")));
-            let beginning = term.beginning_code();
-            conditions.extend(beginning.map(|code| format!("+{code}*")));
-        }
-        Vec::from_iter(conditions).join(" ")
     }
 
     /// Where in a text stands what was searched for, in rising order and apart from each other; `None` when
@@ -115,12 +115,25 @@ impl Query {
 }
 
 impl Term {
-    fn codes(&self) -> impl Iterator<Item = String> + '_ {
-        self.tokens.iter().map(|token| code(token))
+    /// Whether words have to stand side by side.
+    pub fn is_phrase(&self) -> bool {
+        self.tokens.len() + usize::from(self.beginning.is_some()) > 1
     }
 
-    fn beginning_code(&self) -> Option<String> {
-        self.beginning.as_deref().map(code_of_beginning)
+    /// How many letters may be wrong, missing, too many or exchanged with their neighbour in a word that is nearly this one;
+    /// `None`: only the word itself is meant.
+    pub fn edits(&self) -> Option<u8> {
+        let [word] = self.tokens.as_slice() else {
+            return None;
+        };
+        if self.exact || self.beginning.is_some() || !word.chars().all(char::is_alphabetic) {
+            return None;
+        }
+        match word.chars().count() {
+            0..4 => None,
+            4..8 => Some(1),
+            _ => Some(2),
+        }
     }
 
     fn new(pieces: &[Piece], starred: bool) -> Self {
@@ -149,11 +162,19 @@ impl Term {
         term
     }
 
+    /// Whether it is the beginning of a word, and one letter long.
+    fn is_short_beginning(&self, pieces: &[Piece]) -> bool {
+        let letter = |text: &String| text.chars().nth(1).is_none();
+        matches!(pieces, [Piece::Word(_)]) && self.beginning.as_ref().is_some_and(letter)
+    }
+
     /// Where it stands, if these tokens begin with it.
     fn hit(&self, tokens: &[Token]) -> Option<Range<usize>> {
         let count = self.tokens.len();
         let (phrase, rest) = tokens.split_at_checked(count)?;
-        let same = |(wanted, token): (&String, &Token)| *wanted == token.text;
+        let same = |(wanted, token): (&String, &Token)| {
+            *wanted == token.text || self.others.contains(&token.text)
+        };
         if !self.tokens.iter().zip(phrase).all(same) {
             return None;
         }
@@ -173,56 +194,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_become_conditions() {
-        for (text, fts5, mysql) in [
-            ("Hello", r#""zzhello""#, "+zzhello"),
-            ("a b  a", r#""zza" AND "zzb""#, "+zza +zzb"),
+    fn queries_are_cut_into_terms() {
+        for (text, expected) in [
+            ("Hello", "hello~1"),
+            ("a b  a", "a, b"),
+            (r#""to be" or*"#, "to be, or*"),
+            ("e-mail", "e mail"),
+            ("e-ma*", "e ma*"),
+            (r#""open ended"#, "open ended"),
             (
-                r#""to be" or*"#,
-                r#""zzto zzbe" AND "zzor"*"#,
-                "+zzbe +zzor* +zzto",
+                "“curly quotes” letters accommodate",
+                "curly quotes, letters~1, accommodate~2",
             ),
-            ("e-mail", r#""zze zzmail""#, "+zze +zzmail"),
-            ("e-ma*", r#""zze" AND "zzma"*"#, "+zze +zzma*"),
-            (r#""open ended"#, r#""zzopen zzended""#, "+zzended +zzopen"),
+            (r#"a"b""c""#, "a, b, c"),
+            ("東", "東*"),
+            ("東京", "東京"),
+            ("don't* x2yz", "don t*, x2yz"),
+            ("-a +b (c) NOT ~d <e @f", "a, b, c, not, d, e, f"),
             (
-                r#"“curly quotes”"#,
-                r#""zzcurly zzqquotes""#,
-                "+zzcurly +zzqquotes",
-            ),
-            (r#"a""b"#, r#""zza" AND "zzb""#, "+zza +zzb"),
-            ("東", r#""zzqe69db1"*"#, "+zzqe69db1*"),
-            ("東京", r#""zzqe69db1qe4baac""#, "+zzqe69db1qe4baac"),
-            (
-                "-a +b (c) NOT ~d <e @f",
-                r#""zza" AND "zzb" AND "zzc" AND "zznot" AND "zzd" AND "zze" AND "zzf""#,
-                "+zza +zzb +zzc +zzd +zze +zzf +zznot",
-            ),
-            (
-                "tokens:a NEAR(b c, 2) ^d",
-                r#""zztokens zza" AND "zznear zzb" AND "zzc" AND "zz2" AND "zzd""#,
-                "+zz2 +zza +zzb +zzc +zzd +zznear +zztokens",
+                "words:a NEAR(b c, 2) ^d a~2 [a TO b] /x.y/ a^3 *",
+                "words a, near b, c, 2, d, a 2, a, to, b, x y, a 3",
             ),
         ] {
             let query = Query::parse(text).unwrap();
-            assert_eq!(
-                (&*query.for_fts5(), &*query.for_mysql()),
-                (fts5, mysql),
-                "{text}"
-            );
+            let terms = query.terms().iter().map(|term| {
+                let mut shown = term.tokens.join(" ");
+                if let Some(beginning) = &term.beginning {
+                    shown = format!("{shown} {beginning}*").trim().to_owned();
+                }
+                match term.edits() {
+                    Some(edits) => format!("{shown}~{edits}"),
+                    None => shown,
+                }
+            });
+            assert_eq!(terms.collect::<Vec<_>>().join(", "), expected, "{text}");
         }
+        assert_eq!(Query::parse("b a*"), Err(Unsearchable::ShortBeginning));
         for text in ["", "*", "\"", "\"\"", "👍 !? *", "\u{301}", "   "] {
             assert_eq!(Query::parse(text), Err(Unsearchable::NoWord), "{text:?}");
         }
         let words = |count: usize| vec!["w"; count].join(" ");
         assert!(Query::parse(&words(20)).is_ok());
         assert_eq!(Query::parse(&words(21)), Err(Unsearchable::TooManyWords));
-        let run = Query::parse(&"漢".repeat(200)).unwrap();
-        assert_eq!(
-            run.for_mysql().matches('+').count(),
-            1,
-            "each pair is asked for once"
-        );
+        assert!(Query::parse(&"漢".repeat(200)).is_ok());
     }
 
     #[test]

@@ -1,0 +1,3 @@
+-- The search index is beside the database now (src/search), made from the log by each node.
+DROP TABLE IF EXISTS message_words;
+DROP TABLE IF EXISTS search_cursors;
