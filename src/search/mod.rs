@@ -213,10 +213,12 @@ impl Search {
         } else {
             limit
         };
-        let (running, other) = (search.clone(), near.clone());
+        let other = near.clone();
         let mut places = self
-            .blocking(move || running.candidates(other.as_deref(), below, most + 1))
-            .await??;
+            .ask(search, move |running| {
+                running.candidates(other.as_deref(), below, most + 1)
+            })
+            .await?;
         let mut cut = places.len() > most;
         places.truncate(most);
         let at: Vec<(RoomId, Seq)> = places
@@ -226,11 +228,11 @@ impl Search {
         let (messages, read) = self.store.messages_at(search.filter.user_id, &at).await?;
         cut |= read < places.len();
         let mut last = read.checked_sub(1).map(|at| places[at]);
-        let running = search.clone();
-        let matching = self
-            .blocking(move || running.matching(messages, near.as_deref()))
+        let mut found = self
+            .ask(search, move |running| {
+                Ok(running.matching(messages, near.as_deref()))
+            })
             .await?;
-        let mut found = matching;
         if found.len() > limit {
             found.truncate(limit);
             last = found.last().map(|(found, _)| Place::of(&found.message));
@@ -247,21 +249,24 @@ impl Search {
 
     /// The query with the words that are near its own; `None`: there are none.
     async fn near(&self, search: &Arc<Running>) -> Result<Option<Arc<Query>>, Error> {
-        let running = search.clone();
-        let near = self.blocking(move || running.near()).await??;
+        let near = self.ask(search, Running::near).await?;
         Ok(near.map(Arc::new))
     }
 
-    /// Runs it on a thread for blocking work. A search that fails or panics makes the follower examine the files.
-    async fn blocking<T: Send + 'static>(
+    /// Runs a part of a search on a thread for blocking work. If it fails before the deadline, or panics, the follower examines the
+    /// files.
+    async fn ask<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        search: &Arc<Running>,
+        part: impl FnOnce(&Running) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let done = tokio::task::spawn_blocking(work).await;
-        done.map_err(|error| {
+        let running = search.clone();
+        let done = tokio::task::spawn_blocking(move || part(&running)).await;
+        let answer = done.unwrap_or_else(|error| Err(Error::Index(error.to_string())));
+        if answer.is_err() && Instant::now() < search.deadline {
             self.shared.suspect();
-            Error::Index(error.to_string())
-        })
+        }
+        answer
     }
 }
 
