@@ -217,6 +217,36 @@ test("18: @, # and : complete by keyboard and by mouse", async ({ server, accoun
   await expect(box(page)).toHaveValue("@ana");
 });
 
+test("names are suggested that came after the first letters, and that were refused at first", async ({
+  server,
+  account,
+  open,
+  faults,
+}) => {
+  faults.allow(/503/);
+  const [ana, bo] = [await account("ana"), await account("bo", "Bo Lund")];
+  const room = await server.room(ana, "late names", [bo]);
+  const { page } = await open(ana);
+  const release = await heldBack(page, /\/members(\?(?!.*\bq=).*)?$/);
+  let asked = 0;
+  await page.route(/\/members\?.*\bq=/, async (route) => {
+    asked += 1;
+    if (asked > 1) return route.continue();
+    const error = { code: "unavailable", message: "Try again.", retryable: true };
+    await route.fulfill({ status: 503, json: { error } });
+  });
+  await page.goto(`${server.url}/room/${room.id}`);
+  const options = page.getByRole("listbox", { name: "Suggestions" }).getByRole("option");
+  await box(page).pressSequentially("@lun");
+  await expect(options).toHaveText([/Bo Lund/]);
+  expect(asked).toBe(2);
+  await box(page).press("Escape");
+  await box(page).fill("");
+  await box(page).pressSequentially("@bo");
+  release(); // the list, in place of what is asked for next
+  await expect(options).toHaveText([/Bo Lund/]);
+});
+
 test("19: near the limit a counter; beyond it nothing is sent, and it says what to cut; pasting keeps plain text", async ({
   server,
   account,

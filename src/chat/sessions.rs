@@ -183,7 +183,7 @@ impl Chat {
         let kept = self.refresh_ttl + CLOCK_MARGIN;
         let used_before = Time(Time::now().0 - kept.as_millis() as i64);
         if let Err(error) = self.store.delete_ended(used_before).await
-            && !error.was_told()
+            && !error.was_logged()
         {
             tracing::warn!(%error, "old sessions could not be deleted");
         }

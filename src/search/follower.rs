@@ -262,7 +262,7 @@ impl Follower {
 
     fn wait_for_database(&mut self, error: &store::Error) {
         let cause = error.to_string();
-        if self.failing.is_none() && !error.was_told() {
+        if self.failing.is_none() && !error.was_logged() {
             tracing::warn!(%error, "the search index waits for the database");
         }
         self.failing = Some(cause);

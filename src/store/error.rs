@@ -41,13 +41,13 @@ impl Error {
     /// Logs why the store gave no answer, unless the store has logged it already. Each cause is logged once in a while,
     /// not for each request that fails because of it.
     pub fn log_once(&self) {
-        if !self.was_told() && telemetry::due(&self.to_string()) {
+        if !self.was_logged() && telemetry::due(&self.to_string()) {
             tracing::warn!(error = %self, "the store gave no answer");
         }
     }
 
     /// Whether the store has logged it, once for all requests that fail because of it.
-    pub fn was_told(&self) -> bool {
+    pub fn was_logged(&self) -> bool {
         matches!(self, Error::Down(_) | Error::Unknown(_))
     }
 }

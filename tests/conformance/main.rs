@@ -20,6 +20,7 @@ mod random_changes;
 mod roles;
 mod schema;
 mod search;
+mod search_index;
 mod state;
 mod tables;
 
@@ -123,7 +124,8 @@ on_both! {
         several_nodes_index_beside_writers,
         a_long_history_is_indexed_in_pages,
         words_nearly_right_come_after_the_exact_ones,
-        filters_narrow_what_is_found,
+        filters_narrow_what_is_found;
+    search_index:
         damaged_files_are_made_anew,
         deleted_words_leave_the_files;
     schema:

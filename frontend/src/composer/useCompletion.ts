@@ -1,9 +1,11 @@
 import { type KeyboardEvent, type RefObject, useRef, useState } from "react";
+import { RETRY_MS } from "../realtime/outbox.ts";
 import { useEngine } from "../session/hooks.ts";
 import { type Begun, begunAt } from "./begun.ts";
 import { type Choice, joined, knownChoices, moreChoices } from "./choices.ts";
 
 const ASK_AFTER_MS = 180;
+const TRIES = 3;
 const NONE: readonly Choice[] = [];
 
 interface CompletionState {
@@ -47,16 +49,22 @@ export function useCompletion(roomId: number, box: RefObject<HTMLTextAreaElement
     setChoices(known.length > 0 ? known : NONE);
     setChosen(0);
     clearTimeout(timer.current);
-    timer.current = setTimeout(
-      () => {
-        moreChoices(engine, roomId, found).then(
-          (more) => {
-            if (begun.current === found && more.length > 0) setChoices(joined(known, more));
-          },
-          () => {}, // what is known stays
-        );
+    timer.current = setTimeout(() => ask(found, TRIES), found.sign === ":" ? 0 : ASK_AFTER_MS);
+  }
+
+  function ask(found: Begun, tries: number): void {
+    moreChoices(engine, roomId, found).then(
+      (more) => {
+        if (begun.current !== found) return;
+        const known = knownChoices(engine, roomId, found); // members may have been loaded since
+        if (known.length + more.length > 0) setChoices(more.length > 0 ? joined(known, more) : known);
       },
-      found.sign === ":" ? 0 : ASK_AFTER_MS,
+      () => {
+        // What is known stays meanwhile.
+        if (begun.current === found && tries > 1) {
+          timer.current = setTimeout(() => ask(found, tries - 1), RETRY_MS);
+        }
+      },
     );
   }
 
