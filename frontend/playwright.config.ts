@@ -1,4 +1,5 @@
 import { defineConfig } from "@playwright/test";
+import { executablePath } from "./e2e/support/chromium.mjs";
 import { within } from "./e2e/support/patience.ts";
 
 export default defineConfig({
@@ -20,7 +21,7 @@ export default defineConfig({
     locale: "en-GB",
     timezoneId: "Europe/Berlin",
     launchOptions: {
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      executablePath,
       args: [
         "--no-sandbox",
         "--disable-gpu",

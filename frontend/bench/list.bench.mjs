@@ -3,6 +3,7 @@
 
 import { loadavg } from "node:os";
 import { chromium } from "@playwright/test";
+import { executablePath } from "../e2e/support/chromium.mjs";
 import { serve } from "./serve.mjs";
 
 const ROWS = 50_000;
@@ -11,7 +12,7 @@ const PER_SECOND = 200;
 
 const site = await serve();
 const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  executablePath,
   args: [
     "--no-sandbox",
     "--disable-quic",

@@ -132,6 +132,31 @@ test("what I send, until it shows", async ({ server, account, open }) => {
   print("what I send, until it shows: p50, p95, worst", spread(taken));
 });
 
+test("the switcher, until its rooms show", async ({ server, account, open }) => {
+  const ana = await account("ana");
+  for (const name of ["alpha", "beta", "gamma"]) await server.room(ana, name);
+  const { page } = await open(ana, "/");
+  const taken: number[] = [];
+  await expect(async () => {
+    await page.keyboard.press("Control+K"); // when its part has been loaded
+    await expect(page.getByRole("dialog").getByRole("option").first()).toBeVisible({ timeout: 1_000 });
+  }).toPass();
+  for (let round = 0; round < ROUNDS; round += 1) {
+    await page.keyboard.press("Escape");
+    await expect(page.getByRole("dialog")).toHaveCount(0);
+    const ms = await page.evaluate(async () => {
+      const from = performance.now();
+      const init = { key: "k", code: "KeyK", ctrlKey: true, bubbles: true, cancelable: true };
+      document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", init));
+      do await new Promise((resolve) => requestAnimationFrame(resolve));
+      while (!document.querySelector("[role=dialog] [role=option]"));
+      return performance.now() - from;
+    });
+    taken.push(ms);
+  }
+  print("the switcher, until its rooms show: p50, p95, worst", spread(taken));
+});
+
 test("another room, from the cache", async ({ server, account, open }) => {
   const ana = await account("ana");
   const rooms: Room[] = [];

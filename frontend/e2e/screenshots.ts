@@ -4,6 +4,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page, test } from "@playwright/test";
+import { executablePath } from "./support/chromium.mjs";
 import { type Account, type Room, Server } from "./support/server.ts";
 
 const OUT = resolve(import.meta.dirname, "../screenshots");
@@ -58,7 +59,7 @@ test("the pictures of the documentation", async () => {
   test.setTimeout(300_000);
   await server.start();
   const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath,
     args: ["--no-sandbox", "--disable-gpu", `--host-resolver-rules=MAP * ${new URL(server.url).host}`],
   });
   try {

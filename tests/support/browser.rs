@@ -33,7 +33,12 @@ pub struct Page {
 impl Browser {
     pub async fn start() -> Self {
         let profile = TempDir::new().unwrap();
-        let names = ["chromium", "chromium-browser", "google-chrome"];
+        let names = [
+            "chromium-headless-shell",
+            "chromium",
+            "chromium-browser",
+            "google-chrome",
+        ];
         let child = names.iter().find_map(|name| {
             let mut command = Command::new(name);
             command.args([
