@@ -52,7 +52,7 @@ struct Readers {
     files: Arc<Files>,
     /// The lock that keeps the database in its place.
     used: File,
-    /// Connections that nobody uses now. They are opened on demand.
+    /// Connections that nobody uses now. All are opened at the start: a file that has lost its name can be read by those alone.
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
 }
@@ -68,13 +68,18 @@ impl Sqlite {
         let conn = open_writer(path)?;
         let files = Arc::new(Files::of(path, &conn)?);
         let writer = writer::spawn(path.to_owned(), conn, files.clone(), commit_hook)?;
+        let count = readers.max(1);
         let readers = Readers {
             path: path.to_owned(),
             files: files.clone(),
             used,
             idle: Mutex::new(Vec::new()),
-            permits: Arc::new(Semaphore::new(readers.max(1))),
+            permits: Arc::new(Semaphore::new(count)),
         };
+        for _ in 0..count {
+            let conn = readers.open()?;
+            readers.idle().push(conn);
+        }
         Ok(Self {
             readers: Arc::new(readers),
             writer,
@@ -162,7 +167,7 @@ impl Sqlite {
 }
 
 impl Readers {
-    /// Opens one more connection, to the file that was opened first. Another file that has its name now may be another database, or
+    /// Opens a connection, to the file that was opened first. Another file that has its name now may be another database, or
     /// lack its log.
     fn open(&self) -> Result<Connection, SqlError> {
         let conn = open_reader(&self.path)?;
