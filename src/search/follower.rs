@@ -108,6 +108,7 @@ impl Follower {
             let taken = std::mem::take(&mut *lock(&self.shared.waiting));
             flushes.extend(taken.flushes);
             if taken.suspect {
+                *lock(&self.shared.view) = None;
                 self.fail(&Fault::Failed("a search failed".into()));
                 self.retry_at = None;
             }
@@ -223,6 +224,7 @@ impl Follower {
         let index = match Index::open(&path, self.thorough) {
             Err(Fault::Damaged(cause)) => {
                 tracing::warn!(cause, "the search index is made anew");
+                *lock(&self.shared.view) = None;
                 self.close();
                 delete(&path)?;
                 Index::open(&path, false)?
@@ -237,9 +239,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Forgets everything but what is in the files.
+    /// Forgets everything but what is in the files. Searches go on with what they have.
     fn close(&mut self) {
-        *lock(&self.shared.view) = None;
         *lock(&self.shared.progress) = None;
         self.purge = None;
         self.index = None;

@@ -8,6 +8,7 @@ mod missed_events;
 mod overload;
 mod power;
 mod races;
+mod search_files;
 mod slow_readers;
 mod sqlite_files;
 mod unknown_outcomes;

@@ -1,7 +1,12 @@
 //! A disk under SQLite that loses what was not synced, as a power loss does, or that lies about syncs, or fails. It is
 //! `disk.c`, compiled here and loaded into the server.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -110,5 +115,57 @@ impl Disk {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
+    }
+}
+
+/// A disk of so many MiB, where this machine lets a test have one.
+pub struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    pub fn mount(mib: u32) -> Option<Self> {
+        let directory = TempDir::new().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "hearth-test"])
+            .arg(directory.path())
+            .stderr(Stdio::null())
+            .status();
+        match mounted {
+            Ok(status) if status.success() => Some(Self(directory)),
+            _ => {
+                eprintln!(
+                    "SKIPPED: nothing can be mounted here, so no real disk is filled (root could; a simulated one was)"
+                );
+                None
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// To the last byte.
+    pub fn fill(&self) {
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(self.path().join("filler"))
+            .unwrap();
+        for bytes in [4_096, 1] {
+            while file.write_all(&vec![1; bytes]).is_ok() {}
+        }
+    }
+
+    pub fn empty(&self) {
+        fs::remove_file(self.path().join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.path())
+            .status();
     }
 }

@@ -35,7 +35,7 @@ pub use client::{Change, Client, Effect, LoadId, Room, mentions, number};
 pub use connection::{Connection, Incoming};
 pub use crowd::{Crowd, Progress};
 pub use database::{Db, Schema, each_database, soak_each_database};
-pub use disk::Disk;
+pub use disk::{Disk, SmallDisk};
 pub use lines::Lines;
 pub use mariadb::{MariaDb, statements};
 pub use memory::resident_kib;

@@ -2,10 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
     net::TcpListener,
-    path::Path,
-    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -13,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::is_acknowledged;
-use crate::support::{Account, Db, Disk, PATIENCE, Server, disk, timeout};
+use crate::support::{Account, Db, Disk, PATIENCE, Server, SmallDisk, disk, timeout};
 
 /// Sends a message by REST: its status.
 async fn send(account: &Account, room: u64, content: &str) -> u16 {
@@ -118,59 +115,10 @@ async fn a_disk_that_takes_nothing_refuses_changes_alone() {
     }
 }
 
-/// A disk of so many MiB, where this machine lets a test have one.
-struct Small(TempDir);
-
-impl Small {
-    fn mount(mib: u32) -> Option<Self> {
-        let directory = TempDir::new().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "hearth-test"])
-            .arg(directory.path())
-            .stderr(Stdio::null())
-            .status();
-        match mounted {
-            Ok(status) if status.success() => Some(Self(directory)),
-            _ => {
-                eprintln!(
-                    "SKIPPED: nothing can be mounted here, so no real disk is filled (root could; a simulated one was)"
-                );
-                None
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// To the last byte.
-    fn fill(&self) {
-        let mut file = File::options()
-            .create(true)
-            .append(true)
-            .open(self.path().join("filler"))
-            .unwrap();
-        for bytes in [4_096, 1] {
-            while file.write_all(&vec![1; bytes]).is_ok() {}
-        }
-    }
-
-    fn empty(&self) {
-        fs::remove_file(self.path().join("filler")).unwrap();
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
-
 /// Filled by messages while a reader is open, so that the write-ahead log can't be used anew, then by a file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_waited_for() {
-    let Some(disk) = Small::mount(16) else {
+    let Some(disk) = SmallDisk::mount(16) else {
         return;
     };
     let database = disk.path().join("hearth.db");
