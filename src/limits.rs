@@ -86,6 +86,9 @@ pub const READ_TRIES_MAX: usize = 3;
 pub const MIGRATION_LOCK_WAIT: Duration = Duration::from_secs(60);
 /// Appends that share one transaction.
 pub const BATCH_ROWS_MAX: usize = 256;
+/// Where a database connection gets more changes a second than this, its transactions begin at least so far from each other.
+pub const PACED_CHANGES: f64 = 400.0;
+pub const COMMIT_INTERVAL: Duration = Duration::from_millis(4);
 /// Appends that wait for a transaction. One more is refused with `unavailable`.
 pub const APPEND_QUEUE_MAX: usize = 8_192;
 /// What the texts of all appends that wait or run may hold together. One more is refused, too.

@@ -31,6 +31,7 @@ use crate::{
         error::{Error, SqlError, abort_without_writer},
         judge::{Keys, Plan, plan},
         loader::load,
+        pace::Pace,
         queue::Op,
         telemetry,
     },
@@ -58,6 +59,7 @@ struct Writer {
     /// The name of a lost database connection that may still hold locks.
     lost: Option<String>,
     share: Share,
+    pace: Pace,
     /// It was logged that changes are retried.
     logged: bool,
 }
@@ -89,6 +91,7 @@ pub(super) fn spawn(opts: &Opts, shared: &Arc<Shared>) -> [mpsc::Sender<Command>
             conn: None,
             lost: None,
             share: Share::MOST,
+            pace: Pace::new(),
             logged: false,
         };
         tokio::spawn(async move {
@@ -105,6 +108,10 @@ impl Writer {
     async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut closing = None;
         while let Some(first) = queue.recv().await {
+            let wait = self.pace.wait(Instant::now().into_std());
+            if !wait.is_zero() {
+                sleep(wait).await;
+            }
             let (mut ops, mut rooms) = (Vec::new(), Vec::new());
             let mut next = Some(first);
             while let Some(command) = next.take() {
@@ -121,6 +128,7 @@ impl Writer {
                 }
             }
             telemetry::queue_depth(self.name, queue.len());
+            self.pace.began(Instant::now().into_std(), ops.len());
             self.tell_since(rooms).await;
             self.write(ops).await;
         }

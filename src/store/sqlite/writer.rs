@@ -36,6 +36,7 @@ use crate::{
         event::{CommitHook, Event},
         judge::{Keys, Plan, plan},
         log::changes::told_script,
+        pace::Pace,
         queue::Op,
         telemetry,
     },
@@ -58,6 +59,7 @@ struct Writer {
     files: Arc<Files>,
     content: Content,
     disk: Disk,
+    pace: Pace,
     /// Rooms of a commit after which the files were not in their place, with their heads before it. They are told when the files
     /// are back.
     untold: Vec<(RoomId, Rev)>,
@@ -81,6 +83,7 @@ pub fn spawn(
         commit_hook,
         files,
         disk: Disk::default(),
+        pace: Pace::new(),
         untold: Vec::new(),
         log_stays: false,
         log_pages: Arc::default(),
@@ -121,6 +124,7 @@ impl Writer {
     fn run(&mut self, mut queue: mpsc::Receiver<Command>) {
         let mut closing = None;
         while let Some(first) = queue.blocking_recv() {
+            sleep(self.pace.wait(Instant::now()));
             let mut batch = Batch::default();
             let mut next = Some(first);
             while let Some(command) = next.take() {
@@ -142,6 +146,7 @@ impl Writer {
                 }
             }
             telemetry::queue_depth("sqlite", queue.len());
+            self.pace.began(Instant::now(), batch.len());
             self.write(batch);
         }
         self.tidy();
