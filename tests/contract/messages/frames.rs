@@ -203,8 +203,8 @@ async fn live_changes_are_small(db: Db) {
         let friend = server.register(&format!("friend{seq}")).await;
         friend.act(&format!("/api/chat/rooms/{room}/join")).await;
         reaction(&friend, true, room, 1, "👍").await;
+        socket.expect("message_updated").await;
     }
-    socket.fence().await;
     let family = "👩‍👩‍👧‍👦";
     let react = json!({"type": "react", "room_id": room, "seq": 1, "emoji": family, "on": true});
     socket.send(react).await;
