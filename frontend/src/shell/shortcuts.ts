@@ -1,6 +1,6 @@
 // The keys of the page as a whole. `?` lists them.
 
-import { useEffect } from "react";
+import { useLayoutEffect } from "react";
 import { focusComposer } from "../composer/answering.ts";
 import type { Engine } from "../session/engine.ts";
 import { useEngine } from "../session/hooks.ts";
@@ -22,7 +22,8 @@ const isLetter = ({ key, ctrlKey, metaKey, altKey }: KeyboardEvent): boolean =>
 export function useShortcuts(): void {
   const engine = useEngine();
   const place = usePlace();
-  useEffect(() => {
+  // With the page itself: what is seen has its keys.
+  useLayoutEffect(() => {
     function onKeyDown(event: KeyboardEvent): void {
       if (event.isComposing || event.keyCode === 229 || event.defaultPrevented) return;
       const isCovered = ui.getState().dialogs.length > 0 || menu.getState().open !== null;
