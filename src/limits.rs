@@ -86,8 +86,9 @@ pub const READ_TRIES_MAX: usize = 3;
 pub const MIGRATION_LOCK_WAIT: Duration = Duration::from_secs(60);
 /// Appends that share one transaction.
 pub const BATCH_ROWS_MAX: usize = 256;
-/// Where a database connection gets more changes a second than this, its transactions begin at least so far from each other.
+/// The changes a second above which a writer of the log spaces its transactions.
 pub const PACED_CHANGES: f64 = 400.0;
+/// The least time between the beginnings of two such transactions.
 pub const COMMIT_INTERVAL: Duration = Duration::from_millis(4);
 /// Appends that wait for a transaction. One more is refused with `unavailable`.
 pub const APPEND_QUEUE_MAX: usize = 8_192;

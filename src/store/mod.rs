@@ -17,7 +17,7 @@
 //! - `log/changes`, `log/history`, `log/messages`, `log/dense`: read the log inside a transaction
 //! - `loader`: reads the rows of a batch for the judge, on both databases
 //! - [`judge`]: decides and numbers changes, without I/O
-//! - `queue`: what waits for a transaction; `pace`: how long; `names`: the forms of users' names
+//! - `queue`: what waits for a transaction; `pace`: when a busy writer begins the next one; `names`: the forms of users' names
 //! - `connection`: a database connection of either kind, on `sqlite/statements` and `mysql/statements` with their `error`
 //! - `rows`: columns and types
 //! - the vocabulary: `page`, `change`, `event`, `room`, `account`, `options`

@@ -22,7 +22,7 @@ const isLetter = ({ key, ctrlKey, metaKey, altKey }: KeyboardEvent): boolean =>
 export function useShortcuts(): void {
   const engine = useEngine();
   const place = usePlace();
-  // With the page itself: what is seen has its keys.
+  // A layout effect, so that the keys work as soon as the page shows.
   useLayoutEffect(() => {
     function onKeyDown(event: KeyboardEvent): void {
       if (event.isComposing || event.keyCode === 229 || event.defaultPrevented) return;
